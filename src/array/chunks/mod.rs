@@ -1,0 +1,1 @@
+//! Chunk arithmetic: pure integers.

@@ -1,0 +1,3 @@
+//! Lazy chunked N-d arrays.
+
+mod chunks;

@@ -1,0 +1,216 @@
+//! The one error type of the crate.
+//!
+//! Every variant carries data, not prose, and a [`Call`]: which operation the user called and
+//! from which line. Handles carry the first error of a chain, so the line that is named is the
+//! line of the wrong step and not the line of the `compute` that found it.
+
+use std::fmt;
+use std::panic::Location;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The operation that a user called, and the line that called it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The name of the public operation, such as `"reshape"`.
+    pub op: &'static str,
+    /// The caller's file, line and column.
+    pub at: &'static Location<'static>,
+}
+
+impl Call {
+    /// The operation `op`, called from the line that calls the `#[track_caller]` function around.
+    #[track_caller]
+    pub fn new(op: &'static str) -> Self {
+        Call { op, at: Location::caller() }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {}:{}:{}", self.at.file(), self.at.line(), self.at.column())
+    }
+}
+
+/// Everything that can go wrong, as data.
+///
+/// Each message reads: the operation, what it got, what it expected, the caller's line, a remedy.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two shapes that must agree or broadcast together do not.
+    #[error("{}: shapes {left:?} and {right:?} do not fit together, {call}; {remedy}", call.op)]
+    ShapeMismatch {
+        /// The operation and its caller.
+        call: Call,
+        /// The shape that was got.
+        left: Vec<u64>,
+        /// The shape that it had to fit.
+        right: Vec<u64>,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// Chunks were asked for that do not describe the axis or the array.
+    #[error("{}: chunks {got} do not fit shape {shape:?}: {problem}, {call}", call.op)]
+    InvalidChunks {
+        /// The operation and its caller.
+        call: Call,
+        /// The chunks as they were asked for.
+        got: String,
+        /// The shape that they have to cover.
+        shape: Vec<u64>,
+        /// What is wrong with them, and what would be right.
+        problem: &'static str,
+    },
+    /// An operation needs lengths of chunks that are known only after computing.
+    #[error(
+        "{}: axis {axis} has chunks of unknown length, {call}; \
+         call compute_chunk_sizes() first", call.op
+    )]
+    UnknownChunks {
+        /// The operation and its caller.
+        call: Call,
+        /// The axis whose lengths are unknown.
+        axis: usize,
+    },
+    /// An axis, by number or name, that the array does not have.
+    #[error("{}: axis {got} given to an array of {ndim} dimensions{names}, {call}; {remedy}", call.op)]
+    InvalidAxis {
+        /// The operation and its caller.
+        call: Call,
+        /// The axis as it was given.
+        got: String,
+        /// How many dimensions the array has.
+        ndim: usize,
+        /// The dimension names, written for people, or nothing.
+        names: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// An index outside of its axis.
+    #[error(
+        "{}: index {index} is out of bounds for axis {axis} of length {len}, {call}; \
+         indices run from -{len} to {len} - 1", call.op
+    )]
+    IndexOutOfBounds {
+        /// The operation and its caller.
+        call: Call,
+        /// The index as it was given.
+        index: i64,
+        /// The axis that was indexed.
+        axis: usize,
+        /// The length of that axis.
+        len: u64,
+    },
+    /// An argument whose value is not allowed.
+    #[error("{}: argument {argument} is {got}, expected {expected}, {call}", call.op)]
+    InvalidArgument {
+        /// The operation and its caller.
+        call: Call,
+        /// The name of the argument.
+        argument: &'static str,
+        /// What was given.
+        got: String,
+        /// What would have been right.
+        expected: &'static str,
+    },
+    /// An element type that the operation can't take.
+    #[error("{}: dtype {got}, expected {expected}, {call}; convert with cast()", call.op)]
+    DTypeMismatch {
+        /// The operation and its caller.
+        call: Call,
+        /// The dtype that was got.
+        got: String,
+        /// The dtype or dtypes that are possible.
+        expected: String,
+    },
+    /// A file that can't be read or written.
+    #[error("{}: {path}: {source}, {call}", call.op, path = path.display())]
+    Io {
+        /// The operation and its caller.
+        call: Call,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: Arc<std::io::Error>,
+    },
+    /// A file whose content is not what its format says.
+    #[error("{}: {path}: not a valid {format} file: {problem}, {call}", call.op, path = path.display())]
+    CorruptFile {
+        /// The operation and its caller.
+        call: Call,
+        /// The file.
+        path: PathBuf,
+        /// The name of the format.
+        format: &'static str,
+        /// What is wrong, got before expected.
+        problem: String,
+    },
+    /// A file that is valid, but uses something that this crate does not read or write.
+    #[error("{}: {path}: {feature} is not supported, {call}; {remedy}", call.op, path = path.display())]
+    UnsupportedFile {
+        /// The operation and its caller.
+        call: Call,
+        /// The file.
+        path: PathBuf,
+        /// What is not supported.
+        feature: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// A single task needs more bytes than the whole budget, so nothing was run.
+    #[error(
+        "{op}: one task needs {needed} bytes but the memory limit is {limit} bytes; \
+         use smaller chunks or raise the limit (DASK_RS_MEMORY_LIMIT)"
+    )]
+    OverBudget {
+        /// The operation whose task is too large.
+        op: String,
+        /// The bytes of its inputs, output and scratch.
+        needed: u64,
+        /// The byte budget of the run.
+        limit: u64,
+    },
+    /// A task returned an error.
+    #[error("{op}: the task for block {block:?} failed: {source}")]
+    TaskFailed {
+        /// The operation.
+        op: String,
+        /// The block index of the task's output.
+        block: Vec<u64>,
+        /// The error that the task returned.
+        source: Arc<Error>,
+    },
+    /// A task panicked, usually inside a user's function.
+    #[error("{op}: the task for block {block:?} panicked: {message}")]
+    TaskPanicked {
+        /// The operation.
+        op: String,
+        /// The block index of the task's output.
+        block: Vec<u64>,
+        /// The panic message.
+        message: String,
+    },
+    /// The run was cancelled.
+    #[error("the computation was cancelled")]
+    Cancelled,
+    /// More tasks than a task graph can number.
+    #[error("{op}: the graph needs more than {limit} tasks; use larger chunks")]
+    TooManyTasks {
+        /// The operation whose tasks did not fit.
+        op: String,
+        /// How many tasks a graph can hold.
+        limit: u64,
+    },
+    /// A bug in this crate: a rule or a layer broke an invariant.
+    #[error("internal error in {place}: {problem}; please report this")]
+    Internal {
+        /// The rule, pass or kernel.
+        place: String,
+        /// The invariant that does not hold.
+        problem: String,
+    },
+}

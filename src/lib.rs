@@ -1,0 +1,10 @@
+//! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
+
+mod error;
+mod graph;
+mod sched;
+
+#[cfg(feature = "array")]
+pub mod array;
+
+pub use error::{Call, Error, Result};
