@@ -2,6 +2,7 @@
 
 mod error;
 mod graph;
+mod memory;
 mod sched;
 
 #[cfg(feature = "array")]

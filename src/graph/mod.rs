@@ -1,1 +1,15 @@
-//! Task graphs.
+//! Plans, layers and task graphs: what is to be done, as data.
+//!
+//! Invariant: this folder knows neither arrays nor frames nor threads.
+
+mod block;
+mod block_map;
+mod kernel;
+mod layer;
+mod tasks;
+
+pub(crate) use block::{Block, Value};
+pub(crate) use block_map::{AxisMap, BlockMap};
+pub(crate) use kernel::{Inputs, Kernel, KernelSpec, TaskContext, Wiring};
+pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
+pub(crate) use tasks::{TaskGraph, TaskId};

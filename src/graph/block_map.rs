@@ -1,0 +1,280 @@
+//! Which input blocks an output block reads, as data.
+//!
+//! Maps are compared, composed, printed and sent; that is what makes fusion a matter of looking
+//! at two values instead of sampling two closures.
+
+use std::sync::Arc;
+
+/// From an output block to the input blocks that it reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum BlockMap {
+    /// The input block with the same row-major number. The grids may differ in rank.
+    Linear,
+    /// The product of one [`AxisMap`] per input axis, row-major.
+    Axes(Arc<[AxisMap]>),
+}
+
+/// From an output block index to a range of blocks along one input axis.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum AxisMap {
+    /// Every block: the axis is contracted.
+    All,
+    /// One fixed block: the axis is broadcast or was dropped.
+    At(u64),
+    /// Block `first + step * out[axis]`.
+    Axis { axis: usize, first: u64, step: i64 },
+    /// Block `out[axis] - first` if that is one of `len` blocks, otherwise nothing.
+    Window { axis: usize, first: u64, len: u64 },
+    /// Blocks `out[axis] * size .. (out[axis] + 1) * size`, cut off at the last block.
+    Group { axis: usize, size: u64 },
+    /// Blocks `ranges[out[axis]]`, from inclusive to exclusive.
+    Ranges { axis: usize, ranges: Arc<[(u32, u32)]> },
+}
+
+impl AxisMap {
+    /// Input block `i` for output block `i` of `axis`.
+    pub(crate) fn same(axis: usize) -> Self {
+        AxisMap::Axis { axis, first: 0, step: 1 }
+    }
+
+    /// The blocks read along an input axis of `n_in` blocks.
+    fn range(&self, out: &[u64], n_in: u64) -> std::ops::Range<u64> {
+        match *self {
+            AxisMap::All => 0..n_in,
+            AxisMap::At(block) => block..block + 1,
+            AxisMap::Axis { axis, first, step } => {
+                let block = first.wrapping_add_signed(step.wrapping_mul(out[axis] as i64));
+                block..block + 1
+            }
+            AxisMap::Window { axis, first, len } => match out[axis].checked_sub(first) {
+                Some(block) if block < len => block..block + 1,
+                _ => 0..0,
+            },
+            AxisMap::Group { axis, size } => {
+                (out[axis] * size).min(n_in)..((out[axis] + 1) * size).min(n_in)
+            }
+            AxisMap::Ranges { axis, ref ranges } => {
+                let (start, end) = ranges[out[axis] as usize];
+                u64::from(start)..u64::from(end)
+            }
+        }
+    }
+
+    /// Whether each output block reads exactly one block.
+    fn is_single(&self, n_in: u64) -> bool {
+        match self {
+            AxisMap::At(_) | AxisMap::Axis { .. } => true,
+            AxisMap::All => n_in == 1,
+            AxisMap::Group { size, .. } => *size == 1,
+            AxisMap::Window { .. } => false,
+            AxisMap::Ranges { ranges, .. } => ranges.iter().all(|(start, end)| end - start == 1),
+        }
+    }
+
+    /// Whether the output blocks together surely read every block.
+    fn is_onto(&self, out_grid: &[u64], n_in: u64) -> bool {
+        match *self {
+            AxisMap::All => true,
+            AxisMap::At(_) => n_in == 1,
+            AxisMap::Axis { axis, step, .. } => step.abs() == 1 && out_grid[axis] == n_in,
+            AxisMap::Window { axis, first, len } => len == n_in && first + len <= out_grid[axis],
+            AxisMap::Group { axis, size } => out_grid[axis].saturating_mul(size) >= n_in,
+            AxisMap::Ranges { ref ranges, .. } => {
+                let mut next = 0;
+                for &(start, end) in ranges.iter() {
+                    if start > next {
+                        return false;
+                    }
+                    next = next.max(end);
+                }
+                u64::from(next) >= n_in
+            }
+        }
+    }
+
+    /// The map that reads what `self` reads of an array whose blocks `outer` names.
+    fn compose(&self, outer: &[AxisMap], mid_grid: &[u64]) -> Option<AxisMap> {
+        let axis = match self {
+            AxisMap::All | AxisMap::At(_) => return Some(self.clone()),
+            AxisMap::Axis { axis, .. }
+            | AxisMap::Window { axis, .. }
+            | AxisMap::Group { axis, .. }
+            | AxisMap::Ranges { axis, .. } => *axis,
+        };
+        match (&outer[axis], self) {
+            (AxisMap::Axis { axis, first: 0, step: 1 }, _) => Some(self.renamed(*axis)),
+            (
+                &AxisMap::Axis { axis, first: mid_first, step: mid_step },
+                &AxisMap::Axis { first, step, .. },
+            ) => {
+                let first = first.checked_add_signed(step.checked_mul(mid_first as i64)?)?;
+                Some(AxisMap::Axis { axis, first, step: step.checked_mul(mid_step)? })
+            }
+            (AxisMap::All, AxisMap::Axis { first, .. }) if mid_grid[axis] == 1 => {
+                Some(AxisMap::At(*first))
+            }
+            (&AxisMap::At(mid), &AxisMap::Axis { first, step, .. }) => {
+                Some(AxisMap::At(first.checked_add_signed(step.checked_mul(mid as i64)?)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same map of another output axis.
+    fn renamed(&self, axis: usize) -> AxisMap {
+        let mut map = self.clone();
+        match &mut map {
+            AxisMap::All | AxisMap::At(_) => {}
+            AxisMap::Axis { axis: a, .. }
+            | AxisMap::Window { axis: a, .. }
+            | AxisMap::Group { axis: a, .. }
+            | AxisMap::Ranges { axis: a, .. } => *a = axis,
+        }
+        map
+    }
+}
+
+impl BlockMap {
+    /// A map of one entry per input axis.
+    pub(crate) fn axes(maps: impl IntoIterator<Item = AxisMap>) -> Self {
+        BlockMap::Axes(maps.into_iter().collect())
+    }
+
+    /// Calls `visit` with the row-major number of each input block that block `out` reads, in order.
+    ///
+    /// `out_linear` is the row-major number of `out` in its own grid.
+    pub(crate) fn for_each(
+        &self,
+        out: &[u64],
+        out_linear: u64,
+        in_grid: &[u64],
+        mut visit: impl FnMut(u64),
+    ) {
+        match self {
+            BlockMap::Linear => visit(out_linear),
+            BlockMap::Axes(maps) => visit_product(maps, out, in_grid, 0, &mut visit),
+        }
+    }
+
+    /// How many blocks block `out` reads.
+    pub(crate) fn count(&self, out: &[u64], in_grid: &[u64]) -> usize {
+        match self {
+            BlockMap::Linear => 1,
+            BlockMap::Axes(maps) => maps
+                .iter()
+                .zip(in_grid)
+                .map(|(map, &n)| {
+                    let range = map.range(out, n);
+                    (range.end - range.start) as usize
+                })
+                .product(),
+        }
+    }
+
+    /// Whether each output block reads exactly one block.
+    pub(crate) fn is_single(&self, in_grid: &[u64]) -> bool {
+        match self {
+            BlockMap::Linear => true,
+            BlockMap::Axes(maps) => maps.iter().zip(in_grid).all(|(map, &n)| map.is_single(n)),
+        }
+    }
+
+    /// Whether all output blocks together surely read every input block.
+    pub(crate) fn is_onto(&self, out_grid: &[u64], in_grid: &[u64]) -> bool {
+        match self {
+            BlockMap::Linear => true,
+            BlockMap::Axes(maps) => {
+                maps.iter().zip(in_grid).all(|(map, &n)| map.is_onto(out_grid, n))
+            }
+        }
+    }
+
+    /// Whether output and input block numbers are the same.
+    pub(crate) fn is_identity(&self, out_grid: &[u64], in_grid: &[u64]) -> bool {
+        match self {
+            BlockMap::Linear => true,
+            BlockMap::Axes(maps) => {
+                out_grid == in_grid
+                    && maps.iter().enumerate().all(|(i, map)| *map == AxisMap::same(i))
+            }
+        }
+    }
+
+    /// The map from the blocks of the outermost output to what `self` reads, where `outer` maps
+    /// that output to the blocks of the array (`mid_grid`) which `self` starts from.
+    ///
+    /// `None` if that is not one of our maps.
+    pub(crate) fn compose(
+        &self,
+        outer: &BlockMap,
+        out_grid: &[u64],
+        mid_grid: &[u64],
+        in_grid: &[u64],
+    ) -> Option<BlockMap> {
+        if outer.is_identity(out_grid, mid_grid) && out_grid == mid_grid {
+            return Some(self.clone());
+        }
+        match (self, outer) {
+            (BlockMap::Linear, BlockMap::Linear) => Some(BlockMap::Linear),
+            (BlockMap::Linear, _) if mid_grid == in_grid => Some(outer.clone()),
+            (BlockMap::Axes(maps), BlockMap::Axes(outer)) => maps
+                .iter()
+                .map(|map| map.compose(outer, mid_grid))
+                .collect::<Option<Arc<[_]>>>()
+                .map(BlockMap::Axes),
+            _ => self.is_identity(mid_grid, in_grid).then(|| outer.clone()),
+        }
+    }
+}
+
+/// Visits the product of the ranges of `maps`, the first axis slowest.
+fn visit_product(
+    maps: &[AxisMap],
+    out: &[u64],
+    in_grid: &[u64],
+    prefix: u64,
+    visit: &mut impl FnMut(u64),
+) {
+    let Some((map, rest)) = maps.split_first() else { return visit(prefix) };
+    for block in map.range(out, in_grid[0]) {
+        visit_product(rest, out, &in_grid[1..], prefix * in_grid[0] + block, visit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks(map: &BlockMap, out: &[u64], in_grid: &[u64]) -> Vec<u64> {
+        let mut found = Vec::new();
+        map.for_each(out, 0, in_grid, |block| found.push(block));
+        assert_eq!(found.len(), map.count(out, in_grid));
+        found
+    }
+
+    #[test]
+    fn axes_are_a_row_major_product() {
+        let map = BlockMap::axes([AxisMap::All, AxisMap::Group { axis: 0, size: 2 }]);
+        assert_eq!(blocks(&map, &[1], &[2, 3]), [2, 5]);
+        assert_eq!(blocks(&map, &[0], &[2, 3]), [0, 1, 3, 4]);
+    }
+
+    #[test]
+    fn a_window_reads_nothing_outside() {
+        let map = BlockMap::axes([AxisMap::Window { axis: 0, first: 2, len: 3 }]);
+        assert!(blocks(&map, &[1], &[3]).is_empty());
+        assert_eq!(blocks(&map, &[2], &[3]), [0]);
+        assert!(map.is_onto(&[6], &[3]));
+    }
+
+    #[test]
+    fn composition_reads_what_the_two_maps_read_in_turn() {
+        // out (4) -> mid (2, 4) fixed row 1, flipped -> in (4, 2) transposed.
+        let outer = BlockMap::axes([AxisMap::At(1), AxisMap::Axis { axis: 0, first: 3, step: -1 }]);
+        let inner = BlockMap::axes([AxisMap::same(1), AxisMap::same(0)]);
+        let both = inner.compose(&outer, &[4], &[2, 4], &[4, 2]).unwrap();
+        for out in 0..4 {
+            assert_eq!(blocks(&both, &[out], &[4, 2]), [(3 - out) * 2 + 1]);
+        }
+    }
+}

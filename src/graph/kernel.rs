@@ -1,0 +1,105 @@
+//! What one task does.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Block;
+use crate::error::Result;
+use crate::memory::BufferPool;
+
+/// The per-block function of a layer.
+pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
+    /// Computes the output block `task.block` from the input blocks.
+    ///
+    /// Inputs are owned: a kernel that is the last user of a block may write into it.
+    fn run(&self, task: &TaskContext<'_>, inputs: Inputs) -> Result<Block>;
+
+    /// This kernel with `producer`, which made input `slot`, computed inside it in the same pass.
+    ///
+    /// `None` if the two can't be one pass; they may still share a task.
+    fn absorb(
+        &self,
+        _slot: usize,
+        _producer: &dyn Kernel,
+        _wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        None
+    }
+
+    /// Whether computing a block again costs no more than reading it from memory.
+    fn is_free(&self) -> bool {
+        false
+    }
+
+    /// How many elementary steps the kernel has; fusion bounds the sum.
+    fn n_steps(&self) -> usize {
+        1
+    }
+
+    /// The kernel as data, to be run elsewhere; `None` if it holds a closure.
+    fn spec(&self) -> Option<KernelSpec> {
+        None
+    }
+}
+
+/// A kernel as data: a registered name and its parameters, readable by people and machines.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct KernelSpec {
+    pub(crate) name: &'static str,
+    pub(crate) parameters: String,
+}
+
+/// What a task may know besides its inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskContext<'a> {
+    /// The output block, one index per axis of the layer's grid.
+    pub(crate) block: &'a [u64],
+    /// Where chunk buffers come from.
+    pub(crate) pool: &'a Arc<BufferPool>,
+}
+
+/// The input blocks of one task, slot by slot.
+///
+/// A slot has one block for each block that its map names, in row-major order.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    blocks: Vec<Option<Block>>,
+    ends: Vec<usize>,
+}
+
+impl Inputs {
+    /// Blocks of all slots one after another; slot `i` ends before `ends[i]`.
+    pub(crate) fn new(blocks: Vec<Block>, ends: Vec<usize>) -> Self {
+        debug_assert_eq!(ends.last().copied().unwrap_or(0), blocks.len());
+        Inputs { blocks: blocks.into_iter().map(Some).collect(), ends }
+    }
+
+    pub(crate) fn n_slots(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Takes all blocks of `slot`.
+    pub(crate) fn take_slot(&mut self, slot: usize) -> impl Iterator<Item = Block> + '_ {
+        let start = if slot == 0 { 0 } else { self.ends[slot - 1] };
+        self.blocks[start..self.ends[slot]].iter_mut().filter_map(Option::take)
+    }
+
+    /// Takes the block of a slot that has exactly one.
+    pub(crate) fn take_one(&mut self, slot: usize) -> Block {
+        self.take_slot(slot).next().expect("the map of this slot names one block")
+    }
+}
+
+/// How the slots of a consumer and of a producer become the slots of the two fused.
+///
+/// Inputs that both share appear once.
+#[derive(Clone, Debug)]
+pub(crate) struct Wiring {
+    /// The new slot of each consumer slot; unused for the slot that the producer filled.
+    pub(crate) consumer: Vec<usize>,
+    /// The new slot of each producer slot.
+    pub(crate) producer: Vec<usize>,
+    /// How many slots the fused kernel has.
+    pub(crate) n_slots: usize,
+}

@@ -1,0 +1,65 @@
+//! Symbolic layers: n tasks of one kind, said once.
+
+use std::sync::Arc;
+
+use super::{BlockMap, Kernel};
+
+/// The position of a layer in its [`LayerGraph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct LayerId(pub(crate) u32);
+
+impl LayerId {
+    pub(crate) fn idx(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where one input slot of a layer's kernel gets its blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LayerInput {
+    pub(crate) layer: LayerId,
+    pub(crate) map: BlockMap,
+}
+
+/// One task for each block of `grid`, all with the same kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    /// The operation, as users know it.
+    pub(crate) name: Arc<str>,
+    /// Blocks along each axis of the output.
+    pub(crate) grid: Arc<[u64]>,
+    pub(crate) kernel: Arc<dyn Kernel>,
+    pub(crate) inputs: Vec<LayerInput>,
+    /// Bytes of the largest output block.
+    pub(crate) out_bytes: u64,
+    /// Bytes that the kernel uses besides its inputs and its output, at most.
+    pub(crate) scratch_bytes: u64,
+}
+
+impl Layer {
+    pub(crate) fn n_blocks(&self) -> u64 {
+        self.grid.iter().fold(1, |n, &len| n.saturating_mul(len))
+    }
+}
+
+/// Layers in topological order: inputs stand before their users.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LayerGraph {
+    layers: Vec<Layer>,
+}
+
+impl LayerGraph {
+    pub(crate) fn push(&mut self, layer: Layer) -> LayerId {
+        debug_assert!(layer.inputs.iter().all(|input| input.layer.idx() < self.layers.len()));
+        self.layers.push(layer);
+        LayerId((self.layers.len() - 1) as u32)
+    }
+
+    pub(crate) fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    pub(crate) fn get(&self, id: LayerId) -> &Layer {
+        &self.layers[id.idx()]
+    }
+}

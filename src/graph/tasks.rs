@@ -1,0 +1,294 @@
+//! Dense task graphs: one number per task, edges in compressed rows, one kernel per layer.
+//!
+//! Expansion is driven by demand: a task exists only if an output needs it. Tasks of one layer are
+//! numbered together, so that what a task does follows from its number; 8 bytes a task and
+//! 8 bytes an edge (both directions) are all that is stored, beside 4 bytes of rank.
+
+use std::sync::Arc;
+
+use super::{Block, Inputs, LayerGraph, LayerId, TaskContext};
+use crate::error::{Error, Result};
+use crate::memory::BufferPool;
+
+/// The number of a task in its graph; tasks stand after their inputs' layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TaskId(pub(crate) u32);
+
+impl TaskId {
+    pub(crate) fn idx(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Tasks with their edges, ready to be ordered and run.
+#[derive(Debug)]
+pub(crate) struct TaskGraph {
+    layers: LayerGraph,
+    spans: Vec<Span>,
+    dependencies: Edges,
+    dependents: Edges,
+    outputs: Vec<TaskId>,
+}
+
+/// The tasks of one layer: `blocks` in row-major order from task `start` on.
+#[derive(Debug)]
+struct Span {
+    start: u32,
+    blocks: Demand,
+}
+
+/// Which blocks of a layer are needed.
+#[derive(Clone, Debug)]
+enum Demand {
+    All(u64),
+    /// Sorted row-major numbers.
+    Some(Vec<u64>),
+}
+
+impl Demand {
+    fn len(&self) -> u64 {
+        match self {
+            Demand::All(n) => *n,
+            Demand::Some(blocks) => blocks.len() as u64,
+        }
+    }
+
+    fn block(&self, i: u64) -> u64 {
+        match self {
+            Demand::All(_) => i,
+            Demand::Some(blocks) => blocks[i as usize],
+        }
+    }
+
+    fn position(&self, block: u64) -> u64 {
+        match self {
+            Demand::All(_) => block,
+            Demand::Some(blocks) => {
+                blocks.binary_search(&block).expect("every block that is read was demanded") as u64
+            }
+        }
+    }
+}
+
+/// Adjacency in compressed rows.
+#[derive(Debug, Default)]
+struct Edges {
+    offsets: Vec<u32>,
+    targets: Vec<TaskId>,
+}
+
+impl Edges {
+    fn of(&self, task: TaskId) -> &[TaskId] {
+        &self.targets[self.offsets[task.idx()] as usize..self.offsets[task.idx() + 1] as usize]
+    }
+
+    /// The same edges from the other end; sources come in ascending order.
+    fn reversed(&self) -> Edges {
+        let n = self.offsets.len() - 1;
+        let mut offsets = vec![0_u32; n + 1];
+        for target in &self.targets {
+            offsets[target.idx() + 1] += 1;
+        }
+        for i in 0..n {
+            offsets[i + 1] += offsets[i];
+        }
+        let mut next = offsets.clone();
+        let mut targets = vec![TaskId(0); self.targets.len()];
+        for task in 0..n {
+            for target in self.of(TaskId(task as u32)) {
+                let slot = &mut next[target.idx()];
+                targets[*slot as usize] = TaskId(task as u32);
+                *slot += 1;
+            }
+        }
+        Edges { offsets, targets }
+    }
+}
+
+impl TaskGraph {
+    /// The tasks that all blocks of the `outputs` layers need, and no others.
+    pub(crate) fn expand(layers: LayerGraph, outputs: &[LayerId]) -> Result<TaskGraph> {
+        let demand = demand_backwards(&layers, outputs);
+        let spans = number_tasks(&layers, demand)?;
+        let dependencies = connect(&layers, &spans)?;
+        let dependents = dependencies.reversed();
+        let outputs = outputs
+            .iter()
+            .flat_map(|id| {
+                let span = &spans[id.idx()];
+                (0..span.blocks.len() as u32).map(|i| TaskId(span.start + i))
+            })
+            .collect();
+        Ok(TaskGraph { layers, spans, dependencies, dependents, outputs })
+    }
+
+    pub(crate) fn n_tasks(&self) -> usize {
+        self.dependencies.offsets.len() - 1
+    }
+
+    /// The tasks whose outputs `task` reads, slot by slot; one may appear more than once.
+    pub(crate) fn dependencies(&self, task: TaskId) -> &[TaskId] {
+        self.dependencies.of(task)
+    }
+
+    /// The tasks that read the output of `task`, as often as they read it, in ascending order.
+    pub(crate) fn dependents(&self, task: TaskId) -> &[TaskId] {
+        self.dependents.of(task)
+    }
+
+    /// The wanted tasks: the blocks of each output layer in row-major order, layer after layer.
+    pub(crate) fn outputs(&self) -> &[TaskId] {
+        &self.outputs
+    }
+
+    /// The layer that a task belongs to.
+    pub(crate) fn layer(&self, task: TaskId) -> LayerId {
+        LayerId((self.spans.partition_point(|span| span.start <= task.0) - 1) as u32)
+    }
+
+    /// The name of the operation that a task belongs to.
+    pub(crate) fn op_name(&self, task: TaskId) -> &Arc<str> {
+        &self.layers.get(self.layer(task)).name
+    }
+
+    /// The bytes that a task says it will put out, at most.
+    pub(crate) fn out_bytes(&self, task: TaskId) -> u64 {
+        self.layers.get(self.layer(task)).out_bytes
+    }
+
+    /// The bytes that a task says it needs while it runs, besides inputs and output, at most.
+    pub(crate) fn scratch_bytes(&self, task: TaskId) -> u64 {
+        self.layers.get(self.layer(task)).scratch_bytes
+    }
+
+    /// The block index that a task computes.
+    pub(crate) fn block_index(&self, task: TaskId) -> Vec<u64> {
+        let id = self.layer(task);
+        unravel(self.block_number(id, task), &self.layers.get(id).grid)
+    }
+
+    /// The layers that the tasks were expanded from.
+    pub(crate) fn layers(&self) -> &LayerGraph {
+        &self.layers
+    }
+
+    /// Runs one task. `blocks` are the outputs of its dependencies, in their order.
+    pub(crate) fn run(
+        &self,
+        task: TaskId,
+        pool: &Arc<BufferPool>,
+        blocks: Vec<Block>,
+    ) -> Result<Block> {
+        let id = self.layer(task);
+        let layer = self.layers.get(id);
+        let block = unravel(self.block_number(id, task), &layer.grid);
+        let mut end = 0;
+        let ends = layer.inputs.iter().map(|input| {
+            end += input.map.count(&block, &self.layers.get(input.layer).grid);
+            end
+        });
+        let inputs = Inputs::new(blocks, ends.collect());
+        layer.kernel.run(&TaskContext { block: &block, pool }, inputs)
+    }
+
+    fn block_number(&self, id: LayerId, task: TaskId) -> u64 {
+        let span = &self.spans[id.idx()];
+        span.blocks.block(u64::from(task.0 - span.start))
+    }
+}
+
+/// The block index of row-major number `linear` in a grid.
+pub(crate) fn unravel(linear: u64, grid: &[u64]) -> Vec<u64> {
+    let mut index = Vec::new();
+    unravel_into(linear, grid, &mut index);
+    index
+}
+
+/// Which blocks of each layer are needed, from the outputs back to the sources.
+fn demand_backwards(layers: &LayerGraph, outputs: &[LayerId]) -> Vec<Demand> {
+    let all = layers.layers();
+    let mut wanted: Vec<Demand> = all.iter().map(|_| Demand::Some(Vec::new())).collect();
+    for id in outputs {
+        wanted[id.idx()] = Demand::All(layers.get(*id).n_blocks());
+    }
+    for idx in (0..all.len()).rev() {
+        let layer = &all[idx];
+        if let Demand::Some(blocks) = &mut wanted[idx] {
+            blocks.sort_unstable();
+            blocks.dedup();
+        }
+        let demand = std::mem::replace(&mut wanted[idx], Demand::All(0));
+        for input in &layer.inputs {
+            let in_layer = layers.get(input.layer);
+            let in_demand = &mut wanted[input.layer.idx()];
+            let Demand::Some(found) = in_demand else { continue };
+            match &demand {
+                Demand::All(_) if input.map.is_onto(&layer.grid, &in_layer.grid) => {
+                    *in_demand = Demand::All(in_layer.n_blocks());
+                }
+                demand => {
+                    for i in 0..demand.len() {
+                        let linear = demand.block(i);
+                        let out = unravel(linear, &layer.grid);
+                        input.map.for_each(&out, linear, &in_layer.grid, |block| found.push(block));
+                    }
+                }
+            }
+        }
+        wanted[idx] = demand;
+    }
+    wanted
+}
+
+/// Gives each demanded block a task number, layer after layer.
+fn number_tasks(layers: &LayerGraph, demand: Vec<Demand>) -> Result<Vec<Span>> {
+    let mut start = 0_u64;
+    let mut spans = Vec::with_capacity(demand.len());
+    for (layer, blocks) in layers.layers().iter().zip(demand) {
+        let end = start.saturating_add(blocks.len());
+        if end > u64::from(u32::MAX) {
+            return Err(Error::TooManyTasks { op: layer.name.to_string(), limit: u32::MAX.into() });
+        }
+        spans.push(Span { start: start as u32, blocks });
+        start = end;
+    }
+    Ok(spans)
+}
+
+/// The dependency edges of every task.
+fn connect(layers: &LayerGraph, spans: &[Span]) -> Result<Edges> {
+    let n_tasks = spans.last().map_or(0, |s| u64::from(s.start) + s.blocks.len());
+    let mut edges =
+        Edges { offsets: Vec::with_capacity(n_tasks as usize + 1), targets: Vec::new() };
+    edges.offsets.push(0);
+    let mut out = Vec::new();
+    for (layer, span) in layers.layers().iter().zip(spans) {
+        for i in 0..span.blocks.len() {
+            let linear = span.blocks.block(i);
+            unravel_into(linear, &layer.grid, &mut out);
+            for input in &layer.inputs {
+                let from = &spans[input.layer.idx()];
+                input.map.for_each(&out, linear, &layers.get(input.layer).grid, |block| {
+                    edges.targets.push(TaskId(from.start + from.blocks.position(block) as u32));
+                });
+            }
+            let end = u32::try_from(edges.targets.len()).map_err(|_| Error::TooManyTasks {
+                op: layer.name.to_string(),
+                limit: u32::MAX.into(),
+            })?;
+            edges.offsets.push(end);
+        }
+    }
+    edges.targets.shrink_to_fit();
+    Ok(edges)
+}
+
+/// [`unravel`] into a buffer that is used again.
+fn unravel_into(mut linear: u64, grid: &[u64], index: &mut Vec<u64>) {
+    index.clear();
+    index.resize(grid.len(), 0);
+    for (i, &n) in index.iter_mut().zip(grid).rev() {
+        *i = linear % n;
+        linear /= n;
+    }
+}

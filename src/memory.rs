@@ -1,0 +1,158 @@
+//! A pool of chunk buffers.
+//!
+//! First touch of fresh memory costs several times more than the arithmetic of a chunk, and
+//! allocators give large blocks back to the kernel at once. So buffers of dropped chunks wait here
+//! for the next chunk of about the same size. Buffers stay initialized, which keeps the whole
+//! path free of `unsafe`: whoever takes one overwrites what the last owner left.
+//!
+//! Invariant: idle bytes never exceed the cap, and idle bytes count against the byte budget
+//! of a run (`sched`), which trims the pool before it makes a reader wait.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Below this many bytes the allocator recycles well by itself.
+const POOLED_BYTES_MIN: usize = 128 << 10;
+
+/// Idle buffers by element type and capacity.
+#[derive(Debug)]
+pub(crate) struct BufferPool {
+    shelves: Mutex<Shelves>,
+    idle_bytes_max: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shelves {
+    by_type: HashMap<TypeId, Shelf>,
+    idle_bytes: u64,
+}
+
+/// Buffers of one element type by capacity, each a boxed `Vec<T>`, with the bytes of an element.
+#[derive(Debug, Default)]
+struct Shelf {
+    by_capacity: BTreeMap<usize, Vec<Box<dyn Any + Send>>>,
+    item_bytes: usize,
+}
+
+impl BufferPool {
+    /// A pool that keeps at most `idle_bytes_max` bytes of unused buffers.
+    pub(crate) fn new(idle_bytes_max: u64) -> Self {
+        BufferPool { shelves: Mutex::default(), idle_bytes_max }
+    }
+
+    /// A buffer of `len` elements with unspecified (but initialized) contents.
+    pub(crate) fn take<T: Clone + Default + Send + 'static>(&self, len: usize) -> Vec<T> {
+        match self.take_idle::<T>(len) {
+            Some(mut buffer) => {
+                buffer.resize(len, T::default());
+                buffer
+            }
+            None => vec![T::default(); len],
+        }
+    }
+
+    /// Keeps `buffer` for a later [`take`](Self::take), or frees it.
+    pub(crate) fn give<T: Clone + Default + Send + 'static>(&self, buffer: Vec<T>) {
+        let bytes = buffer.capacity() * size_of::<T>();
+        if bytes < POOLED_BYTES_MIN {
+            return;
+        }
+        let mut shelves = self.lock();
+        if shelves.idle_bytes + bytes as u64 > self.idle_bytes_max {
+            drop(shelves);
+            return;
+        }
+        shelves.idle_bytes += bytes as u64;
+        let shelf = shelves.by_type.entry(TypeId::of::<T>()).or_default();
+        shelf.item_bytes = size_of::<T>();
+        shelf.by_capacity.entry(buffer.capacity()).or_default().push(Box::new(buffer));
+    }
+
+    /// Bytes of buffers that nobody uses.
+    pub(crate) fn idle_bytes(&self) -> u64 {
+        self.lock().idle_bytes
+    }
+
+    /// Frees idle buffers until at most `idle_bytes_max` bytes of them remain.
+    pub(crate) fn trim(&self, idle_bytes_max: u64) {
+        let mut freed = Vec::new();
+        let mut shelves = self.lock();
+        let Shelves { by_type, idle_bytes } = &mut *shelves;
+        for shelf in by_type.values_mut() {
+            while *idle_bytes > idle_bytes_max {
+                let Some(mut largest) = shelf.by_capacity.last_entry() else { break };
+                let bytes = *largest.key() * shelf.item_bytes;
+                freed.extend(largest.get_mut().pop());
+                *idle_bytes -= bytes as u64;
+                if largest.get().is_empty() {
+                    largest.remove();
+                }
+            }
+        }
+        // The kernel takes its time to unmap; nobody has to wait for it.
+        drop(shelves);
+        drop(freed);
+    }
+
+    /// The smallest idle buffer that holds `len` elements without wasting half of its bytes.
+    fn take_idle<T: 'static>(&self, len: usize) -> Option<Vec<T>> {
+        if len.saturating_mul(size_of::<T>()) < POOLED_BYTES_MIN {
+            return None;
+        }
+        let mut shelves = self.lock();
+        let shelf = shelves.by_type.get_mut(&TypeId::of::<T>())?;
+        let (&capacity, stack) = shelf.by_capacity.range_mut(len..=len.saturating_mul(2)).next()?;
+        let buffer = stack.pop()?;
+        if stack.is_empty() {
+            shelf.by_capacity.remove(&capacity);
+        }
+        shelves.idle_bytes -= (capacity * size_of::<T>()) as u64;
+        drop(shelves);
+        buffer.downcast().ok().map(|buffer| *buffer)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelves> {
+        // Every update of the shelves is complete before anything that could panic.
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_buffer_is_taken_again() {
+        let pool = BufferPool::new(1 << 30);
+        let buffer = pool.take::<f64>(100_000);
+        let address = buffer.as_ptr();
+        pool.give(buffer);
+        assert_eq!(pool.idle_bytes(), 800_000);
+        let again = pool.take::<f64>(60_000);
+        assert_eq!((again.as_ptr(), again.len()), (address, 60_000));
+        assert_eq!(pool.idle_bytes(), 0);
+    }
+
+    #[test]
+    fn the_cap_and_trim_bound_idle_bytes() {
+        let pool = BufferPool::new(1_000_000);
+        for _ in 0..3 {
+            pool.give(vec![0_f64; 50_000]);
+        }
+        assert_eq!(pool.idle_bytes(), 800_000);
+        pool.trim(400_000);
+        assert_eq!(pool.idle_bytes(), 400_000);
+        pool.trim(0);
+        assert_eq!(pool.idle_bytes(), 0);
+        assert!(pool.take_idle::<f64>(50_000).is_none());
+    }
+
+    #[test]
+    fn a_buffer_twice_too_large_is_left_alone() {
+        let pool = BufferPool::new(1 << 30);
+        pool.give(vec![0_f64; 1_000_000]);
+        assert!(pool.take_idle::<f64>(100_000).is_none());
+        assert!(pool.take_idle::<f32>(1_000_000).is_none());
+    }
+}
