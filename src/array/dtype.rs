@@ -1,0 +1,321 @@
+//! Element types, and the one place where a run-time dtype becomes a compile-time type.
+
+use std::fmt;
+
+use num_complex::Complex;
+
+use super::any::AnyElement;
+
+/// The element type of an array, known at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DType {
+    /// `bool`
+    Bool,
+    /// `i8`
+    I8,
+    /// `i16`
+    I16,
+    /// `i32`
+    I32,
+    /// `i64`
+    I64,
+    /// `u8`
+    U8,
+    /// `u16`
+    U16,
+    /// `u32`
+    U32,
+    /// `u64`
+    U64,
+    /// `f32`
+    F32,
+    /// `f64`
+    F64,
+    /// `Complex<f32>`
+    C64,
+    /// `Complex<f64>`
+    C128,
+}
+
+impl DType {
+    /// Every dtype, in ascending order.
+    pub const ALL: [DType; 13] = [
+        DType::Bool,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::U8,
+        DType::U16,
+        DType::U32,
+        DType::U64,
+        DType::F32,
+        DType::F64,
+        DType::C64,
+        DType::C128,
+    ];
+
+    /// Bytes of one element.
+    pub fn nbytes(self) -> usize {
+        dispatch!(self, T => size_of::<T>())
+    }
+
+    /// The name that NumPy gives it, such as `"float64"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::Bool => "bool",
+            DType::I8 => "int8",
+            DType::I16 => "int16",
+            DType::I32 => "int32",
+            DType::I64 => "int64",
+            DType::U8 => "uint8",
+            DType::U16 => "uint16",
+            DType::U32 => "uint32",
+            DType::U64 => "uint64",
+            DType::F32 => "float32",
+            DType::F64 => "float64",
+            DType::C64 => "complex64",
+            DType::C128 => "complex128",
+        }
+    }
+
+    /// Whether it is `f32` or `f64`.
+    pub fn is_float(self) -> bool {
+        matches!(self, DType::F32 | DType::F64)
+    }
+
+    /// Whether it is complex.
+    pub fn is_complex(self) -> bool {
+        matches!(self, DType::C64 | DType::C128)
+    }
+
+    /// Whether it is an integer, signed or not.
+    pub fn is_integer(self) -> bool {
+        !matches!(self, DType::Bool) && !self.is_float() && !self.is_complex()
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A type that arrays can hold: `bool`, the integers, the floats and their complex numbers.
+pub trait Element:
+    Copy + Default + PartialEq + fmt::Debug + Send + Sync + AnyElement + 'static + sealed::Sealed
+{
+    /// The same type, as a value.
+    const DTYPE: DType;
+}
+
+macro_rules! elements {
+    ($($t:ty => $dtype:ident),* $(,)?) => {$(
+        impl sealed::Sealed for $t {}
+        impl Element for $t {
+            const DTYPE: DType = DType::$dtype;
+        }
+    )*};
+}
+
+elements! {
+    bool => Bool, i8 => I8, i16 => I16, i32 => I32, i64 => I64,
+    u8 => U8, u16 => U16, u32 => U32, u64 => U64,
+    f32 => F32, f64 => F64, Complex<f32> => C64, Complex<f64> => C128,
+}
+
+/// Evaluates an expression with `$t` standing for the element type that a [`DType`] names.
+///
+/// With a class after the dtype (`real`: everything ordered, that is all but complex; `number`:
+/// all but bool; `float`: floats and complex) other dtypes evaluate `else`.
+macro_rules! dispatch {
+    ($dtype:expr, $t:ident => $body:expr) => {{
+        use $crate::array::dtype::DType as D;
+        match $dtype {
+            D::Bool => {
+                type $t = bool;
+                $body
+            }
+            D::I8 => {
+                type $t = i8;
+                $body
+            }
+            D::I16 => {
+                type $t = i16;
+                $body
+            }
+            D::I32 => {
+                type $t = i32;
+                $body
+            }
+            D::I64 => {
+                type $t = i64;
+                $body
+            }
+            D::U8 => {
+                type $t = u8;
+                $body
+            }
+            D::U16 => {
+                type $t = u16;
+                $body
+            }
+            D::U32 => {
+                type $t = u32;
+                $body
+            }
+            D::U64 => {
+                type $t = u64;
+                $body
+            }
+            D::F32 => {
+                type $t = f32;
+                $body
+            }
+            D::F64 => {
+                type $t = f64;
+                $body
+            }
+            D::C64 => {
+                type $t = num_complex::Complex<f32>;
+                $body
+            }
+            D::C128 => {
+                type $t = num_complex::Complex<f64>;
+                $body
+            }
+        }
+    }};
+    ($dtype:expr, real $t:ident => $body:expr, else $other:expr) => {{
+        use $crate::array::dtype::DType as D;
+        match $dtype {
+            D::Bool => {
+                type $t = bool;
+                $body
+            }
+            D::I8 => {
+                type $t = i8;
+                $body
+            }
+            D::I16 => {
+                type $t = i16;
+                $body
+            }
+            D::I32 => {
+                type $t = i32;
+                $body
+            }
+            D::I64 => {
+                type $t = i64;
+                $body
+            }
+            D::U8 => {
+                type $t = u8;
+                $body
+            }
+            D::U16 => {
+                type $t = u16;
+                $body
+            }
+            D::U32 => {
+                type $t = u32;
+                $body
+            }
+            D::U64 => {
+                type $t = u64;
+                $body
+            }
+            D::F32 => {
+                type $t = f32;
+                $body
+            }
+            D::F64 => {
+                type $t = f64;
+                $body
+            }
+            _ => $other,
+        }
+    }};
+    ($dtype:expr, number $t:ident => $body:expr, else $other:expr) => {{
+        use $crate::array::dtype::DType as D;
+        match $dtype {
+            D::Bool => $other,
+            D::I8 => {
+                type $t = i8;
+                $body
+            }
+            D::I16 => {
+                type $t = i16;
+                $body
+            }
+            D::I32 => {
+                type $t = i32;
+                $body
+            }
+            D::I64 => {
+                type $t = i64;
+                $body
+            }
+            D::U8 => {
+                type $t = u8;
+                $body
+            }
+            D::U16 => {
+                type $t = u16;
+                $body
+            }
+            D::U32 => {
+                type $t = u32;
+                $body
+            }
+            D::U64 => {
+                type $t = u64;
+                $body
+            }
+            D::F32 => {
+                type $t = f32;
+                $body
+            }
+            D::F64 => {
+                type $t = f64;
+                $body
+            }
+            D::C64 => {
+                type $t = num_complex::Complex<f32>;
+                $body
+            }
+            D::C128 => {
+                type $t = num_complex::Complex<f64>;
+                $body
+            }
+        }
+    }};
+    ($dtype:expr, float $t:ident => $body:expr, else $other:expr) => {{
+        use $crate::array::dtype::DType as D;
+        match $dtype {
+            D::F32 => {
+                type $t = f32;
+                $body
+            }
+            D::F64 => {
+                type $t = f64;
+                $body
+            }
+            D::C64 => {
+                type $t = num_complex::Complex<f32>;
+                $body
+            }
+            D::C128 => {
+                type $t = num_complex::Complex<f64>;
+                $body
+            }
+            _ => $other,
+        }
+    }};
+}
+pub(crate) use dispatch;

@@ -1,0 +1,40 @@
+//! What arrays are read from.
+
+use std::fmt;
+
+use crate::array::any::AnyViewMut;
+use crate::array::dtype::DType;
+use crate::error::Result;
+
+/// An N-d array in storage, of which any box can be read.
+///
+/// Implement this to read your own format: `Array::from_source` makes a lazy array of it, and slices
+/// of that array read only the boxes that they touch. `read` is called from several threads at once.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// What plans and errors call it, such as a path.
+    fn name(&self) -> String;
+
+    /// The element type.
+    fn dtype(&self) -> DType;
+
+    /// The lengths of the axes.
+    fn shape(&self) -> &[u64];
+
+    /// The lengths of a storage chunk along each axis, if the storage is chunked.
+    ///
+    /// Chunks of arrays are chosen as multiples of them, so that none is read twice.
+    fn storage_chunks(&self) -> Option<Vec<u64>> {
+        None
+    }
+
+    /// The names of the dimensions, if the storage names them all.
+    fn dim_names(&self) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Reads the box that begins at `start` and has the shape of `out`, which has the source's dtype.
+    ///
+    /// # Errors
+    /// Whatever keeps the box from being read whole; `out` is then discarded.
+    fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()>;
+}
