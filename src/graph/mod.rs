@@ -6,10 +6,14 @@ mod block;
 mod block_map;
 mod kernel;
 mod layer;
+mod plan;
+mod rule;
 mod tasks;
 
 pub(crate) use block::{Block, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
 pub(crate) use kernel::{Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
+pub(crate) use plan::{NodeId, Operation, Plan};
+pub(crate) use rule::{Rule, Trace, rewrite};
 pub(crate) use tasks::{TaskGraph, TaskId};

@@ -1,0 +1,300 @@
+//! Plans: an arena of operations that rules rewrite.
+//!
+//! A plan is a DAG, not a tree: what two results share stands there once, because equal operations on
+//! equal inputs are merged as they are added. Nodes are only ever appended; a replaced
+//! node stays in the arena without users. Every walk is a loop, so a chain of any length is fine.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+
+use crate::error::{Error, Result};
+
+/// What the nodes of a plan are made of.
+pub(crate) trait Operation: Clone + PartialEq + fmt::Debug {
+    /// What is known of a result before it is computed.
+    type Meta: Clone + PartialEq + fmt::Debug;
+
+    /// The meta of this operation's result.
+    fn infer(&self, inputs: &[&Self::Meta]) -> Result<Self::Meta>;
+
+    /// Feeds something that equal operations share to `hasher`.
+    fn fingerprint(&self, hasher: &mut impl Hasher);
+}
+
+/// The position of a node in its [`Plan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeId(pub(crate) u32);
+
+impl NodeId {
+    pub(crate) fn idx(self) -> usize {
+        self.0 as usize
+    }
+}
+
+#[derive(Debug)]
+struct PlanNode<O: Operation> {
+    op: O,
+    inputs: Vec<NodeId>,
+    meta: O::Meta,
+    /// Live nodes that read this one, as often as they read it.
+    users: Vec<NodeId>,
+    n_roots: u32,
+    /// Whether a root needs this node; only live nodes stand among the users of their inputs.
+    live: bool,
+}
+
+/// An arena DAG of operations with its results, the roots.
+#[derive(Debug)]
+pub(crate) struct Plan<O: Operation> {
+    nodes: Vec<PlanNode<O>>,
+    roots: Vec<NodeId>,
+    by_fingerprint: HashMap<u64, Vec<NodeId>, BuildHasherDefault<DefaultHasher>>,
+}
+
+impl<O: Operation> Default for Plan<O> {
+    fn default() -> Self {
+        Plan { nodes: Vec::new(), roots: Vec::new(), by_fingerprint: HashMap::default() }
+    }
+}
+
+impl<O: Operation> Plan<O> {
+    /// Adds an operation, or finds the node that already does the same.
+    ///
+    /// A node gets users only when a live node or a root needs it.
+    pub(crate) fn push(&mut self, op: O, inputs: &[NodeId]) -> Result<NodeId> {
+        let key = self.key(&op, inputs);
+        if let Some(id) = self.find(key, &op, inputs) {
+            return Ok(id);
+        }
+        let metas: Vec<_> = inputs.iter().map(|id| &self.nodes[id.idx()].meta).collect();
+        let meta = op.infer(&metas)?;
+        Ok(self.append(key, op, inputs, meta))
+    }
+
+    /// [`push`](Self::push) for an operation whose meta is known, which saves inferring it.
+    pub(crate) fn push_with_meta(&mut self, op: O, inputs: &[NodeId], meta: O::Meta) -> NodeId {
+        let key = self.key(&op, inputs);
+        self.find(key, &op, inputs).unwrap_or_else(|| self.append(key, op, inputs, meta))
+    }
+
+    /// Marks a node as a result. Results are returned in the order of these calls.
+    pub(crate) fn add_root(&mut self, id: NodeId) {
+        self.roots.push(id);
+        self.nodes[id.idx()].n_roots += 1;
+        self.enliven(id);
+    }
+
+    pub(crate) fn roots(&self) -> &[NodeId] {
+        &self.roots
+    }
+
+    pub(crate) fn op(&self, id: NodeId) -> &O {
+        &self.nodes[id.idx()].op
+    }
+
+    pub(crate) fn inputs(&self, id: NodeId) -> &[NodeId] {
+        &self.nodes[id.idx()].inputs
+    }
+
+    pub(crate) fn meta(&self, id: NodeId) -> &O::Meta {
+        &self.nodes[id.idx()].meta
+    }
+
+    /// The live nodes that read `id`, as often as they read it.
+    pub(crate) fn users(&self, id: NodeId) -> &[NodeId] {
+        &self.nodes[id.idx()].users
+    }
+
+    /// Whether `id` is wanted by nobody but one reader, so that changing it changes nothing else.
+    pub(crate) fn has_one_user(&self, id: NodeId) -> bool {
+        self.users(id).len() + self.nodes[id.idx()].n_roots as usize <= 1
+    }
+
+    pub(crate) fn is_root(&self, id: NodeId) -> bool {
+        self.nodes[id.idx()].n_roots > 0
+    }
+
+    pub(crate) fn is_live(&self, id: NodeId) -> bool {
+        self.nodes[id.idx()].live
+    }
+
+    /// The live nodes, inputs before users.
+    pub(crate) fn topological(&self) -> Vec<NodeId> {
+        let mut state = vec![Visit::New; self.nodes.len()];
+        let mut order = Vec::new();
+        let mut stack: Vec<NodeId> = self.roots.iter().rev().copied().collect();
+        while let Some(&id) = stack.last() {
+            match state[id.idx()] {
+                Visit::New => {
+                    state[id.idx()] = Visit::Open;
+                    let inputs = &self.nodes[id.idx()].inputs;
+                    stack.extend(inputs.iter().rev().filter(|i| state[i.idx()] == Visit::New));
+                }
+                Visit::Open => {
+                    state[id.idx()] = Visit::Done;
+                    order.push(id);
+                    stack.pop();
+                }
+                Visit::Done => {
+                    stack.pop();
+                }
+            }
+        }
+        order
+    }
+
+    /// Puts `new` in the place of `old` for all readers of `old`, which are returned.
+    ///
+    /// A reader that thereby becomes equal to another node is replaced by it in turn.
+    pub(crate) fn replace(&mut self, old: NodeId, new: NodeId) -> Vec<NodeId> {
+        let mut touched = Vec::new();
+        let mut pending = vec![(old, new)];
+        while let Some((old, new)) = pending.pop() {
+            if old == new {
+                continue;
+            }
+            self.move_roots(old, new);
+            let mut users = std::mem::take(&mut self.nodes[old.idx()].users);
+            self.nodes[new.idx()].users.extend_from_slice(&users);
+            if self.is_wanted(new) {
+                self.enliven(new);
+            }
+            self.bury_if_unwanted(old);
+            users.sort_unstable();
+            users.dedup();
+            for user in users {
+                self.forget(user);
+                for input in &mut self.nodes[user.idx()].inputs {
+                    if *input == old {
+                        *input = new;
+                    }
+                }
+                match self.remember(user) {
+                    Some(twin) => pending.push((user, twin)),
+                    None => touched.push(user),
+                }
+            }
+        }
+        touched
+    }
+
+    fn move_roots(&mut self, old: NodeId, new: NodeId) {
+        let n_roots = std::mem::take(&mut self.nodes[old.idx()].n_roots);
+        self.nodes[new.idx()].n_roots += n_roots;
+        if n_roots > 0 {
+            self.roots.iter_mut().filter(|root| **root == old).for_each(|root| *root = new);
+        }
+    }
+
+    fn is_wanted(&self, id: NodeId) -> bool {
+        let node = &self.nodes[id.idx()];
+        node.n_roots > 0 || !node.users.is_empty()
+    }
+
+    /// Tells the inputs of a node that came to life about it, and so on upwards.
+    fn enliven(&mut self, id: NodeId) {
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            if std::mem::replace(&mut self.nodes[id.idx()].live, true) {
+                continue;
+            }
+            for i in 0..self.nodes[id.idx()].inputs.len() {
+                let input = self.nodes[id.idx()].inputs[i];
+                self.nodes[input.idx()].users.push(id);
+                pending.push(input);
+            }
+        }
+    }
+
+    /// Takes a node that nobody wants any more out of the users of its inputs, and so on upwards.
+    fn bury_if_unwanted(&mut self, id: NodeId) {
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            if self.is_wanted(id) || !std::mem::replace(&mut self.nodes[id.idx()].live, false) {
+                continue;
+            }
+            for i in 0..self.nodes[id.idx()].inputs.len() {
+                let input = self.nodes[id.idx()].inputs[i];
+                self.nodes[input.idx()].users.retain(|user| *user != id);
+                pending.push(input);
+            }
+        }
+    }
+
+    fn key(&self, op: &O, inputs: &[NodeId]) -> u64 {
+        let mut hasher = self.by_fingerprint.hasher().build_hasher();
+        op.fingerprint(&mut hasher);
+        inputs.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn find(&self, key: u64, op: &O, inputs: &[NodeId]) -> Option<NodeId> {
+        let same = |id: &&NodeId| {
+            let node = &self.nodes[id.idx()];
+            node.inputs == inputs && node.op == *op
+        };
+        self.by_fingerprint.get(&key)?.iter().find(same).copied()
+    }
+
+    fn append(&mut self, key: u64, op: O, inputs: &[NodeId], meta: O::Meta) -> NodeId {
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(PlanNode {
+            op,
+            inputs: inputs.to_vec(),
+            meta,
+            users: Vec::new(),
+            n_roots: 0,
+            live: false,
+        });
+        self.by_fingerprint.entry(key).or_default().push(id);
+        id
+    }
+
+    /// Takes a node whose inputs are about to change out of the table of known operations.
+    fn forget(&mut self, id: NodeId) {
+        let node = &self.nodes[id.idx()];
+        let key = self.key(&node.op, &node.inputs);
+        if let Some(ids) = self.by_fingerprint.get_mut(&key) {
+            ids.retain(|other| *other != id);
+        }
+    }
+
+    /// Puts a node back into the table, or returns the other node that already does the same.
+    fn remember(&mut self, id: NodeId) -> Option<NodeId> {
+        let node = &self.nodes[id.idx()];
+        let key = self.key(&node.op, &node.inputs);
+        let twin = self.find(key, &node.op, &node.inputs);
+        if twin.is_none() {
+            self.by_fingerprint.entry(key).or_default().push(id);
+        }
+        twin
+    }
+
+    /// Checks the invariants that every rule must keep.
+    pub(crate) fn check(&self) -> Result<()> {
+        let broken = |problem: String| Error::Internal { place: "plan".into(), problem };
+        for id in self.topological() {
+            let node = &self.nodes[id.idx()];
+            let metas: Vec<_> = node.inputs.iter().map(|id| &self.nodes[id.idx()].meta).collect();
+            if node.op.infer(&metas)? != node.meta {
+                return Err(broken(format!("meta of {id:?} is not what {:?} infers", node.op)));
+            }
+            for input in &node.inputs {
+                let reads = node.inputs.iter().filter(|other| *other == input).count();
+                let known = self.users(*input).iter().filter(|user| **user == id).count();
+                if reads != known {
+                    return Err(broken(format!("{input:?} does not know its user {id:?}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    New,
+    Open,
+    Done,
+}
