@@ -12,5 +12,17 @@
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod axis;
+mod grid;
+
+mod auto;
+mod bytes;
+mod normalize;
+
+#[cfg(test)]
+mod golden;
 
 pub(crate) use axis::AxisChunks;
+pub(crate) use bytes::{format_bytes, parse_bytes};
+pub use grid::Chunks;
+pub use normalize::{AxisSpec, ChunkSpec};
+pub(crate) use normalize::{check_shape, normalize_chunks};
