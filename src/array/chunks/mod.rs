@@ -16,7 +16,12 @@ mod grid;
 
 mod auto;
 mod bytes;
+mod limit;
 mod normalize;
+
+mod slice;
+pub(crate) mod tree;
+mod unify;
 
 #[cfg(test)]
 mod golden;
@@ -26,3 +31,6 @@ pub(crate) use bytes::{format_bytes, parse_bytes};
 pub use grid::Chunks;
 pub use normalize::{AxisSpec, ChunkSpec};
 pub(crate) use normalize::{check_shape, normalize_chunks};
+pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
+pub use tree::SplitEvery;
+pub(crate) use unify::{broadcast_chunks, broadcast_shapes, unify, unify_broadcast, unify_indices};

@@ -250,7 +250,8 @@ impl Target<'_> {
             ChunkSpec::PerAxis(specs) => match sizes_of_one_axis(specs) {
                 Some(sizes) if ndim == 1 => Ok(vec![AxisSpec::Explicit(sizes)]),
                 _ if specs.len() == ndim => Ok(specs.clone()),
-                // An empty array has no chunks that could be wrong.
+                // An array without axes, or an empty one, has no chunks that could be wrong.
+                _ if ndim == 0 => Ok(Vec::new()),
                 _ if specs.is_empty() && self.shape.iter().all(|&len| len == 0) => {
                     Ok(vec![AxisSpec::Whole; ndim])
                 }
