@@ -5,6 +5,7 @@ mod chunk;
 mod chunks;
 mod dtype;
 mod io;
+mod kernels;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use dtype::{DType, Element};

@@ -266,7 +266,7 @@ mod tests {
     fn python_slices_are_read_as_python_does() {
         assert_eq!(python(None, None, Some(-2), 5), [4, 2, 0]);
         assert_eq!(python(Some(-2), None, None, 5), [3, 4]);
-        assert_eq!(python(Some(-29), Some(2), Some(-1), 11), []);
+        assert!(python(Some(-29), Some(2), Some(-1), 11).is_empty());
         assert_eq!(python(Some(1), Some(100), Some(3), 6), [1, 4]);
         assert_eq!(python(Some(i64::MIN), Some(i64::MAX), Some(i64::MAX), 6), [0]);
         assert_eq!(python(Some(i64::MAX), Some(i64::MIN), Some(i64::MIN), 6), [5]);
@@ -278,7 +278,7 @@ mod tests {
         let axis = AxisChunks::uniform(1 << 62, 1);
         let (out, pieces) = slice_axis(&axis, AxisSlice::new(0, 1, 1)).unwrap();
         assert_eq!((out, pieces.n_blocks()), (AxisChunks::whole(1), 1));
-        let (out, pieces) = slice_axis(&axis, AxisSlice::new(5, 1 << 61, -1 + 2)).unwrap();
+        let (out, pieces) = slice_axis(&axis, AxisSlice::new(5, 1 << 61, 1)).unwrap();
         assert_eq!((out, pieces.n_blocks()), (AxisChunks::uniform(1 << 61, 1), 1 << 61));
         assert_eq!(pieces.block(7), Some(12));
     }

@@ -1,0 +1,19 @@
+//! What tasks on array chunks do: fused elementwise programs and reductions.
+//!
+//! A [`Program`] says what happens to one element. [`ElemwiseKernel`] evaluates it over a block in
+//! strips that stay in the L1 cache.
+//!
+//! Kernels know nothing of plans or of the blocks of other tasks.
+#![allow(dead_code, unused_imports)]
+
+mod builder;
+mod display;
+mod functions;
+mod ops;
+mod program;
+mod scalar;
+
+pub(crate) use builder::Builder;
+pub(crate) use ops::{BinaryOp, UnaryOp};
+pub(crate) use program::{Instr, Program, Reg, Unsupported};
+pub(crate) use scalar::{CastTo, Lane, Scalar};
