@@ -404,3 +404,27 @@ fn blocks_are_balanced() {
         same(balance(&axis(&case["chunks"])), axis(&case["balanced"]))
     });
 }
+
+#[test]
+fn reshapes_are_planned() {
+    each_case("reshape_plan.jsonl", 3325, |case| {
+        let (shape, chunks) = (list(&case["in_shape"]), chunks(&case["in_chunks"]));
+        let out = list(&case["out_shape"]);
+        let steps = plan_reshape_steps(call(), &chunks, &out, 0);
+        if !case["error"].is_null() {
+            return holds(steps.is_err() && plan_reshape(&shape, &out, &chunks).is_err(), steps);
+        }
+        let most = chunks.max_block_len();
+        let small = |plan: &ReshapePlan| plan.input.max_block_len() <= most;
+        let steps = steps.expect("a legal reshape");
+        if !steps.iter().all(small) || !steps.iter().all(reshape::moves_right) {
+            return Checked::Wrong(format!("{steps:?}"));
+        }
+        if flag(case, "unsupported_by_dask") {
+            return same(steps.last().and_then(|plan| plan.output.known_shape()), Some(out));
+        }
+        let got = plan_reshape(&shape, &out, &chunks).map(|plan| (plan.input, plan.output));
+        let plan = |name: &str| self::chunks(&case[name]);
+        same(got, Ok((plan("plan_in_chunks"), plan("plan_out_chunks"))))
+    });
+}
