@@ -37,7 +37,7 @@ fn median_len(axis: &AxisChunks) -> Option<u64> {
     sizes.sort_unstable();
     let middle = sizes.len() / 2;
     let upper = *sizes.get(middle)?;
-    let lower = if sizes.len() % 2 == 0 { *sizes.get(middle - 1)? } else { upper };
+    let lower = if sizes.len().is_multiple_of(2) { *sizes.get(middle - 1)? } else { upper };
     Some(lower + (upper - lower) / 2)
 }
 

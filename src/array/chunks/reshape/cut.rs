@@ -59,10 +59,14 @@ fn expand_block(size: u64, parts: u64) -> impl Iterator<Item = u64> {
 
 /// Moves boundaries down to multiples of `unit`; blocks that become empty are left out.
 pub(super) fn contract(axis: &AxisChunks, unit: u64) -> Result<AxisChunks> {
-    if let AxisChunks::Uniform { len, size } = axis
-        && size % unit == 0
-    {
-        return Ok(AxisChunks::uniform(*len, *size));
+    match axis {
+        AxisChunks::Uniform { size, .. } if size % unit == 0 => return Ok(axis.clone()),
+        // Boundaries are so close that one lies between any two multiples.
+        AxisChunks::Uniform { len, size } if *size < unit => {
+            return Ok(AxisChunks::uniform(*len, unit));
+        }
+        _ if axis.n_blocks() > MAX_LISTED => return Err(Unsupported::TooManyBlocks),
+        _ => {}
     }
     let mut carry = 0;
     let cut = |size: u64| {
@@ -94,7 +98,9 @@ fn outer_times(outer: &AxisChunks, inner: &AxisChunks) -> Result<AxisChunks> {
         (AxisChunks::Uniform { size, .. }, _) if inner.is_whole() => {
             Ok(AxisChunks::uniform(len, size.saturating_mul(inner_len)))
         }
-        (_, AxisChunks::Uniform { size, .. }) if all_ones(outer) && inner_len % size == 0 => {
+        (_, AxisChunks::Uniform { size, .. })
+            if all_ones(outer) && inner_len.is_multiple_of(*size) =>
+        {
             Ok(AxisChunks::uniform(len, *size))
         }
         _ => listed(outer.sizes().flat_map(|a| inner.sizes().map(move |b| a * b))),
@@ -172,6 +178,7 @@ mod tests {
     fn boundaries_contract_to_multiples() {
         assert_eq!(contract(&axis(&[7, 1, 4]), 3), Ok(axis(&[6, 6])));
         assert_eq!(contract(&axis(&[1, 1, 1]), 3), Ok(axis(&[3])));
+        assert_eq!(contract(&axis(&[2, 2, 2, 2, 1]), 3), Ok(axis(&[3, 3, 3])));
     }
 
     #[test]
@@ -180,6 +187,7 @@ mod tests {
         assert_eq!(expand(&long, 4), Ok(AxisChunks::uniform(1 << 60, 4)));
         assert_eq!(contract(&long, 4), Ok(long.clone()));
         assert_eq!(repeated(&long, 2), Ok(AxisChunks::uniform(1 << 61, 1 << 4)));
+        assert_eq!(contract(&long, 1 << 50), Ok(AxisChunks::uniform(1 << 60, 1 << 50)));
         assert_eq!(contract(&long, 3), Err(Unsupported::TooManyBlocks));
     }
 }

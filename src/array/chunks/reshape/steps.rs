@@ -18,15 +18,15 @@ pub(crate) fn reshape_steps(in_shape: &[u64], out_shape: &[u64]) -> Vec<Vec<u64>
     if groups.iter().all(|(a, b)| a.len() <= 1 || b.len() <= 1) {
         return vec![out_shape.to_vec()];
     }
-    let between = groups.into_iter().flat_map(|(a, b)| between(a, b)).collect();
+    let between = groups.into_iter().flat_map(|(a, b)| between(&a, b)).collect();
     vec![between, out_shape.to_vec()]
 }
 
 /// The shape between both sides of a group.
-fn between(a: Vec<u64>, b: Vec<u64>) -> Vec<u64> {
+fn between(a: &[u64], b: Vec<u64>) -> Vec<u64> {
     match (a.len(), b.len()) {
         (_, 0 | 1) | (0 | 1, _) => b,
-        _ => refinement(&a, &b).unwrap_or_else(|| vec![a.iter().product()]),
+        _ => refinement(a, &b).unwrap_or_else(|| vec![a.iter().product()]),
     }
 }
 
@@ -37,7 +37,7 @@ fn refinement(a: &[u64], b: &[u64]) -> Option<Vec<u64>> {
     products.dedup();
     let mut before = 1;
     let axis = |product: u64| {
-        let len = (product % before == 0).then(|| product / before)?;
+        let len = product.is_multiple_of(before).then(|| product / before)?;
         before = product;
         Some(len)
     };
