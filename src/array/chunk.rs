@@ -27,6 +27,11 @@ impl<T: Element> Chunk<T> {
         Chunk { data, pool: None }
     }
 
+    /// Whether the memory lives on when this chunk is dropped.
+    pub(crate) fn is_borrowed(&self) -> bool {
+        self.pool.is_none()
+    }
+
     pub(crate) fn view(&self) -> ArrayViewD<'_, T> {
         self.data.view()
     }

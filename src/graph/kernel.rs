@@ -75,6 +75,17 @@ impl Inputs {
         Inputs { blocks: blocks.into_iter().map(Some).collect(), ends }
     }
 
+    /// The blocks of each slot.
+    pub(crate) fn from_slots(slots: Vec<Vec<Block>>) -> Self {
+        let mut end = 0;
+        let ends = slots.iter().map(|blocks| {
+            end += blocks.len();
+            end
+        });
+        let ends = ends.collect();
+        Inputs::new(slots.into_iter().flatten().collect(), ends)
+    }
+
     pub(crate) fn n_slots(&self) -> usize {
         self.ends.len()
     }

@@ -59,6 +59,10 @@ impl LayerGraph {
         &self.layers
     }
 
+    pub(crate) fn get_mut(&mut self, id: LayerId) -> &mut Layer {
+        &mut self.layers[id.idx()]
+    }
+
     pub(crate) fn get(&self, id: LayerId) -> &Layer {
         &self.layers[id.idx()]
     }

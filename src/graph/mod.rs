@@ -4,6 +4,7 @@
 
 mod block;
 mod block_map;
+mod fuse;
 mod kernel;
 mod layer;
 mod plan;
@@ -12,6 +13,7 @@ mod tasks;
 
 pub(crate) use block::{Block, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
+pub(crate) use fuse::{FuseLimits, fuse};
 pub(crate) use kernel::{Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
 pub(crate) use plan::{NodeId, Operation, Plan};

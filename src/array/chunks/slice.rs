@@ -146,6 +146,14 @@ impl SlicePieces {
         }
     }
 
+    /// From one output block to the next, how far apart their input blocks are, if that is a constant.
+    pub(crate) fn run_step(&self) -> Option<i64> {
+        match &self.blocks {
+            Touched::Run { down, .. } => Some(if *down { -1 } else { 1 }),
+            Touched::Listed(_) => None,
+        }
+    }
+
     /// What output block `i` takes, if there is such a block.
     pub(crate) fn piece(&self, i: u64) -> Option<Piece> {
         let block = self.block(i)?;

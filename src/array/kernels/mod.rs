@@ -7,11 +7,19 @@
 #![allow(dead_code, unused_imports)]
 
 mod builder;
+pub(crate) mod contract;
+mod copy;
 mod display;
 mod functions;
+pub(crate) mod map_blocks;
 mod ops;
 mod program;
+pub(crate) mod read;
+pub(crate) mod rearrange;
+pub(crate) mod resident;
 mod scalar;
+mod stub;
+pub(crate) use stub::*;
 
 pub(crate) use builder::Builder;
 pub(crate) use ops::{BinaryOp, UnaryOp};

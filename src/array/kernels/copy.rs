@@ -1,0 +1,75 @@
+//! Layouts and copies that the data-moving kernels share.
+
+use std::sync::Arc;
+
+use ndarray::{ArcArray, ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, SliceInfoElem};
+
+use crate::array::chunk::Chunk;
+use crate::array::chunks::AxisSlice;
+use crate::array::dtype::Element;
+use crate::graph::Block;
+use crate::memory::BufferPool;
+
+/// Lengths of a plan as ndarray wants them. A block that is in memory has lengths that fit.
+pub(crate) fn to_usize(lengths: &[u64]) -> Vec<usize> {
+    lengths.iter().map(|&len| usize::try_from(len).unwrap_or(usize::MAX)).collect()
+}
+
+/// A block of `shape` from the pool, filled by `fill`, which must write every element.
+pub(crate) fn filled<T: Element>(
+    shape: &[usize],
+    pool: &BufferPool,
+    fill: impl FnOnce(ArrayViewMutD<'_, T>),
+) -> ArrayD<T> {
+    let mut array = pooled(shape, pool);
+    fill(array.view_mut());
+    array
+}
+
+/// A block of `shape` from the pool with whatever its buffer held last.
+pub(crate) fn pooled<T: Element>(shape: &[usize], pool: &BufferPool) -> ArrayD<T> {
+    let buffer = pool.take::<T>(shape.iter().product());
+    ArrayD::from_shape_vec(IxDyn(shape), buffer).expect("the buffer has the length of the shape")
+}
+
+/// A copy in C order.
+pub(crate) fn copied<T: Element>(view: &ArrayViewD<'_, T>, pool: &BufferPool) -> ArrayD<T> {
+    filled(view.shape(), pool, |mut out| out.assign(view))
+}
+
+/// A selection in ndarray's terms, where a negative step walks a range from its end.
+pub(crate) fn slice_elem(slice: AxisSlice) -> SliceInfoElem {
+    let AxisSlice { start, len, step } = slice;
+    if len == 0 {
+        return SliceInfoElem::Slice { start: 0, end: Some(0), step: 1 };
+    }
+    let start = start as isize;
+    let reach = (len - 1) as isize * step.unsigned_abs() as isize;
+    let (low, high) = if step > 0 { (start, start + reach) } else { (start - reach, start) };
+    SliceInfoElem::Slice { start: low, end: Some(high + 1), step: step as isize }
+}
+
+/// The selected part of an array, sharing its memory.
+pub(crate) fn sliced<T: Element>(
+    data: ArcArray<T, IxDyn>,
+    slices: &[AxisSlice],
+) -> ArcArray<T, IxDyn> {
+    let elems: Vec<_> = slices.iter().map(|&slice| slice_elem(slice)).collect();
+    data.slice_move(elems.as_slice())
+}
+
+/// The selected part of a chunk as a block of its own.
+///
+/// A small part is copied, so that it does not keep the memory of the whole.
+pub(crate) fn slice_chunk<T: Element>(
+    chunk: Chunk<T>,
+    slices: &[AxisSlice],
+    pool: &Arc<BufferPool>,
+) -> Block {
+    let n_before = chunk.data().len();
+    let part = chunk.map(|data| sliced(data, slices));
+    if part.is_borrowed() || 2 * part.data().len() >= n_before {
+        return Block::new(part);
+    }
+    Block::new(Chunk::new(copied(&part.view(), pool), pool))
+}

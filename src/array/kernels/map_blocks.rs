@@ -1,0 +1,98 @@
+//! Users' functions of whole blocks.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ndarray::{ArrayD, ArrayViewD};
+
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::Chunks;
+use crate::array::dtype::Element;
+use crate::error::{Call, Error, Result};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
+
+/// Where a block lies in its array: what a function of blocks may want to know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BlockInfo {
+    /// The index of the block in the grid of chunks.
+    pub block: Vec<u64>,
+    /// The index of the block's first element, where lengths are known.
+    pub start: Option<Vec<u64>>,
+}
+
+/// A function of one block of each input, with its element types erased.
+pub(crate) trait BlockFunction: Send + Sync {
+    fn call(&self, task: &TaskContext<'_>, info: &BlockInfo, inputs: Inputs) -> Result<Block>;
+}
+
+impl fmt::Debug for dyn BlockFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a user's function")
+    }
+}
+
+/// A function of the blocks of one array.
+pub(crate) struct OneInput<T, U, F> {
+    function: F,
+    types: PhantomData<fn(T) -> U>,
+}
+
+impl<T, U, F> OneInput<T, U, F>
+where
+    F: Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync,
+{
+    pub(crate) fn new(function: F) -> Self {
+        OneInput { function, types: PhantomData }
+    }
+}
+
+impl<T: Element, U: Element, F> BlockFunction for OneInput<T, U, F>
+where
+    F: Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync,
+{
+    fn call(&self, task: &TaskContext<'_>, info: &BlockInfo, mut inputs: Inputs) -> Result<Block> {
+        let input = chunk::<T>(inputs.take_one(0));
+        let out = (self.function)(input.view(), info);
+        Ok(Block::new(Chunk::new(out, task.pool)))
+    }
+}
+
+/// Calls the function of a `map_blocks` and checks what it gives back.
+#[derive(Debug)]
+pub(crate) struct MapBlocksKernel {
+    pub(crate) call: Call,
+    pub(crate) function: Arc<dyn BlockFunction>,
+    pub(crate) out: Chunks,
+    /// Tells the shape of a block of the declared element type.
+    pub(crate) shape_of: fn(&Block) -> Option<Vec<u64>>,
+}
+
+/// The shape of a block, if it holds elements of type `U`.
+pub(crate) fn shape_of<U: Element>(block: &Block) -> Option<Vec<u64>> {
+    let chunk = block.downcast_ref::<Chunk<U>>()?;
+    Some(chunk.data().shape().iter().map(|&len| len as u64).collect())
+}
+
+impl Kernel for MapBlocksKernel {
+    fn run(&self, task: &TaskContext<'_>, inputs: Inputs) -> Result<Block> {
+        let info =
+            BlockInfo { block: task.block.to_vec(), start: self.out.block_start(task.block) };
+        let block = self.function.call(task, &info, inputs)?;
+        let got = (self.shape_of)(&block).unwrap_or_default();
+        let fits = match self.out.block_shape(task.block) {
+            Some(declared) => got == declared,
+            None => got.len() == task.block.len(),
+        };
+        if !fits {
+            return Err(Error::ShapeMismatch {
+                call: self.call,
+                left: got,
+                right: self.out.block_shape(task.block).unwrap_or_default(),
+                remedy: "declare the chunks that the function returns",
+            });
+        }
+        Ok(block)
+    }
+}

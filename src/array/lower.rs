@@ -1,0 +1,385 @@
+//! From plans to layers: each operation becomes one or a few layers of tasks.
+//!
+//! Nothing here looks at single blocks; a layer is described once, however many tasks it has.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::chunks::{AxisChunks, Chunks, Piece, SlicePieces, plan_rechunk, slice_axis};
+use super::dtype::{DType, dispatch};
+use super::kernels::contract::{ContractKernel, Contraction};
+use super::kernels::map_blocks::MapBlocksKernel;
+use super::kernels::read::{ForwardKernel, ReadKernel, read_amplification};
+use super::kernels::rearrange::{
+    PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel, blocks_read,
+};
+use super::kernels::resident::{PersistedKernel, ResidentKernel};
+use super::kernels::{ElemwiseKernel, Program, reduce};
+use super::meta::Meta;
+use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
+use crate::error::{Error, Result};
+use crate::graph::{
+    AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
+};
+
+/// What lowering needs to know besides the plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LowerOptions {
+    /// Bytes above which an intermediate chunking of a rechunk should not go.
+    pub(crate) chunk_bytes: u64,
+}
+
+/// Appends the layers of a plan; returns the layer of each root.
+pub(crate) fn lower(
+    plan: &Plan<ArrayOp>,
+    layers: &mut LayerGraph,
+    options: LowerOptions,
+) -> Result<Vec<LayerId>> {
+    let mut lowering = Lowering { plan, layers, options, done: HashMap::new() };
+    for id in plan.topological() {
+        let layer = lowering.node(id)?;
+        lowering.done.insert(id, layer);
+    }
+    Ok(plan.roots().iter().map(|root| lowering.done[root]).collect())
+}
+
+struct Lowering<'a> {
+    plan: &'a Plan<ArrayOp>,
+    layers: &'a mut LayerGraph,
+    options: LowerOptions,
+    done: HashMap<NodeId, LayerId>,
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, id: NodeId) -> Result<LayerId> {
+        let out = self.plan.meta(id);
+        let inputs: Vec<LayerId> =
+            self.plan.inputs(id).iter().map(|input| self.done[input]).collect();
+        let metas: Vec<&Meta> =
+            self.plan.inputs(id).iter().map(|input| self.plan.meta(*input)).collect();
+        let dtype = out.dtype;
+        let chunks = &out.chunks;
+        match self.plan.op(id) {
+            ArrayOp::Read(read) => Ok(self.read(read, out)),
+            ArrayOp::Blocks(blocks) => {
+                let kernel = Arc::new(PersistedKernel(Arc::clone(blocks)));
+                Ok(self.push("persisted", out, 0, kernel, vec![]))
+            }
+            ArrayOp::Create { program, .. } => {
+                Ok(self.elemwise(&program.to_string(), program, out, &[], &[]))
+            }
+            ArrayOp::Elemwise(program) => {
+                Ok(self.elemwise(&program.to_string(), program, out, &inputs, &metas))
+            }
+            ArrayOp::Broadcast(_) => {
+                let program = Arc::new(Program::input(dtype));
+                Ok(self.elemwise("broadcast", &program, out, &inputs, &metas))
+            }
+            ArrayOp::Slice(slices) => {
+                let axes = metas[0].chunks.axes().iter().zip(slices.iter());
+                let pieces: Option<Vec<Option<SlicePieces>>> = axes
+                    .map(|(axis, slice)| match slice {
+                        Some(slice) => slice_axis(axis, *slice).map(|(_, pieces)| Some(pieces)),
+                        None => Some(None),
+                    })
+                    .collect();
+                let pieces = pieces.ok_or_else(|| unfit("slice", &metas[0].chunks))?;
+                let maps = pieces.iter().enumerate().map(|(axis, pieces)| match pieces {
+                    Some(pieces) => slice_map(axis, pieces),
+                    None => AxisMap::same(axis),
+                });
+                let map = BlockMap::axes(maps);
+                let kernel: Arc<dyn Kernel> =
+                    dispatch!(dtype, T => Arc::new(SliceKernel::<T>::new(pieces)));
+                Ok(self.push("slice", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
+            }
+            ArrayOp::Permute(axes) => {
+                let maps = (0..metas[0].chunks.ndim()).map(|axis| {
+                    let place = axes.iter().position(|from| *from == Some(axis));
+                    place.map_or(AxisMap::At(0), AxisMap::same)
+                });
+                let map = BlockMap::axes(maps);
+                let axes = Arc::clone(axes);
+                let kernel: Arc<dyn Kernel> =
+                    dispatch!(dtype, T => Arc::new(PermuteKernel::<T>::new(axes)));
+                Ok(self.push("permute", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
+            }
+            ArrayOp::Concat(axis) => Ok(self.concat(*axis, out, &inputs, &metas)),
+            ArrayOp::Rechunk(_) => Ok(self.rechunk(&metas[0].chunks, out, inputs[0])),
+            ArrayOp::Reshape(_) => Err(unfit("reshape that was not planned", chunks)),
+            ArrayOp::ReshapeBlocks(chunks) => {
+                let kernel: Arc<dyn Kernel> =
+                    dispatch!(dtype, T => Arc::new(ReshapeKernel::<T>::new(chunks.clone())));
+                let map = BlockMap::Linear;
+                Ok(self.push("reshape", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
+            }
+            ArrayOp::Reduce(reduction) => Ok(self.reduce(reduction, metas[0], out, inputs[0])),
+            ArrayOp::MapBlocks(map) => Ok(self.map_blocks(map, out, &inputs, &metas)),
+            ArrayOp::Contract(contraction) => {
+                self.contract(contraction, out, [inputs[0], inputs[1]], [metas[0], metas[1]])
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        out: &Meta,
+        scratch_bytes: u64,
+        kernel: Arc<dyn Kernel>,
+        inputs: Vec<LayerInput>,
+    ) -> LayerId {
+        self.layers.push(Layer {
+            name: name.into(),
+            grid: out.chunks.grid().into(),
+            kernel,
+            inputs,
+            // Lengths that nobody knows yet are taken for chunks of the configured size.
+            out_bytes: out.block_bytes_max().unwrap_or(self.options.chunk_bytes),
+            scratch_bytes,
+        })
+    }
+
+    fn read(&mut self, read: &Read, out: &Meta) -> LayerId {
+        let (window, chunks) = (Arc::clone(&read.window), read.chunks.clone());
+        match &read.from {
+            ReadFrom::Memory(array) => {
+                let kernel = Arc::new(ResidentKernel { array: Arc::clone(array), window, chunks });
+                let layer = self.push("memory", out, 0, kernel, vec![]);
+                self.layers.get_mut(layer).out_bytes = 0;
+                layer
+            }
+            ReadFrom::Storage(source) => {
+                let amplification = read_amplification(&window);
+                let bytes = out.block_bytes_max().unwrap_or(self.options.chunk_bytes);
+                let scratch =
+                    if amplification > 1 { bytes.saturating_mul(amplification) } else { 0 };
+                let name = format!("read {}", source.name());
+                let source = Arc::clone(source);
+                let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
+                    Arc::new(ReadKernel::<T>::new(source, window, chunks))
+                });
+                self.push(&name, out, scratch, kernel, vec![])
+            }
+        }
+    }
+
+    fn elemwise(
+        &mut self,
+        name: &str,
+        program: &Arc<Program>,
+        out: &Meta,
+        inputs: &[LayerId],
+        metas: &[&Meta],
+    ) -> LayerId {
+        // An input that is read twice in the same way takes one slot.
+        let mut slots: Vec<LayerInput> = Vec::with_capacity(inputs.len());
+        let mut slot_of = Vec::with_capacity(inputs.len());
+        for (&layer, meta) in inputs.iter().zip(metas) {
+            let map = broadcast_map(&meta.chunks, &out.chunks);
+            let input = LayerInput { layer, map };
+            let slot = slots.iter().position(|other| *other == input);
+            slot_of.push(slot.unwrap_or(slots.len()));
+            if slot.is_none() {
+                slots.push(input);
+            }
+        }
+        let program = if slots.len() == inputs.len() {
+            Arc::clone(program)
+        } else {
+            Arc::new(program.remap_slots(&slot_of, slots.len()))
+        };
+        let kernel = Arc::new(ElemwiseKernel::new(program, out.chunks.clone()));
+        self.push(name, out, 0, kernel, slots)
+    }
+
+    fn concat(&mut self, axis: usize, out: &Meta, inputs: &[LayerId], metas: &[&Meta]) -> LayerId {
+        let mut first = 0;
+        let mut slots = Vec::with_capacity(inputs.len());
+        for (&layer, meta) in inputs.iter().zip(metas) {
+            let n_blocks = meta.chunks.axes()[axis].n_blocks();
+            let maps = (0..out.chunks.ndim()).map(|i| {
+                if i == axis {
+                    AxisMap::Window { axis, first, len: n_blocks }
+                } else {
+                    AxisMap::same(i)
+                }
+            });
+            slots.push(LayerInput { layer, map: BlockMap::axes(maps) });
+            first += n_blocks;
+        }
+        self.push("concatenate", out, 0, Arc::new(ForwardKernel), slots)
+    }
+
+    fn rechunk(&mut self, old: &Chunks, out: &Meta, input: LayerId) -> LayerId {
+        let itemsize = out.dtype.nbytes() as u64;
+        let stages = plan_rechunk(old, &out.chunks, itemsize, 4, self.options.chunk_bytes);
+        let (mut old, mut layer) = (old.clone(), input);
+        for new in stages {
+            let maps = (0..new.ndim()).map(|axis| rechunk_map(&old, &new, axis));
+            let map = BlockMap::axes(maps);
+            let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
+                Arc::new(RechunkKernel::<T>::new(old.clone(), new.clone()))
+            });
+            let meta = Meta { dtype: out.dtype, chunks: new.clone() };
+            layer = self.push("rechunk", &meta, 0, kernel, vec![LayerInput { layer, map }]);
+            old = new;
+        }
+        layer
+    }
+
+    /// A chunk step for every block, rounds that combine neighbours, and a last one that finishes.
+    fn reduce(
+        &mut self,
+        reduction: &Reduction,
+        meta: &Meta,
+        out: &Meta,
+        input: LayerId,
+    ) -> LayerId {
+        let spec = &reduction.spec;
+        let program = Arc::new(Program::input(meta.dtype));
+        let kernel = reduce::chunk_kernel(spec, program, meta.chunks.clone());
+        let kept = out.chunks.max_block_len().unwrap_or(self.options.chunk_bytes);
+        let partial_bytes = spec.partial_bytes(kept);
+        let mut grid = meta.chunks.grid();
+        let map = BlockMap::axes((0..grid.len()).map(AxisMap::same));
+        let mut layer = self.layers.push(Layer {
+            name: spec.to_string().into(),
+            grid: grid.as_slice().into(),
+            kernel,
+            inputs: vec![LayerInput { layer: input, map }],
+            out_bytes: partial_bytes,
+            scratch_bytes: 0,
+        });
+        loop {
+            let map =
+                BlockMap::axes(reduction.fan_in.iter().enumerate().map(
+                    |(axis, &size)| match size {
+                        1 => AxisMap::same(axis),
+                        size => AxisMap::Group { axis, size },
+                    },
+                ));
+            for (n, &size) in grid.iter_mut().zip(&reduction.fan_in) {
+                *n = n.div_ceil(size);
+            }
+            let is_last = spec.axes.iter().all(|&axis| grid[axis] == 1);
+            let kernel =
+                if is_last { reduce::finish_kernel(spec) } else { reduce::combine_kernel(spec) };
+            layer = self.layers.push(Layer {
+                name: format!("{spec} (combine)").into(),
+                grid: grid.as_slice().into(),
+                kernel,
+                inputs: vec![LayerInput { layer, map }],
+                out_bytes: partial_bytes,
+                scratch_bytes: 0,
+            });
+            if is_last {
+                return layer;
+            }
+        }
+    }
+
+    fn map_blocks(
+        &mut self,
+        map: &MapBlocks,
+        out: &Meta,
+        inputs: &[LayerId],
+        metas: &[&Meta],
+    ) -> LayerId {
+        let slots = inputs.iter().zip(metas).map(|(&layer, meta)| {
+            let axes = meta.chunks.axes().iter().enumerate();
+            let maps = axes.map(|(axis, chunks)| match chunks.n_blocks() {
+                1 => AxisMap::At(0),
+                _ => AxisMap::same(axis),
+            });
+            LayerInput { layer, map: BlockMap::axes(maps) }
+        });
+        let slots = slots.collect();
+        let kernel = Arc::new(MapBlocksKernel {
+            call: map.call,
+            function: Arc::clone(&map.function),
+            out: out.chunks.clone(),
+            shape_of: map.shape_of,
+        });
+        self.push(&map.name, out, 0, kernel, slots)
+    }
+
+    fn contract(
+        &mut self,
+        contraction: &Arc<Contraction>,
+        out: &Meta,
+        inputs: [LayerId; 2],
+        metas: [&Meta; 2],
+    ) -> Result<LayerId> {
+        let n_free_left = metas[0].chunks.ndim() - contraction.left.len();
+        let n_free = out.chunks.ndim() - contraction.left.len();
+        let map = |contracted: &[usize], ndim: usize, first_free: usize| {
+            let free = Contraction::free(contracted, ndim);
+            BlockMap::axes((0..ndim).map(|axis| {
+                let of_pair = contracted.iter().position(|&other| other == axis);
+                let of_free = free.iter().position(|&other| other == axis);
+                match (of_pair, of_free) {
+                    (Some(pair), _) => AxisMap::same(n_free + pair),
+                    (None, place) => AxisMap::same(first_free + place.unwrap_or(0)),
+                }
+            }))
+        };
+        let slots = vec![
+            LayerInput { layer: inputs[0], map: map(&contraction.left, metas[0].chunks.ndim(), 0) },
+            LayerInput {
+                layer: inputs[1],
+                map: map(&contraction.right, metas[1].chunks.ndim(), n_free_left),
+            },
+        ];
+        let contraction = Arc::clone(contraction);
+        let kernel = contract_kernel(out.dtype, contraction)?;
+        // Blocks whose axes can't be merged in place are copied into matrices first.
+        let scratch = metas.iter().filter_map(|meta| meta.block_bytes_max()).sum();
+        Ok(self.push("contract", out, scratch, kernel, slots))
+    }
+}
+
+fn contract_kernel(dtype: DType, contraction: Arc<Contraction>) -> Result<Arc<dyn Kernel>> {
+    Ok(dispatch!(dtype, number T => Arc::new(ContractKernel::<T>::new(contraction)), else {
+        return Err(Error::Internal {
+            place: "contract".into(),
+            problem: format!("no product of {dtype}"),
+        })
+    }))
+}
+
+fn unfit(what: &str, chunks: &Chunks) -> Error {
+    Error::Internal { place: "lower".into(), problem: format!("{what} over chunks {chunks}") }
+}
+
+/// Which block of an input each block of an elementwise result reads.
+fn broadcast_map(input: &Chunks, out: &Chunks) -> BlockMap {
+    let skip = out.ndim() - input.ndim();
+    let axes = input.axes().iter().zip(&out.axes()[skip..]).enumerate();
+    BlockMap::axes(axes.map(|(i, (axis, out))| {
+        if axis.len() == out.len() { AxisMap::same(skip + i) } else { AxisMap::At(0) }
+    }))
+}
+
+/// Which input block each piece of a slice reads, as a formula where there is one.
+fn slice_map(axis: usize, pieces: &SlicePieces) -> AxisMap {
+    let block = |i| pieces.block(i).unwrap_or(0);
+    if let Some(step) = pieces.run_step() {
+        return AxisMap::Axis { axis, first: block(0), step };
+    }
+    let range = |piece: Piece| (piece.block as u32, piece.block as u32 + 1);
+    AxisMap::Ranges { axis, ranges: pieces.iter().map(range).collect() }
+}
+
+/// Which old blocks each new block along an axis is made of.
+fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> AxisMap {
+    if old.axes()[axis] == new.axes()[axis] {
+        return AxisMap::same(axis);
+    }
+    let new_axis: &AxisChunks = &new.axes()[axis];
+    let ranges = (0..new_axis.n_blocks()).map(|i| {
+        let (first, end) = blocks_read(old, new, axis, i);
+        (first as u32, end as u32)
+    });
+    AxisMap::Ranges { axis, ranges: ranges.collect() }
+}

@@ -1,0 +1,303 @@
+//! The narrow waist: the dozen structural operations that every array function is made of.
+//!
+//! A new function is a new file in `ops/`, not a new variant here. Each operation is data: compared,
+//! hashed and printed, so that plans can be rewritten by looking at them.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use super::chunks::{AxisChunks, AxisSlice, Chunks, plan_reshape, slice_axis, unify_broadcast};
+use super::dtype::DType;
+use super::io::Source;
+use super::kernels::contract::Contraction;
+use super::kernels::map_blocks::BlockFunction;
+use super::kernels::resident::Resident;
+use super::kernels::{Program, ReduceSpec};
+use super::meta::Meta;
+use crate::error::{Call, Error, Result};
+use crate::graph::{Block, Operation};
+
+/// One structural operation of a plan.
+#[derive(Clone, Debug)]
+pub(crate) enum ArrayOp {
+    /// A box of stored data, cut into chunks.
+    Read(Read),
+    /// Blocks that an earlier run left in memory.
+    Blocks(Arc<PersistedBlocks>),
+    /// A function of the element's index.
+    Create { program: Arc<Program>, chunks: Chunks },
+    /// A function of one element of each input, which broadcast together.
+    Elemwise(Arc<Program>),
+    /// A regular selection along each axis; `None` takes the axis whole.
+    Slice(Arc<[Option<AxisSlice>]>),
+    /// Output axis `i` is input axis `self[i]`, or a new one of length 1. Input axes that
+    /// are not named have length 1 and go away.
+    Permute(Arc<[Option<usize>]>),
+    /// Axes of length 1 repeated, and new leading axes, up to these chunks.
+    Broadcast(Chunks),
+    /// Inputs one after another along an axis.
+    Concat(usize),
+    /// The same values in other chunks.
+    Rechunk(Chunks),
+    /// The same elements in C order under another shape.
+    Reshape(Arc<[u64]>),
+    /// Each block under another shape, block by block in row-major order: a planned `Reshape`.
+    ReshapeBlocks(Chunks),
+    /// A tree reduction; reduced axes stay with length 1.
+    Reduce(Arc<Reduction>),
+    /// A user's function of whole blocks.
+    MapBlocks(Arc<MapBlocks>),
+    /// Products of blocks, one for each block of the contracted axes, which become trailing axes.
+    Contract(Arc<Contraction>),
+}
+
+/// What is read: from where, which box, in which chunks.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) from: ReadFrom,
+    /// The part of each axis of the source that is wanted.
+    pub(crate) window: Arc<[AxisSlice]>,
+    pub(crate) chunks: Chunks,
+}
+
+/// Where data is read from.
+#[derive(Clone, Debug)]
+pub(crate) enum ReadFrom {
+    /// Storage, from which boxes are copied.
+    Storage(Arc<dyn Source>),
+    /// An array in the user's memory, of which blocks are views.
+    Memory(Arc<dyn Resident>),
+}
+
+impl ReadFrom {
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            ReadFrom::Storage(source) => source.dtype(),
+            ReadFrom::Memory(resident) => resident.dtype(),
+        }
+    }
+
+    fn address(&self) -> *const () {
+        match self {
+            ReadFrom::Storage(source) => Arc::as_ptr(source).cast(),
+            ReadFrom::Memory(resident) => Arc::as_ptr(resident).cast(),
+        }
+    }
+}
+
+impl PartialEq for Read {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.from.address(), other.from.address())
+            && self.window == other.window
+            && self.chunks == other.chunks
+    }
+}
+
+/// Blocks in memory, in row-major order of their grid.
+#[derive(Debug)]
+pub(crate) struct PersistedBlocks {
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) meta: Meta,
+}
+
+/// A reduction and how many partial results one combining task takes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reduction {
+    pub(crate) spec: ReduceSpec,
+    /// Blocks per combining task along each axis; 1 for axes that are kept.
+    pub(crate) fan_in: Vec<u64>,
+}
+
+/// A user's function of one block of each input.
+#[derive(Clone, Debug)]
+pub(crate) struct MapBlocks {
+    pub(crate) name: Arc<str>,
+    pub(crate) call: Call,
+    pub(crate) function: Arc<dyn BlockFunction>,
+    pub(crate) out: Meta,
+    /// Tells the shape of a block of the declared element type.
+    pub(crate) shape_of: fn(&Block) -> Option<Vec<u64>>,
+}
+
+impl PartialEq for ArrayOp {
+    fn eq(&self, other: &Self) -> bool {
+        use ArrayOp as O;
+        match (self, other) {
+            (O::Read(a), O::Read(b)) => a == b,
+            (O::Blocks(a), O::Blocks(b)) => Arc::ptr_eq(a, b),
+            (
+                O::Create { program: a, chunks: a_chunks },
+                O::Create { program: b, chunks: b_chunks },
+            ) => a == b && a_chunks == b_chunks,
+            (O::Elemwise(a), O::Elemwise(b)) => a == b,
+            (O::Slice(a), O::Slice(b)) => a == b,
+            (O::Permute(a), O::Permute(b)) => a == b,
+            (O::Broadcast(a), O::Broadcast(b))
+            | (O::Rechunk(a), O::Rechunk(b))
+            | (O::ReshapeBlocks(a), O::ReshapeBlocks(b)) => a == b,
+            (O::Concat(a), O::Concat(b)) => a == b,
+            (O::Reshape(a), O::Reshape(b)) => a == b,
+            (O::Reduce(a), O::Reduce(b)) => a == b,
+            (O::MapBlocks(a), O::MapBlocks(b)) => Arc::ptr_eq(a, b),
+            (O::Contract(a), O::Contract(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl ArrayOp {
+    /// The name of the operation in plans.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            ArrayOp::Read(_) => "Read",
+            ArrayOp::Blocks(_) => "Blocks",
+            ArrayOp::Create { .. } => "Create",
+            ArrayOp::Elemwise(_) => "Elemwise",
+            ArrayOp::Slice(_) => "Slice",
+            ArrayOp::Permute(_) => "Permute",
+            ArrayOp::Broadcast(_) => "Broadcast",
+            ArrayOp::Concat(_) => "Concat",
+            ArrayOp::Rechunk(_) => "Rechunk",
+            ArrayOp::Reshape(_) => "Reshape",
+            ArrayOp::ReshapeBlocks(_) => "ReshapeBlocks",
+            ArrayOp::Reduce(_) => "Reduce",
+            ArrayOp::MapBlocks(_) => "MapBlocks",
+            ArrayOp::Contract(_) => "Contract",
+        }
+    }
+}
+
+impl Operation for ArrayOp {
+    type Meta = Meta;
+
+    fn infer(&self, inputs: &[&Meta]) -> Result<Meta> {
+        let same_dtype = |chunks| Meta { dtype: inputs[0].dtype, chunks };
+        Ok(match self {
+            ArrayOp::Read(read) => Meta { dtype: read.from.dtype(), chunks: read.chunks.clone() },
+            ArrayOp::Blocks(persisted) => persisted.meta.clone(),
+            ArrayOp::Create { program, chunks } => {
+                Meta { dtype: program.dtype(), chunks: chunks.clone() }
+            }
+            ArrayOp::Elemwise(program) => {
+                let chunks: Vec<_> = inputs.iter().map(|meta| &meta.chunks).collect();
+                let chunks = unify_broadcast(Call::new("elementwise"), &chunks)?;
+                Meta { dtype: program.dtype(), chunks }
+            }
+            ArrayOp::Slice(slices) => same_dtype(sliced_chunks(&inputs[0].chunks, slices)?),
+            ArrayOp::Permute(axes) => same_dtype(permuted_chunks(&inputs[0].chunks, axes)),
+            ArrayOp::Broadcast(chunks)
+            | ArrayOp::Rechunk(chunks)
+            | ArrayOp::ReshapeBlocks(chunks) => same_dtype(chunks.clone()),
+            ArrayOp::Concat(axis) => same_dtype(concatenated_chunks(inputs, *axis)?),
+            ArrayOp::Reshape(shape) => same_dtype(reshaped_chunks(&inputs[0].chunks, shape)?),
+            ArrayOp::Reduce(reduction) => Meta {
+                dtype: reduction.spec.out_dtype(),
+                chunks: reduced_chunks(&inputs[0].chunks, &reduction.spec.axes),
+            },
+            ArrayOp::MapBlocks(map) => map.out.clone(),
+            ArrayOp::Contract(contraction) => {
+                same_dtype(contraction.out_chunks(&inputs[0].chunks, &inputs[1].chunks))
+            }
+        })
+    }
+
+    fn fingerprint(&self, hasher: &mut impl Hasher) {
+        std::mem::discriminant(self).hash(hasher);
+        match self {
+            ArrayOp::Read(read) => read.window.hash(hasher),
+            ArrayOp::Create { program, chunks } => {
+                program.hash(hasher);
+                chunks.hash(hasher);
+            }
+            ArrayOp::Elemwise(program) => program.hash(hasher),
+            ArrayOp::Slice(slices) => slices.hash(hasher),
+            ArrayOp::Permute(axes) => axes.hash(hasher),
+            ArrayOp::Broadcast(chunks)
+            | ArrayOp::Rechunk(chunks)
+            | ArrayOp::ReshapeBlocks(chunks) => chunks.hash(hasher),
+            ArrayOp::Concat(axis) => axis.hash(hasher),
+            ArrayOp::Reshape(shape) => shape.hash(hasher),
+            ArrayOp::Reduce(reduction) => reduction.spec.axes.hash(hasher),
+            ArrayOp::Blocks(_) | ArrayOp::MapBlocks(_) | ArrayOp::Contract(_) => {}
+        }
+    }
+}
+
+/// Chunks after a selection along each axis.
+pub(crate) fn sliced_chunks(chunks: &Chunks, slices: &[Option<AxisSlice>]) -> Result<Chunks> {
+    let sliced = |(axis, slice): (&AxisChunks, &Option<AxisSlice>)| match slice {
+        Some(slice) => slice_axis(axis, *slice).map(|(axis, _)| axis),
+        None => Some(axis.clone()),
+    };
+    chunks.axes().iter().zip(slices).map(sliced).collect::<Option<_>>().ok_or_else(|| {
+        Error::Internal { place: "slice".into(), problem: format!("{slices:?} of {chunks}") }
+    })
+}
+
+/// Chunks after moving, adding and dropping axes.
+pub(crate) fn permuted_chunks(chunks: &Chunks, axes: &[Option<usize>]) -> Chunks {
+    axes.iter()
+        .map(|axis| match axis {
+            Some(axis) => chunks.axes()[*axis].clone(),
+            None => AxisChunks::whole(1),
+        })
+        .collect()
+}
+
+/// Chunks with the reduced axes as one block of length 1.
+pub(crate) fn reduced_chunks(chunks: &Chunks, axes: &[usize]) -> Chunks {
+    let reduced = |i| axes.contains(&i);
+    chunks
+        .axes()
+        .iter()
+        .enumerate()
+        .map(|(i, axis)| if reduced(i) { AxisChunks::whole(1) } else { axis.clone() })
+        .collect()
+}
+
+/// Chunks of a reshaped array, as the planner cuts them.
+pub(crate) fn reshaped_chunks(chunks: &Chunks, shape: &[u64]) -> Result<Chunks> {
+    let unplanned = |problem| Error::Internal { place: "reshape".into(), problem };
+    let in_shape = chunks.known_shape().ok_or_else(|| unplanned("unknown lengths".into()))?;
+    match plan_reshape(&in_shape, shape, chunks) {
+        Ok(plan) => Ok(plan.output),
+        Err(_) => Err(unplanned(format!("{in_shape:?} to {shape:?} in one step"))),
+    }
+}
+
+/// Chunks of arrays one after another along `axis`, with the other axes' chunks unified.
+pub(crate) fn concatenated_chunks(inputs: &[&Meta], axis: usize) -> Result<Chunks> {
+    let call = Call::new("concatenate");
+    let along: Option<Vec<u64>> = inputs
+        .iter()
+        .map(|meta| {
+            let axis = &meta.chunks.axes()[axis];
+            axis.is_known().then(|| axis.sizes().collect::<Vec<_>>())
+        })
+        .collect::<Option<Vec<_>>>()
+        .map(|sizes| sizes.concat());
+    let along = match along {
+        // An input without rows keeps its empty block, unless there is something beside it.
+        Some(sizes) if sizes.iter().any(|&n| n > 0) => AxisChunks::from_sizes(&sizes),
+        Some(_) => Some(AxisChunks::whole(0)),
+        None => {
+            let blocks = inputs.iter().map(|meta| meta.chunks.axes()[axis].n_blocks()).sum();
+            let tokens: Vec<_> = inputs.iter().map(|meta| &meta.chunks.axes()[axis]).collect();
+            Some(AxisChunks::unknown(blocks, token_of(&tokens)))
+        }
+    };
+    let along = along.ok_or(Error::UnknownChunks { call, axis })?;
+    let mut others = Vec::with_capacity(inputs.len());
+    for meta in inputs {
+        others.push(meta.chunks.with_axis(axis, AxisChunks::whole(1)));
+    }
+    let unified = unify_broadcast(call, &others.iter().collect::<Vec<_>>())?;
+    Ok(unified.with_axis(axis, along))
+}
+
+/// A provenance token for unknown lengths that follow from those of `axes`.
+fn token_of(axes: &[&AxisChunks]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    axes.hash(&mut hasher);
+    hasher.finish()
+}

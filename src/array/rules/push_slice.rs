@@ -1,0 +1,215 @@
+//! Slices sink towards the sources, so that nothing is read or computed to be thrown away.
+
+use std::sync::Arc;
+
+use super::{canonical, if_same_meta, may_split};
+use crate::array::chunks::{AxisChunks, AxisSlice, slice_axis};
+use crate::array::kernels::Instr;
+use crate::array::op::{ArrayOp, Read, reshaped_chunks, sliced_chunks};
+use crate::error::Result;
+use crate::graph::{NodeId, Plan, Rule};
+
+type Slices = Arc<[Option<AxisSlice>]>;
+
+/// `f(x)[s]` is `f(x[s])`, for every `f` that works element by element or axis by axis.
+pub(super) struct PushDownSlice;
+
+impl Rule<ArrayOp> for PushDownSlice {
+    fn name(&self) -> &'static str {
+        "PushDownSlice"
+    }
+
+    fn apply(&self, plan: &mut Plan<ArrayOp>, id: NodeId) -> Result<Option<NodeId>> {
+        let ArrayOp::Slice(slices) = plan.op(id) else { return Ok(None) };
+        let slices = Arc::clone(slices);
+        let below = plan.inputs(id)[0];
+        if !is_only_sliced(plan, below) && !may_split(plan, below) {
+            return Ok(None);
+        }
+        let new = push_through(plan, below, &slices)?;
+        Ok(new.and_then(|new| if_same_meta(plan, id, new)))
+    }
+}
+
+/// Whether a node is read from storage and nobody wants all of it, so that every reader may read
+/// its own part.
+fn is_only_sliced(plan: &Plan<ArrayOp>, id: NodeId) -> bool {
+    let is_slice = |user: &NodeId| matches!(plan.op(*user), ArrayOp::Slice(_));
+    matches!(plan.op(id), ArrayOp::Read(_))
+        && !plan.is_root(id)
+        && plan.users(id).iter().all(is_slice)
+}
+
+/// What gives the slice of `below` by slicing its inputs, if there is such a thing.
+fn push_through(
+    plan: &mut Plan<ArrayOp>,
+    below: NodeId,
+    slices: &Slices,
+) -> Result<Option<NodeId>> {
+    let inputs = plan.inputs(below).to_vec();
+    let op = plan.op(below).clone();
+    let (op, inputs) = match &op {
+        ArrayOp::Create { program, chunks } => {
+            let program = program.map_index(|axis, start, step| match slices[axis] {
+                Some(slice) => Instr::Index {
+                    axis,
+                    start: start + step * slice.start as i64,
+                    step: step * slice.step,
+                },
+                None => Instr::Index { axis, start, step },
+            });
+            let chunks = sliced_chunks(chunks, slices)?;
+            (ArrayOp::Create { program: Arc::new(program), chunks }, vec![])
+        }
+        ArrayOp::Read(read) => (ArrayOp::Read(narrowed(read, slices)?), vec![]),
+        ArrayOp::Elemwise(_) => {
+            let sliced = slice_broadcast(plan, below, &inputs, slices)?;
+            (op, sliced)
+        }
+        ArrayOp::Broadcast(chunks) => {
+            let sliced = slice_broadcast(plan, below, &inputs, slices)?;
+            (ArrayOp::Broadcast(sliced_chunks(chunks, slices)?), sliced)
+        }
+        ArrayOp::Rechunk(chunks) => {
+            let sliced = slice(plan, inputs[0], slices.iter().copied())?;
+            (ArrayOp::Rechunk(sliced_chunks(chunks, slices)?), vec![sliced])
+        }
+        ArrayOp::Reduce(reduction) => {
+            if reduction.spec.axes.iter().any(|&axis| slices[axis].is_some()) {
+                return Ok(None);
+            }
+            let sliced = slice(plan, inputs[0], slices.iter().copied())?;
+            (op, vec![sliced])
+        }
+        ArrayOp::Permute(axes) => return through_permute(plan, inputs[0], axes, slices),
+        ArrayOp::Concat(axis) => return through_concat(plan, &inputs, *axis, slices),
+        ArrayOp::Reshape(shape) => return through_reshape(plan, inputs[0], shape, slices),
+        _ => return Ok(None),
+    };
+    Ok(Some(plan.push(op, &inputs)?))
+}
+
+/// A slice of `input`, or `input` itself if all of it is wanted.
+fn slice(
+    plan: &mut Plan<ArrayOp>,
+    input: NodeId,
+    slices: impl IntoIterator<Item = Option<AxisSlice>>,
+) -> Result<NodeId> {
+    let slices = canonical(slices, &plan.meta(input).chunks.shape());
+    if slices.iter().all(Option::is_none) {
+        return Ok(input);
+    }
+    plan.push(ArrayOp::Slice(slices), &[input])
+}
+
+/// A read of the part of a box that a slice selects.
+fn narrowed(read: &Read, slices: &Slices) -> Result<Read> {
+    let window = read.window.iter().zip(slices.iter()).map(|(window, slice)| match slice {
+        Some(slice) => window.compose(slice),
+        None => *window,
+    });
+    Ok(Read {
+        from: read.from.clone(),
+        window: window.collect(),
+        chunks: sliced_chunks(&read.chunks, slices)?,
+    })
+}
+
+/// Slices of inputs that broadcast to what is sliced: an axis that is repeated stays whole.
+fn slice_broadcast(
+    plan: &mut Plan<ArrayOp>,
+    out: NodeId,
+    inputs: &[NodeId],
+    slices: &Slices,
+) -> Result<Vec<NodeId>> {
+    let out_shape = plan.meta(out).chunks.shape();
+    let mut sliced = Vec::with_capacity(inputs.len());
+    for &input in inputs {
+        let shape = plan.meta(input).chunks.shape();
+        let skip = out_shape.len() - shape.len();
+        let axes = slices[skip..].iter().zip(&out_shape[skip..]).zip(&shape);
+        let of_input: Vec<_> = axes
+            .map(|((slice, out_len), len)| if len == out_len { *slice } else { None })
+            .collect();
+        sliced.push(slice(plan, input, of_input)?);
+    }
+    Ok(sliced)
+}
+
+/// Each sliced axis is sliced where it came from; a new axis can't be.
+fn through_permute(
+    plan: &mut Plan<ArrayOp>,
+    input: NodeId,
+    axes: &Arc<[Option<usize>]>,
+    slices: &Slices,
+) -> Result<Option<NodeId>> {
+    let mut of_input = vec![None; plan.meta(input).chunks.ndim()];
+    for (axis, slice) in axes.iter().zip(slices.iter()) {
+        match axis {
+            Some(axis) => of_input[*axis] = *slice,
+            None if slice.is_some() => return Ok(None),
+            None => {}
+        }
+    }
+    let sliced = slice(plan, input, of_input)?;
+    Ok(Some(plan.push(ArrayOp::Permute(Arc::clone(axes)), &[sliced])?))
+}
+
+/// Only the inputs that a slice touches remain, each with its part of the slice.
+fn through_concat(
+    plan: &mut Plan<ArrayOp>,
+    inputs: &[NodeId],
+    axis: usize,
+    slices: &Slices,
+) -> Result<Option<NodeId>> {
+    let mut pieces = Vec::new();
+    match slices[axis] {
+        None => pieces.extend(inputs.iter().map(|&input| (input, None))),
+        Some(of_axis) => {
+            // Inputs side by side are cut like blocks of one axis.
+            let lengths: Option<Vec<u64>> =
+                inputs.iter().map(|input| plan.meta(*input).chunks.axes()[axis].len()).collect();
+            let along = lengths.and_then(|lengths| AxisChunks::from_sizes(&lengths));
+            let Some(along) = along.filter(|along| along.n_blocks() == inputs.len() as u64) else {
+                return Ok(None);
+            };
+            let Some((_, touched)) = slice_axis(&along, of_axis) else { return Ok(None) };
+            let piece = |piece: crate::array::chunks::Piece| {
+                (inputs[piece.block as usize], Some(piece.local))
+            };
+            pieces.extend(touched.iter().map(piece));
+        }
+    }
+    let mut sliced = Vec::with_capacity(pieces.len());
+    for (input, local) in pieces {
+        let mut of_input = slices.to_vec();
+        of_input[axis] = local;
+        sliced.push(slice(plan, input, of_input)?);
+    }
+    Ok(Some(plan.push(ArrayOp::Concat(axis), &sliced)?))
+}
+
+/// A slice that cuts only leading axes which the reshape leaves as they are.
+fn through_reshape(
+    plan: &mut Plan<ArrayOp>,
+    input: NodeId,
+    shape: &[u64],
+    slices: &Slices,
+) -> Result<Option<NodeId>> {
+    let Some(in_shape) = plan.meta(input).chunks.known_shape() else { return Ok(None) };
+    let n_kept = in_shape.iter().zip(shape).take_while(|(a, b)| a == b).count();
+    let n_cut = slices.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    if n_cut > n_kept {
+        return Ok(None);
+    }
+    let of_input: Vec<_> =
+        (0..in_shape.len()).map(|axis| if axis < n_cut { slices[axis] } else { None }).collect();
+    let sliced = slice(plan, input, of_input)?;
+    let lengths = shape.iter().zip(slices.iter());
+    let shape: Arc<[u64]> =
+        lengths.map(|(&len, slice)| slice.map_or(len, |slice| slice.len)).collect();
+    if reshaped_chunks(&plan.meta(sliced).chunks, &shape).is_err() {
+        return Ok(None);
+    }
+    Ok(Some(plan.push(ArrayOp::Reshape(shape), &[sliced])?))
+}

@@ -1,0 +1,288 @@
+//! Fusion: layers whose blocks pair up one to one become one layer.
+//!
+//! A producer moves into its only consumer when each consumer block reads exactly one of its blocks,
+//! by composing the two block maps. If the kernels can be one pass over memory they become that;
+//! otherwise they run one after another in the same task. Producers that are free are copied into
+//! every consumer.
+
+use std::sync::Arc;
+
+use super::layer::{Layer, LayerGraph, LayerId, LayerInput};
+use super::{Block, BlockMap, Inputs, Kernel, TaskContext, Wiring};
+use crate::error::Result;
+
+/// How large a fused layer may become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FuseLimits {
+    pub(crate) n_steps_max: usize,
+    pub(crate) n_inputs_max: usize,
+    /// Bytes of input blocks, scratch and output of one task.
+    pub(crate) task_bytes_max: u64,
+}
+
+impl Default for FuseLimits {
+    fn default() -> Self {
+        FuseLimits { n_steps_max: 64, n_inputs_max: 8, task_bytes_max: u64::MAX }
+    }
+}
+
+/// Fuses what can be fused; `outputs` stay layers of their own and are renumbered.
+pub(crate) fn fuse(
+    graph: &LayerGraph,
+    outputs: &[LayerId],
+    limits: FuseLimits,
+) -> (LayerGraph, Vec<LayerId>) {
+    let mut fusion = Fusion::new(graph, outputs, limits);
+    for idx in (0..graph.layers().len()).rev() {
+        fusion.absorb_producers(idx);
+    }
+    fusion.finish(outputs)
+}
+
+struct Fusion {
+    /// Layers by their old number; `None` once absorbed by all their users.
+    layers: Vec<Option<Layer>>,
+    /// How many inputs of other layers, and outputs, still refer to each layer.
+    n_uses: Vec<usize>,
+    is_output: Vec<bool>,
+    limits: FuseLimits,
+}
+
+impl Fusion {
+    fn new(graph: &LayerGraph, outputs: &[LayerId], limits: FuseLimits) -> Self {
+        let layers: Vec<_> = graph.layers().iter().cloned().map(Some).collect();
+        let mut n_uses = vec![0; layers.len()];
+        let mut is_output = vec![false; layers.len()];
+        for layer in graph.layers() {
+            for input in &layer.inputs {
+                n_uses[input.layer.idx()] += 1;
+            }
+        }
+        for output in outputs {
+            is_output[output.idx()] = true;
+            n_uses[output.idx()] += 1;
+        }
+        Fusion { layers, n_uses, is_output, limits }
+    }
+
+    /// Pulls producers into layer `idx` until none fits any more.
+    fn absorb_producers(&mut self, idx: usize) {
+        if self.n_uses[idx] == 0 {
+            self.drop_layer(idx);
+            return;
+        }
+        // A slot that was refused is tried again only when the inputs have changed.
+        let mut slot = 0;
+        while let Some(input) = self.layers[idx].as_ref().and_then(|l| l.inputs.get(slot)) {
+            let producer = input.layer.idx();
+            match self.fused(idx, slot, producer) {
+                Some(layer) => {
+                    self.replace(idx, layer);
+                    slot = 0;
+                }
+                None => slot += 1,
+            }
+        }
+    }
+
+    /// Layer `idx` with `producer` inside, if the two may be one.
+    fn fused(&self, idx: usize, slot: usize, producer: usize) -> Option<Layer> {
+        let consumer = self.layers[idx].as_ref()?;
+        let made = self.layers[producer].as_ref()?;
+        let is_free = made.kernel.is_free();
+        let is_private = self.n_uses[producer] == 1 && !self.is_output[producer];
+        let map = &consumer.inputs[slot].map;
+        let n_steps = consumer.kernel.n_steps() + made.kernel.n_steps();
+        if !(is_private || is_free)
+            || n_steps > self.limits.n_steps_max
+            || !map.is_single(&made.grid)
+        {
+            return None;
+        }
+        let (inputs, wiring) = self.wire(consumer, slot, made)?;
+        if inputs.len() > self.limits.n_inputs_max.max(consumer.inputs.len()) {
+            return None;
+        }
+        let absorbed = consumer.kernel.absorb(slot, &*made.kernel, &wiring);
+        let one_pass = absorbed.is_some();
+        if !one_pass && is_free && !is_private {
+            return None;
+        }
+        let kernel = absorbed.unwrap_or_else(|| {
+            Arc::new(Chain {
+                producer: Arc::clone(&made.kernel),
+                producer_map: map.clone(),
+                producer_grid: Arc::clone(&made.grid),
+                consumer_grid: Arc::clone(&consumer.grid),
+                consumer: Arc::clone(&consumer.kernel),
+                slot,
+                wiring,
+            })
+        });
+        // In one pass the producer's block is never whole in memory.
+        let between = if one_pass { 0 } else { made.out_bytes };
+        let scratch_bytes = consumer.scratch_bytes.max(made.scratch_bytes).saturating_add(between);
+        let inputs_bytes = inputs.iter().fold(0_u64, |bytes, input| {
+            bytes.saturating_add(self.layers[input.layer.idx()].as_ref().map_or(0, |l| l.out_bytes))
+        });
+        let task_bytes =
+            inputs_bytes.saturating_add(scratch_bytes).saturating_add(consumer.out_bytes);
+        if task_bytes > self.limits.task_bytes_max {
+            return None;
+        }
+        Some(Layer {
+            name: fused_name(&made.name, &consumer.name),
+            grid: Arc::clone(&consumer.grid),
+            kernel,
+            inputs,
+            out_bytes: consumer.out_bytes,
+            scratch_bytes,
+        })
+    }
+
+    /// The inputs of the fused layer, each once, and where the old slots are among them.
+    fn wire(
+        &self,
+        consumer: &Layer,
+        slot: usize,
+        made: &Layer,
+    ) -> Option<(Vec<LayerInput>, Wiring)> {
+        let mut inputs: Vec<LayerInput> = Vec::new();
+        let mut place = |input: LayerInput| {
+            inputs.iter().position(|other| *other == input).unwrap_or_else(|| {
+                inputs.push(input);
+                inputs.len() - 1
+            })
+        };
+        let mut of_consumer = Vec::with_capacity(consumer.inputs.len());
+        for (i, input) in consumer.inputs.iter().enumerate() {
+            of_consumer.push(if i == slot { usize::MAX } else { place(input.clone()) });
+        }
+        let outer = &consumer.inputs[slot].map;
+        let mut of_producer = Vec::with_capacity(made.inputs.len());
+        for input in &made.inputs {
+            let in_grid = &self.layers[input.layer.idx()].as_ref()?.grid;
+            let map = input.map.compose(outer, &consumer.grid, &made.grid, in_grid)?;
+            of_producer.push(place(LayerInput { layer: input.layer, map }));
+        }
+        let n_slots = inputs.len();
+        Some((inputs, Wiring { consumer: of_consumer, producer: of_producer, n_slots }))
+    }
+
+    /// Puts the fused layer in the place of the consumer and updates who is used how often.
+    fn replace(&mut self, idx: usize, layer: Layer) {
+        for input in &layer.inputs {
+            self.n_uses[input.layer.idx()] += 1;
+        }
+        let old = self.layers[idx].replace(layer).expect("a layer that is being fused exists");
+        self.release(&old.inputs);
+    }
+
+    fn drop_layer(&mut self, idx: usize) {
+        if let Some(layer) = self.layers[idx].take() {
+            self.release(&layer.inputs);
+        }
+    }
+
+    /// Layers without users go away, and with them their uses of others.
+    fn release(&mut self, inputs: &[LayerInput]) {
+        let mut pending: Vec<usize> = inputs.iter().map(|input| input.layer.idx()).collect();
+        while let Some(idx) = pending.pop() {
+            self.n_uses[idx] -= 1;
+            if self.n_uses[idx] == 0 {
+                let gone = self.layers[idx].take();
+                pending.extend(gone.iter().flat_map(|l| &l.inputs).map(|input| input.layer.idx()));
+            }
+        }
+    }
+
+    /// The remaining layers, numbered anew.
+    fn finish(self, outputs: &[LayerId]) -> (LayerGraph, Vec<LayerId>) {
+        let mut graph = LayerGraph::default();
+        let mut new_ids = Vec::with_capacity(self.layers.len());
+        for layer in self.layers {
+            new_ids.push(layer.map(|mut layer| {
+                for input in &mut layer.inputs {
+                    input.layer = new_ids_get(&new_ids, input.layer);
+                }
+                graph.push(layer)
+            }));
+        }
+        let outputs = outputs.iter().map(|id| new_ids_get(&new_ids, *id)).collect();
+        (graph, outputs)
+    }
+}
+
+fn new_ids_get(new_ids: &[Option<LayerId>], old: LayerId) -> LayerId {
+    new_ids[old.idx()].expect("a layer that is used was kept")
+}
+
+/// How much of a fused name is kept.
+const NAME_CHARS_MAX: usize = 80;
+
+fn fused_name(producer: &Arc<str>, consumer: &Arc<str>) -> Arc<str> {
+    if producer.len() + consumer.len() > NAME_CHARS_MAX {
+        return if consumer.ends_with('…') {
+            Arc::clone(consumer)
+        } else {
+            format!("{consumer} ← …").into()
+        };
+    }
+    format!("{consumer} ← {producer}").into()
+}
+
+/// Two kernels one after another in one task.
+#[derive(Debug)]
+struct Chain {
+    producer: Arc<dyn Kernel>,
+    /// From the consumer's block to the producer's.
+    producer_map: BlockMap,
+    producer_grid: Arc<[u64]>,
+    consumer_grid: Arc<[u64]>,
+    consumer: Arc<dyn Kernel>,
+    slot: usize,
+    wiring: Wiring,
+}
+
+impl Chain {
+    /// The block of the producer that a block of the consumer reads.
+    fn producer_block(&self, block: &[u64]) -> Vec<u64> {
+        let linear =
+            block.iter().zip(&*self.consumer_grid).fold(0, |linear, (i, n)| linear * n + i);
+        let mut found = 0;
+        self.producer_map.for_each(block, linear, &self.producer_grid, |block| found = block);
+        super::tasks::unravel(found, &self.producer_grid)
+    }
+}
+
+impl Kernel for Chain {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let mut slots: Vec<Vec<Block>> =
+            (0..self.wiring.n_slots).map(|slot| inputs.take_slot(slot).collect()).collect();
+        // Who comes last takes the blocks, so that the kernel may reuse their memory.
+        let mut n_uses = vec![0_usize; slots.len()];
+        let read = self.wiring.producer.iter().chain(&self.wiring.consumer);
+        read.filter(|slot| **slot < slots.len()).for_each(|slot| n_uses[*slot] += 1);
+        let of_producer = self.wiring.producer.iter().map(|&slot| {
+            n_uses[slot] -= 1;
+            if n_uses[slot] > 0 { slots[slot].clone() } else { std::mem::take(&mut slots[slot]) }
+        });
+        let of_producer: Vec<_> = of_producer.collect();
+        let block = self.producer_block(task.block);
+        let producer_task = TaskContext { block: &block, pool: task.pool };
+        let mut made = Some(self.producer.run(&producer_task, Inputs::from_slots(of_producer))?);
+        let of_consumer = self.wiring.consumer.iter().enumerate().map(|(slot, place)| {
+            if slot == self.slot {
+                made.take().into_iter().collect()
+            } else {
+                std::mem::take(&mut slots[*place])
+            }
+        });
+        let of_consumer: Vec<_> = of_consumer.collect();
+        self.consumer.run(task, Inputs::from_slots(of_consumer))
+    }
+
+    fn n_steps(&self) -> usize {
+        self.producer.n_steps() + self.consumer.n_steps()
+    }
+}
