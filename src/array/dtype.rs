@@ -112,21 +112,47 @@ pub trait Element:
 {
     /// The same type, as a value.
     const DTYPE: DType;
+
+    /// What a sum or product of many elements is: integers widen to 64 bits.
+    type Sum: Element;
+
+    /// What a mean or quotient is: integers become `f64`.
+    type Mean: Element;
+
+    /// What a magnitude or a part of a complex number is.
+    type Real: Element;
+
+    /// What a variance or standard deviation is: a real float.
+    type Spread: Element;
 }
 
 macro_rules! elements {
-    ($($t:ty => $dtype:ident),* $(,)?) => {$(
+    ($($t:ty => $dtype:ident, $sum:ty, $mean:ty, $real:ty, $spread:ty;)*) => {$(
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const DTYPE: DType = DType::$dtype;
+            type Sum = $sum;
+            type Mean = $mean;
+            type Real = $real;
+            type Spread = $spread;
         }
     )*};
 }
 
 elements! {
-    bool => Bool, i8 => I8, i16 => I16, i32 => I32, i64 => I64,
-    u8 => U8, u16 => U16, u32 => U32, u64 => U64,
-    f32 => F32, f64 => F64, Complex<f32> => C64, Complex<f64> => C128,
+    bool => Bool, i64, f64, bool, f64;
+    i8 => I8, i64, f64, i8, f64;
+    i16 => I16, i64, f64, i16, f64;
+    i32 => I32, i64, f64, i32, f64;
+    i64 => I64, i64, f64, i64, f64;
+    u8 => U8, u64, f64, u8, f64;
+    u16 => U16, u64, f64, u16, f64;
+    u32 => U32, u64, f64, u32, f64;
+    u64 => U64, u64, f64, u64, f64;
+    f32 => F32, f32, f32, f32, f32;
+    f64 => F64, f64, f64, f64, f64;
+    Complex<f32> => C64, Complex<f32>, Complex<f32>, f32, f32;
+    Complex<f64> => C128, Complex<f64>, Complex<f64>, f64, f64;
 }
 
 /// Evaluates an expression with `$t` standing for the element type that a [`DType`] names.

@@ -41,9 +41,14 @@ impl Handle {
     pub(crate) fn new(op: ArrayOp, inputs: &[&Arc<Node>]) -> Result<Arc<Node>> {
         let metas: Vec<_> = inputs.iter().map(|node| &node.meta).collect();
         let meta = op.infer(&metas)?;
+        Ok(Handle::with_meta(op, inputs, meta))
+    }
+
+    /// [`new`](Self::new) for an operation whose meta is known, which saves inferring it.
+    pub(crate) fn with_meta(op: ArrayOp, inputs: &[&Arc<Node>], meta: Meta) -> Arc<Node> {
         let dim_names = inherited_names(&op, inputs, &meta);
         let inputs = inputs.iter().map(|node| Arc::clone(node)).collect();
-        Ok(Arc::new(Node { op, inputs, meta, dim_names }))
+        Arc::new(Node { op, inputs, meta, dim_names })
     }
 
     pub(crate) fn from_result(result: Result<Arc<Node>>) -> Self {

@@ -1,0 +1,184 @@
+//! Arrays that are functions of the element's index, and arrays that are in memory already.
+
+use std::sync::Arc;
+
+use ndarray::{ArcArray, IxDyn};
+
+use super::chunk_bytes;
+use crate::array::args::Shape;
+use crate::array::chunks::{AxisSlice, ChunkSpec, Chunks, normalize_chunks};
+use crate::array::dtype::{DType, Element};
+use crate::array::expr::{Handle, Node};
+use crate::array::io::Source;
+use crate::array::kernels::{BinaryOp, Builder, Program, Scalar};
+use crate::array::op::{ArrayOp, Read, ReadFrom};
+use crate::error::{Call, Error, Result};
+
+/// An array of `shape` whose elements are what `program` makes of their index.
+pub(crate) fn create(call: Call, program: Program, shape: &Shape, chunks: &ChunkSpec) -> Handle {
+    Handle::from_result(shape.lengths(call).and_then(|shape| {
+        let itemsize = program.dtype().nbytes() as u64;
+        let chunks =
+            normalize_chunks(call, chunks, &shape, Some(itemsize), chunk_bytes()?, None)?;
+        create_in_chunks(program, chunks)
+    }))
+}
+
+pub(crate) fn create_in_chunks(program: Program, chunks: Chunks) -> Result<Arc<Node>> {
+    Handle::new(ArrayOp::Create { program: Arc::new(program), chunks }, &[])
+}
+
+/// The same value everywhere.
+pub(crate) fn full(call: Call, value: Scalar, shape: &Shape, chunks: &ChunkSpec) -> Handle {
+    create(call, Program::constant(value), shape, chunks)
+}
+
+/// The same value everywhere, in the shape and chunks of another array.
+pub(crate) fn full_like(value: Scalar, like: &Handle) -> Handle {
+    like.then(|node| {
+        create_in_chunks(Program::constant(value), node.meta.chunks.clone())
+    })
+}
+
+/// `start + i * step` for as many `i` as stay before `stop`.
+pub(crate) fn arange(
+    call: Call,
+    [start, stop, step]: [Scalar; 3],
+    chunks: &ChunkSpec,
+) -> Handle {
+    let dtype = start.dtype();
+    let len = match arange_len(call, [start, stop, step]) {
+        Ok(len) => len,
+        Err(error) => return Handle::from_result(Err(error)),
+    };
+    let program = affine(dtype, start, step);
+    match program {
+        Some(program) => create(call, program, &Shape::from(len), chunks),
+        None => Handle::from_result(Err(super::unsupported(call, dtype, "a real number"))),
+    }
+}
+
+/// How many steps it takes from `start` to `stop`.
+fn arange_len(call: Call, [start, stop, step]: [Scalar; 3]) -> Result<u64> {
+    let invalid = |argument, got: Scalar, expected| {
+        Err(Error::InvalidArgument { call, argument, got: got.to_string(), expected })
+    };
+    let integer = |scalar: Scalar| match scalar.cast(DType::I64) {
+        Scalar::I64(value) => i128::from(value),
+        _ => 0,
+    };
+    if start.dtype().is_integer() {
+        let (start, stop, by) = (integer(start), integer(stop), integer(step));
+        if by == 0 {
+            return invalid("step", step, "a step other than 0");
+        }
+        let distance = (stop - start) * by.signum();
+        return Ok((distance.max(0) as u128).div_ceil(by.unsigned_abs()) as u64);
+    }
+    let float = |scalar: Scalar| match scalar.cast(DType::F64) {
+        Scalar::F64(value) => value,
+        _ => f64::NAN,
+    };
+    let n_steps = ((float(stop) - float(start)) / float(step)).ceil();
+    if float(step) == 0.0 || n_steps.is_nan() || n_steps.is_infinite() {
+        return invalid("step", step, "a finite range and a step other than 0");
+    }
+    Ok(n_steps.max(0.0) as u64)
+}
+
+/// `start + step * index` in `dtype`, along the only axis.
+fn affine(dtype: DType, start: Scalar, step: Scalar) -> Option<Program> {
+    let mut b = Builder::new(0);
+    let index = b.index(0, 0, 1);
+    let index = b.cast(index, dtype);
+    let step = b.constant(step.cast(dtype));
+    let start = b.constant(start.cast(dtype));
+    let scaled = b.binary(BinaryOp::Mul, step, index).ok()?;
+    let shifted = b.binary(BinaryOp::Add, start, scaled).ok()?;
+    Some(b.finish(shifted))
+}
+
+/// `n` numbers from `start` to `stop`, both included.
+pub(crate) fn linspace(
+    call: Call,
+    [start, stop]: [Scalar; 2],
+    n: u64,
+    chunks: &ChunkSpec,
+) -> Handle {
+    let dtype = start.dtype();
+    let program = (|| {
+        let mut b = Builder::new(0);
+        let index = b.index(0, 0, 1);
+        let position = b.cast(index, dtype);
+        let n_steps = b.constant(Scalar::F64(n.saturating_sub(1).max(1) as f64).cast(dtype));
+        let first = b.constant(start);
+        let last = b.constant(stop);
+        let span = b.binary(BinaryOp::Sub, last, first).ok()?;
+        let step = b.binary(BinaryOp::Div, span, n_steps).ok()?;
+        let scaled = b.binary(BinaryOp::Mul, position, step).ok()?;
+        let inner = b.binary(BinaryOp::Add, first, scaled).ok()?;
+        // As in NumPy, rounding must not keep the last number from being `stop`.
+        let end = b.constant(Scalar::I64(if n > 1 { n as i64 - 1 } else { i64::MAX }));
+        let is_last = b.binary(BinaryOp::Eq, index, end).ok()?;
+        let value = b.select(is_last, last, inner);
+        Some(b.finish(value))
+    })();
+    match program.filter(|_| !dtype.is_integer()) {
+        Some(program) => create(call, program, &Shape::from(n), chunks),
+        None => Handle::from_result(Err(super::unsupported(call, dtype, "a float"))),
+    }
+}
+
+/// Ones on the `k`-th diagonal of an `n` × `m` matrix and zeros elsewhere.
+pub(crate) fn eye(call: Call, dtype: DType, n: u64, m: u64, k: i64, chunks: &ChunkSpec) -> Handle {
+    let mut b = Builder::new(0);
+    let row = b.index(0, k, 1);
+    let column = b.index(1, 0, 1);
+    let is_on = b.binary(BinaryOp::Eq, row, column).expect("integers compare");
+    let value = b.cast(is_on, dtype);
+    create(call, b.finish(value), &Shape::from([n, m]), chunks)
+}
+
+/// An array that is in memory, cut into chunks without copying.
+pub(crate) fn from_shared<T: Element>(
+    call: Call,
+    data: ArcArray<T, IxDyn>,
+    chunks: &ChunkSpec,
+) -> Handle {
+    let shape: Vec<u64> = data.shape().iter().map(|&len| len as u64).collect();
+    let read = |chunks| Read {
+        window: shape.iter().map(|&len| AxisSlice::full(len)).collect(),
+        from: ReadFrom::Memory(Arc::new(data)),
+        chunks,
+    };
+    let itemsize = Some(size_of::<T>() as u64);
+    Handle::from_result(
+        chunk_bytes()
+            .and_then(|bytes| normalize_chunks(call, chunks, &shape, itemsize, bytes, None))
+            .and_then(|chunks| Handle::new(ArrayOp::Read(read(chunks)), &[])),
+    )
+}
+
+/// An array in storage. Automatic chunks are multiples of the storage's own.
+pub(crate) fn from_source(call: Call, source: Arc<dyn Source>, chunks: &ChunkSpec) -> Handle {
+    Handle::from_result((|| {
+        let shape = source.shape().to_vec();
+        let storage = source.storage_chunks().map(|storage| {
+            let axes = shape.iter().zip(&storage);
+            axes.map(|(&len, &size)| crate::array::chunks::AxisChunks::uniform(len, size)).collect()
+        });
+        let storage: Option<Chunks> = storage;
+        let itemsize = Some(source.dtype().nbytes() as u64);
+        let bytes = chunk_bytes()?;
+        let chunks = normalize_chunks(call, chunks, &shape, itemsize, bytes, storage.as_ref())?;
+        let names = source.dim_names().filter(|names| names.len() == shape.len());
+        let read = Read {
+            window: shape.iter().map(|&len| AxisSlice::full(len)).collect(),
+            from: ReadFrom::Storage(source),
+            chunks,
+        };
+        let node = Handle::new(ArrayOp::Read(read), &[])?;
+        let names = names.map(|names| names.into_iter().map(Arc::from).collect());
+        Ok(node.with_dim_names(names))
+    })())
+}
