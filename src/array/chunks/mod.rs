@@ -39,6 +39,6 @@ pub(crate) use reshape::{
     ReshapePlan, Unsupported, plan_reshape, plan_reshape_steps, plan_reshape_within, reshape_steps,
     resolve_shape,
 };
-pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
+pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis, slice_chunks};
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_chunks, broadcast_shapes, unify, unify_broadcast, unify_indices};
