@@ -430,3 +430,20 @@ fn reshapes_are_planned() {
         same(got, Ok((plan("plan_in_chunks"), plan("plan_out_chunks"))))
     });
 }
+
+#[test]
+fn blocks_are_deep_enough_for_overlap() {
+    each_case("min_overlap_chunks.jsonl", 500, |case| {
+        let depth = case["size"].as_u64().expect("a number");
+        let got = min_overlap_chunks(call(), &axis(&case["chunks"]), depth).ok();
+        same(got, case.get("out_chunks").map(axis))
+    });
+}
+
+#[test]
+fn taken_elements_are_chunked() {
+    each_case("take_plan.jsonl", 250, |case| {
+        let got = take_chunks(&axis(&case["chunks"]), &list(&case["index"]));
+        same(got, case.get("out_chunks").map(axis))
+    });
+}
