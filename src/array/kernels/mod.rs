@@ -7,13 +7,19 @@
 #![allow(dead_code, unused_imports)]
 
 mod builder;
+mod compile;
 mod display;
+mod elemwise;
 mod functions;
+mod load;
+mod loops;
 mod ops;
 mod program;
 mod scalar;
+mod strip;
 
 pub(crate) use builder::Builder;
+pub(crate) use elemwise::ElemwiseKernel;
 pub(crate) use ops::{BinaryOp, UnaryOp};
 pub(crate) use program::{Instr, Program, Reg, Unsupported};
 pub(crate) use scalar::{CastTo, Lane, Scalar};
