@@ -185,9 +185,9 @@ impl Lowering<'_> {
             }
         }
         let program = if slots.len() == inputs.len() {
-            Arc::clone(program)
+            Program::clone(program)
         } else {
-            Arc::new(program.remap_slots(&slot_of, slots.len()))
+            program.remap_slots(&slot_of, slots.len())
         };
         let kernel = Arc::new(ElemwiseKernel::new(program, out.chunks.clone()));
         self.push(name, out, 0, kernel, slots)

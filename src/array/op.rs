@@ -6,7 +6,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::chunks::{AxisChunks, AxisSlice, Chunks, plan_reshape, slice_axis, unify_broadcast};
+use super::chunks::{
+    AxisChunks, AxisSlice, Chunks, ReshapePlan, plan_reshape_within, slice_axis, unify_broadcast,
+};
 use super::dtype::DType;
 use super::io::Source;
 use super::kernels::contract::Contraction;
@@ -40,7 +42,7 @@ pub(crate) enum ArrayOp {
     /// The same values in other chunks.
     Rechunk(Chunks),
     /// The same elements in C order under another shape.
-    Reshape(Arc<[u64]>),
+    Reshape(Arc<ReshapeTarget>),
     /// Each block under another shape, block by block in row-major order: a planned `Reshape`.
     ReshapeBlocks(Chunks),
     /// A tree reduction; reduced axes stay with length 1.
@@ -98,6 +100,14 @@ impl PartialEq for Read {
 pub(crate) struct PersistedBlocks {
     pub(crate) blocks: Vec<Block>,
     pub(crate) meta: Meta,
+}
+
+/// What a reshape leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReshapeTarget {
+    pub(crate) shape: Vec<u64>,
+    /// Elements that a block of the plan may have even if no block of the input does.
+    pub(crate) block_len_max: u64,
 }
 
 /// A reduction and how many partial results one combining task takes.
@@ -188,8 +198,12 @@ impl Operation for ArrayOp {
             ArrayOp::Broadcast(chunks)
             | ArrayOp::Rechunk(chunks)
             | ArrayOp::ReshapeBlocks(chunks) => same_dtype(chunks.clone()),
-            ArrayOp::Concat(axis) => same_dtype(concatenated_chunks(inputs, *axis)?),
-            ArrayOp::Reshape(shape) => same_dtype(reshaped_chunks(&inputs[0].chunks, shape)?),
+            ArrayOp::Concat(axis) => {
+                same_dtype(concatenated_chunks(Call::new("concatenate"), inputs, *axis)?)
+            }
+            ArrayOp::Reshape(target) => {
+                same_dtype(plan_reshaped(&inputs[0].chunks, target)?.output)
+            }
             ArrayOp::Reduce(reduction) => Meta {
                 dtype: reduction.spec.out_dtype(),
                 chunks: reduced_chunks(&inputs[0].chunks, &reduction.spec.axes),
@@ -216,7 +230,7 @@ impl Operation for ArrayOp {
             | ArrayOp::Rechunk(chunks)
             | ArrayOp::ReshapeBlocks(chunks) => chunks.hash(hasher),
             ArrayOp::Concat(axis) => axis.hash(hasher),
-            ArrayOp::Reshape(shape) => shape.hash(hasher),
+            ArrayOp::Reshape(target) => target.hash(hasher),
             ArrayOp::Reduce(reduction) => reduction.spec.axes.hash(hasher),
             ArrayOp::Blocks(_) | ArrayOp::MapBlocks(_) | ArrayOp::Contract(_) => {}
         }
@@ -255,19 +269,20 @@ pub(crate) fn reduced_chunks(chunks: &Chunks, axes: &[usize]) -> Chunks {
         .collect()
 }
 
-/// Chunks of a reshaped array, as the planner cuts them.
-pub(crate) fn reshaped_chunks(chunks: &Chunks, shape: &[u64]) -> Result<Chunks> {
-    let unplanned = |problem| Error::Internal { place: "reshape".into(), problem };
-    let in_shape = chunks.known_shape().ok_or_else(|| unplanned("unknown lengths".into()))?;
-    match plan_reshape(&in_shape, shape, chunks) {
-        Ok(plan) => Ok(plan.output),
-        Err(_) => Err(unplanned(format!("{in_shape:?} to {shape:?} in one step"))),
-    }
+/// The chunks before and after a reshape in one step.
+pub(crate) fn plan_reshaped(chunks: &Chunks, target: &ReshapeTarget) -> Result<ReshapePlan> {
+    let shape = &target.shape;
+    let in_shape = chunks.known_shape().unwrap_or_default();
+    plan_reshape_within(&in_shape, shape, chunks, target.block_len_max).map_err(|why| {
+        Error::Internal {
+            place: "reshape".into(),
+            problem: format!("{in_shape:?} to {shape:?} in one step: {why:?}"),
+        }
+    })
 }
 
 /// Chunks of arrays one after another along `axis`, with the other axes' chunks unified.
-pub(crate) fn concatenated_chunks(inputs: &[&Meta], axis: usize) -> Result<Chunks> {
-    let call = Call::new("concatenate");
+pub(crate) fn concatenated_chunks(call: Call, inputs: &[&Meta], axis: usize) -> Result<Chunks> {
     let along: Option<Vec<u64>> = inputs
         .iter()
         .map(|meta| {

@@ -158,7 +158,7 @@ impl SlicePieces {
     pub(crate) fn run_step(&self) -> Option<i64> {
         match &self.blocks {
             Touched::Run { down, .. } => Some(if *down { -1 } else { 1 }),
-            Touched::Listed(_) => None,
+            Touched::OneEach | Touched::Listed(_) => None,
         }
     }
 

@@ -7,10 +7,14 @@
 #![allow(dead_code, unused_imports)]
 
 mod builder;
+mod compile;
 pub(crate) mod contract;
 mod copy;
 mod display;
+mod elemwise;
 mod functions;
+mod load;
+mod loops;
 pub(crate) mod map_blocks;
 mod ops;
 mod program;
@@ -20,8 +24,10 @@ pub(crate) mod resident;
 mod scalar;
 mod stub;
 pub(crate) use stub::*;
+mod strip;
 
 pub(crate) use builder::Builder;
+pub(crate) use elemwise::ElemwiseKernel;
 pub(crate) use ops::{BinaryOp, UnaryOp};
 pub(crate) use program::{Instr, Program, Reg, Unsupported};
 pub(crate) use scalar::{CastTo, Lane, Scalar};

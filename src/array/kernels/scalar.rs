@@ -9,10 +9,11 @@ use std::hash::{Hash, Hasher};
 
 use num_complex::Complex;
 
+use super::strip::Banked;
 use crate::array::dtype::{DType, Element, dispatch};
 
 /// An element type that programs compute with.
-pub(crate) trait Lane: Element + Into<Scalar> {
+pub(crate) trait Lane: Element + Into<Scalar> + Banked {
     /// The type of the real part; the type itself if it is not complex.
     type Real: Lane;
 
@@ -72,7 +73,11 @@ macro_rules! scalars {
             impl Lane for $t {
                 type Real = $real;
 
+                #[inline]
                 fn from_scalar(scalar: Scalar) -> $t {
+                    if let Scalar::$variant(value) = scalar {
+                        return value;
+                    }
                     match scalar.cast(DType::$variant) {
                         Scalar::$variant(value) => value,
                         other => unreachable!("cast to {} gave {other:?}", stringify!($t)),

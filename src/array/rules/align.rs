@@ -1,7 +1,7 @@
 //! Inputs get the chunks that their operation needs, by ordinary rechunks.
 
-use crate::array::chunks::{Chunks, plan_reshape};
-use crate::array::op::ArrayOp;
+use crate::array::chunks::Chunks;
+use crate::array::op::{ArrayOp, plan_reshaped};
 use crate::error::Result;
 use crate::graph::{NodeId, Plan, Rule};
 
@@ -72,11 +72,10 @@ impl Rule<ArrayOp> for PlanReshape {
     }
 
     fn apply(&self, plan: &mut Plan<ArrayOp>, id: NodeId) -> Result<Option<NodeId>> {
-        let ArrayOp::Reshape(shape) = plan.op(id) else { return Ok(None) };
+        let ArrayOp::Reshape(target) = plan.op(id) else { return Ok(None) };
         let input = plan.inputs(id)[0];
         let chunks = &plan.meta(input).chunks;
-        let Some(in_shape) = chunks.known_shape() else { return Ok(None) };
-        let Ok(planned) = plan_reshape(&in_shape, shape, chunks) else { return Ok(None) };
+        let planned = plan_reshaped(chunks, target)?;
         let rechunked = if planned.input == *chunks {
             input
         } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{canonical, if_same_meta, may_split};
 use crate::array::chunks::{AxisChunks, AxisSlice, slice_axis};
 use crate::array::kernels::Instr;
-use crate::array::op::{ArrayOp, Read, reshaped_chunks, sliced_chunks};
+use crate::array::op::{ArrayOp, Read, ReshapeTarget, plan_reshaped, sliced_chunks};
 use crate::error::Result;
 use crate::graph::{NodeId, Plan, Rule};
 
@@ -83,7 +83,7 @@ fn push_through(
         }
         ArrayOp::Permute(axes) => return through_permute(plan, inputs[0], axes, slices),
         ArrayOp::Concat(axis) => return through_concat(plan, &inputs, *axis, slices),
-        ArrayOp::Reshape(shape) => return through_reshape(plan, inputs[0], shape, slices),
+        ArrayOp::Reshape(target) => return through_reshape(plan, inputs[0], target, slices),
         _ => return Ok(None),
     };
     Ok(Some(plan.push(op, &inputs)?))
@@ -193,11 +193,11 @@ fn through_concat(
 fn through_reshape(
     plan: &mut Plan<ArrayOp>,
     input: NodeId,
-    shape: &[u64],
+    target: &ReshapeTarget,
     slices: &Slices,
 ) -> Result<Option<NodeId>> {
     let Some(in_shape) = plan.meta(input).chunks.known_shape() else { return Ok(None) };
-    let n_kept = in_shape.iter().zip(shape).take_while(|(a, b)| a == b).count();
+    let n_kept = in_shape.iter().zip(&target.shape).take_while(|(a, b)| a == b).count();
     let n_cut = slices.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     if n_cut > n_kept {
         return Ok(None);
@@ -205,11 +205,11 @@ fn through_reshape(
     let of_input: Vec<_> =
         (0..in_shape.len()).map(|axis| if axis < n_cut { slices[axis] } else { None }).collect();
     let sliced = slice(plan, input, of_input)?;
-    let lengths = shape.iter().zip(slices.iter());
-    let shape: Arc<[u64]> =
-        lengths.map(|(&len, slice)| slice.map_or(len, |slice| slice.len)).collect();
-    if reshaped_chunks(&plan.meta(sliced).chunks, &shape).is_err() {
+    let lengths = target.shape.iter().zip(slices.iter());
+    let shape = lengths.map(|(&len, slice)| slice.map_or(len, |slice| slice.len)).collect();
+    let target = ReshapeTarget { shape, block_len_max: target.block_len_max };
+    if plan_reshaped(&plan.meta(sliced).chunks, &target).is_err() {
         return Ok(None);
     }
-    Ok(Some(plan.push(ArrayOp::Reshape(shape), &[sliced])?))
+    Ok(Some(plan.push(ArrayOp::Reshape(Arc::new(target)), &[sliced])?))
 }

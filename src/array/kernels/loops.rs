@@ -1,0 +1,273 @@
+//! The loops over one strip: one function per operation and dtype, chosen once per program.
+//!
+//! The loops are plain; `pulp` compiles each `fast` one for every SIMD level, and the level is
+//! chosen at run time. Constants stay scalars, so that no loop reads a register full of copies.
+
+use std::marker::PhantomData;
+
+use pulp::{Arch, NullaryFnOnce};
+
+use super::ops::{BinaryFn, BinaryOp, BinaryVisitor, UnaryFn, UnaryOp, UnaryVisitor};
+use super::scalar::{CastTo, Lane};
+use super::strip::{Dest, Frame, Operand, Val};
+use crate::array::dtype::{DType, dispatch};
+
+/// One instruction, ready to run on any strip.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) run: StepFn,
+    pub(crate) args: [Operand; 3],
+    pub(crate) dest: Dest,
+}
+
+/// The loop of a step.
+pub(crate) type StepFn = fn(&Step, &mut Frame<'_>);
+
+pub(crate) fn unary_loop(op: UnaryOp, dtype: DType) -> Option<StepFn> {
+    struct Resolve;
+    impl UnaryVisitor for Resolve {
+        type Result = StepFn;
+        fn visit<T: Lane, F: UnaryFn<T>>(self) -> StepFn {
+            unary_step::<T, F>
+        }
+    }
+    op.visit(dtype, Resolve)
+}
+
+pub(crate) fn binary_loop(op: BinaryOp, dtype: DType) -> Option<StepFn> {
+    struct Resolve;
+    impl BinaryVisitor for Resolve {
+        type Result = StepFn;
+        fn visit<T: Lane, F: BinaryFn<T>>(self) -> StepFn {
+            binary_step::<T, F>
+        }
+    }
+    op.visit(dtype, Resolve)
+}
+
+pub(crate) fn cast_loop(from: DType, to: DType) -> StepFn {
+    dispatch!(from, S => dispatch!(to, T => cast_step::<S, T>))
+}
+
+pub(crate) fn select_loop(dtype: DType) -> StepFn {
+    dispatch!(dtype, T => select_step::<T>)
+}
+
+pub(crate) fn copy_loop(dtype: DType) -> StepFn {
+    dispatch!(dtype, T => copy_step::<T>)
+}
+
+fn unary_step<T: Lane, F: UnaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
+    frame.write::<F::Out>(step.dest, |frame, out| match frame.value::<T>(step.args[0]) {
+        Val::Splat(x) => out.fill(F::call(x)),
+        Val::Slice(x) => {
+            let map = Map::<T, F> { x, out, f: PhantomData };
+            if F::IS_FAST { frame.arch.dispatch(map) } else { map.call() }
+        }
+    });
+}
+
+fn binary_step<T: Lane, F: BinaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
+    frame.write::<F::Out>(step.dest, |frame, out| {
+        let [x, y, _] = step.args;
+        match (frame.value::<T>(x), frame.value::<T>(y)) {
+            (Val::Splat(x), Val::Splat(y)) => out.fill(F::call(x, y)),
+            (Val::Slice(x), Val::Slice(y)) => {
+                run::<_, F, T>(frame.arch, Zip::<T, F> { x, y, out, f: PhantomData });
+            }
+            (Val::Slice(x), Val::Splat(y)) => {
+                run::<_, F, T>(frame.arch, ZipRight::<T, F> { x, y, out, f: PhantomData });
+            }
+            (Val::Splat(x), Val::Slice(y)) => {
+                run::<_, F, T>(frame.arch, ZipLeft::<T, F> { x, y, out, f: PhantomData });
+            }
+        }
+    });
+}
+
+#[inline(always)]
+fn run<L: NullaryFnOnce<Output = ()>, F: BinaryFn<T>, T: Lane>(arch: Arch, body: L) {
+    if F::IS_FAST { arch.dispatch(body) } else { body.call() }
+}
+
+fn cast_step<S: Lane + CastTo<T>, T: Lane>(step: &Step, frame: &mut Frame<'_>) {
+    frame.write::<T>(step.dest, |frame, out| match frame.value::<S>(step.args[0]) {
+        Val::Splat(x) => out.fill(x.cast_to()),
+        Val::Slice(x) => {
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = x.cast_to();
+            }
+        }
+    });
+}
+
+fn copy_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
+    frame.write::<T>(step.dest, |frame, out| match frame.value::<T>(step.args[0]) {
+        Val::Splat(x) => out.fill(x),
+        Val::Slice(x) => out.copy_from_slice(x),
+    });
+}
+
+fn select_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
+    frame.write::<T>(step.dest, |frame, out| {
+        let [cond, then, other] = step.args;
+        let (then, other) = (frame.value::<T>(then), frame.value::<T>(other));
+        match frame.value::<bool>(cond) {
+            Val::Splat(true) => copy_val(then, out),
+            Val::Splat(false) => copy_val(other, out),
+            Val::Slice(cond) => frame.arch.dispatch(Choose { cond, then, other, out }),
+        }
+    });
+}
+
+fn copy_val<T: Copy>(val: Val<'_, T>, out: &mut [T]) {
+    match val {
+        Val::Splat(x) => out.fill(x),
+        Val::Slice(x) => out.copy_from_slice(x),
+    }
+}
+
+struct Map<'s, T: Lane, F: UnaryFn<T>> {
+    x: &'s [T],
+    out: &'s mut [F::Out],
+    f: PhantomData<F>,
+}
+
+impl<T: Lane, F: UnaryFn<T>> NullaryFnOnce for Map<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (out, &x) in self.out.iter_mut().zip(self.x) {
+            *out = F::call(x);
+        }
+    }
+}
+
+struct Zip<'s, T: Lane, F: BinaryFn<T>> {
+    x: &'s [T],
+    y: &'s [T],
+    out: &'s mut [F::Out],
+    f: PhantomData<F>,
+}
+
+impl<T: Lane, F: BinaryFn<T>> NullaryFnOnce for Zip<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for ((out, &x), &y) in self.out.iter_mut().zip(self.x).zip(self.y) {
+            *out = F::call(x, y);
+        }
+    }
+}
+
+struct ZipRight<'s, T: Lane, F: BinaryFn<T>> {
+    x: &'s [T],
+    y: T,
+    out: &'s mut [F::Out],
+    f: PhantomData<F>,
+}
+
+impl<T: Lane, F: BinaryFn<T>> NullaryFnOnce for ZipRight<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let y = self.y;
+        for (out, &x) in self.out.iter_mut().zip(self.x) {
+            *out = F::call(x, y);
+        }
+    }
+}
+
+struct ZipLeft<'s, T: Lane, F: BinaryFn<T>> {
+    x: T,
+    y: &'s [T],
+    out: &'s mut [F::Out],
+    f: PhantomData<F>,
+}
+
+impl<T: Lane, F: BinaryFn<T>> NullaryFnOnce for ZipLeft<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let x = self.x;
+        for (out, &y) in self.out.iter_mut().zip(self.y) {
+            *out = F::call(x, y);
+        }
+    }
+}
+
+struct Choose<'s, T> {
+    cond: &'s [bool],
+    then: Val<'s, T>,
+    other: Val<'s, T>,
+    out: &'s mut [T],
+}
+
+impl<T: Copy> NullaryFnOnce for Choose<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let out = self.out.iter_mut().zip(self.cond);
+        match (self.then, self.other) {
+            (Val::Slice(then), Val::Slice(other)) => {
+                for (((out, &cond), &x), &y) in out.zip(then).zip(other) {
+                    *out = if cond { x } else { y };
+                }
+            }
+            (Val::Slice(then), Val::Splat(y)) => {
+                for ((out, &cond), &x) in out.zip(then) {
+                    *out = if cond { x } else { y };
+                }
+            }
+            (Val::Splat(x), Val::Slice(other)) => {
+                for ((out, &cond), &y) in out.zip(other) {
+                    *out = if cond { x } else { y };
+                }
+            }
+            (Val::Splat(x), Val::Splat(y)) => {
+                for (out, &cond) in out {
+                    *out = if cond { x } else { y };
+                }
+            }
+        }
+    }
+}
+
+/// The index along one axis of the output: `args` are its axis, start and step, as constants.
+pub(crate) fn index_step(step: &Step, frame: &mut Frame<'_>) {
+    let [axis, start, factor] = step.args.map(|arg| match arg {
+        Operand::Const(value) => i64::from_scalar(value),
+        other => unreachable!("an index has constants, not {other:?}"),
+    });
+    let axis = axis as usize;
+    let len = frame.shape[axis];
+    let n_inner: usize = frame.shape[axis + 1..].iter().product();
+    let first = start.wrapping_add(factor.wrapping_mul(frame.start[axis]));
+    let at = |i: usize| first.wrapping_add(factor.wrapping_mul(i as i64));
+    frame.write::<i64>(step.dest, |frame, mut out| {
+        let mut i = frame.range.start / n_inner % len;
+        if n_inner == 1 {
+            while !out.is_empty() {
+                let (run, later) = out.split_at_mut((len - i).min(out.len()));
+                let mut value = at(i);
+                for out in run {
+                    *out = value;
+                    value = value.wrapping_add(factor);
+                }
+                (out, i) = (later, 0);
+            }
+            return;
+        }
+        let mut skip = frame.range.start % n_inner;
+        while !out.is_empty() {
+            let (run, later) = out.split_at_mut((n_inner - skip).min(out.len()));
+            run.fill(at(i));
+            (out, skip, i) = (later, 0, (i + 1) % len);
+        }
+    });
+}

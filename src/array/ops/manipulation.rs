@@ -1,0 +1,280 @@
+//! Shapes and axes: the same elements in another arrangement.
+
+use std::sync::Arc;
+
+use crate::array::args::{Axes, AxisRef, Shape};
+use crate::array::chunks::{
+    AxisChunks, AxisSlice, Chunks, broadcast_shapes, check_shape, reshape_steps, resolve_shape,
+    unify_broadcast,
+};
+use crate::array::expr::{Handle, Node};
+use crate::array::op::{ArrayOp, ReshapeTarget, concatenated_chunks};
+use crate::array::rules::canonical;
+use crate::error::{Call, Error, Result};
+
+/// The same elements in C order under another shape.
+pub(crate) fn reshape(call: Call, x: &Handle, shape: &Shape) -> Handle {
+    x.then(|node| {
+        // The length of a single axis need not be known to stay what it is.
+        if shape.0 == [-1] && node.ndim() == 1 {
+            return Ok(Arc::clone(node));
+        }
+        let in_shape = node.known_shape(call)?;
+        let shape = resolve_shape(call, &in_shape, &shape.0)?;
+        check_shape(call, &shape)?;
+        if in_shape.iter().product::<u64>() != shape.iter().product::<u64>() {
+            return Err(Error::ShapeMismatch {
+                call,
+                left: in_shape,
+                right: shape,
+                remedy: "both shapes need the same number of elements",
+            });
+        }
+        let itemsize = node.meta.dtype.nbytes() as u64;
+        let block_len_max = super::chunk_bytes()? / itemsize;
+        let mut current = Arc::clone(node);
+        for shape in reshape_steps(&in_shape, &shape) {
+            let target = ReshapeTarget { shape, block_len_max };
+            current = Handle::new(ArrayOp::Reshape(Arc::new(target)), &[&current])?;
+        }
+        Ok(current)
+    })
+}
+
+/// The axes in another order; `None` reverses them.
+pub(crate) fn transpose(call: Call, x: &Handle, axes: Option<&Axes>) -> Handle {
+    x.then(|node| {
+        let ndim = node.ndim();
+        let order = match axes {
+            Some(axes) => axes.resolve(call, ndim, node.dim_names.as_ref())?,
+            None => (0..ndim).rev().collect(),
+        };
+        if order.len() != ndim {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "axes",
+                got: format!("{} of {ndim} axes", order.len()),
+                expected: "every axis once",
+            });
+        }
+        permute(node, order.into_iter().map(Some).collect())
+    })
+}
+
+fn permute(node: &Arc<Node>, axes: Vec<Option<usize>>) -> Result<Arc<Node>> {
+    Handle::new(ArrayOp::Permute(axes.into()), &[node])
+}
+
+/// Two axes in each other's place.
+pub(crate) fn swapaxes(call: Call, x: &Handle, a: &AxisRef, b: &AxisRef) -> Handle {
+    x.then(|node| {
+        let a = a.resolve(call, node.ndim(), node.dim_names.as_ref())?;
+        let b = b.resolve(call, node.ndim(), node.dim_names.as_ref())?;
+        let mut axes: Vec<_> = (0..node.ndim()).map(Some).collect();
+        axes.swap(a, b);
+        permute(node, axes)
+    })
+}
+
+/// Some axes at other places; the others keep their order.
+pub(crate) fn moveaxis(call: Call, x: &Handle, from: &Axes, to: &Axes) -> Handle {
+    x.then(|node| {
+        let ndim = node.ndim();
+        let from = from.resolve(call, ndim, node.dim_names.as_ref())?;
+        let to = to.resolve(call, ndim, None)?;
+        if from.len() != to.len() {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "to",
+                got: format!("{} places for {} axes", to.len(), from.len()),
+                expected: "a place for each axis",
+            });
+        }
+        let mut others = (0..ndim).filter(|axis| !from.contains(axis));
+        let axes = (0..ndim).map(|place| match to.iter().position(|&other| other == place) {
+            Some(i) => Some(from[i]),
+            None => others.next(),
+        });
+        permute(node, axes.collect())
+    })
+}
+
+/// Without axes of length 1: those given, or all of them.
+pub(crate) fn squeeze(call: Call, x: &Handle, axes: &Axes) -> Handle {
+    x.then(|node| {
+        let axes = match axes {
+            Axes::All => {
+                let is_one = |axis: &AxisChunks| axis.len() == Some(1);
+                let all = node.meta.chunks.axes().iter().enumerate();
+                all.filter(|(_, axis)| is_one(axis)).map(|(i, _)| i).collect()
+            }
+            list => list.resolve(call, node.ndim(), node.dim_names.as_ref())?,
+        };
+        for &axis in &axes {
+            let len = node.meta.chunks.axes()[axis].len();
+            let len = len.ok_or(Error::UnknownChunks { call, axis })?;
+            if len != 1 {
+                return Err(Error::InvalidArgument {
+                    call,
+                    argument: "axis",
+                    got: format!("axis {axis} of length {len}"),
+                    expected: "axes of length 1",
+                });
+            }
+        }
+        drop_axes(node, &axes)
+    })
+}
+
+/// Without these axes, which have length 1.
+pub(crate) fn drop_axes(node: &Arc<Node>, axes: &[usize]) -> Result<Arc<Node>> {
+    if axes.is_empty() {
+        return Ok(Arc::clone(node));
+    }
+    permute(node, (0..node.ndim()).filter(|axis| !axes.contains(axis)).map(Some).collect())
+}
+
+/// With new axes of length 1 at these places of the result.
+pub(crate) fn expand_dims(call: Call, x: &Handle, axes: &Axes) -> Handle {
+    x.then(|node| {
+        let Axes::List(list) = axes else { return Ok(Arc::clone(node)) };
+        let places = axes.resolve(call, node.ndim() + list.len(), None)?;
+        let mut old = 0..node.ndim();
+        let ndim = node.ndim() + places.len();
+        let axes = (0..ndim).map(|place| if places.contains(&place) { None } else { old.next() });
+        permute(node, axes.collect())
+    })
+}
+
+/// The elements in reverse order along these axes.
+pub(crate) fn flip(call: Call, x: &Handle, axes: &Axes) -> Handle {
+    x.then(|node| {
+        let mut slices = vec![None; node.ndim()];
+        for axis in axes.resolve(call, node.ndim(), node.dim_names.as_ref())? {
+            let len = node.meta.chunks.axes()[axis].len();
+            let len = len.ok_or(Error::UnknownChunks { call, axis })?;
+            slices[axis] = Some(AxisSlice::new(len.saturating_sub(1), len, -1));
+        }
+        let slices = canonical(slices, &node.meta.chunks.shape());
+        if slices.iter().all(Option::is_none) {
+            return Ok(Arc::clone(node));
+        }
+        Handle::new(ArrayOp::Slice(slices), &[node])
+    })
+}
+
+/// The array repeated along new leading axes and axes of length 1.
+pub(crate) fn broadcast_to(call: Call, x: &Handle, shape: &Shape) -> Handle {
+    x.then(|node| {
+        let shape = shape.lengths(call)?;
+        check_shape(call, &shape)?;
+        let in_shape = node.known_shape(call)?;
+        let mismatch = || Error::ShapeMismatch {
+            call,
+            left: in_shape.clone(),
+            right: shape.clone(),
+            remedy: "each axis must have the wanted length or length 1",
+        };
+        let fits = broadcast_shapes(call, &[&in_shape, &shape]);
+        if fits.map_err(|_| mismatch())? != shape {
+            return Err(mismatch());
+        }
+        let skip = shape.len() - in_shape.len();
+        let block_len_max = super::chunk_bytes()? / node.meta.dtype.nbytes() as u64;
+        let mut block_len = node.meta.chunks.max_block_len().unwrap_or(1).max(1);
+        let mut axes = Vec::with_capacity(shape.len());
+        for (axis, &len) in shape.iter().enumerate().rev() {
+            let old = axis.checked_sub(skip).map(|axis| &node.meta.chunks.axes()[axis]);
+            let kept = old.filter(|old| old.len() == Some(len));
+            // Repeated axes are cut so that no block outgrows the chunk size.
+            axes.push(kept.cloned().unwrap_or_else(|| {
+                let size = (block_len_max / block_len).clamp(1, len.max(1));
+                block_len = block_len.saturating_mul(size);
+                AxisChunks::uniform(len, size)
+            }));
+        }
+        axes.reverse();
+        Handle::new(ArrayOp::Broadcast(Chunks::new(axes)), &[node])
+    })
+}
+
+/// Arrays one after another along an axis that they have.
+pub(crate) fn concatenate(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
+    Handle::join(arrays, |nodes| {
+        let first = first_of(call, nodes)?;
+        let axis = axis.resolve(call, first.ndim(), first.dim_names.as_ref())?;
+        for node in nodes {
+            check_like(call, first, node, Some(axis))?;
+        }
+        if nodes.len() == 1 {
+            return Ok(Arc::clone(first));
+        }
+        let metas: Vec<_> = nodes.iter().map(|node| &node.meta).collect();
+        let chunks = concatenated_chunks(call, &metas, axis)?;
+        let meta = crate::array::meta::Meta { dtype: first.meta.dtype, chunks };
+        Ok(Handle::with_meta(ArrayOp::Concat(axis), nodes, meta))
+    })
+}
+
+/// Arrays one after another along a new axis.
+pub(crate) fn stack(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
+    let expanded = Handle::join(arrays, |nodes| {
+        let first = first_of(call, nodes)?;
+        for node in nodes {
+            check_like(call, first, node, None)?;
+        }
+        let place = axis.resolve(call, first.ndim() + 1, None)?;
+        let expanded: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let mut axes: Vec<_> = (0..node.ndim()).map(Some).collect();
+                axes.insert(place, None);
+                permute(node, axes)
+            })
+            .collect::<Result<_>>()?;
+        if let [only] = &expanded[..] {
+            return Ok(Arc::clone(only));
+        }
+        let metas: Vec<_> = expanded.iter().map(|node| &node.meta).collect();
+        let chunks = concatenated_chunks(call, &metas, place)?;
+        let meta = crate::array::meta::Meta { dtype: first.meta.dtype, chunks };
+        let nodes: Vec<_> = expanded.iter().collect();
+        Ok(Handle::with_meta(ArrayOp::Concat(place), &nodes, meta))
+    });
+    expanded
+}
+
+fn first_of<'a>(call: Call, nodes: &[&'a Arc<Node>]) -> Result<&'a Arc<Node>> {
+    nodes.first().copied().ok_or(Error::InvalidArgument {
+        call,
+        argument: "arrays",
+        got: "none".into(),
+        expected: "at least one array",
+    })
+}
+
+/// Arrays side by side must agree in rank, dtype and every length but the one along `except`.
+fn check_like(call: Call, first: &Node, node: &Node, except: Option<usize>) -> Result<()> {
+    if node.meta.dtype != first.meta.dtype {
+        return Err(super::unsupported(call, node.meta.dtype, first.meta.dtype.name()));
+    }
+    let lengths = |node: &Node| node.meta.chunks.shape();
+    let (ours, theirs) = (lengths(first), lengths(node));
+    let mut pairs = ours.iter().zip(&theirs).enumerate();
+    let same = pairs.all(|(axis, (a, b))| Some(axis) == except || a == b);
+    if ours.len() != theirs.len() || !same {
+        let shape = |lengths: Vec<Option<u64>>| lengths.into_iter().map(|n| n.unwrap_or(0)).collect();
+        return Err(Error::ShapeMismatch {
+            call,
+            left: shape(theirs),
+            right: shape(ours),
+            remedy: "all other axes need the same lengths",
+        });
+    }
+    Ok(())
+}
+
+/// The arrays, each in the shape to which they all broadcast.
+pub(crate) fn common_chunks(call: Call, nodes: &[&Arc<Node>]) -> Result<Chunks> {
+    unify_broadcast(call, &nodes.iter().map(|node| &node.meta.chunks).collect::<Vec<_>>())
+}
