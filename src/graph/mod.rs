@@ -6,10 +6,14 @@ mod block;
 mod block_map;
 mod kernel;
 mod layer;
+mod order;
 mod tasks;
+#[cfg(test)]
+pub(crate) mod test_graphs;
 
 pub(crate) use block::{Block, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
 pub(crate) use kernel::{Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
+pub(crate) use order::{order, peak_bytes};
 pub(crate) use tasks::{TaskGraph, TaskId};
