@@ -1,5 +1,7 @@
 //! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
 
+mod bytes;
+mod config;
 mod error;
 mod graph;
 mod memory;
@@ -8,4 +10,6 @@ mod sched;
 #[cfg(feature = "array")]
 pub mod array;
 
+pub use config::{Config, ExecutorKind};
 pub use error::{Call, Error, Result};
+pub use sched::CancelToken;

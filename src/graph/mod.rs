@@ -15,5 +15,5 @@ pub(crate) use block::{Block, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
 pub(crate) use kernel::{Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
-pub(crate) use order::{order, peak_bytes};
+pub(crate) use order::{by_rank, order, peak_bytes};
 pub(crate) use tasks::{TaskGraph, TaskId};
