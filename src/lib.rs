@@ -1,5 +1,8 @@
 //! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
 
+mod bytes;
+mod compute;
+mod config;
 mod error;
 mod graph;
 mod memory;
@@ -8,4 +11,16 @@ mod sched;
 #[cfg(feature = "array")]
 pub mod array;
 
+pub use compute::{Collection, compute};
+pub use config::{Config, ExecutorKind};
 pub use error::{Call, Error, Result};
+pub use sched::CancelToken;
+
+/// What most programs need.
+pub mod prelude {
+    #[cfg(feature = "array")]
+    pub use crate::array::{self, Array, DynArray, over};
+    pub use crate::{Config, Error, Result, compute};
+    #[cfg(feature = "array")]
+    pub use ndarray::s;
+}

@@ -69,6 +69,11 @@ impl BufferPool {
         shelf.by_capacity.entry(buffer.capacity()).or_default().push(Box::new(buffer));
     }
 
+    /// The most bytes of unused buffers that the pool keeps.
+    pub(crate) fn idle_bytes_max(&self) -> u64 {
+        self.idle_bytes_max
+    }
+
     /// Bytes of buffers that nobody uses.
     pub(crate) fn idle_bytes(&self) -> u64 {
         self.lock().idle_bytes

@@ -124,14 +124,14 @@ fn inherited_names(op: &ArrayOp, inputs: &[&Arc<Node>], meta: &Meta) -> Option<D
 }
 
 /// Puts expressions into one plan, with everything that they share standing there once.
-pub(crate) fn import<'a>(roots: impl IntoIterator<Item = &'a Arc<Node>>) -> Result<Plan<ArrayOp>> {
+pub(crate) fn import<'a>(roots: impl IntoIterator<Item = &'a Arc<Node>>) -> Plan<ArrayOp> {
     let mut plan = Plan::default();
     let mut ids: HashMap<*const Node, NodeId> = HashMap::new();
     for root in roots {
         let id = import_one(&mut plan, root, &mut ids);
         plan.add_root(id);
     }
-    Ok(plan)
+    plan
 }
 
 /// Imports what `root` needs and is not there yet, with a stack of our own.

@@ -1,17 +1,58 @@
 //! Lazy chunked N-d arrays.
+//!
+//! An [`Array`] is a handle on an expression: nothing is computed until
+//! [`compute`](Array::compute), [`persist`](Array::persist) or a writer asks for it.
+//!
+//! Invariant: the handles are thin; what an operation means stands in `ops/`, and what it
+//! is made of in `op.rs`.
 
 mod any;
+mod args;
 mod chunk;
 mod chunks;
+mod collect;
+mod create;
 mod dtype;
 mod expr;
+mod handle;
 mod io;
 mod kernels;
 mod lower;
 mod meta;
 mod op;
+mod operators;
+mod ops;
 mod rules;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
+pub use args::{Axes, AxisRef, Shape};
+pub use chunks::{AxisSpec, ChunkSpec, Chunks, SplitEvery};
+pub use create::{
+    arange, concatenate, empty, eye, from_fn, from_ndarray, from_source, full, full_like, linspace,
+    ones, ones_like, stack, where_, zeros, zeros_like,
+};
 pub use dtype::{DType, Element};
+pub(crate) use expr::Node;
+pub use handle::{Array, DynArray};
 pub use io::Source;
+pub use kernels::map_blocks::BlockInfo;
+pub use operators::Operand;
+pub use ops::indexing::{Index, IndexArg, IndexEntry};
+pub use ops::reductions::{Over, over};
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::graph::{LayerGraph, LayerId};
+
+/// Plans and lowers some arrays together; returns the layer of each.
+pub(crate) fn lower_all(
+    nodes: &[Arc<Node>],
+    layers: &mut LayerGraph,
+    config: &Config,
+) -> Result<Vec<LayerId>> {
+    let mut plan = expr::import(nodes);
+    rules::optimize(&mut plan, config.optimize())?;
+    lower::lower(&plan, layers, lower::LowerOptions { chunk_bytes: config.chunk_bytes() })
+}

@@ -28,6 +28,8 @@ pub(crate) struct TaskGraph {
     dependencies: Edges,
     dependents: Edges,
     outputs: Vec<TaskId>,
+    /// Each output layer, with the position of its first block among the outputs.
+    output_starts: Vec<(LayerId, usize)>,
 }
 
 /// The tasks of one layer: `blocks` in row-major order from task `start` on.
@@ -112,14 +114,14 @@ impl TaskGraph {
         let spans = number_tasks(&layers, demand)?;
         let dependencies = connect(&layers, &spans)?;
         let dependents = dependencies.reversed();
-        let outputs = outputs
-            .iter()
-            .flat_map(|id| {
-                let span = &spans[id.idx()];
-                (0..span.blocks.len() as u32).map(|i| TaskId(span.start + i))
-            })
-            .collect();
-        Ok(TaskGraph { layers, spans, dependencies, dependents, outputs })
+        let mut wanted = Vec::new();
+        let mut output_starts = Vec::with_capacity(outputs.len());
+        for id in outputs {
+            let span = &spans[id.idx()];
+            output_starts.push((*id, wanted.len()));
+            wanted.extend((0..span.blocks.len() as u32).map(|i| TaskId(span.start + i)));
+        }
+        Ok(TaskGraph { layers, spans, dependencies, dependents, outputs: wanted, output_starts })
     }
 
     pub(crate) fn n_tasks(&self) -> usize {
@@ -139,6 +141,22 @@ impl TaskGraph {
     /// The wanted tasks: the blocks of each output layer in row-major order, layer after layer.
     pub(crate) fn outputs(&self) -> &[TaskId] {
         &self.outputs
+    }
+
+    /// The positions in [`outputs`](Self::outputs) where `task` stands; usually none or one.
+    pub(crate) fn output_positions(&self, task: TaskId) -> impl Iterator<Item = usize> + '_ {
+        let id = self.layer(task);
+        let offset = (task.0 - self.spans[id.idx()].start) as usize;
+        let starts = self.output_starts.iter().filter(move |(layer, _)| *layer == id);
+        starts.map(move |(_, start)| start + offset)
+    }
+
+    /// The tasks of each layer; tasks of one layer are numbered together.
+    pub(crate) fn layer_tasks(&self) -> impl Iterator<Item = (LayerId, std::ops::Range<u32>)> + '_ {
+        self.spans
+            .iter()
+            .enumerate()
+            .map(|(i, span)| (LayerId(i as u32), span.start..span.start + span.blocks.len() as u32))
     }
 
     /// The layer that a task belongs to.

@@ -1,1 +1,31 @@
-//! Scheduling.
+//! Scheduling: runs a task graph on threads, inside a byte budget.
+//!
+//! The decisions are a state machine without threads, clock or I/O ([`state`]); executors are thin
+//! shells around it. The README of this folder has the protocol.
+//!
+//! Invariant: this folder knows neither arrays nor frames.
+
+mod budget;
+mod cancel;
+mod events;
+mod executor;
+mod job;
+mod progress;
+mod runtime;
+mod serial;
+mod shell;
+mod state;
+mod sync;
+mod threaded;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use budget::check_budget;
+pub use cancel::CancelToken;
+pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
+pub(crate) use executor::{Executor, Run, Sink};
+pub(crate) use progress::Progress;
+pub(crate) use runtime::Runtime;
+pub(crate) use serial::{Seeded, Serial};
+pub(crate) use threaded::Threaded;

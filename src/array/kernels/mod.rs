@@ -10,6 +10,7 @@ mod builder;
 mod compile;
 pub(crate) mod contract;
 mod copy;
+pub(crate) use copy::to_usize;
 mod display;
 mod elemwise;
 mod functions;

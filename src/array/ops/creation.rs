@@ -18,8 +18,7 @@ use crate::error::{Call, Error, Result};
 pub(crate) fn create(call: Call, program: Program, shape: &Shape, chunks: &ChunkSpec) -> Handle {
     Handle::from_result(shape.lengths(call).and_then(|shape| {
         let itemsize = program.dtype().nbytes() as u64;
-        let chunks =
-            normalize_chunks(call, chunks, &shape, Some(itemsize), chunk_bytes()?, None)?;
+        let chunks = normalize_chunks(call, chunks, &shape, Some(itemsize), chunk_bytes()?, None)?;
         create_in_chunks(program, chunks)
     }))
 }
@@ -35,17 +34,11 @@ pub(crate) fn full(call: Call, value: Scalar, shape: &Shape, chunks: &ChunkSpec)
 
 /// The same value everywhere, in the shape and chunks of another array.
 pub(crate) fn full_like(value: Scalar, like: &Handle) -> Handle {
-    like.then(|node| {
-        create_in_chunks(Program::constant(value), node.meta.chunks.clone())
-    })
+    like.then(|node| create_in_chunks(Program::constant(value), node.meta.chunks.clone()))
 }
 
 /// `start + i * step` for as many `i` as stay before `stop`.
-pub(crate) fn arange(
-    call: Call,
-    [start, stop, step]: [Scalar; 3],
-    chunks: &ChunkSpec,
-) -> Handle {
+pub(crate) fn arange(call: Call, [start, stop, step]: [Scalar; 3], chunks: &ChunkSpec) -> Handle {
     let dtype = start.dtype();
     let len = match arange_len(call, [start, stop, step]) {
         Ok(len) => len,

@@ -18,11 +18,7 @@ pub(crate) enum Term {
 }
 
 /// `program` of arrays that broadcast together.
-pub(crate) fn elemwise(
-    call: Call,
-    program: Program,
-    handles: &[&Handle],
-) -> Handle {
+pub(crate) fn elemwise(call: Call, program: Program, handles: &[&Handle]) -> Handle {
     Handle::join(handles, |nodes| elemwise_of(call, program, nodes))
 }
 

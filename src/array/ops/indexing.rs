@@ -141,8 +141,8 @@ pub(crate) fn slice(call: Call, x: &Handle, entries: &[IndexEntry]) -> Handle {
         } else {
             Handle::new(ArrayOp::Slice(slices), &[node])?
         };
-        let unmoved = axes.len() == node.ndim()
-            && axes.iter().enumerate().all(|(i, axis)| *axis == Some(i));
+        let unmoved =
+            axes.len() == node.ndim() && axes.iter().enumerate().all(|(i, axis)| *axis == Some(i));
         if unmoved {
             return Ok(sliced);
         }
@@ -212,8 +212,12 @@ impl Selection {
             _ => None,
         };
         if let Some(index) = position {
-            let slice = AxisSlice::at(index, len)
-                .ok_or(Error::IndexOutOfBounds { call, index, axis, len })?;
+            let slice = AxisSlice::at(index, len).ok_or(Error::IndexOutOfBounds {
+                call,
+                index,
+                axis,
+                len,
+            })?;
             self.slices.push(Some(slice));
             return Ok(());
         }

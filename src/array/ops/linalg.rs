@@ -69,8 +69,7 @@ fn partial_products(
     if left_axes.len() != right_axes.len() {
         return Err(mismatch());
     }
-    let (mut left_chunks, mut right_chunks) =
-        (left.meta.chunks.clone(), right.meta.chunks.clone());
+    let (mut left_chunks, mut right_chunks) = (left.meta.chunks.clone(), right.meta.chunks.clone());
     for (&a, &b) in left_axes.iter().zip(&right_axes) {
         let (a_axis, b_axis) = (&left.meta.chunks.axes()[a], &right.meta.chunks.axes()[b]);
         if a_axis.len() != b_axis.len() {

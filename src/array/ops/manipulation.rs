@@ -263,7 +263,8 @@ fn check_like(call: Call, first: &Node, node: &Node, except: Option<usize>) -> R
     let mut pairs = ours.iter().zip(&theirs).enumerate();
     let same = pairs.all(|(axis, (a, b))| Some(axis) == except || a == b);
     if ours.len() != theirs.len() || !same {
-        let shape = |lengths: Vec<Option<u64>>| lengths.into_iter().map(|n| n.unwrap_or(0)).collect();
+        let shape =
+            |lengths: Vec<Option<u64>>| lengths.into_iter().map(|n| n.unwrap_or(0)).collect();
         return Err(Error::ShapeMismatch {
             call,
             left: shape(theirs),

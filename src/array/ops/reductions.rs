@@ -83,8 +83,7 @@ pub(crate) fn reduce(
         for (axis, k) in tree::fan_in(&over.split_every, &axes) {
             fan_in[axis] = k;
         }
-        let spec =
-            ReduceSpec::new(kind, axes.clone(), over.ddof, skip_nan, node.meta.dtype);
+        let spec = ReduceSpec::new(kind, axes.clone(), over.ddof, skip_nan, node.meta.dtype);
         let reduced = Handle::new(ArrayOp::Reduce(Arc::new(Reduction { spec, fan_in })), &[node])?;
         if over.keepdims { Ok(reduced) } else { drop_axes(&reduced, &axes) }
     })

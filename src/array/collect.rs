@@ -1,0 +1,166 @@
+//! Where the blocks of a computed array go: into one array, or into a persisted one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
+
+use super::chunk::{Chunk, chunk};
+use super::chunks::Chunks;
+use super::dtype::{DType, Element, dispatch};
+use super::expr::{Handle, Node};
+use super::kernels::to_usize;
+use super::op::{ArrayOp, PersistedBlocks};
+use crate::compute::Collector;
+use crate::error::{Call, Error, Result};
+use crate::graph::Block;
+
+/// Assembles an array, block by block as they are ready, so that no block is kept beside the result.
+pub(crate) struct Assemble<T> {
+    chunks: Chunks,
+    state: Mutex<State<T>>,
+}
+
+enum State<T> {
+    /// The only block is the result.
+    Single(Option<ArrayD<T>>),
+    /// Blocks are copied to their places.
+    Places(ArrayD<T>),
+    /// Places are known when all lengths are.
+    Blocks(Vec<Option<Block>>),
+}
+
+impl<T: Element> Assemble<T> {
+    /// A place for an array of these chunks.
+    pub(crate) fn new(call: Call, chunks: Chunks) -> Result<Self> {
+        let too_large = || Error::InvalidArgument {
+            call,
+            argument: "array",
+            got: format!("{chunks}"),
+            expected: "a result that fits into memory; reduce it, slice it or write it to a file",
+        };
+        let state = match chunks.known_shape() {
+            _ if chunks.n_blocks() == 1 => State::Single(None),
+            Some(shape) => {
+                let shape = to_usize(&shape);
+                let n = shape.iter().try_fold(1_usize, |n, &len| n.checked_mul(len));
+                let n = n.ok_or_else(too_large)?;
+                let mut buffer: Vec<T> = Vec::new();
+                buffer.try_reserve_exact(n).map_err(|_| too_large())?;
+                drop(buffer);
+                let zeros = ArrayD::from_shape_vec(IxDyn(&shape), vec![T::default(); n]);
+                State::Places(zeros.map_err(|_| too_large())?)
+            }
+            None => State::Blocks(vec![None; chunks.n_blocks() as usize]),
+        };
+        Ok(Assemble { chunks, state: Mutex::new(state) })
+    }
+
+    /// The assembled array.
+    pub(crate) fn finish(this: Arc<Self>) -> Result<ArrayD<T>> {
+        let missing = |what: &str| Error::Internal {
+            place: "assembling a result".into(),
+            problem: what.into(),
+        };
+        let this = Arc::into_inner(this).ok_or_else(|| missing("the run has not ended"))?;
+        match this.state.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            State::Single(array) => array.ok_or_else(|| missing("its only block did not come")),
+            State::Places(array) => Ok(array),
+            State::Blocks(blocks) => {
+                let blocks: Option<Vec<Block>> = blocks.into_iter().collect();
+                let blocks = blocks.ok_or_else(|| missing("not all blocks came"))?;
+                let arrays: Vec<_> = blocks.into_iter().map(chunk::<T>).collect();
+                let views = arrays.iter().map(Chunk::view).collect();
+                join_blocks(views, &this.chunks.grid())
+                    .ok_or_else(|| missing("blocks do not fit beside each other"))
+            }
+        }
+    }
+}
+
+impl<T: Element> Collector for Assemble<T> {
+    fn accept(&self, block: usize, value: Block) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *state {
+            State::Single(place) => {
+                let array = match chunk::<T>(value).try_into_owned() {
+                    Ok(array) if array.is_standard_layout() => array,
+                    Ok(array) => array.as_standard_layout().into_owned(),
+                    Err(shared) => shared.view().as_standard_layout().into_owned(),
+                };
+                *place = Some(array);
+            }
+            State::Places(array) => {
+                let index = self.chunks.unravel_block(block as u64).unwrap_or_default();
+                let mut place = array.view_mut();
+                for (axis, &i) in index.iter().enumerate() {
+                    let range = self.chunks.axes()[axis].block_range(i).unwrap_or(0..0);
+                    let range = range.start as isize..range.end as isize;
+                    place.slice_axis_inplace(Axis(axis), range.into());
+                }
+                place.assign(&chunk::<T>(value).view());
+            }
+            State::Blocks(blocks) => blocks[block] = Some(value),
+        }
+        Ok(())
+    }
+}
+
+/// Blocks of a grid, in row-major order, as one array.
+fn join_blocks<T: Element>(mut blocks: Vec<ArrayViewD<'_, T>>, grid: &[u64]) -> Option<ArrayD<T>> {
+    // The last axis is joined first, so that each step joins neighbours.
+    let mut joined: Vec<ArrayD<T>> = Vec::new();
+    for (axis, &n) in grid.iter().enumerate().rev() {
+        let step: Option<Vec<_>> = blocks
+            .chunks(n as usize)
+            .map(|row| ndarray::concatenate(Axis(axis), row).ok())
+            .collect();
+        joined = step?;
+        blocks = Vec::new();
+        if axis > 0 {
+            return join_owned(joined, &grid[..axis]);
+        }
+    }
+    joined.pop().or_else(|| blocks.pop().map(|block| block.to_owned()))
+}
+
+fn join_owned<T: Element>(blocks: Vec<ArrayD<T>>, grid: &[u64]) -> Option<ArrayD<T>> {
+    join_blocks(blocks.iter().map(|block| block.view()).collect(), grid)
+}
+
+/// Keeps the blocks as they are.
+pub(crate) struct Keep {
+    dtype: DType,
+    blocks: Mutex<Vec<Option<Block>>>,
+}
+
+impl Keep {
+    pub(crate) fn new(node: &Node) -> Self {
+        let n_blocks = node.meta.chunks.n_blocks() as usize;
+        Keep { dtype: node.meta.dtype, blocks: Mutex::new(vec![None; n_blocks]) }
+    }
+
+    /// An expression over the kept blocks that stands for `node`.
+    pub(crate) fn finish(&self, node: &Node) -> Result<Arc<Node>> {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let blocks: Option<Vec<Block>> = std::mem::take(&mut *blocks).into_iter().collect();
+        let blocks = blocks.ok_or_else(|| Error::Internal {
+            place: "persist".into(),
+            problem: "not all blocks came".into(),
+        })?;
+        let persisted = PersistedBlocks { blocks, meta: node.meta.clone() };
+        let kept = Handle::new(ArrayOp::Blocks(Arc::new(persisted)), &[])?;
+        Ok(kept.with_dim_names(node.dim_names.clone()))
+    }
+}
+
+impl Collector for Keep {
+    fn accept(&self, block: usize, value: Block) -> Result<()> {
+        // From now on the memory is the array's and no longer the run's.
+        let kept = dispatch!(self.dtype, T => {
+            let data = chunk::<T>(value);
+            Block::new(Chunk::borrowed(data.data().clone()))
+        });
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = Some(kept);
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! The one door through which everything is computed.
+//!
+//! Collections are optimized and run together, so that what they share is computed once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::graph::{Block, FuseLimits, LayerGraph, LayerId, TaskGraph, fuse};
+use crate::sched::{CancelToken, Runtime, Sink};
+
+#[cfg(feature = "array")]
+use crate::array::{self, Node};
+
+/// Something lazy that can be computed: an array, a frame, a tuple or list of them.
+pub trait Collection {
+    /// What it is once computed.
+    type Output;
+
+    /// What has been promised by [`enlist`](Self::enlist).
+    #[doc(hidden)]
+    type Pending;
+
+    /// Says what is to be computed.
+    #[doc(hidden)]
+    fn enlist(&self, session: &mut Session) -> Result<Self::Pending>;
+
+    /// Takes what was computed.
+    #[doc(hidden)]
+    fn collect(pending: Self::Pending) -> Result<Self::Output>;
+}
+
+/// Computes several collections at once.
+///
+/// What they share is read and computed once, whichever of them needs it.
+///
+/// # Errors
+/// The first error that one of the handles carries, or that one of the tasks ends with.
+///
+/// # Example
+/// ```
+/// use dask_rs::prelude::*;
+/// let x = array::arange(0., 10., 1., [5]);
+/// let (mean, std) = dask_rs::compute((x.mean(0), x.std(0)))?;
+/// assert_eq!(mean[[]], 4.5);
+/// assert!((std[[]] - 8.25_f64.sqrt()).abs() < 1e-12);
+/// # Ok::<(), Error>(())
+/// ```
+pub fn compute<C: Collection>(collections: C) -> Result<C::Output> {
+    let mut session = Session::default();
+    let pending = collections.enlist(&mut session)?;
+    session.run(&CancelToken::new())?;
+    C::collect(pending)
+}
+
+/// Where the blocks of one result go.
+pub(crate) trait Collector: Send + Sync {
+    /// Takes the block with row-major number `block`.
+    fn accept(&self, block: usize, value: Block) -> Result<()>;
+}
+
+/// What is to be computed together.
+#[doc(hidden)]
+#[derive(Default)]
+pub struct Session {
+    #[cfg(feature = "array")]
+    arrays: Vec<(Arc<Node>, Arc<dyn Collector>)>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    #[cfg(feature = "array")]
+    pub(crate) fn add_array(&mut self, node: Arc<Node>, collector: Arc<dyn Collector>) {
+        self.arrays.push((node, collector));
+    }
+
+    /// Plans, lowers, fuses and runs everything that was enlisted.
+    pub(crate) fn run(self, cancel: &CancelToken) -> Result<()> {
+        let config = Config::current()?;
+        #[cfg(feature = "array")]
+        {
+            let (nodes, collectors): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
+            let mut layers = LayerGraph::default();
+            let outputs = array::lower_all(&nodes, &mut layers, &config)?;
+            // The expressions may hold blocks of memory that only this run still needs.
+            drop(nodes);
+            let (layers, outputs) = physical(&layers, &outputs, &config);
+            let routes = Routes::new(&layers, &outputs, collectors);
+            let graph = TaskGraph::expand(layers, &outputs)?;
+            Runtime::of(&config)?.execute(&graph, cancel, &routes)
+        }
+        #[cfg(not(feature = "array"))]
+        {
+            let _ = (config, cancel);
+            Ok(())
+        }
+    }
+}
+
+/// The layers as they will run.
+pub(crate) fn physical(
+    layers: &LayerGraph,
+    outputs: &[LayerId],
+    config: &Config,
+) -> (LayerGraph, Vec<LayerId>) {
+    if !config.optimize() {
+        return (layers.clone(), outputs.to_vec());
+    }
+    let limits = FuseLimits { task_bytes_max: config.memory_limit() / 4, ..FuseLimits::default() };
+    fuse(layers, outputs, limits)
+}
+
+/// Sends each output to the collector of its result.
+struct Routes {
+    /// The first output position of each result.
+    starts: Vec<usize>,
+    collectors: Vec<Arc<dyn Collector>>,
+}
+
+impl Routes {
+    fn new(layers: &LayerGraph, outputs: &[LayerId], collectors: Vec<Arc<dyn Collector>>) -> Self {
+        let mut next = 0;
+        let starts = outputs.iter().map(|id| {
+            let start = next;
+            next += layers.get(*id).n_blocks() as usize;
+            start
+        });
+        Routes { starts: starts.collect(), collectors }
+    }
+}
+
+impl Sink for Routes {
+    fn accept(&self, output: usize, block: Block) -> Result<()> {
+        let result = self.starts.partition_point(|start| *start <= output) - 1;
+        self.collectors[result].accept(output - self.starts[result], block)
+    }
+}
+
+impl<C: Collection + ?Sized> Collection for &C {
+    type Output = C::Output;
+    type Pending = C::Pending;
+
+    fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
+        (**self).enlist(session)
+    }
+
+    fn collect(pending: Self::Pending) -> Result<Self::Output> {
+        C::collect(pending)
+    }
+}
+
+impl<C: Collection> Collection for Vec<C> {
+    type Output = Vec<C::Output>;
+    type Pending = Vec<C::Pending>;
+
+    fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
+        self.iter().map(|collection| collection.enlist(session)).collect()
+    }
+
+    fn collect(pending: Self::Pending) -> Result<Self::Output> {
+        pending.into_iter().map(C::collect).collect()
+    }
+}
+
+macro_rules! tuples {
+    ($(($($c:ident $i:tt),+))*) => {$(
+        impl<$($c: Collection),+> Collection for ($($c,)+) {
+            type Output = ($($c::Output,)+);
+            type Pending = ($($c::Pending,)+);
+
+            fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
+                Ok(($(self.$i.enlist(session)?,)+))
+            }
+
+            fn collect(pending: Self::Pending) -> Result<Self::Output> {
+                Ok(($($c::collect(pending.$i)?,)+))
+            }
+        }
+    )*};
+}
+
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

@@ -1,0 +1,200 @@
+//! Settings: defaults, environment variables, one global setting, and overrides for a scope.
+
+mod env;
+mod memory;
+mod scope;
+
+use std::path::Path;
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+pub(crate) use scope::Ambient;
+
+use crate::error::Result;
+
+/// How computations run. Whatever is not set comes from elsewhere.
+///
+/// A setting is taken from the first of these that has it:
+///
+/// 1. the innermost [`scope`](Self::scope) that the code runs in,
+/// 2. [`set_global`](Self::set_global),
+/// 3. the environment variables `DASK_RS_MEMORY_LIMIT`, `DASK_RS_THREADS`, `DASK_RS_CHUNK_SIZE`,
+///    `DASK_RS_SPLIT_EVERY`, `DASK_RS_OPTIMIZE`, `DASK_RS_EXECUTOR` and `DASK_RS_PROGRESS`,
+/// 4. the default, which the getter of the setting names.
+///
+/// # Example
+/// ```
+/// use dask_rs::Config;
+///
+/// let (threads, limit) = Config::new().with_threads(2).scope(|| {
+///     let config = Config::current()?;
+///     Ok::<_, dask_rs::Error>((config.threads(), config.memory_limit()))
+/// })?;
+/// assert_eq!(threads, 2);
+/// assert!(limit > 0);
+/// # Ok::<(), dask_rs::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    memory_limit: Option<u64>,
+    threads: Option<usize>,
+    chunk_bytes: Option<u64>,
+    split_every: Option<usize>,
+    optimize: Option<bool>,
+    executor: Option<ExecutorKind>,
+    progress: Option<bool>,
+}
+
+/// What runs the tasks of a computation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExecutorKind {
+    /// All threads, in parallel.
+    #[default]
+    Threaded,
+    /// One task after another on the calling thread.
+    Serial,
+    /// One task after another in a pseudo-random order that the number chooses, for tests.
+    Seeded(u64),
+}
+
+static GLOBAL: RwLock<Option<Config>> = RwLock::new(None);
+
+impl Config {
+    /// No setting at all: everything comes from elsewhere.
+    #[must_use]
+    pub fn new() -> Self {
+        Config::default()
+    }
+
+    /// Sets the bytes that chunks and running tasks may use.
+    #[must_use]
+    pub fn with_memory_limit(self, bytes: u64) -> Self {
+        Config { memory_limit: Some(bytes), ..self }
+    }
+
+    /// Sets the number of threads; 0 counts as 1.
+    #[must_use]
+    pub fn with_threads(self, n: usize) -> Self {
+        Config { threads: Some(n.max(1)), ..self }
+    }
+
+    /// Sets the bytes that automatically chosen chunks aim at; 0 counts as 1.
+    #[must_use]
+    pub fn with_chunk_bytes(self, bytes: u64) -> Self {
+        Config { chunk_bytes: Some(bytes.max(1)), ..self }
+    }
+
+    /// Sets how many blocks one step of a tree reduction joins; less than 2 counts as 2.
+    #[must_use]
+    pub fn with_split_every(self, n: usize) -> Self {
+        Config { split_every: Some(n.max(2)), ..self }
+    }
+
+    /// Sets whether plans are optimized. Results are the same.
+    #[must_use]
+    pub fn with_optimize(self, optimize: bool) -> Self {
+        Config { optimize: Some(optimize), ..self }
+    }
+
+    /// Sets what runs the tasks.
+    #[must_use]
+    pub fn with_executor(self, executor: ExecutorKind) -> Self {
+        Config { executor: Some(executor), ..self }
+    }
+
+    /// Sets whether computations show progress on a terminal.
+    #[must_use]
+    pub fn with_progress(self, progress: bool) -> Self {
+        Config { progress: Some(progress), ..self }
+    }
+
+    /// Bytes that chunks and running tasks may use. By default 60 % of the machine's memory or of
+    /// what the control groups of the process allow, whichever is smaller.
+    #[must_use]
+    pub fn memory_limit(&self) -> u64 {
+        self.memory_limit.unwrap_or_else(default_memory_limit)
+    }
+
+    /// The number of threads. By default what the system says that the process can use.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(available)
+    }
+
+    /// Bytes that automatically chosen chunks aim at. By default 128 MiB.
+    #[must_use]
+    pub fn chunk_bytes(&self) -> u64 {
+        self.chunk_bytes.unwrap_or(128 << 20)
+    }
+
+    /// How many blocks one step of a tree reduction joins. By default 4.
+    #[must_use]
+    pub fn split_every(&self) -> usize {
+        self.split_every.unwrap_or(4)
+    }
+
+    /// Whether plans are optimized. By default they are.
+    #[must_use]
+    pub fn optimize(&self) -> bool {
+        self.optimize.unwrap_or(true)
+    }
+
+    /// What runs the tasks. By default [`ExecutorKind::Threaded`].
+    #[must_use]
+    pub fn executor(&self) -> ExecutorKind {
+        self.executor.unwrap_or_default()
+    }
+
+    /// Whether computations show progress on a terminal. By default they don't.
+    #[must_use]
+    pub fn progress(&self) -> bool {
+        self.progress.unwrap_or(false)
+    }
+
+    /// The settings that hold right here.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) if an environment variable is
+    /// malformed; it names the variable.
+    #[track_caller]
+    pub fn current() -> Result<Config> {
+        let mut config = env::from_env()?;
+        let global = GLOBAL.read().unwrap_or_else(PoisonError::into_inner);
+        config.override_with(global.as_ref());
+        drop(global);
+        config.override_with(Ambient::capture().config());
+        Ok(config)
+    }
+
+    /// Makes these the settings of all threads, instead of those from an earlier call.
+    pub fn set_global(config: Config) {
+        *GLOBAL.write().unwrap_or_else(PoisonError::into_inner) = Some(config);
+    }
+
+    /// Calls `f` with these settings, on top of those that hold already.
+    ///
+    /// They hold on the calling thread until `f` returns or panics, and inside the tasks of every
+    /// computation that is started in `f`, whichever thread runs them. They do not hold on threads
+    /// that `f` starts by other means.
+    pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        scope::with(self.clone(), f)
+    }
+
+    /// Takes every setting that `other` has.
+    fn override_with(&mut self, other: Option<&Config>) {
+        let Some(other) = other else { return };
+        self.memory_limit = other.memory_limit.or(self.memory_limit);
+        self.threads = other.threads.or(self.threads);
+        self.chunk_bytes = other.chunk_bytes.or(self.chunk_bytes);
+        self.split_every = other.split_every.or(self.split_every);
+        self.optimize = other.optimize.or(self.optimize);
+        self.executor = other.executor.or(self.executor);
+        self.progress = other.progress.or(self.progress);
+    }
+}
+
+fn default_memory_limit() -> u64 {
+    static LIMIT: OnceLock<u64> = OnceLock::new();
+    *LIMIT.get_or_init(|| memory::memory_bytes(Path::new("/")) / 10 * 6)
+}

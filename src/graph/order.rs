@@ -1,0 +1,624 @@
+//! The static order: which task is worth running first.
+//!
+//! Depth first from the outputs, the costlier input first. Whenever a block was made, its other
+//! readers are considered at once: one that can run without loading much and leaves no more bytes
+//! behind than it releases is finished before the walk goes on. So two reductions of one array
+//! consume each chunk together, and nothing walks off into a reader that needs the whole graph.
+//!
+//! Invariant: the order depends on edges and bytes, never on names, and inputs come before readers.
+
+use std::cmp::Reverse;
+
+use super::{TaskGraph, TaskId};
+
+/// The most tasks that considering a reader may add; what needs more is left to the walk.
+const DETOUR_TASKS_MAX: usize = 16;
+/// The most edges that one consideration looks at, so that it costs O(1).
+const DETOUR_EDGES_MAX: usize = 96;
+/// A task with at most this many ancestors is near: it can be had without going far.
+const NEAR_ANCESTORS_MAX: u8 = 8;
+
+/// The rank of each task; the lowest rank that can run is the task to run.
+pub(crate) fn order(graph: &TaskGraph) -> Vec<u32> {
+    let mut walk = Walk::new(graph);
+    for &output in graph.outputs() {
+        walk.finish(output);
+    }
+    walk.ranks
+}
+
+/// The most bytes held at once if tasks run one by one in the order of `ranks`.
+///
+/// A block that nobody reads is an output: it goes to its sink and is not held.
+pub(crate) fn peak_bytes(graph: &TaskGraph, ranks: &[u32]) -> u64 {
+    let (mut held, mut peak) = (0_u64, 0);
+    let mut readers: Vec<u32> =
+        (0..graph.n_tasks()).map(|i| graph.dependents(TaskId(i as u32)).len() as u32).collect();
+    for task in by_rank(ranks) {
+        let out = graph.out_bytes(task);
+        peak = peak.max(held + out + graph.scratch_bytes(task));
+        if readers[task.idx()] > 0 {
+            held += out;
+        }
+        for dep in graph.dependencies(task) {
+            readers[dep.idx()] -= 1;
+            if readers[dep.idx()] == 0 {
+                held -= graph.out_bytes(*dep);
+            }
+        }
+    }
+    peak
+}
+
+/// The tasks in the order of their ranks.
+pub(crate) fn by_rank(ranks: &[u32]) -> Vec<TaskId> {
+    let mut tasks = vec![TaskId(0); ranks.len()];
+    for (task, rank) in ranks.iter().enumerate() {
+        tasks[*rank as usize] = TaskId(task as u32);
+    }
+    tasks
+}
+
+/// Not ranked yet.
+const UNRANKED: u32 = u32::MAX;
+/// Not ranked yet, but the walk is finishing it: its inputs are being made.
+const OPEN: u32 = u32::MAX - 1;
+
+/// A step that the walk still has to take.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Finish this task and all that it needs.
+    Finish(TaskId),
+    /// Finish this task if that is worth it now.
+    Consider(TaskId),
+}
+
+struct Walk<'a> {
+    graph: &'a TaskGraph,
+    ranks: Vec<u32>,
+    next_rank: u32,
+    /// Inputs that are not ranked yet, as often as they are read.
+    missing: Vec<u32>,
+    /// Readers that are not ranked yet, as often as they read.
+    unread: Vec<u32>,
+    facts: Vec<Facts>,
+    steps: Vec<Step>,
+    /// Tasks whose last missing input was just ranked.
+    ready: Vec<TaskId>,
+    detour: Detour,
+}
+
+/// What is known of a task before the walk.
+#[derive(Clone, Copy, Default)]
+struct Facts {
+    out: u64,
+    /// Bytes that remain once the task and the chain of its only readers have run.
+    tail: u64,
+    /// Bytes that making the block needs at most, beyond the block itself, were the graph a tree.
+    climb: u64,
+    /// The number of ancestors, were the graph a tree, cut off at 255.
+    ancestors: u8,
+}
+
+impl<'a> Walk<'a> {
+    fn new(graph: &'a TaskGraph) -> Self {
+        let n = graph.n_tasks();
+        let tasks = || (0..n as u32).map(TaskId);
+        Walk {
+            graph,
+            ranks: vec![UNRANKED; n],
+            next_rank: 0,
+            missing: tasks().map(|t| graph.dependencies(t).len() as u32).collect(),
+            unread: tasks().map(|t| graph.dependents(t).len() as u32).collect(),
+            facts: all_facts(graph),
+            steps: Vec::new(),
+            ready: Vec::new(),
+            detour: Detour::default(),
+        }
+    }
+
+    fn finish(&mut self, target: TaskId) {
+        self.steps.push(Step::Finish(target));
+        loop {
+            while let Some(task) = self.ready.pop() {
+                let state = self.ranks[task.idx()];
+                if state == OPEN || (state == UNRANKED && self.is_worth_it(task)) {
+                    self.rank(task);
+                }
+            }
+            match self.steps.pop() {
+                Some(Step::Finish(task)) if self.is_ranked(task) => {}
+                Some(Step::Finish(task)) if self.missing[task.idx()] == 0 => self.rank(task),
+                Some(Step::Finish(task)) => self.open(task),
+                Some(Step::Consider(task)) => {
+                    if self.ranks[task.idx()] == UNRANKED && self.is_worth_it(task) {
+                        self.steps.push(Step::Finish(task));
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn is_ranked(&self, task: TaskId) -> bool {
+        self.ranks[task.idx()] < OPEN
+    }
+
+    /// Finishes the missing inputs of `task` first, the one with the highest climb before others.
+    fn open(&mut self, task: TaskId) {
+        self.ranks[task.idx()] = OPEN;
+        self.steps.push(Step::Finish(task));
+        let start = self.steps.len();
+        let (mut last, mut is_sorted) = (0, true);
+        for &dep in self.graph.dependencies(task).iter().rev() {
+            if !self.is_ranked(dep) {
+                let climb = self.facts[dep.idx()].climb;
+                is_sorted &= last <= climb;
+                last = climb;
+                self.steps.push(Step::Finish(dep));
+            }
+        }
+        if !is_sorted {
+            let facts = &self.facts;
+            self.steps[start..].sort_by_key(|step| match step {
+                Step::Finish(dep) | Step::Consider(dep) => facts[dep.idx()].climb,
+            });
+        }
+    }
+
+    /// Gives `task` the next rank, and considers the other readers of its inputs.
+    ///
+    /// The readers of `task` itself have to wait until the one is done that `task` was made for,
+    /// unless they can run already.
+    fn rank(&mut self, task: TaskId) {
+        self.ranks[task.idx()] = self.next_rank;
+        self.next_rank += 1;
+        let start = self.steps.len();
+        for &dep in self.graph.dependencies(task) {
+            let readers = self.graph.dependents(dep);
+            let unread = &mut self.unread[dep.idx()];
+            let is_first = *unread as usize == readers.len();
+            *unread -= 1;
+            if *unread > 0 && (is_first || (*unread == 1 && readers.len() <= DETOUR_TASKS_MAX)) {
+                self.consider(readers);
+            }
+        }
+        if self.steps.len() - start <= DETOUR_EDGES_MAX {
+            let missing = &self.missing;
+            self.steps[start..].sort_by_key(|step| match step {
+                Step::Finish(task) | Step::Consider(task) => Reverse(missing[task.idx()]),
+            });
+        }
+        for &reader in self.graph.dependents(task).iter().rev() {
+            self.missing[reader.idx()] -= 1;
+            if self.missing[reader.idx()] == 0 {
+                self.ready.push(reader);
+            }
+        }
+    }
+
+    fn consider(&mut self, readers: &[TaskId]) {
+        let unranked = readers.iter().rev().filter(|reader| self.ranks[reader.idx()] == UNRANKED);
+        self.steps.extend(unranked.map(|reader| Step::Consider(*reader)));
+    }
+
+    /// Whether finishing `task` now leaves no more bytes behind than it releases.
+    fn is_worth_it(&mut self, task: TaskId) -> bool {
+        if self.missing[task.idx()] as usize > DETOUR_TASKS_MAX {
+            return false;
+        }
+        let mut detour = std::mem::take(&mut self.detour);
+        let is_worth_it = detour.explore(self, task);
+        self.detour = detour;
+        is_worth_it
+    }
+}
+
+/// A task and its missing ancestors, with what running them all would change.
+#[derive(Default)]
+struct Detour {
+    tasks: Vec<TaskId>,
+    /// For each task, how often the others read it.
+    reads: Vec<u32>,
+    edges: usize,
+}
+
+impl Detour {
+    fn explore(&mut self, walk: &Walk<'_>, target: TaskId) -> bool {
+        self.tasks.clear();
+        self.reads.clear();
+        self.tasks.push(target);
+        self.reads.push(0);
+        self.edges = 0;
+        let mut released = 0;
+        let mut i = 0;
+        while i < self.tasks.len() {
+            match self.add_inputs(walk, self.tasks[i]) {
+                Some(bytes) => released += bytes,
+                None => return false,
+            }
+            i += 1;
+        }
+        let mut left = walk.facts[target.idx()].tail;
+        for i in 1..self.tasks.len() {
+            if left > released {
+                return false;
+            }
+            left += self.left_behind(walk, i);
+        }
+        left <= released
+    }
+
+    /// Adds the missing inputs of `task`; the bytes that it releases of blocks which are there.
+    ///
+    /// `None` if the detour gets too long, or waits for what the walk is busy with.
+    fn add_inputs(&mut self, walk: &Walk<'_>, task: TaskId) -> Option<u64> {
+        let mut released = 0;
+        let inputs = walk.graph.dependencies(task);
+        self.edges += inputs.len();
+        if self.edges > DETOUR_EDGES_MAX {
+            return None;
+        }
+        for &dep in inputs {
+            if walk.is_ranked(dep) {
+                released += walk.facts[dep.idx()].out / u64::from(walk.unread[dep.idx()]);
+            } else if let Some(i) = self.tasks.iter().position(|task| *task == dep) {
+                self.reads[i] += 1;
+            } else if walk.ranks[dep.idx()] == OPEN || self.tasks.len() == DETOUR_TASKS_MAX {
+                return None;
+            } else {
+                self.tasks.push(dep);
+                self.reads.push(1);
+            }
+        }
+        Some(released)
+    }
+
+    /// The bytes that stay because of task `i`, which others read too.
+    ///
+    /// If all of its other readers are near as well, only what they leave stays.
+    fn left_behind(&mut self, walk: &Walk<'_>, i: usize) -> u64 {
+        let task = self.tasks[i];
+        let (out, unread) = (walk.facts[task.idx()].out, walk.unread[task.idx()]);
+        let share = out / u64::from(unread) * u64::from(unread - self.reads[i]);
+        if share == 0 {
+            return 0;
+        }
+        let readers = walk.graph.dependents(task);
+        self.edges += readers.len();
+        if self.edges > DETOUR_EDGES_MAX {
+            return share;
+        }
+        let mut drained = 0;
+        for &reader in readers {
+            if self.tasks.contains(&reader) || walk.ranks[reader.idx()] == OPEN {
+                continue;
+            }
+            if !self.is_near(walk, reader) {
+                return share;
+            }
+            drained += walk.facts[reader.idx()].tail;
+        }
+        share.min(drained)
+    }
+
+    /// Whether all that `reader` misses is in this detour or takes few tasks to make.
+    fn is_near(&mut self, walk: &Walk<'_>, reader: TaskId) -> bool {
+        let inputs = walk.graph.dependencies(reader);
+        self.edges += inputs.len();
+        self.edges <= DETOUR_EDGES_MAX
+            && inputs.iter().all(|dep| {
+                walk.is_ranked(*dep)
+                    || self.tasks.contains(dep)
+                    || (walk.ranks[dep.idx()] != OPEN
+                        && walk.facts[dep.idx()].ancestors <= NEAR_ANCESTORS_MAX)
+            })
+    }
+}
+
+fn all_facts(graph: &TaskGraph) -> Vec<Facts> {
+    let mut facts = vec![Facts::default(); graph.n_tasks()];
+    let mut climbs = Vec::new();
+    for (id, tasks) in graph.layer_tasks() {
+        let layer = graph.layers().get(id);
+        for task in tasks.map(TaskId) {
+            let inputs = graph.dependencies(task);
+            let height = height(&facts, inputs, &mut climbs);
+            let ancestors = inputs.iter().fold(0_u8, |n, dep| {
+                n.saturating_add(facts[dep.idx()].ancestors).saturating_add(1)
+            });
+            let out = layer.out_bytes;
+            let climb = height.max(layer.scratch_bytes).saturating_sub(out);
+            facts[task.idx()] = Facts { out, tail: out, climb, ancestors };
+        }
+    }
+    for task in (0..graph.n_tasks() as u32).rev().map(TaskId) {
+        facts[task.idx()].tail = match graph.dependents(task) {
+            [] => 0,
+            [reader] if graph.dependencies(*reader).len() == 1 => {
+                facts[task.idx()].out.min(facts[reader.idx()].tail)
+            }
+            _ => facts[task.idx()].out,
+        };
+    }
+    facts
+}
+
+/// The peak of making `inputs` one after another, the highest climb first, each from nothing.
+fn height(facts: &[Facts], inputs: &[TaskId], climbs: &mut Vec<(u64, u64)>) -> u64 {
+    climbs.clear();
+    climbs.extend(inputs.iter().map(|dep| (facts[dep.idx()].climb, facts[dep.idx()].out)));
+    if !climbs.is_sorted_by(|a, b| a.0 >= b.0) {
+        climbs.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    }
+    let (mut held, mut peak) = (0_u64, 0);
+    for (climb, out) in climbs.iter() {
+        held = held.saturating_add(*out);
+        peak = held.saturating_add(*climb).max(peak);
+    }
+    peak
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_graphs::{self, Builder, Random, all, at};
+    use super::super::{AxisMap, BlockMap, LayerId};
+    use super::*;
+
+    const B: u64 = 1000;
+
+    /// The peak in whole chunks of [`B`] bytes, after checking that the order is legal.
+    fn peak(graph: &TaskGraph) -> u64 {
+        let ranks = order(graph);
+        let tasks = by_rank(&ranks);
+        assert_eq!(tasks.len(), graph.n_tasks());
+        for task in tasks {
+            for dep in graph.dependencies(task) {
+                assert!(ranks[dep.idx()] < ranks[task.idx()], "inputs come first");
+            }
+        }
+        peak_bytes(graph, &ranks) / B
+    }
+
+    #[track_caller]
+    fn assert_peak(graph: &TaskGraph, max: u64) {
+        let peak = peak(graph);
+        assert!(peak <= max, "peak of {peak} blocks, expected at most {max}");
+    }
+
+    #[test]
+    fn every_task_of_a_random_graph_has_its_own_rank() {
+        for seed in 0..200 {
+            let graph = test_graphs::random(seed, 60);
+            let mut ranks = order(&graph);
+            peak(&graph);
+            ranks.sort_unstable();
+            assert!(ranks.iter().enumerate().all(|(i, rank)| i == *rank as usize));
+        }
+    }
+
+    #[test]
+    fn a_tree_holds_few_blocks_however_many_there_are() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[4096], B, &[]);
+        let sum = b.tree("sum", 1, 4, x);
+        assert_peak(&b.expand(&[sum]), 2);
+    }
+
+    #[test]
+    fn two_reductions_of_one_array_consume_each_block_together() {
+        for outputs in [[0, 1], [1, 0]] {
+            let mut b = Builder::default();
+            let x = b.array("x", &[1000], B, &[]);
+            let trees = [b.tree("sum", 1, 4, x), b.tree("max", 1, 16, x)];
+            let graph = b.expand(&outputs.map(|i: usize| trees[i]));
+            assert_peak(&graph, 2);
+        }
+    }
+
+    #[test]
+    fn reductions_of_maps_of_one_array_consume_each_block_together() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[500], B, &[]);
+        let trees = [1, 2, 3].map(|i| {
+            let y = b.elemwise(&format!("y{i}"), B, &[x]);
+            b.tree("sum", 1, 4, y)
+        });
+        assert_peak(&b.expand(&trees), 3);
+    }
+
+    /// Means of u², v² and u·v.
+    fn quadratic_means(names: [&str; 2], outputs: [usize; 3], n: u64) -> TaskGraph {
+        let mut b = Builder::default();
+        let u = b.array(names[0], &[n], B, &[]);
+        let v = b.array(names[1], &[n], B, &[]);
+        let uu = b.elemwise("uu", B, &[u, u]);
+        let vv = b.elemwise("vv", B, &[v, v]);
+        let uv = b.elemwise("uv", B, &[u, v]);
+        let means = [uu, vv, uv].map(|y| b.tree("mean", 1, 4, y));
+        b.expand(&outputs.map(|i| means[i]))
+    }
+
+    #[test]
+    fn quadratic_means_load_both_arrays_side_by_side() {
+        for outputs in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+            for n in [10, 777] {
+                assert_peak(&quadratic_means(["u", "v"], outputs, n), 4);
+            }
+        }
+    }
+
+    #[test]
+    fn names_do_not_change_the_order() {
+        let one = order(&quadratic_means(["u", "v"], [0, 1, 2], 100));
+        assert_eq!(one, order(&quadratic_means(["z", "a"], [0, 1, 2], 100)));
+    }
+
+    #[test]
+    fn all_products_of_three_arrays_are_made_block_by_block() {
+        let mut b = Builder::default();
+        let arrays = [0, 1, 2].map(|i| b.array(&format!("x{i}"), &[300], B, &[]));
+        let mut outputs = Vec::new();
+        for i in 0..3 {
+            for j in i..3 {
+                let y = b.elemwise("product", B, &[arrays[i], arrays[j]]);
+                outputs.push(b.tree("mean", 1, 4, y));
+            }
+        }
+        assert_peak(&b.expand(&outputs), 5);
+    }
+
+    #[test]
+    fn sibling_groups_are_finished_one_after_another() {
+        for bytes in [B, B / 2, 1] {
+            let mut b = Builder::default();
+            let x = b.array("x", &[50, 10], B, &[]);
+            let groups = BlockMap::axes([AxisMap::same(0), AxisMap::All]);
+            let joined = b.array("joined", &[50], bytes, &[(x, groups)]);
+            let out = b.tree("out", 1, 8, joined);
+            assert_peak(&b.expand(&[out]), 11);
+        }
+    }
+
+    /// `x - x.mean()` and then the standard deviation of that.
+    #[test]
+    fn an_anomaly_holds_the_array_once() {
+        let n = 200;
+        let mut b = Builder::default();
+        let x = b.array("x", &[n], B, &[]);
+        let mean = b.tree("mean", 1, 4, x);
+        let linear = BlockMap::Linear;
+        let y = b.array("y", &[n], B, &[(x, linear.clone()), (mean, at(0))]);
+        let std = b.tree("std", 1, 4, y);
+        let z = b.array("z", &[n], B, &[(y, linear), (std, at(0))]);
+        assert_peak(&b.expand(&[z]), n + 2);
+    }
+
+    #[test]
+    fn an_anomaly_per_group_holds_one_group() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[40, 12], B, &[]);
+        let row = BlockMap::axes([AxisMap::same(0), AxisMap::All]);
+        let mean = b.array("mean", &[40], 1, &[(x, row)]);
+        let of_row = BlockMap::axes([AxisMap::same(0)]);
+        let y = b.array("y", &[40, 12], B, &[(x, BlockMap::Linear), (mean, of_row)]);
+        assert_peak(&b.expand(&[y]), 13);
+    }
+
+    #[test]
+    fn a_broadcast_is_not_made_for_all_blocks_at_once() {
+        let n = 300;
+        let mut b = Builder::default();
+        let scalar = b.task("scalar", 8, &[]);
+        let wide = b.array("wide", &[n], B, &[(scalar, at(0))]);
+        let x = b.array("x", &[n], B, &[]);
+        let y = b.elemwise("y", B, &[wide, x]);
+        let sum = b.tree("sum", 1, 4, y);
+        assert_peak(&b.expand(&[sum]), 4);
+    }
+
+    #[test]
+    fn overlapping_windows_walk_along() {
+        for n in [100, 900] {
+            let mut b = Builder::default();
+            let x = b.array("x", &[n], B, &[]);
+            let y = b.array("y", &[n], B, &[(x, windows(n))]);
+            let z = b.array("z", &[n], B, &[(y, windows(n))]);
+            let sum = b.tree("sum", 1, 4, z);
+            assert_peak(&b.expand(&[sum]), 10);
+        }
+        let n = 400;
+        let mut b = Builder::default();
+        let x = b.array("x", &[n], B, &[]);
+        let y = b.array("y", &[n], B, &[(x, windows(n))]);
+        assert_peak(&b.expand(&[y]), 4);
+    }
+
+    /// Each block with its two neighbours.
+    fn windows(n: u64) -> BlockMap {
+        let range = |i: u64| (i.saturating_sub(1) as u32, (i + 2).min(n) as u32);
+        BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: (0..n).map(range).collect() }])
+    }
+
+    /// A rechunk from rows to columns by pieces, in one step and in two.
+    #[test]
+    fn a_transposing_rechunk_holds_the_array_once() {
+        let n = 30;
+        let mut b = Builder::default();
+        let x = b.array("x", &[n, 1], B, &[]);
+        let row = BlockMap::axes([AxisMap::same(0), AxisMap::At(0)]);
+        let pieces = b.array("piece", &[n, n], B / n, &[(x, row)]);
+        let column = BlockMap::axes([AxisMap::All, AxisMap::same(1)]);
+        let y = b.array("y", &[1, n], B, &[(pieces, column)]);
+        assert_peak(&b.expand(&[y]), n + 2);
+    }
+
+    #[test]
+    fn a_rechunk_by_groups_holds_one_group() {
+        // 64 × 1 blocks → 8 × 8 blocks: each group of eight rows is made into eight columns.
+        let mut b = Builder::default();
+        let x = b.array("x", &[64, 1], B, &[]);
+        let group = BlockMap::axes([AxisMap::Group { axis: 0, size: 8 }, AxisMap::At(0)]);
+        let mid = b.array("mid", &[8, 8], B, &[(x, group)]);
+        let sum = b.array("sum", &[8, 8], 1, &[(mid, BlockMap::Linear)]);
+        let all2 = BlockMap::axes([AxisMap::All, AxisMap::All]);
+        let out = b.array("out", &[1], 1, &[(sum, all2)]);
+        assert_peak(&b.expand(&[out]), 10);
+    }
+
+    #[test]
+    fn three_chained_stages_are_run_through_for_each_block() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[2000], B, &[]);
+        let y = b.elemwise("y", 2 * B, &[x]);
+        let z = b.elemwise("z", B / 2, &[y]);
+        let sum = b.tree("sum", 1, 4, z);
+        let out = b.array("out", &[2000], B, &[(z, BlockMap::Linear)]);
+        assert_peak(&b.expand(&[sum, out]), 4);
+    }
+
+    #[test]
+    fn the_costlier_input_is_made_first() {
+        let mut b = Builder::default();
+        let parts = [0; 10].map(|_| b.task("part", B, &[]));
+        let small = b.task("small", B, &[]);
+        let big = b.task("big", 1, &parts);
+        let out = b.task("out", 1, &[small, big]);
+        assert_peak(&b.expand(&[out]), 11);
+    }
+
+    #[test]
+    fn a_product_of_matrices_holds_one_factor_and_a_strip() {
+        let n = 12;
+        let mut b = Builder::default();
+        let x = b.array("x", &[n, n], B, &[]);
+        let y = b.array("y", &[n, n], B, &[]);
+        let row = BlockMap::axes([AxisMap::same(0), AxisMap::All]);
+        let column = BlockMap::axes([AxisMap::All, AxisMap::same(1)]);
+        let z = b.array("z", &[n, n], B, &[(x, row), (y, column)]);
+        assert_peak(&b.expand(&[z]), n * n + 2 * n);
+    }
+
+    #[test]
+    fn a_shuffled_list_of_outputs_costs_no_more() {
+        for seed in 0..20 {
+            let mut random = Random(seed);
+            let mut b = Builder::default();
+            let x: Vec<LayerId> = (0..64).map(|_| b.task("x", B, &[])).collect();
+            let mut outputs: Vec<LayerId> =
+                x.windows(3).map(|three| b.task("y", B, three)).collect();
+            for i in (1..outputs.len()).rev() {
+                outputs.swap(i, random.below(i as u64 + 1) as usize);
+            }
+            assert_peak(&b.expand(&outputs), 6);
+        }
+    }
+
+    #[test]
+    fn one_reader_of_all_is_left_for_last() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[50], B, &[]);
+        let joined = b.array("joined", &[1], 1, &[(x, all())]);
+        assert_peak(&b.expand(&[joined]), 51);
+    }
+}

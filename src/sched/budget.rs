@@ -1,0 +1,59 @@
+//! The check that no task is too large for the budget, before anything runs.
+
+use crate::error::{Error, Result};
+use crate::graph::{LayerId, TaskGraph, TaskId};
+
+/// Refuses a graph in which one task's inputs, output and scratch exceed `limit` bytes.
+pub(crate) fn check_budget(graph: &TaskGraph, limit: u64) -> Result<()> {
+    let mut inputs = Vec::new();
+    for (id, tasks) in graph.layer_tasks() {
+        let layer = graph.layers().get(id);
+        let own = layer.out_bytes.saturating_add(layer.scratch_bytes);
+        let largest = largest_input(graph, id);
+        for task in tasks.map(TaskId) {
+            let reads = graph.dependencies(task);
+            let bound = largest.saturating_mul(reads.len() as u64);
+            if own.saturating_add(bound) <= limit {
+                continue;
+            }
+            let needed = own.saturating_add(input_bytes(graph, reads, &mut inputs));
+            if needed > limit {
+                return Err(Error::OverBudget { op: layer.name.to_string(), needed, limit });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of the largest block that a task of `layer` can read.
+fn largest_input(graph: &TaskGraph, layer: LayerId) -> u64 {
+    let inputs = &graph.layers().get(layer).inputs;
+    inputs.iter().map(|input| graph.layers().get(input.layer).out_bytes).max().unwrap_or(0)
+}
+
+/// The bytes of all different blocks in `reads`.
+fn input_bytes(graph: &TaskGraph, reads: &[TaskId], inputs: &mut Vec<TaskId>) -> u64 {
+    inputs.clear();
+    inputs.extend_from_slice(reads);
+    inputs.sort_unstable();
+    inputs.dedup();
+    inputs.iter().fold(0, |sum, dep| sum.saturating_add(graph.out_bytes(*dep)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::test_graphs::Builder;
+
+    #[test]
+    fn a_task_that_can_never_fit_is_refused_by_name() {
+        let mut b = Builder::default();
+        let x = b.task("x", 60, &[]);
+        let y = b.task("y", 30, &[x, x]);
+        let graph = b.expand(&[y]);
+        assert!(check_budget(&graph, 90).is_ok());
+        let error = check_budget(&graph, 89).unwrap_err();
+        let Error::OverBudget { op, needed, limit } = error else { panic!("{error}") };
+        assert_eq!((op.as_str(), needed, limit), ("y", 90, 89));
+    }
+}

@@ -1,0 +1,111 @@
+//! One run as all executors see it: how to run one task, and what to say about it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::events::{Ops, RunSummary};
+use super::state::State;
+use super::{Run, Sink, check_budget};
+use crate::error::{Error, Result};
+use crate::graph::{Block, TaskGraph, TaskId};
+
+/// A graph with all that its tasks need to run.
+pub(crate) struct Job<'a> {
+    pub(crate) graph: &'a TaskGraph,
+    pub(crate) run: &'a Run<'a>,
+    sink: &'a dyn Sink,
+    ops: Ops,
+}
+
+impl<'a> Job<'a> {
+    /// Refuses a graph that can't fit the budget; otherwise the run counts as started.
+    pub(crate) fn start(
+        graph: &'a TaskGraph,
+        run: &'a Run<'a>,
+        sink: &'a dyn Sink,
+    ) -> Result<Self> {
+        check_budget(graph, run.budget_bytes)?;
+        let ops = Ops::of(graph);
+        run.events.on_run_started(&ops.tasks);
+        Ok(Job { graph, run, sink, ops })
+    }
+
+    pub(crate) fn state(&self, ranks: &'a [u32]) -> State<'a> {
+        State::new(self.graph, ranks, self.run.budget_bytes, self.run.pool.idle_bytes_max())
+    }
+
+    /// Runs one task and hands its block to the sink; the block, if other tasks read it.
+    pub(crate) fn run_task(&self, task: TaskId, inputs: Vec<Block>) -> Result<Option<Block>> {
+        let op = self.ops.position(self.graph, task);
+        self.run.events.on_task_started(op, task);
+        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let block = self.graph.run(task, &self.run.pool, inputs)?;
+            let bytes = block.nbytes();
+            Ok((self.deliver(task, block)?, bytes))
+        }));
+        match caught {
+            Ok(Ok((block, bytes))) => {
+                self.run.events.on_task_finished(op, task, bytes);
+                Ok(block)
+            }
+            Ok(Err(error)) => Err(self.failure(task, error)),
+            Err(panic) => Err(Error::TaskPanicked {
+                op: self.graph.op_name(task).to_string(),
+                block: self.graph.block_index(task),
+                message: panic_message(panic.as_ref()),
+            }),
+        }
+    }
+
+    /// Tells that no task runs any more.
+    pub(crate) fn end(&self, state: &State<'_>, error: Option<Error>) -> Result<()> {
+        let result = match error {
+            Some(error) => Err(error),
+            None if state.is_complete() => Ok(()),
+            None => Err(Error::Internal {
+                place: "scheduler".into(),
+                problem: "the run ended before all tasks had run".into(),
+            }),
+        };
+        self.run.events.on_run_ended(&RunSummary {
+            n_finished: state.n_finished().into(),
+            peak_bytes: state.peak_bytes(),
+            is_ok: result.is_ok(),
+        });
+        result
+    }
+
+    /// Gives `block` to each output position of `task`, the last owner without a clone.
+    fn deliver(&self, task: TaskId, block: Block) -> Result<Option<Block>> {
+        let mut positions = self.graph.output_positions(task).peekable();
+        let is_read = !self.graph.dependents(task).is_empty();
+        while let Some(position) = positions.next() {
+            if positions.peek().is_none() && !is_read {
+                self.sink.accept(position, block)?;
+                return Ok(None);
+            }
+            self.sink.accept(position, block.clone())?;
+        }
+        Ok(Some(block))
+    }
+
+    /// `error` with the name of its task; an inner run's cancellation stays what it is.
+    fn failure(&self, task: TaskId, error: Error) -> Error {
+        match error {
+            Error::Cancelled => Error::Cancelled,
+            error => Error::TaskFailed {
+                op: self.graph.op_name(task).to_string(),
+                block: self.graph.block_index(task),
+                source: Arc::new(error),
+            },
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_string()
+}

@@ -1,0 +1,115 @@
+//! What outlives a run: thread pools, and the buffers that one run leaves to the next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::{
+    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, Threaded,
+};
+use crate::config::{Config, ExecutorKind};
+use crate::error::{Error, Result};
+use crate::graph::{TaskGraph, order};
+use crate::memory::BufferPool;
+
+/// Idle buffers may use this part of the memory limit.
+const IDLE_PART: u64 = 4;
+
+/// What the runs of one configuration share.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) executor: Box<dyn Executor>,
+    pub(crate) pool: Arc<BufferPool>,
+    pub(crate) budget_bytes: u64,
+    shows_progress: bool,
+}
+
+impl Runtime {
+    pub(crate) fn of(config: &Config) -> Result<Self> {
+        let executor: Box<dyn Executor> = match config.executor() {
+            ExecutorKind::Serial => Box::new(Serial),
+            ExecutorKind::Seeded(seed) => Box::new(Seeded(seed)),
+            ExecutorKind::Threaded => Box::new(Threaded::new(thread_pool(config.threads())?)),
+        };
+        let budget_bytes = config.memory_limit();
+        let pool = buffer_pool(budget_bytes / IDLE_PART);
+        Ok(Runtime { executor, pool, budget_bytes, shows_progress: config.progress() })
+    }
+
+    /// Orders and runs `graph`, showing progress if the configuration says so.
+    pub(crate) fn execute(
+        &self,
+        graph: &TaskGraph,
+        cancel: &CancelToken,
+        sink: &dyn Sink,
+    ) -> Result<()> {
+        if self.shows_progress {
+            self.execute_watched(graph, cancel, &Progress::new(), sink)
+        } else {
+            self.execute_watched(graph, cancel, &NoEvents, sink)
+        }
+    }
+
+    /// Orders and runs `graph` while `events` watches.
+    pub(crate) fn execute_watched(
+        &self,
+        graph: &TaskGraph,
+        cancel: &CancelToken,
+        events: &dyn EventSink,
+        sink: &dyn Sink,
+    ) -> Result<()> {
+        let run = Run {
+            budget_bytes: self.budget_bytes,
+            pool: Arc::clone(&self.pool),
+            events,
+            cancel: cancel.clone(),
+        };
+        self.executor.run(graph, &order(graph), &run, sink)
+    }
+}
+
+/// The pool of `n` threads, the same one for every run.
+fn thread_pool(n: usize) -> Result<Arc<ThreadPool>> {
+    static POOLS: Mutex<Option<HashMap<usize, Arc<ThreadPool>>>> = Mutex::new(None);
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    let pools = pools.get_or_insert_default();
+    if let Some(pool) = pools.get(&n) {
+        return Ok(Arc::clone(pool));
+    }
+    let builder = ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("dask-rs-{i}"));
+    let pool = builder.build().map_err(|error| Error::Internal {
+        place: format!("a pool of {n} threads"),
+        problem: error.to_string(),
+    })?;
+    let pool = Arc::new(pool);
+    pools.insert(n, Arc::clone(&pool));
+    Ok(pool)
+}
+
+/// The pool of buffers, the same one for every run with the same limit.
+fn buffer_pool(idle_bytes_max: u64) -> Arc<BufferPool> {
+    static POOL: Mutex<Option<Arc<BufferPool>>> = Mutex::new(None);
+    let mut current = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*current {
+        Some(pool) if pool.idle_bytes_max() == idle_bytes_max => Arc::clone(pool),
+        // Runs that still use the old pool keep it alive as long as they need it.
+        _ => {
+            let pool = Arc::new(BufferPool::new(idle_bytes_max));
+            *current = Some(Arc::clone(&pool));
+            pool
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_are_kept() {
+        let one = thread_pool(2).unwrap();
+        assert!(Arc::ptr_eq(&one, &thread_pool(2).unwrap()));
+        assert_eq!(one.current_num_threads(), 2);
+    }
+}

@@ -1,0 +1,66 @@
+//! Executors without threads.
+
+use super::job::Job;
+use super::state::Next;
+use super::{Executor, Run, Sink};
+use crate::error::{Error, Result};
+use crate::graph::TaskGraph;
+
+/// Runs one task after another on the calling thread, in the static order.
+#[derive(Debug)]
+pub(crate) struct Serial;
+
+impl Executor for Serial {
+    fn run(&self, graph: &TaskGraph, ranks: &[u32], run: &Run<'_>, sink: &dyn Sink) -> Result<()> {
+        let job = Job::start(graph, run, sink)?;
+        let mut state = job.state(ranks);
+        let mut error = None;
+        let mut dropped = Vec::new();
+        loop {
+            if run.cancel.is_cancelled() && !state.is_complete() {
+                state.stop();
+                error.get_or_insert(Error::Cancelled);
+            }
+            match state.next_task(&|| run.pool.idle_bytes()) {
+                Next::Run(task) => {
+                    let mut inputs = Vec::with_capacity(graph.dependencies(task).len());
+                    state.gather(task, &mut inputs);
+                    match job.run_task(task, inputs) {
+                        Ok(block) => state.on_finished(task, block, &mut dropped),
+                        Err(failure) => {
+                            state.on_failed(task);
+                            error.get_or_insert(failure);
+                        }
+                    }
+                    dropped.clear();
+                }
+                Next::Trim(bytes) => run.pool.trim(bytes),
+                Next::Wait | Next::Finished => return job.end(&state, error),
+            }
+        }
+    }
+}
+
+/// Runs ready tasks one after another in a pseudo-random order, to find what relies on one order.
+#[derive(Debug)]
+pub(crate) struct Seeded(pub(crate) u64);
+
+impl Executor for Seeded {
+    fn run(&self, graph: &TaskGraph, ranks: &[u32], run: &Run<'_>, sink: &dyn Sink) -> Result<()> {
+        // Ranks are wishes and edges are law, so shuffled ranks are a random legal order.
+        let mut shuffled = ranks.to_vec();
+        let mut random = self.0;
+        for i in (1..shuffled.len()).rev() {
+            shuffled.swap(i, (next_random(&mut random) % (i as u64 + 1)) as usize);
+        }
+        Serial.run(graph, &shuffled, run, sink)
+    }
+}
+
+/// The next number of a splitmix64 generator.
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,105 @@
+//! The worker loop around the state machine, for any kind of worker.
+//!
+//! A loop that finds nothing to do ends instead of waiting, and whoever takes a task while more
+//! could start asks for another loop. Invariant: when the lock is released, either all loops are
+//! active, or one was just asked for, or nothing can start.
+
+use std::marker::PhantomData;
+use std::sync::Mutex;
+
+use super::job::Job;
+use super::state::{Next, State};
+use super::sync::Lock;
+use crate::error::{Error, Result};
+use crate::graph::{Block, TaskId};
+
+/// What the worker loops of one run share.
+pub(crate) struct Shell<'a, L = Mutex<Shared<'a>>> {
+    job: &'a Job<'a>,
+    shared: L,
+    n_loops_max: usize,
+    marker: PhantomData<Shared<'a>>,
+}
+
+pub(crate) struct Shared<'a> {
+    state: State<'a>,
+    /// Loops that run, or were asked for.
+    n_loops: usize,
+    error: Option<Error>,
+}
+
+/// What a loop does after it let go of the lock.
+enum Step {
+    Run { task: TaskId, inputs: Vec<Block>, needs_help: bool },
+    Trim(u64),
+    End,
+}
+
+/// What a loop reports when it takes the lock again.
+type Report = Option<(TaskId, Result<Option<Block>>)>;
+
+impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
+    /// Counts one loop as asked for: the caller's own [`work`](Self::work).
+    pub(crate) fn new(job: &'a Job<'a>, ranks: &'a [u32], n_loops_max: usize) -> Self {
+        let shared = Shared { state: job.state(ranks), n_loops: 1, error: None };
+        Shell { job, shared: L::new(shared), n_loops_max, marker: PhantomData }
+    }
+
+    /// Runs tasks until there is nothing to start. `spawn` has to see to one more call of `work`.
+    pub(crate) fn work(&self, mut spawn: impl FnMut()) {
+        let mut report = None;
+        let mut dropped = Vec::new();
+        loop {
+            let step = self.shared.with(|shared| self.step(shared, report.take(), &mut dropped));
+            dropped.clear();
+            match step {
+                Step::Run { task, inputs, needs_help } => {
+                    if needs_help {
+                        spawn();
+                    }
+                    report = Some((task, self.job.run_task(task, inputs)));
+                }
+                Step::Trim(bytes) => self.job.run.pool.trim(bytes),
+                Step::End => return,
+            }
+        }
+    }
+
+    /// Tells how the run went, after all loops have ended.
+    pub(crate) fn end(&self) -> Result<()> {
+        self.shared.with(|shared| {
+            debug_assert_eq!(shared.n_loops, 0);
+            self.job.end(&shared.state, shared.error.take())
+        })
+    }
+
+    fn step(&self, shared: &mut Shared<'a>, report: Report, dropped: &mut Vec<Block>) -> Step {
+        let state = &mut shared.state;
+        match report {
+            Some((task, Ok(block))) => state.on_finished(task, block, dropped),
+            Some((task, Err(error))) => {
+                state.on_failed(task);
+                shared.error.get_or_insert(error);
+            }
+            None => {}
+        }
+        if self.job.run.cancel.is_cancelled() && !state.is_complete() {
+            state.stop();
+            shared.error.get_or_insert(Error::Cancelled);
+        }
+        match state.next_task(&|| self.job.run.pool.idle_bytes()) {
+            Next::Run(task) => {
+                let mut inputs = Vec::with_capacity(self.job.graph.dependencies(task).len());
+                state.gather(task, &mut inputs);
+                let needs_help = shared.n_loops < self.n_loops_max && state.has_more();
+                shared.n_loops += usize::from(needs_help);
+                Step::Run { task, inputs, needs_help }
+            }
+            Next::Trim(bytes) => Step::Trim(bytes),
+            Next::Wait | Next::Finished => {
+                shared.n_loops -= 1;
+                Step::End
+            }
+        }
+    }
+}

@@ -1,0 +1,658 @@
+//! The scheduler as a state machine: events in, decisions out, no threads, no clock, no I/O.
+//!
+//! See the README of this folder for the states of a task and why admission can't deadlock.
+//! Invariant: `resident + in_flight` is what all blocks and running tasks may use; every counter
+//! can be derived again from the graph and the slots, and [`State::sanity_check`] does so.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::graph::{Block, TaskGraph, TaskId, by_rank};
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Run this task now. It counts as running until it is reported.
+    Run(TaskId),
+    /// Free idle buffers down to so many bytes, then ask again.
+    Trim(u64),
+    /// Nothing can start before a running task is reported.
+    Wait,
+    /// Nothing runs and nothing will.
+    Finished,
+}
+
+/// `count` of a task that runs.
+const RUNNING: u32 = u32::MAX;
+/// `count` of a task whose block nobody needs any more.
+const FREED: u32 = u32::MAX - 1;
+
+/// One run of a graph inside a byte budget.
+#[derive(Debug)]
+pub(crate) struct State<'a> {
+    graph: &'a TaskGraph,
+    ranks: &'a [u32],
+    by_rank: Vec<TaskId>,
+    /// Before a task runs: its unfinished inputs; while its block is held: unfinished readers. Both
+    /// as often as they read.
+    count: Vec<u32>,
+    slots: Vec<Option<Block>>,
+    /// Ranks of tasks that have all their inputs and were not refused yet.
+    ready: BinaryHeap<Reverse<u32>>,
+    /// Ranks of tasks that were refused because they grow memory. May hold stale ones.
+    held_back: BinaryHeap<Reverse<u32>>,
+    /// Tasks without inputs need no heap: the next one stands at or after this rank.
+    next_source: u32,
+    running: Vec<Running>,
+    layers: Vec<LayerBytes>,
+    limit: u64,
+    /// The most bytes of buffers that can be idle.
+    idle_bytes_max: u64,
+    resident: u64,
+    in_flight: u64,
+    peak: u64,
+    n_finished: u32,
+    is_stopped: bool,
+    is_trimmed: bool,
+}
+
+/// What one task of a layer says it needs.
+#[derive(Clone, Copy, Debug)]
+struct LayerBytes {
+    out: u64,
+    out_and_scratch: u64,
+}
+
+#[derive(Debug)]
+struct Running {
+    task: TaskId,
+    declared: u64,
+    /// Bytes of the blocks that the task took out of their slots.
+    taken: u64,
+}
+
+/// Whether a task may start, as far as the budget goes.
+enum Fit {
+    Yes,
+    AfterTrim(u64),
+    No,
+}
+
+impl<'a> State<'a> {
+    pub(crate) fn new(
+        graph: &'a TaskGraph,
+        ranks: &'a [u32],
+        limit: u64,
+        idle_bytes_max: u64,
+    ) -> Self {
+        let n = graph.n_tasks();
+        let layers = graph.layers().layers().iter().map(|layer| LayerBytes {
+            out: layer.out_bytes,
+            out_and_scratch: layer.out_bytes.saturating_add(layer.scratch_bytes),
+        });
+        State {
+            graph,
+            ranks,
+            by_rank: by_rank(ranks),
+            count: (0..n).map(|i| graph.dependencies(TaskId(i as u32)).len() as u32).collect(),
+            slots: vec![None; n],
+            ready: BinaryHeap::new(),
+            held_back: BinaryHeap::new(),
+            next_source: 0,
+            running: Vec::new(),
+            layers: layers.collect(),
+            limit,
+            idle_bytes_max,
+            resident: 0,
+            in_flight: 0,
+            peak: 0,
+            n_finished: 0,
+            is_stopped: false,
+            is_trimmed: false,
+        }
+    }
+
+    /// Decides what to do next. `idle` tells the bytes of idle buffers; it is rarely asked.
+    pub(crate) fn next_task(&mut self, idle: &dyn Fn() -> u64) -> Next {
+        if !self.is_stopped {
+            if let Some(next) = self.choose(idle) {
+                if let Next::Run(task) = next {
+                    self.start(task);
+                }
+                return next;
+            }
+        }
+        if self.running.is_empty() { Next::Finished } else { Next::Wait }
+    }
+
+    /// Moves the inputs of a task that was just started into `inputs`, in their order.
+    ///
+    /// A block with no other unfinished reader leaves its slot, so that the kernel can be its only
+    /// owner and work in place.
+    pub(crate) fn gather(&mut self, task: TaskId, inputs: &mut Vec<Block>) {
+        let mut taken = 0;
+        for dep in self.graph.dependencies(task) {
+            let slot = &mut self.slots[dep.idx()];
+            let block = if self.count[dep.idx()] == 1 { slot.take() } else { slot.clone() };
+            let block = block.expect("a block is held until its last reader takes it");
+            if slot.is_none() {
+                taken += block.nbytes();
+            }
+            inputs.push(block);
+        }
+        let running = self.running.iter_mut().rev().find(|running| running.task == task);
+        running.expect("only running tasks gather").taken = taken;
+    }
+
+    /// Takes the block of a task that ran. Blocks that nobody needs any more go to `dropped`, so
+    /// that the caller can free them outside of its lock.
+    ///
+    /// `block` may be `None` if no task reads it.
+    pub(crate) fn on_finished(
+        &mut self,
+        task: TaskId,
+        block: Option<Block>,
+        dropped: &mut Vec<Block>,
+    ) {
+        self.end(task);
+        self.n_finished += 1;
+        self.release_inputs(task, dropped);
+        let readers = self.graph.dependents(task);
+        if readers.is_empty() {
+            self.count[task.idx()] = FREED;
+            dropped.extend(block);
+            return;
+        }
+        let block = block.expect("a block that is read was kept");
+        self.count[task.idx()] = readers.len() as u32;
+        self.resident += block.nbytes();
+        self.peak = self.peak.max(self.resident + self.in_flight);
+        self.slots[task.idx()] = Some(block);
+        for reader in readers {
+            let pending = &mut self.count[reader.idx()];
+            *pending -= 1;
+            if *pending == 0 {
+                self.ready.push(Reverse(self.ranks[reader.idx()]));
+            }
+        }
+    }
+
+    /// Takes note that a task failed: nothing starts any more.
+    pub(crate) fn on_failed(&mut self, task: TaskId) {
+        self.end(task);
+        self.is_stopped = true;
+    }
+
+    /// Starts nothing any more.
+    pub(crate) fn stop(&mut self) {
+        self.is_stopped = true;
+    }
+
+    /// Whether another task could probably start now.
+    pub(crate) fn has_more(&mut self) -> bool {
+        if self.is_stopped {
+            return false;
+        }
+        !self.ready.is_empty()
+            || self.waiting().is_some_and(|rank| {
+                let declared = self.bytes_of(self.by_rank[rank as usize]).out_and_scratch;
+                self.used().saturating_add(declared) <= self.limit
+            })
+    }
+
+    /// Whether every task has run.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.n_finished as usize == self.graph.n_tasks()
+    }
+
+    pub(crate) fn n_finished(&self) -> u32 {
+        self.n_finished
+    }
+
+    /// The most bytes that were resident and in flight at once.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.peak
+    }
+
+    fn used(&self) -> u64 {
+        self.resident.saturating_add(self.in_flight)
+    }
+
+    fn bytes_of(&self, task: TaskId) -> LayerBytes {
+        self.layers[self.graph.layer(task).idx()]
+    }
+
+    /// The best task that may start, taken out of its queue.
+    fn choose(&mut self, idle: &dyn Fn() -> u64) -> Option<Next> {
+        loop {
+            // A task refused in the last round may be the best one that waits now.
+            let waiting = self.waiting();
+            let fits = waiting.map(|rank| self.fit(self.by_rank[rank as usize], idle));
+            let ready = self.ready.peek().map(|rank| rank.0);
+            match (waiting, &fits) {
+                (Some(rank), Some(Fit::Yes)) if ready.is_none_or(|ready| rank < ready) => {
+                    return Some(Next::Run(self.take_waiting(rank)));
+                }
+                (Some(rank), Some(Fit::AfterTrim(bytes))) if ready.is_none_or(|r| rank < r) => {
+                    return Some(Next::Trim(*bytes));
+                }
+                _ => {}
+            }
+            let Some(rank) = ready else { break };
+            let task = self.by_rank[rank as usize];
+            let fit = match self.count[task.idx()] {
+                0 => self.fit(task, idle),
+                _ => {
+                    // It was queued twice, and ran.
+                    self.ready.pop();
+                    continue;
+                }
+            };
+            match fit {
+                Fit::AfterTrim(bytes) => return Some(Next::Trim(bytes)),
+                Fit::No if !self.frees_memory(task) => {
+                    self.ready.pop();
+                    self.held_back.push(Reverse(rank));
+                }
+                _ => {
+                    self.ready.pop();
+                    return Some(Next::Run(task));
+                }
+            }
+        }
+        self.choose_held_back(idle)
+    }
+
+    /// Only tasks that were refused are left: without a running task the best of them runs anyway.
+    fn choose_held_back(&mut self, idle: &dyn Fn() -> u64) -> Option<Next> {
+        if !self.running.is_empty() {
+            return None;
+        }
+        let rank = self.waiting()?;
+        if !self.is_trimmed && idle() > 0 {
+            self.is_trimmed = true;
+            return Some(Next::Trim(0));
+        }
+        self.is_trimmed = false;
+        Some(Next::Run(self.take_waiting(rank)))
+    }
+
+    /// The best rank among tasks that may have to wait: those without inputs and those refused.
+    fn waiting(&mut self) -> Option<u32> {
+        while let Some(Reverse(rank)) = self.held_back.peek() {
+            if self.count[self.by_rank[*rank as usize].idx()] == 0 {
+                break;
+            }
+            self.held_back.pop();
+        }
+        while let Some(task) = self.by_rank.get(self.next_source as usize) {
+            if self.graph.dependencies(*task).is_empty() {
+                break;
+            }
+            self.next_source += 1;
+        }
+        let source = ((self.next_source as usize) < self.by_rank.len()).then_some(self.next_source);
+        let held_back = self.held_back.peek().map(|rank| rank.0);
+        source.into_iter().chain(held_back).min()
+    }
+
+    fn take_waiting(&mut self, rank: u32) -> TaskId {
+        if rank == self.next_source {
+            self.next_source += 1;
+        } else {
+            self.held_back.pop();
+        }
+        self.by_rank[rank as usize]
+    }
+
+    fn fit(&self, task: TaskId, idle: &dyn Fn() -> u64) -> Fit {
+        let needed = self.used().saturating_add(self.bytes_of(task).out_and_scratch);
+        if needed.saturating_add(self.idle_bytes_max) <= self.limit {
+            Fit::Yes
+        } else if needed > self.limit {
+            Fit::No
+        } else if needed.saturating_add(idle()) <= self.limit {
+            Fit::Yes
+        } else {
+            Fit::AfterTrim(self.limit - needed)
+        }
+    }
+
+    /// Whether running `task` releases at least the bytes that it leaves behind.
+    ///
+    /// Only asked when the budget is tight, so it may take a moment.
+    fn frees_memory(&self, task: TaskId) -> bool {
+        let mut inputs = self.graph.dependencies(task).to_vec();
+        inputs.sort_unstable();
+        let mut released = 0_u64;
+        for same in inputs.chunk_by(|a, b| a == b) {
+            let dep = same[0].idx();
+            if self.count[dep] as usize == same.len() {
+                released += self.slots[dep].as_ref().map_or(0, Block::nbytes);
+            }
+        }
+        let is_kept = !self.graph.dependents(task).is_empty();
+        released >= if is_kept { self.bytes_of(task).out } else { 0 }
+    }
+
+    fn start(&mut self, task: TaskId) {
+        let declared = self.bytes_of(task).out_and_scratch;
+        self.count[task.idx()] = RUNNING;
+        self.in_flight += declared;
+        self.peak = self.peak.max(self.used());
+        self.running.push(Running { task, declared, taken: 0 });
+    }
+
+    fn end(&mut self, task: TaskId) {
+        let i = self.running.iter().position(|running| running.task == task);
+        let running = self.running.swap_remove(i.expect("only running tasks end"));
+        self.in_flight -= running.declared;
+        self.resident -= running.taken;
+    }
+
+    fn release_inputs(&mut self, task: TaskId, dropped: &mut Vec<Block>) {
+        for &dep in self.graph.dependencies(task) {
+            let unread = &mut self.count[dep.idx()];
+            *unread -= 1;
+            if *unread == 0 {
+                *unread = FREED;
+                if let Some(block) = self.slots[dep.idx()].take() {
+                    self.resident -= block.nbytes();
+                    dropped.push(block);
+                }
+            } else if !self.held_back.is_empty() {
+                self.reconsider_readers(dep);
+            }
+        }
+    }
+
+    /// A refused task may now be the last reader of `dep`, and must not wait any longer if it is.
+    fn reconsider_readers(&mut self, dep: TaskId) {
+        let unread = self.count[dep.idx()] as usize;
+        let readers = self.graph.dependents(dep);
+        // Each block is looked through once, when all that is left to read it is one task; a task
+        // that reads it more than once is found too, as the readers come in ascending order.
+        if unread > READS_PER_TASK_MAX {
+            return;
+        }
+        let is_ready = |reader: &&TaskId| self.count[reader.idx()] == 0;
+        if let Some(&reader) = readers.iter().find(is_ready) {
+            let n_reads = readers.iter().filter(|other| **other == reader).count();
+            if n_reads == unread {
+                self.ready.push(Reverse(self.ranks[reader.idx()]));
+            }
+        }
+    }
+}
+
+/// How often one task may read one block and still be found as its last reader.
+const READS_PER_TASK_MAX: usize = 2;
+
+#[cfg(test)]
+impl State<'_> {
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.resident
+    }
+
+    /// Derives every counter again. Slow.
+    pub(crate) fn sanity_check(&self) {
+        let is_running = |task: TaskId| self.running.iter().any(|running| running.task == task);
+        let mut n_finished = 0;
+        for task in (0..self.graph.n_tasks() as u32).map(TaskId) {
+            let count = self.count[task.idx()];
+            let readers = self.graph.dependents(task);
+            let unread = readers.iter().filter(|reader| !self.is_finished(**reader)).count();
+            let inputs = self.graph.dependencies(task);
+            let pending = inputs.iter().filter(|dep| !self.is_finished(**dep)).count();
+            assert!(self.is_stopped || (count == RUNNING) == is_running(task));
+            if self.is_finished(task) {
+                n_finished += 1;
+                assert_eq!(pending, 0, "a task ran after its inputs");
+                assert_eq!(count, if unread == 0 { FREED } else { unread as u32 });
+                let is_taken =
+                    unread == 1 && readers.iter().any(|t| self.count[t.idx()] == RUNNING);
+                assert!(self.slots[task.idx()].is_some() == (unread > 0) || is_taken);
+            } else {
+                assert!(self.slots[task.idx()].is_none());
+                assert!(count == RUNNING || count as usize == pending);
+                assert!(count != 0 || self.is_queued(task), "a ready task is queued");
+            }
+        }
+        assert_eq!(n_finished, self.n_finished);
+        let held: u64 = self.slots.iter().flatten().map(Block::nbytes).sum();
+        let taken: u64 = self.running.iter().map(|running| running.taken).sum();
+        assert_eq!(self.resident, held + taken);
+        let declared = self.running.iter().map(|running| running.declared);
+        assert_eq!(self.in_flight, declared.sum::<u64>());
+        assert!(self.peak >= self.used());
+    }
+
+    fn is_finished(&self, task: TaskId) -> bool {
+        match self.count[task.idx()] {
+            FREED => true,
+            RUNNING => false,
+            _ if self.slots[task.idx()].is_some() => true,
+            // Its block was taken by a running task, or it waits for its inputs.
+            count => {
+                let readers = self.graph.dependents(task);
+                let is_read = readers.iter().any(|reader| self.count[reader.idx()] == RUNNING);
+                count > 0 && is_read
+            }
+        }
+    }
+
+    fn is_queued(&self, task: TaskId) -> bool {
+        let rank = self.ranks[task.idx()];
+        let is_in = |heap: &BinaryHeap<Reverse<u32>>| heap.iter().any(|other| other.0 == rank);
+        let is_source = self.graph.dependencies(task).is_empty();
+        (is_source && rank >= self.next_source) || is_in(&self.ready) || is_in(&self.held_back)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::order;
+    use crate::graph::test_graphs::{self, Builder, Random, Sized, at};
+    use crate::graph::{BlockMap, LayerId};
+
+    const B: u64 = 100;
+
+    /// A run by hand: starts and reports tasks one at a time, checking after every event.
+    struct TestEnv<'a> {
+        state: State<'a>,
+        graph: &'a TaskGraph,
+        running: Vec<TaskId>,
+        dropped: Vec<Block>,
+    }
+
+    impl<'a> TestEnv<'a> {
+        fn new(graph: &'a TaskGraph, ranks: &'a [u32], limit: u64) -> Self {
+            let state = State::new(graph, ranks, limit, 0);
+            state.sanity_check();
+            TestEnv { state, graph, running: Vec::new(), dropped: Vec::new() }
+        }
+
+        /// Starts the next task; its name, or `None` if it has to wait.
+        fn start(&mut self) -> Option<String> {
+            let next = self.state.next_task(&|| 0);
+            let name = match next {
+                Next::Run(task) => {
+                    let mut inputs = Vec::new();
+                    self.state.gather(task, &mut inputs);
+                    assert_eq!(inputs.len(), self.graph.dependencies(task).len());
+                    self.running.push(task);
+                    Some(self.graph.op_name(task).to_string())
+                }
+                Next::Trim(_) => panic!("there is nothing to trim"),
+                Next::Wait | Next::Finished => None,
+            };
+            self.state.sanity_check();
+            name
+        }
+
+        fn start_all(&mut self) -> Vec<String> {
+            std::iter::from_fn(|| self.start()).collect()
+        }
+
+        /// Reports the `i`-th running task.
+        fn finish(&mut self, i: usize) {
+            let task = self.running.remove(i);
+            let bytes = self.graph.out_bytes(task);
+            let block = Block::new(Sized { bytes, digest: 0 });
+            self.state.on_finished(task, Some(block), &mut self.dropped);
+            self.state.sanity_check();
+        }
+
+        fn finish_all(&mut self) {
+            while !self.running.is_empty() {
+                self.finish(0);
+            }
+        }
+    }
+
+    #[test]
+    fn random_graphs_run_in_any_legal_order_under_any_budget() {
+        for seed in 0..150 {
+            let graph = test_graphs::random(seed, 40);
+            let ranks = order(&graph);
+            let mut random = Random(seed);
+            let mut env = TestEnv::new(&graph, &ranks, random.below(2000));
+            loop {
+                let starts = random.below(4);
+                (0..starts).for_each(|_| drop(env.start()));
+                if env.running.is_empty() && env.start().is_none() {
+                    break;
+                }
+                env.finish(random.below(env.running.len() as u64) as usize);
+            }
+            assert!(env.state.is_complete(), "seed {seed}");
+            assert_eq!(env.state.resident_bytes(), 0);
+            assert_eq!(env.state.next_task(&|| 0), Next::Finished);
+        }
+    }
+
+    #[test]
+    fn readers_wait_for_the_budget_and_what_frees_memory_does_not() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[8], B, &[]);
+        let sum = b.tree("sum", 1, 8, x);
+        let graph = b.expand(&[sum]);
+        let ranks = order(&graph);
+        let mut env = TestEnv::new(&graph, &ranks, 3 * B);
+        assert_eq!(env.start_all(), ["x", "x", "x"]);
+        env.finish_all();
+        assert_eq!(env.start_all(), ["sum", "sum", "sum"], "summing is above the limit, but frees");
+        env.finish(0);
+        assert_eq!(env.start(), None, "a byte of the sum is left, so no chunk fits");
+        env.finish(0);
+        assert_eq!(env.start_all(), ["x"]);
+    }
+
+    #[test]
+    fn without_a_running_task_the_best_held_back_task_runs_anyway() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[3], B, &[]);
+        let y = b.array("y", &[1], B, &[(x, test_graphs::all())]);
+        let graph = b.expand(&[y]);
+        let ranks = order(&graph);
+        let mut env = TestEnv::new(&graph, &ranks, B + 1);
+        for _ in 0..3 {
+            assert_eq!(env.start_all(), ["x"]);
+            env.finish_all();
+        }
+        assert_eq!(env.start_all(), ["y"]);
+        env.finish_all();
+        assert!(env.state.is_complete());
+    }
+
+    #[test]
+    fn a_refused_task_runs_once_it_is_the_last_reader() {
+        let mut b = Builder::default();
+        let x = b.task("x", B, &[]);
+        let readers = [b.task("a", B, &[x]), b.task("b", B, &[x, x])];
+        let sums = readers.map(|reader| b.task("sum", 1, &[reader]));
+        let hog = b.task("hog", 9 * B, &[]);
+        let use_hog = b.task("use", 1, &[hog]);
+        let graph = b.expand(&[sums[0], sums[1], use_hog]);
+        let ranks: Vec<u32> = vec![1, 2, 3, 4, 5, 0, 6];
+        let mut env = TestEnv::new(&graph, &ranks, 11 * B);
+        assert_eq!(env.start_all(), ["hog", "x"]);
+        env.finish(1);
+        // 10 B are used; each of the readers needs one, and releases nothing as long as both read.
+        assert_eq!(env.start_all(), ["a"]);
+        env.finish(1);
+        assert_eq!(env.start_all(), ["b", "sum"], "b is the last reader of x now");
+        env.finish_all();
+    }
+
+    #[test]
+    fn the_last_reader_owns_the_block_and_others_share_it() {
+        let mut b = Builder::default();
+        let x = b.task("x", B, &[]);
+        let y = b.task("y", B, &[x]);
+        let z = b.task("z", B, &[x, y]);
+        let graph = b.expand(&[z]);
+        let ranks = order(&graph);
+        let mut state = State::new(&graph, &ranks, 10 * B, 0);
+        let (mut inputs, mut dropped) = (Vec::new(), Vec::new());
+        for expected_owned in [vec![], vec![false], vec![true, true]] {
+            let Next::Run(task) = state.next_task(&|| 0) else { panic!("a task is ready") };
+            state.gather(task, &mut inputs);
+            let owned = inputs.drain(..).map(|block| block.try_unwrap::<Sized>().is_ok());
+            assert_eq!(owned.collect::<Vec<_>>(), expected_owned);
+            state.sanity_check();
+            state.on_finished(task, Some(Block::new(Sized { bytes: B, digest: 0 })), &mut dropped);
+            state.sanity_check();
+        }
+        assert_eq!(state.peak_bytes(), 3 * B);
+    }
+
+    #[test]
+    fn a_block_that_runs_elsewhere_is_counted_until_its_reader_ends() {
+        let mut b = Builder::default();
+        let x = b.task("x", B, &[]);
+        let readers: Vec<LayerId> = (0..2).map(|_| b.task("sum", 1, &[x])).collect();
+        let graph = b.expand(&readers);
+        let ranks = order(&graph);
+        let mut env = TestEnv::new(&graph, &ranks, 10 * B);
+        env.start_all();
+        env.finish(0);
+        assert_eq!(env.start_all(), ["sum", "sum"]);
+        env.finish(1);
+        assert_eq!(env.state.resident_bytes(), B);
+        env.finish(0);
+        assert_eq!(env.state.resident_bytes(), 0);
+    }
+
+    #[test]
+    fn idle_buffers_are_trimmed_before_a_reader_waits() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[3], B, &[]);
+        let graph = b.expand(&[x]);
+        let ranks = order(&graph);
+        let mut state = State::new(&graph, &ranks, 2 * B, B + B / 2);
+        assert!(matches!(state.next_task(&|| B), Next::Run(_)));
+        assert_eq!(state.next_task(&|| B), Next::Trim(0));
+        assert!(matches!(state.next_task(&|| 0), Next::Run(_)));
+        assert_eq!(state.next_task(&|| 0), Next::Wait);
+    }
+
+    #[test]
+    fn nothing_starts_after_a_failure() {
+        let mut b = Builder::default();
+        let x = b.array("x", &[4], B, &[]);
+        let y = b.array("y", &[4], B, &[(x, BlockMap::Linear), (x, at(0))]);
+        let graph = b.expand(&[y]);
+        let ranks = order(&graph);
+        let mut env = TestEnv::new(&graph, &ranks, 100 * B);
+        env.start();
+        env.start();
+        let failed = env.running.remove(0);
+        env.state.on_failed(failed);
+        assert_eq!(env.state.next_task(&|| 0), Next::Wait);
+        env.finish_all();
+        assert_eq!(env.state.next_task(&|| 0), Next::Finished);
+        assert!(!env.state.is_complete());
+    }
+}
