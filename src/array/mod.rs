@@ -5,7 +5,8 @@ mod chunk;
 mod chunks;
 mod dtype;
 mod io;
-mod kernels;
+#[doc(hidden)]
+pub mod kernels;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use dtype::{DType, Element};

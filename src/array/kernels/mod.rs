@@ -6,10 +6,15 @@
 //! Kernels know nothing of plans or of the blocks of other tasks.
 #![allow(dead_code, unused_imports)]
 
+#[doc(hidden)]
+pub mod bench_support;
 mod builder;
 mod compile;
 mod display;
 mod elemwise;
+mod reduce;
+mod reducers;
+mod fold;
 mod functions;
 mod load;
 mod loops;
@@ -22,4 +27,5 @@ pub(crate) use builder::Builder;
 pub(crate) use elemwise::ElemwiseKernel;
 pub(crate) use ops::{BinaryOp, UnaryOp};
 pub(crate) use program::{Instr, Program, Reg, Unsupported};
+pub(crate) use reduce::{ReduceKind, ReduceSpec, chunk_kernel, combine_kernel, finish_kernel};
 pub(crate) use scalar::{CastTo, Lane, Scalar};
