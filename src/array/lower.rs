@@ -14,7 +14,7 @@ use super::kernels::rearrange::{
     PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel, blocks_read,
 };
 use super::kernels::resident::{PersistedKernel, ResidentKernel};
-use super::kernels::{ElemwiseKernel, Program, reduce};
+use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
 use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
 use crate::error::{Error, Result};
@@ -237,8 +237,8 @@ impl Lowering<'_> {
         input: LayerId,
     ) -> LayerId {
         let spec = &reduction.spec;
-        let program = Arc::new(Program::input(meta.dtype));
-        let kernel = reduce::chunk_kernel(spec, program, meta.chunks.clone());
+        let program = Program::input(meta.dtype);
+        let kernel = chunk_kernel(spec, program, meta.chunks.clone());
         let kept = out.chunks.max_block_len().unwrap_or(self.options.chunk_bytes);
         let partial_bytes = spec.partial_bytes(kept);
         let mut grid = meta.chunks.grid();
@@ -263,8 +263,7 @@ impl Lowering<'_> {
                 *n = n.div_ceil(size);
             }
             let is_last = spec.axes.iter().all(|&axis| grid[axis] == 1);
-            let kernel =
-                if is_last { reduce::finish_kernel(spec) } else { reduce::combine_kernel(spec) };
+            let kernel = if is_last { finish_kernel(spec, true) } else { combine_kernel(spec) };
             layer = self.layers.push(Layer {
                 name: format!("{spec} (combine)").into(),
                 grid: grid.as_slice().into(),

@@ -16,7 +16,8 @@ mod dtype;
 mod expr;
 mod handle;
 mod io;
-mod kernels;
+#[doc(hidden)]
+pub mod kernels;
 mod lower;
 mod meta;
 mod op;

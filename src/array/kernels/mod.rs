@@ -6,13 +6,15 @@
 //! Kernels know nothing of plans or of the blocks of other tasks.
 #![allow(dead_code, unused_imports)]
 
+#[doc(hidden)]
+pub mod bench_support;
 mod builder;
 mod compile;
 pub(crate) mod contract;
 mod copy;
-pub(crate) use copy::to_usize;
 mod display;
 mod elemwise;
+mod fold;
 mod functions;
 mod load;
 mod loops;
@@ -21,14 +23,16 @@ mod ops;
 mod program;
 pub(crate) mod read;
 pub(crate) mod rearrange;
+mod reduce;
+mod reducers;
 pub(crate) mod resident;
 mod scalar;
-mod stub;
-pub(crate) use stub::*;
 mod strip;
 
 pub(crate) use builder::Builder;
+pub(crate) use copy::to_usize;
 pub(crate) use elemwise::ElemwiseKernel;
 pub(crate) use ops::{BinaryOp, UnaryOp};
 pub(crate) use program::{Instr, Program, Reg, Unsupported};
+pub(crate) use reduce::{ReduceKind, ReduceSpec, chunk_kernel, combine_kernel, finish_kernel};
 pub(crate) use scalar::{CastTo, Lane, Scalar};

@@ -73,9 +73,6 @@ pub(crate) fn reduce(
                 expected: "one axis or all of them",
             });
         }
-        if !kind.supports(node.meta.dtype) {
-            return Err(super::unsupported(call, node.meta.dtype, "a real number"));
-        }
         if kind.needs_elements() {
             refuse_empty(call, node, &axes)?;
         }

@@ -1,0 +1,159 @@
+//! What `benches/elemwise.rs` measures: kernels without a plan and without a scheduler.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{ArcArray, ArrayD, Axis, IxDyn};
+
+use super::{
+    BinaryOp, Builder, ElemwiseKernel, Instr, Lane, Program, ReduceKind, ReduceSpec, Scalar,
+    chunk_kernel, finish_kernel,
+};
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::Chunks;
+use crate::array::dtype::DType;
+use crate::graph::{Block, Inputs, Kernel, TaskContext, Wiring};
+use crate::memory::BufferPool;
+
+/// A kernel, and the pool that its chunks come from.
+#[derive(Debug)]
+pub struct Runner {
+    kernel: Arc<dyn Kernel>,
+    finish: Option<Arc<dyn Kernel>>,
+    pool: Arc<BufferPool>,
+}
+
+/// A chunk that a kernel made.
+pub struct Made(Block);
+
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// `(x * 2 + 1) ** 2 - x`
+fn example() -> Program {
+    let mut b = Builder::new(1);
+    let x = b.input(0, DType::F64);
+    let [one, two] = [1.0, 2.0].map(|value: f64| b.constant(value.into()));
+    let known = "floats have arithmetic";
+    let doubled = b.binary(BinaryOp::Mul, x, two).expect(known);
+    let plus = b.binary(BinaryOp::Add, doubled, one).expect(known);
+    let square = b.binary(BinaryOp::Pow, plus, two).expect(known);
+    let result = b.binary(BinaryOp::Sub, square, x).expect(known);
+    b.finish(result)
+}
+
+fn constant(op: BinaryOp, value: f64) -> Program {
+    let mut b = Builder::new(1);
+    let x = b.input(0, DType::F64);
+    let value = b.constant(value.into());
+    let result = b.binary(op, x, value).expect("floats have arithmetic");
+    b.finish(result)
+}
+
+fn of_shape(shape: &[usize]) -> Chunks {
+    Chunks::whole(&shape.iter().map(|&len| len as u64).collect::<Vec<_>>())
+}
+
+impl Runner {
+    fn new(kernel: Arc<dyn Kernel>, finish: Option<Arc<dyn Kernel>>) -> Runner {
+        Runner { kernel, finish, pool: Arc::new(BufferPool::new(4 << 30)) }
+    }
+
+    fn reducing(kind: ReduceKind, program: Program, shape: &[usize], axes: &[usize]) -> Runner {
+        let spec = ReduceSpec {
+            kind,
+            axes: axes.to_vec(),
+            ddof: 0.0,
+            skip_nan: false,
+            in_dtype: program.dtype(),
+        };
+        let kernel = chunk_kernel(&spec, program, of_shape(shape));
+        Runner::new(kernel, Some(finish_kernel(&spec, false)))
+    }
+
+    /// `((x * 2 + 1) ** 2 - x).sum()` of one chunk.
+    pub fn fused_sum(shape: &[usize]) -> Runner {
+        Self::reducing(ReduceKind::Sum, example(), shape, &axes(shape))
+    }
+
+    /// `x.sum()` of one chunk.
+    pub fn sum(shape: &[usize]) -> Runner {
+        Self::reducing(ReduceKind::Sum, Program::input(DType::F64), shape, &axes(shape))
+    }
+
+    /// `ones().sum()` of one chunk.
+    pub fn ones_sum(shape: &[usize]) -> Runner {
+        Self::reducing(ReduceKind::Sum, Program::constant(1.0), shape, &axes(shape))
+    }
+
+    /// `x.mean(axis)` of one chunk.
+    pub fn mean(shape: &[usize], axis: usize) -> Runner {
+        Self::reducing(ReduceKind::Mean, Program::input(DType::F64), shape, &[axis])
+    }
+
+    /// `x.var(axis)` of one chunk.
+    pub fn var(shape: &[usize], axis: usize) -> Runner {
+        Self::reducing(ReduceKind::Var, Program::input(DType::F64), shape, &[axis])
+    }
+
+    /// `x + 1` of one chunk.
+    pub fn add_one(shape: &[usize]) -> Runner {
+        let kernel = ElemwiseKernel::new(constant(BinaryOp::Add, 1.0), of_shape(shape));
+        Runner::new(Arc::new(kernel), None)
+    }
+
+    /// `x + y` of two chunks.
+    pub fn add(shape: &[usize]) -> Runner {
+        let program = Program::binary(BinaryOp::Add, DType::F64).expect("floats have sums");
+        Runner::new(Arc::new(ElemwiseKernel::new(program, of_shape(shape))), None)
+    }
+
+    /// The kernel's chunk for inputs that belong to somebody else.
+    ///
+    /// # Panics
+    /// If the kernel fails.
+    pub fn run(&self, inputs: &[ArcArray<f64, IxDyn>]) -> Made {
+        let blocks = inputs.iter().map(|x| Block::new(Chunk::borrowed(x.clone()))).collect();
+        self.run_blocks(blocks)
+    }
+
+    /// The kernel's chunk for an input that it may overwrite.
+    ///
+    /// # Panics
+    /// If the kernel fails.
+    pub fn run_again(&self, input: Made) -> Made {
+        self.run_blocks(vec![input.0])
+    }
+
+    fn run_blocks(&self, blocks: Vec<Block>) -> Made {
+        let task = TaskContext { block: &[0; 8], pool: &self.pool };
+        let ends = (1..=blocks.len()).collect();
+        let kernel_says = "benchmarked kernels get valid inputs";
+        let block = self.kernel.run(&task, Inputs::new(blocks, ends)).expect(kernel_says);
+        match &self.finish {
+            None => Made(block),
+            Some(finish) => {
+                let inputs = Inputs::new(vec![block], vec![1]);
+                Made(finish.run(&task, inputs).expect(kernel_says))
+            }
+        }
+    }
+}
+
+impl Made {
+    /// The first element.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn first(self) -> f64 {
+        let chunk = chunk::<f64>(self.0);
+        *chunk.view().first().expect("benchmarked chunks have elements")
+    }
+}
+
+fn axes(shape: &[usize]) -> Vec<usize> {
+    (0..shape.len()).collect()
+}

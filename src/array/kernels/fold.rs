@@ -1,0 +1,318 @@
+//! Walks a block in strips and hands them to a reducer.
+//!
+//! Axes that are reduced together, or kept together, count as one. Where the last axis is reduced,
+//! strips are runs of one result; where it is kept, strips are rows that are added to a tile of
+//! accumulators in the cache. Either way memory is read once, in large pieces.
+//!
+//! Invariant: the order of additions depends on the shape only, and each result is a balanced
+//! tree of short runs, so that rounding errors grow with the logarithm of the length.
+
+use std::marker::PhantomData;
+
+use pulp::NullaryFnOnce;
+
+use super::compile::Compiled;
+use super::reducers::Reducer;
+use super::strip::{Frame, STRIP, Val};
+
+/// Rows that are added to a tile before it becomes a leaf of the tree.
+const ROWS: usize = 128;
+
+/// Neighbouring axes that are reduced, or kept, as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Group {
+    len: usize,
+    is_reduced: bool,
+}
+
+fn group_axes(shape: &[usize], axes: &[usize]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (axis, &len) in shape.iter().enumerate().filter(|&(_, &len)| len != 1) {
+        let is_reduced = axes.contains(&axis);
+        match groups.last_mut() {
+            Some(last) if last.is_reduced == is_reduced => last.len *= len,
+            _ => groups.push(Group { len, is_reduced }),
+        }
+    }
+    groups
+}
+
+/// The accumulators of a block, one for each kept position in C order.
+pub(crate) fn fold_block<R: Reducer>(
+    reducer: R,
+    compiled: &Compiled,
+    frame: &mut Frame<'_>,
+    axes: &[usize],
+) -> Vec<R::Acc> {
+    let groups = group_axes(&frame.shape, axes);
+    let n_kept = groups.iter().filter(|group| !group.is_reduced).map(|group| group.len).product();
+    let n: usize = frame.shape.iter().product();
+    let accs = vec![reducer.empty(); n_kept];
+    let mut walk = Walk { reducer, compiled, frame, accs };
+    if n == 0 {
+        return walk.accs;
+    }
+    match groups.split_last() {
+        None => walk.rows(&[], 1),
+        Some((last, outer)) if last.is_reduced => walk.rows(outer, last.len),
+        Some((last, outer)) => match outer.split_last() {
+            None => walk.columns(&[], 1, last.len),
+            Some((reduced, outer)) => walk.columns(outer, reduced.len, last.len),
+        },
+    }
+    walk.accs
+}
+
+struct Walk<'w, 'a, R: Reducer> {
+    reducer: R,
+    compiled: &'w Compiled,
+    frame: &'w mut Frame<'a>,
+    accs: Vec<R::Acc>,
+}
+
+impl<R: Reducer> Walk<'_, '_, R> {
+    /// Each row of `len` elements becomes one accumulator.
+    fn rows(&mut self, outer: &[Group], len: usize) {
+        let n_rows: usize = outer.iter().map(|group| group.len).product();
+        if len < STRIP {
+            let n_together = STRIP / len;
+            for row in (0..n_rows).step_by(n_together) {
+                self.short_rows(outer, row, n_together.min(n_rows - row), len);
+            }
+            return;
+        }
+        for row in 0..n_rows {
+            let mut tree = Tree::default();
+            for start in (0..len).step_by(STRIP) {
+                let end = len.min(start + STRIP);
+                let acc = self.fold(row * len + start, row * len + end);
+                tree.push(self.reducer, vec![acc], (end - start) as u64);
+            }
+            if let Some((acc, n)) = tree.finish(self.reducer) {
+                self.add(outer, row, acc[0], n);
+            }
+        }
+    }
+
+    /// Several whole rows in one strip.
+    fn short_rows(&mut self, outer: &[Group], first: usize, n_rows: usize, len: usize) {
+        let start = first * len;
+        self.strip(start, start + n_rows * len);
+        let Walk { reducer, compiled, frame, accs } = self;
+        let Val::Slice(xs) = frame.value::<R::In>(compiled.result()) else {
+            return self.splat_rows(outer, first, n_rows, len);
+        };
+        for (i, row) in xs.chunks_exact(len).enumerate() {
+            let position = (start + i * len) as u64;
+            let acc = run(*reducer, frame.arch, row, position);
+            let (out, before) = locate(outer, first + i);
+            accs[out] = reducer.merge(accs[out], (before * len) as u64, acc, len as u64);
+        }
+    }
+
+    /// The rows of a strip whose elements are all the same.
+    fn splat_rows(&mut self, outer: &[Group], first: usize, n_rows: usize, len: usize) {
+        for row in first..first + n_rows {
+            let acc = self.fold(row * len, (row + 1) * len);
+            self.add(outer, row, acc, len as u64);
+        }
+    }
+
+    /// Adds `n_reduced` rows of `n_columns` elements, once per position of the outer groups.
+    fn columns(&mut self, outer: &[Group], n_reduced: usize, n_columns: usize) {
+        let n_outer: usize = outer.iter().map(|group| group.len).product();
+        for block in 0..n_outer {
+            let (out, before) = locate(outer, block);
+            let n_before = (before * n_reduced) as u64;
+            let base = block * n_reduced * n_columns;
+            for column in (0..n_columns).step_by(STRIP) {
+                let width = STRIP.min(n_columns - column);
+                let tile = if width < n_columns {
+                    self.tile(base + column, n_columns, n_reduced, width)
+                } else {
+                    self.whole_rows(base, n_reduced, n_columns)
+                };
+                let at = out * n_columns + column;
+                for (acc, new) in self.accs[at..at + width].iter_mut().zip(tile) {
+                    *acc = self.reducer.merge(*acc, n_before, new, n_reduced as u64);
+                }
+            }
+        }
+    }
+
+    /// Rows that fit into a strip are taken several at a time, as one longer row.
+    fn whole_rows(&mut self, base: usize, n_rows: usize, n_columns: usize) -> Vec<R::Acc> {
+        let n_together = (STRIP / n_columns).min(n_rows).max(1);
+        let n_whole = n_rows / n_together;
+        let width = n_together * n_columns;
+        let wide = self.tile(base, width, n_whole, width);
+        let (accs, others) = wide.split_at(n_columns);
+        let mut accs = accs.to_vec();
+        for (i, other) in others.chunks_exact(n_columns).enumerate() {
+            let n = ((i + 1) * n_whole) as u64;
+            self.merge_into(&mut accs, n, other, n_whole as u64);
+        }
+        let n_rest = n_rows - n_whole * n_together;
+        if n_rest > 0 {
+            let rest = self.tile(base + n_whole * width, n_columns, n_rest, n_columns);
+            self.merge_into(&mut accs, (n_whole * n_together) as u64, &rest, n_rest as u64);
+        }
+        accs
+    }
+
+    fn merge_into(&self, accs: &mut [R::Acc], n: u64, others: &[R::Acc], n_others: u64) {
+        for (acc, &other) in accs.iter_mut().zip(others) {
+            *acc = self.reducer.merge(*acc, n, other, n_others);
+        }
+    }
+
+    /// The accumulators of `width` columns over `n_rows` rows that are `stride` apart.
+    fn tile(&mut self, base: usize, stride: usize, n_rows: usize, width: usize) -> Vec<R::Acc> {
+        let mut tree = Tree::default();
+        for first in (0..n_rows).step_by(ROWS) {
+            let n = ROWS.min(n_rows - first);
+            let mut accs = vec![self.reducer.empty(); width];
+            for i in 0..n {
+                let start = base + (first + i) * stride;
+                self.strip(start, start + width);
+                let xs = self.frame.value::<R::In>(self.compiled.result());
+                let mut splat = Vec::new();
+                let xs = as_slice(xs, width, &mut splat);
+                let row = Row { reducer: self.reducer, accs: &mut accs, n: i as u64, xs, start };
+                self.frame.arch.dispatch(row);
+            }
+            tree.push(self.reducer, accs, n as u64);
+        }
+        let empty = || vec![self.reducer.empty(); width];
+        tree.finish(self.reducer).map_or_else(empty, |(accs, _)| accs)
+    }
+
+    /// Computes the elements of a strip.
+    fn strip(&mut self, start: usize, end: usize) {
+        self.frame.range = start..end;
+        self.compiled.run(self.frame);
+    }
+
+    /// The accumulator of one run.
+    fn fold(&mut self, start: usize, end: usize) -> R::Acc {
+        self.strip(start, end);
+        let xs = self.frame.value::<R::In>(self.compiled.result());
+        let mut splat = Vec::new();
+        let xs = as_slice(xs, end - start, &mut splat);
+        run(self.reducer, self.frame.arch, xs, start as u64)
+    }
+
+    /// Adds the accumulator of a row to its result.
+    fn add(&mut self, outer: &[Group], row: usize, acc: R::Acc, n: u64) {
+        let (out, before) = locate(outer, row);
+        let accs = &mut self.accs[out];
+        *accs = self.reducer.merge(*accs, before as u64 * n, acc, n);
+    }
+}
+
+/// The result that a position of the outer groups belongs to, and how many came before for it.
+fn locate(outer: &[Group], mut position: usize) -> (usize, usize) {
+    let (mut out, mut n_out, mut before, mut n_before) = (0, 1, 0, 1);
+    for group in outer.iter().rev() {
+        let i = position % group.len;
+        position /= group.len;
+        if group.is_reduced {
+            before += i * n_before;
+            n_before *= group.len;
+        } else {
+            out += i * n_out;
+            n_out *= group.len;
+        }
+    }
+    (out, before)
+}
+
+/// The strip as a slice, also where all elements are one value.
+fn as_slice<'s, T: Copy>(val: Val<'s, T>, n: usize, splat: &'s mut Vec<T>) -> &'s [T] {
+    match val {
+        Val::Slice(xs) => xs,
+        Val::Splat(x) => {
+            splat.resize(n, x);
+            splat
+        }
+    }
+}
+
+/// Accumulators of consecutive pieces, merged in pairs of equal height like a binary counter.
+#[derive(Debug)]
+struct Tree<A> {
+    /// Height, count and accumulators.
+    pending: Vec<(u32, u64, Vec<A>)>,
+}
+
+impl<A> Default for Tree<A> {
+    fn default() -> Self {
+        Tree { pending: Vec::new() }
+    }
+}
+
+impl<A: Copy> Tree<A> {
+    fn push<R: Reducer<Acc = A>>(&mut self, reducer: R, mut accs: Vec<A>, mut n: u64) {
+        let mut height = 0;
+        while let Some((_, n_earlier, mut earlier)) =
+            self.pending.pop_if(|&mut (h, ..)| h == height)
+        {
+            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            (accs, n, height) = (earlier, n + n_earlier, height + 1);
+        }
+        self.pending.push((height, n, accs));
+    }
+
+    fn finish<R: Reducer<Acc = A>>(mut self, reducer: R) -> Option<(Vec<A>, u64)> {
+        let (_, mut n, mut accs) = self.pending.pop()?;
+        while let Some((_, n_earlier, mut earlier)) = self.pending.pop() {
+            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            (accs, n) = (earlier, n + n_earlier);
+        }
+        Some((accs, n))
+    }
+}
+
+fn merge<R: Reducer>(reducer: R, earlier: &mut [R::Acc], n: u64, later: &[R::Acc], n_later: u64) {
+    for (acc, &other) in earlier.iter_mut().zip(later) {
+        *acc = reducer.merge(*acc, n, other, n_later);
+    }
+}
+
+#[inline(always)]
+fn run<R: Reducer>(reducer: R, arch: pulp::Arch, xs: &[R::In], first: u64) -> R::Acc {
+    arch.dispatch(Run { reducer, xs, first, out: PhantomData })
+}
+
+struct Run<'s, R: Reducer> {
+    reducer: R,
+    xs: &'s [R::In],
+    first: u64,
+    out: PhantomData<R>,
+}
+
+impl<R: Reducer> NullaryFnOnce for Run<'_, R> {
+    type Output = R::Acc;
+
+    #[inline(always)]
+    fn call(self) -> R::Acc {
+        self.reducer.fold(self.xs, self.first)
+    }
+}
+
+struct Row<'s, R: Reducer> {
+    reducer: R,
+    accs: &'s mut [R::Acc],
+    n: u64,
+    xs: &'s [R::In],
+    start: usize,
+}
+
+impl<R: Reducer> NullaryFnOnce for Row<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.reducer.fold_row(self.accs, self.n, self.xs, self.start as u64);
+    }
+}

@@ -1,0 +1,522 @@
+//! Reductions in three kernels: chunk, combine, finish.
+//!
+//! The chunk step runs at the end of a fused elementwise program, in the same pass. Its result is
+//! a [`Partial`]; combining merges the partials of a group of blocks in their row-major order;
+//! finishing does the same once more and turns accumulators into elements. Nothing depends on
+//! threads or on what was fused.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ndarray::{ArrayD, IxDyn};
+
+use super::builder::Builder;
+use super::compile::{Compiled, Target};
+use super::elemwise::{Place, absorb, arch, set_inputs};
+use super::fold::fold_block;
+use super::ops::{BinaryOp, UnaryOp};
+use super::program::{Instr, Program, Unsupported};
+use super::reducers::{
+    All, Any as AnyTrue, Arg, Fold, Largest, Max, Min, Moments, NanLargest, NanMax, NanMean,
+    NanMin, NanMoments, NanSmallest, Prod, Reducer, Smallest, Sum,
+};
+use super::scalar::Scalar;
+use super::strip::{Frame, STRIP};
+use crate::array::chunk::Chunk;
+use crate::array::chunks::Chunks;
+use crate::array::dtype::{DType, Element, dispatch};
+use crate::error::{Call, Error, Result};
+use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext, Value, Wiring};
+
+/// What a reduction computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ReduceKind {
+    Sum,
+    Prod,
+    Min,
+    Max,
+    Any,
+    All,
+    CountNonzero,
+    Mean,
+    Var,
+    Std,
+    /// The index along the one reduced axis, or in C order if all axes are reduced.
+    ArgMin,
+    ArgMax,
+}
+
+impl ReduceKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ReduceKind::Sum => "sum",
+            ReduceKind::Prod => "prod",
+            ReduceKind::Min => "min",
+            ReduceKind::Max => "max",
+            ReduceKind::Any => "any",
+            ReduceKind::All => "all",
+            ReduceKind::CountNonzero => "count_nonzero",
+            ReduceKind::Mean => "mean",
+            ReduceKind::Var => "var",
+            ReduceKind::Std => "std",
+            ReduceKind::ArgMin => "argmin",
+            ReduceKind::ArgMax => "argmax",
+        }
+    }
+}
+
+impl ReduceKind {
+    /// Whether the result is the position of an element.
+    pub(crate) fn is_position(self) -> bool {
+        matches!(self, ReduceKind::ArgMin | ReduceKind::ArgMax)
+    }
+
+    /// Whether there is no result for no elements.
+    pub(crate) fn needs_elements(self) -> bool {
+        self.is_position() || matches!(self, ReduceKind::Min | ReduceKind::Max)
+    }
+}
+
+impl fmt::Display for ReduceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nan = if self.skip_nan { "nan" } else { "" };
+        write!(f, "{nan}{}{:?}", self.kind.name(), self.axes)
+    }
+}
+
+/// A reduction as data.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ReduceSpec {
+    pub(crate) kind: ReduceKind,
+    /// The reduced axes, ascending.
+    pub(crate) axes: Vec<usize>,
+    /// What is subtracted from the count, for variances.
+    pub(crate) ddof: f64,
+    /// Whether NaN is left out instead of being the result.
+    pub(crate) skip_nan: bool,
+    /// The dtype of the reduced elements.
+    pub(crate) in_dtype: DType,
+}
+
+/// What to do with the typed reducer of a [`ReduceSpec`].
+trait ReducerVisitor {
+    type Result;
+    fn visit<R: Reducer>(self, reducer: R) -> Self::Result;
+}
+
+impl ReduceSpec {
+    /// The spec, if the reduction exists for its dtype.
+    pub(crate) fn check(self) -> Result<Self, Unsupported> {
+        let unsupported = Unsupported { op: self.kind.name(), got: self.in_dtype };
+        self.visit(OutDType).map(|_| self).ok_or(unsupported)
+    }
+
+    /// The dtype of the result.
+    pub(crate) fn out_dtype(&self) -> DType {
+        self.visit(OutDType).expect("`check` refuses dtypes without this reduction")
+    }
+
+    /// Bytes of a partial result that keeps `kept_elements` positions.
+    pub(crate) fn partial_bytes(&self, kept_elements: u64) -> u64 {
+        struct AccBytes;
+        impl ReducerVisitor for AccBytes {
+            type Result = u64;
+            fn visit<R: Reducer>(self, _reducer: R) -> u64 {
+                size_of::<R::Acc>() as u64
+            }
+        }
+        kept_elements * self.visit(AccBytes).unwrap_or(0)
+    }
+
+    fn is_float(&self) -> bool {
+        self.in_dtype.is_float() || self.in_dtype.is_complex()
+    }
+
+    fn skips_nan(&self) -> bool {
+        self.skip_nan && self.is_float()
+    }
+
+    /// What elements are cast to before they are accumulated.
+    fn lane_dtype(&self) -> DType {
+        let unsigned = [DType::U8, DType::U16, DType::U32, DType::U64];
+        match self.kind {
+            ReduceKind::CountNonzero => DType::I64,
+            ReduceKind::Any | ReduceKind::All => DType::Bool,
+            _ if self.is_float() => self.in_dtype,
+            ReduceKind::Mean | ReduceKind::Var | ReduceKind::Std => DType::F64,
+            ReduceKind::Sum | ReduceKind::Prod if unsigned.contains(&self.in_dtype) => DType::U64,
+            ReduceKind::Sum | ReduceKind::Prod => DType::I64,
+            _ => self.in_dtype,
+        }
+    }
+
+    /// `program` followed by what turns an element into one that is accumulated.
+    fn prepared(&self, program: &Program) -> Program {
+        let mut b = Builder::new(1);
+        let mut x = b.input(0, self.in_dtype);
+        let neutral = match self.kind {
+            ReduceKind::Sum => Some(Scalar::I8(0)),
+            ReduceKind::Prod => Some(Scalar::I8(1)),
+            _ => None,
+        };
+        if self.skips_nan()
+            && let Some(neutral) = neutral
+        {
+            let is_nan = b.unary(UnaryOp::IsNan, x).expect("floats and complex have isnan");
+            let neutral = b.constant(neutral.cast(self.in_dtype));
+            x = b.select(is_nan, neutral, x);
+        }
+        if self.kind == ReduceKind::CountNonzero {
+            x = b.cast(x, DType::Bool);
+        }
+        x = b.cast(x, self.lane_dtype());
+        let slots: Vec<usize> = (0..program.n_inputs()).collect();
+        let wiring = Wiring { consumer: vec![0], n_slots: slots.len(), producer: slots };
+        b.finish(x).inline(0, program, &wiring)
+    }
+
+    /// The visitor's result for the typed reducer, or `None` if the dtype has none.
+    fn visit<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
+        let skips_nan = self.skips_nan();
+        match self.kind {
+            ReduceKind::Any => Some(visitor.visit(Fold(AnyTrue))),
+            ReduceKind::All => Some(visitor.visit(Fold(All))),
+            ReduceKind::Sum | ReduceKind::CountNonzero | ReduceKind::Prod | ReduceKind::Mean => {
+                self.visit_sum(visitor)
+            }
+            ReduceKind::Var | ReduceKind::Std => self.visit_moments(visitor),
+            ReduceKind::Min => match self.in_dtype {
+                DType::F32 if skips_nan => Some(visitor.visit(Fold(NanMin::<f32>(PhantomData)))),
+                DType::F64 if skips_nan => Some(visitor.visit(Fold(NanMin::<f64>(PhantomData)))),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Fold(Min::<T>(PhantomData)))), else None)
+                }
+            },
+            ReduceKind::Max => match self.in_dtype {
+                DType::F32 if skips_nan => Some(visitor.visit(Fold(NanMax::<f32>(PhantomData)))),
+                DType::F64 if skips_nan => Some(visitor.visit(Fold(NanMax::<f64>(PhantomData)))),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Fold(Max::<T>(PhantomData)))), else None)
+                }
+            },
+            ReduceKind::ArgMin => match self.in_dtype {
+                DType::F32 if skips_nan => Some(visitor.visit(Arg::<NanSmallest<f32>>::new())),
+                DType::F64 if skips_nan => Some(visitor.visit(Arg::<NanSmallest<f64>>::new())),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Arg::<Smallest<T>>::new())), else None)
+                }
+            },
+            ReduceKind::ArgMax => match self.in_dtype {
+                DType::F32 if skips_nan => Some(visitor.visit(Arg::<NanLargest<f32>>::new())),
+                DType::F64 if skips_nan => Some(visitor.visit(Arg::<NanLargest<f64>>::new())),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Arg::<Largest<T>>::new())), else None)
+                }
+            },
+        }
+    }
+
+    fn visit_sum<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
+        let is_mean = self.kind == ReduceKind::Mean;
+        macro_rules! of {
+            ($t:ty) => {
+                match self.kind {
+                    ReduceKind::Prod => visitor.visit(Fold(Prod::<$t>(PhantomData))),
+                    ReduceKind::Mean if self.skips_nan() => {
+                        visitor.visit(Fold(NanMean::<$t>(PhantomData)))
+                    }
+                    _ => visitor.visit(Fold(Sum::<$t> { is_mean, of: PhantomData })),
+                }
+            };
+        }
+        Some(match self.lane_dtype() {
+            DType::I64 => of!(i64),
+            DType::U64 => of!(u64),
+            dtype => dispatch!(dtype, float T => of!(T), else return None),
+        })
+    }
+
+    fn visit_moments<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
+        let (ddof, is_std) = (self.ddof, self.kind == ReduceKind::Std);
+        dispatch!(self.lane_dtype(), float T => {
+            let moments = Moments::<T> { ddof, is_std, of: PhantomData };
+            Some(if self.skips_nan() {
+                visitor.visit(NanMoments(moments))
+            } else {
+                visitor.visit(moments)
+            })
+        }, else None)
+    }
+}
+
+impl fmt::Display for ReduceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nan = if self.skip_nan { "nan" } else { "" };
+        write!(f, "{nan}{}(axes: {:?}", self.kind.name(), self.axes)?;
+        if matches!(self.kind, ReduceKind::Var | ReduceKind::Std) {
+            write!(f, ", ddof: {}", self.ddof)?;
+        }
+        f.write_str(")")
+    }
+}
+
+struct OutDType;
+
+impl ReducerVisitor for OutDType {
+    type Result = DType;
+    fn visit<R: Reducer>(self, _reducer: R) -> DType {
+        R::Out::DTYPE
+    }
+}
+
+/// The chunk step: reduces each block of `program` over `in_chunks`.
+pub(crate) fn chunk_kernel(
+    spec: &ReduceSpec,
+    program: Program,
+    in_chunks: Chunks,
+) -> Arc<dyn Kernel> {
+    Arc::new(ReduceChunkKernel::new(spec.clone(), program, in_chunks))
+}
+
+/// Merges the partials of a group of blocks.
+pub(crate) fn combine_kernel(spec: &ReduceSpec) -> Arc<dyn Kernel> {
+    Arc::new(CombineKernel { spec: spec.clone() })
+}
+
+/// Merges the last group and computes the result; without `keepdims` the axes disappear.
+pub(crate) fn finish_kernel(spec: &ReduceSpec, keepdims: bool) -> Arc<dyn Kernel> {
+    Arc::new(FinishKernel { spec: spec.clone(), keepdims })
+}
+
+/// Accumulators of a block, with reduced axes of length 1.
+#[derive(Clone, Debug)]
+struct Partial<A> {
+    accs: Vec<A>,
+    /// How many elements each accumulator holds.
+    n: u64,
+    shape: Vec<usize>,
+}
+
+impl<A: fmt::Debug + Send + Sync + 'static> Value for Partial<A> {
+    fn nbytes(&self) -> u64 {
+        (self.accs.len() * size_of::<A>()) as u64
+    }
+}
+
+/// The first step of a reduction, with the elementwise program before it.
+#[derive(Debug)]
+pub(crate) struct ReduceChunkKernel {
+    spec: ReduceSpec,
+    /// The elements that are reduced, before they are cast to what is accumulated.
+    program: Program,
+    compiled: Compiled,
+    chunks: Chunks,
+}
+
+impl ReduceChunkKernel {
+    fn new(spec: ReduceSpec, program: Program, chunks: Chunks) -> Self {
+        debug_assert_eq!(program.dtype(), spec.in_dtype);
+        let compiled = Compiled::new(&spec.prepared(&program), Target::Strip);
+        ReduceChunkKernel { spec, program, compiled, chunks }
+    }
+
+    fn reduce<R: Reducer>(&self, reducer: R, idx: &[u64], blocks: &[Block]) -> Result<Block> {
+        let place = Place::new(&self.program, &self.chunks, idx, blocks)?;
+        let index_of = self.index_of(&place)?;
+        let axes = &self.spec.axes;
+        let n_reduced: usize = axes.iter().map(|&axis| place.shape[axis]).product();
+        let strip_len = STRIP.min(place.shape.iter().product());
+        let mut frame = Frame::new(place.shape, place.start, arch());
+        set_inputs(&mut frame, &self.program, blocks, strip_len);
+        self.compiled.prepare(&mut frame, strip_len);
+        let mut accs = fold_block(reducer, &self.compiled, &mut frame, axes);
+        if let Some(index_of) = index_of {
+            accs.iter_mut().for_each(|acc| *acc = reducer.relocate(*acc, &index_of));
+        }
+        let mut shape = frame.shape;
+        axes.iter().for_each(|&axis| shape[axis] = 1);
+        Ok(Block::new(Partial { accs, n: n_reduced as u64, shape }))
+    }
+
+    /// From flat positions in the block to the indices that argmin and argmax report.
+    fn index_of(&self, place: &Place) -> Result<Option<impl Fn(u64) -> u64 + use<>>> {
+        if !matches!(self.spec.kind, ReduceKind::ArgMin | ReduceKind::ArgMax) {
+            return Ok(None);
+        }
+        let unknown = || Error::Internal {
+            place: self.spec.to_string(),
+            problem: "chunks of unknown length have no indices".to_owned(),
+        };
+        // One axis that is reduced alone counts itself; all of them count in C order.
+        let mut stride = 1;
+        let mut strides = vec![0; place.shape.len()];
+        for &axis in self.spec.axes.iter().rev() {
+            strides[axis] = stride;
+            if self.spec.axes.len() > 1 {
+                stride *= self.chunks.axes()[axis].len().ok_or_else(unknown)?;
+            }
+        }
+        let (shape, start) = (place.shape.clone(), place.start.clone());
+        Ok(Some(move |mut at: u64| {
+            let mut index = 0;
+            for axis in (0..shape.len()).rev() {
+                let len = shape[axis] as u64;
+                index += (start[axis] as u64 + at % len) * strides[axis];
+                at /= len;
+            }
+            index
+        }))
+    }
+}
+
+impl Kernel for ReduceChunkKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        struct Reduce<'k>(&'k ReduceChunkKernel, &'k [u64], Vec<Block>);
+        impl ReducerVisitor for Reduce<'_> {
+            type Result = Result<Block>;
+            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
+                self.0.reduce(reducer, self.1, &self.2)
+            }
+        }
+        let blocks = (0..self.program.n_inputs()).map(|slot| inputs.take_one(slot)).collect();
+        self.spec.visit(Reduce(self, task.block, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
+    }
+
+    fn absorb(
+        &self,
+        slot: usize,
+        producer: &dyn Kernel,
+        wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        let program = absorb(&self.program, &self.chunks, slot, producer, wiring)?;
+        Some(chunk_kernel(&self.spec, program, self.chunks.clone()))
+    }
+
+    fn n_steps(&self) -> usize {
+        self.program.n_instrs() + 1
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        let parameters = format!("{}; {}", self.spec, self.program.spec());
+        Some(KernelSpec { name: "reduce_chunk", parameters })
+    }
+}
+
+/// Merges partials into one.
+#[derive(Debug)]
+pub(crate) struct CombineKernel {
+    spec: ReduceSpec,
+}
+
+impl Kernel for CombineKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        struct Combine<'k>(&'k ReduceSpec, Vec<Block>);
+        impl ReducerVisitor for Combine<'_> {
+            type Result = Result<Block>;
+            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
+                merge_partials(reducer, self.0, self.1).map(Block::new)
+            }
+        }
+        let blocks = inputs.take_slot(0).collect();
+        self.spec.visit(Combine(&self.spec, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        Some(KernelSpec { name: "reduce_combine", parameters: self.spec.to_string() })
+    }
+}
+
+/// Merges the last partials and computes the result from them.
+#[derive(Debug)]
+pub(crate) struct FinishKernel {
+    spec: ReduceSpec,
+    keepdims: bool,
+}
+
+impl FinishKernel {
+    fn finish<R: Reducer>(
+        &self,
+        reducer: R,
+        task: &TaskContext<'_>,
+        blocks: Vec<Block>,
+    ) -> Result<Block> {
+        let Partial { accs, n, mut shape } = merge_partials(reducer, &self.spec, blocks)?;
+        let mut out = task.pool.take::<R::Out>(accs.len());
+        for (out, acc) in out.iter_mut().zip(accs) {
+            *out = reducer.finish(acc, n).ok_or_else(|| self.nothing_left())?;
+        }
+        if !self.keepdims {
+            let mut axis = 0;
+            shape.retain(|_| {
+                axis += 1;
+                !self.spec.axes.contains(&(axis - 1))
+            });
+        }
+        let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
+            .expect("a partial has one accumulator per position of its shape");
+        Ok(Block::new(Chunk::new(array, task.pool)))
+    }
+
+    /// What a minimum of nothing is.
+    fn nothing_left(&self) -> Error {
+        Error::InvalidArgument {
+            call: Call::new(self.spec.kind.name()),
+            argument: "axis",
+            got: format!("axes {:?} without elements", self.spec.axes),
+            expected: "at least one element, or one that is not NaN, for each result",
+        }
+    }
+}
+
+impl Kernel for FinishKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        struct Finish<'k>(&'k FinishKernel, &'k TaskContext<'k>, Vec<Block>);
+        impl ReducerVisitor for Finish<'_> {
+            type Result = Result<Block>;
+            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
+                self.0.finish(reducer, self.1, self.2)
+            }
+        }
+        let blocks = inputs.take_slot(0).collect();
+        self.spec.visit(Finish(self, task, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        let parameters = format!("{}; keepdims: {}", self.spec, self.keepdims);
+        Some(KernelSpec { name: "reduce_finish", parameters })
+    }
+}
+
+/// The partials of a group, merged in the order in which they come.
+fn merge_partials<R: Reducer>(
+    reducer: R,
+    spec: &ReduceSpec,
+    blocks: Vec<Block>,
+) -> Result<Partial<R::Acc>> {
+    let problem =
+        |problem: &str| Error::Internal { place: spec.to_string(), problem: problem.to_owned() };
+    let mut partials = blocks.into_iter().map(|block| match block.try_unwrap() {
+        Ok(partial) => Some(partial),
+        Err(shared) => shared.downcast_ref::<Partial<R::Acc>>().cloned(),
+    });
+    let first = partials.next().ok_or_else(|| problem("a group has no blocks"))?;
+    let mut merged = first.ok_or_else(|| problem("a block is not a partial result"))?;
+    for partial in partials {
+        let partial = partial.ok_or_else(|| problem("a block is not a partial result"))?;
+        if partial.shape != merged.shape {
+            return Err(problem("the blocks of a group differ in shape"));
+        }
+        for (acc, other) in merged.accs.iter_mut().zip(partial.accs) {
+            *acc = reducer.merge(*acc, merged.n, other, partial.n);
+        }
+        merged.n += partial.n;
+    }
+    Ok(merged)
+}
+
+fn no_reducer<T>(spec: &ReduceSpec) -> Result<T> {
+    let problem = format!("{} does not exist", spec.in_dtype);
+    Err(Error::Internal { place: spec.to_string(), problem })
+}

@@ -1,0 +1,45 @@
+//! What a reduction accumulates: the typed half of `reduce.rs`.
+//!
+//! Invariant: an accumulator is a function of the elements and of the order in which the driver
+//! (`fold.rs`) presents them, never of the instruction set or the thread.
+
+mod arg;
+mod moments;
+mod monoids;
+
+use std::fmt;
+
+pub(crate) use arg::{Arg, Largest, NanLargest, NanSmallest, Smallest};
+pub(crate) use moments::{Moments, NanMoments};
+pub(crate) use monoids::{All, Any, Fold, Max, Min, NanMax, NanMean, NanMin, Prod, Sum};
+
+use super::scalar::Lane;
+
+/// How elements of one type become one result.
+///
+/// Counts (`n`) are passed around the accumulator, because they are the same for a whole block.
+pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
+    type In: Lane;
+    type Acc: Copy + fmt::Debug + Send + Sync + 'static;
+    type Out: Lane;
+
+    /// The accumulator of no elements.
+    fn empty(self) -> Self::Acc;
+
+    /// The accumulator of a run; `first` is the position of its first element in the block.
+    fn fold(self, xs: &[Self::In], first: u64) -> Self::Acc;
+
+    /// Adds one element to each of many accumulators, which hold `n` elements already.
+    fn fold_row(self, accs: &mut [Self::Acc], n: u64, xs: &[Self::In], first: u64);
+
+    /// The accumulator of `na` elements followed by `nb` others.
+    fn merge(self, a: Self::Acc, na: u64, b: Self::Acc, nb: u64) -> Self::Acc;
+
+    /// The result; `None` if there is none, such as the minimum of nothing.
+    fn finish(self, acc: Self::Acc, n: u64) -> Option<Self::Out>;
+
+    /// The accumulator with positions in the block replaced by indices in the whole array.
+    fn relocate(self, acc: Self::Acc, _index_of: impl Fn(u64) -> u64) -> Self::Acc {
+        acc
+    }
+}
