@@ -1,5 +1,7 @@
 //! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
 
+#[doc(hidden)]
+pub mod bench_support;
 mod bytes;
 mod config;
 mod error;

@@ -18,6 +18,9 @@ const DETOUR_EDGES_MAX: usize = 96;
 /// A task with at most this many ancestors is near: it can be had without going far.
 const NEAR_ANCESTORS_MAX: u8 = 8;
 
+/// A reader of several blocks with at most this many ancestors gets all of them soon.
+const SIBLING_ANCESTORS_MAX: u8 = 40;
+
 /// The rank of each task; the lowest rank that can run is the task to run.
 pub(crate) fn order(graph: &TaskGraph) -> Vec<u32> {
     let mut walk = Walk::new(graph);
@@ -333,15 +336,31 @@ fn all_facts(graph: &TaskGraph) -> Vec<Facts> {
         }
     }
     for task in (0..graph.n_tasks() as u32).rev().map(TaskId) {
-        facts[task.idx()].tail = match graph.dependents(task) {
-            [] => 0,
-            [reader] if graph.dependencies(*reader).len() == 1 => {
-                facts[task.idx()].out.min(facts[reader.idx()].tail)
-            }
-            _ => facts[task.idx()].out,
-        };
+        facts[task.idx()].tail = tail(graph, &facts, task);
     }
     facts
+}
+
+/// The bytes that remain of `task` once what can run soon after it has run.
+///
+/// The task's only reader may need siblings that are as near: then each of them has its part in
+/// what the reader leaves, as in a tree of reductions whose steps don't shrink their inputs.
+fn tail(graph: &TaskGraph, facts: &[Facts], task: TaskId) -> u64 {
+    let out = facts[task.idx()].out;
+    match graph.dependents(task) {
+        [] => 0,
+        [reader] => {
+            let (reader, n_inputs) = (facts[reader.idx()], graph.dependencies(*reader).len());
+            match n_inputs {
+                1 => out.min(reader.tail),
+                _ if reader.ancestors <= SIBLING_ANCESTORS_MAX => {
+                    out.min(reader.tail.max(reader.out) / n_inputs as u64)
+                }
+                _ => out,
+            }
+        }
+        _ => out,
+    }
 }
 
 /// The peak of making `inputs` one after another, the highest climb first, each from nothing.
@@ -428,14 +447,19 @@ mod tests {
     }
 
     /// Means of u², v² and u·v.
-    fn quadratic_means(names: [&str; 2], outputs: [usize; 3], n: u64) -> TaskGraph {
+    fn quadratic_means(
+        names: [&str; 2],
+        outputs: [usize; 3],
+        n: u64,
+        mean_bytes: u64,
+    ) -> TaskGraph {
         let mut b = Builder::default();
         let u = b.array(names[0], &[n], B, &[]);
         let v = b.array(names[1], &[n], B, &[]);
         let uu = b.elemwise("uu", B, &[u, u]);
         let vv = b.elemwise("vv", B, &[v, v]);
         let uv = b.elemwise("uv", B, &[u, v]);
-        let means = [uu, vv, uv].map(|y| b.tree("mean", 1, 4, y));
+        let means = [uu, vv, uv].map(|y| b.tree("mean", mean_bytes, 4, y));
         b.expand(&outputs.map(|i| means[i]))
     }
 
@@ -443,15 +467,17 @@ mod tests {
     fn quadratic_means_load_both_arrays_side_by_side() {
         for outputs in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
             for n in [10, 777] {
-                assert_peak(&quadratic_means(["u", "v"], outputs, n), 4);
+                assert_peak(&quadratic_means(["u", "v"], outputs, n, 1), 4);
+                // Means that are as large as the blocks: three of each step of each tree wait.
+                assert_peak(&quadratic_means(["u", "v"], outputs, n, B), 4 + 3 * 3 * 5);
             }
         }
     }
 
     #[test]
     fn names_do_not_change_the_order() {
-        let one = order(&quadratic_means(["u", "v"], [0, 1, 2], 100));
-        assert_eq!(one, order(&quadratic_means(["z", "a"], [0, 1, 2], 100)));
+        let one = order(&quadratic_means(["u", "v"], [0, 1, 2], 100, 1));
+        assert_eq!(one, order(&quadratic_means(["z", "a"], [0, 1, 2], 100, 1)));
     }
 
     #[test]

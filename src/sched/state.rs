@@ -214,6 +214,16 @@ impl<'a> State<'a> {
         self.peak
     }
 
+    /// Bytes that this state takes for its tasks, without their blocks.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.by_rank.capacity() * size_of::<TaskId>()
+            + self.count.capacity() * size_of::<u32>()
+            + self.slots.capacity() * size_of::<Option<Block>>()
+            + (self.ready.capacity() + self.held_back.capacity()) * size_of::<u32>()
+            + self.running.capacity() * size_of::<Running>()
+            + self.layers.capacity() * size_of::<LayerBytes>()
+    }
+
     fn used(&self) -> u64 {
         self.resident.saturating_add(self.in_flight)
     }
