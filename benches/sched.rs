@@ -8,12 +8,14 @@ use std::time::Instant;
 
 use dask_rs::bench_support::{Graph, Shape};
 
-const SHAPES: [Shape; 6] = [
+const SHAPES: [Shape; 8] = [
     Shape::FanOut,
     Shape::Chain,
     Shape::Tree,
     Shape::QuadraticMeans,
     Shape::Anomaly,
+    Shape::Broadcast,
+    Shape::Rechunk,
     Shape::Overlap,
 ];
 

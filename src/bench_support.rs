@@ -26,6 +26,10 @@ pub enum Shape {
     QuadraticMeans,
     /// An array minus its mean.
     Anomaly,
+    /// An array plus a scalar that all tasks read.
+    Broadcast,
+    /// Groups of twenty blocks, each cut and joined into twenty others.
+    Rechunk,
     /// Windows of three blocks, twice, and a tree.
     Overlap,
 }
@@ -58,6 +62,20 @@ impl Graph {
                 let mean = tree(&mut layers, x);
                 let mean = (mean, BlockMap::axes([AxisMap::At(0)]));
                 vec![push(&mut layers, n * 3 / 10, &[(x, BlockMap::Linear), mean])]
+            }
+            Shape::Broadcast => {
+                let (scalar, x) = (push(&mut layers, 1, &[]), push(&mut layers, n * 3 / 10, &[]));
+                let scalar = (scalar, BlockMap::axes([AxisMap::At(0)]));
+                let y = push(&mut layers, n * 3 / 10, &[scalar, (x, BlockMap::Linear)]);
+                vec![tree(&mut layers, y)]
+            }
+            Shape::Rechunk => {
+                let n = n / 40 * 20;
+                let x = push(&mut layers, n, &[]);
+                let range = |i: u64| ((i / 20 * 20) as u32, (i / 20 * 20 + 20) as u32);
+                let ranges = (0..n).map(range).collect();
+                let group = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
+                vec![push(&mut layers, n, &[(x, group)])]
             }
             Shape::Overlap => {
                 let n = n / 5;

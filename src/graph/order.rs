@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
         loop {
             while let Some(task) = self.ready.pop() {
                 let state = self.ranks[task.idx()];
-                if state == OPEN || (state == UNRANKED && self.is_worth_it(task)) {
+                if state == OPEN || (state == UNRANKED && self.is_worth_it_ready(task)) {
                     self.rank(task);
                 }
             }
@@ -203,6 +203,13 @@ impl<'a> Walk<'a> {
     fn consider(&mut self, readers: &[TaskId]) {
         let unranked = readers.iter().rev().filter(|reader| self.ranks[reader.idx()] == UNRANKED);
         self.steps.extend(unranked.map(|reader| Step::Consider(*reader)));
+    }
+
+    /// [`is_worth_it`](Self::is_worth_it) for a task that misses nothing, asked once a task.
+    fn is_worth_it_ready(&self, task: TaskId) -> bool {
+        let released = |dep: &TaskId| self.facts[dep.idx()].out / u64::from(self.unread[dep.idx()]);
+        let inputs = self.graph.dependencies(task).iter();
+        inputs.map(released).fold(0, u64::saturating_add) >= self.facts[task.idx()].tail
     }
 
     /// Whether finishing `task` now leaves no more bytes behind than it releases.

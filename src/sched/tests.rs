@@ -314,6 +314,23 @@ fn nothing_is_still_a_run() {
 }
 
 #[test]
+fn as_many_tasks_run_at_once_as_there_are_threads() {
+    for n in [2, 3] {
+        // Each task waits for the others, so fewer at once would never end.
+        let barrier = Arc::new(std::sync::Barrier::new(n));
+        let meet = calling(move |_| {
+            barrier.wait();
+            Ok(0)
+        });
+        let mut b = Builder::default();
+        let x = b.task("x", 1, &[]);
+        let y = b.kernel("y", &[n as u64 * 5], 1, meet, &[(x, at(0))]);
+        let graph = b.expand(&[y]);
+        run(&Threaded::new(pool_of(n)), &graph, 1000).unwrap();
+    }
+}
+
+#[test]
 fn a_runtime_runs_and_keeps_its_pools() {
     let mut b = Builder::default();
     let x = b.array("x", &[10], 1, &[]);
