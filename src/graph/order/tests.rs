@@ -280,3 +280,53 @@ fn numbers_of_tasks_do_not_matter() {
         assert_peak(&b.expand(&sums), 2);
     }
 }
+
+/// Chunks of one time step: partial means are as large as the chunks, one mean a column.
+#[test]
+fn quadratic_means_along_time_hold_one_column() {
+    let (times, columns) = (64, 20);
+    let mut b = Builder::default();
+    let u = b.array("u", &[times, columns], B, &[]);
+    let v = b.array("v", &[times, columns], B, &[]);
+    let products = [(u, u), (v, v), (u, v)].map(|(x, y)| b.elemwise("product", B, &[x, y]));
+    let means = products.map(|mut last| {
+        for n in [16, 4, 1] {
+            let group = BlockMap::axes([AxisMap::Group { axis: 0, size: 4 }, AxisMap::same(1)]);
+            last = b.array("mean", &[n, columns], B, &[(last, group)]);
+        }
+        last
+    });
+    assert_peak(&b.expand(&means), 4 + 3 * 3 * 3);
+}
+
+/// A difference to the mean of each month: groups are far apart on the time axis.
+#[test]
+fn anomalies_of_interleaved_groups_hold_one_group() {
+    let (months, years) = (12, 30);
+    let mut b = Builder::default();
+    let mut outputs = Vec::new();
+    let x = b.array("x", &[months * years], B, &[]);
+    for month in 0..months {
+        let every = AxisMap::Axis { axis: 0, first: month, step: months as i64 };
+        let of_month = b.array("take", &[years], B, &[(x, BlockMap::axes([every]))]);
+        let mean = b.tree("mean", 1, 4, of_month);
+        let inputs = [(of_month, BlockMap::Linear), (mean, at(0))];
+        outputs.push(b.array("anomaly", &[years], B, &inputs));
+    }
+    assert_peak(&b.expand(&outputs), years + 2);
+}
+
+/// A covariance: x - mean(x) times y - mean(y), then its sum.
+#[test]
+fn a_covariance_holds_both_arrays_once() {
+    let n = 100;
+    let mut b = Builder::default();
+    let centred = ["x", "y"].map(|name| {
+        let x = b.array(name, &[n], B, &[]);
+        let mean = b.tree("mean", 1, 4, x);
+        b.array("centred", &[n], B, &[(x, BlockMap::Linear), (mean, at(0))])
+    });
+    let product = b.elemwise("product", B, &centred);
+    let sum = b.tree("sum", 1, 4, product);
+    assert_peak(&b.expand(&[sum]), 2 * n + 2);
+}
