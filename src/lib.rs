@@ -1,5 +1,9 @@
 //! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
 
+#![forbid(unsafe_code)]
+
+#[doc(hidden)]
+pub mod bench_support;
 mod bytes;
 mod compute;
 mod config;

@@ -178,7 +178,7 @@ impl Config {
     /// computation that is started in `f`, whichever thread runs them. They do not hold on threads
     /// that `f` starts by other means.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        scope::with(self.clone(), f)
+        scope::with(self, f)
     }
 
     /// Takes every setting that `other` has.

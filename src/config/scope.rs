@@ -34,9 +34,9 @@ impl Ambient {
 }
 
 /// Calls `f` with `config` on top of the overrides that hold here.
-pub(super) fn with<R>(config: Config, f: impl FnOnce() -> R) -> R {
+pub(super) fn with<R>(config: &Config, f: impl FnOnce() -> R) -> R {
     let mut merged = Ambient::capture().0.unwrap_or_default();
-    merged.override_with(Some(&config));
+    merged.override_with(Some(config));
     Ambient(Some(merged)).enter(f)
 }
 

@@ -18,6 +18,9 @@ const DETOUR_EDGES_MAX: usize = 96;
 /// A task with at most this many ancestors is near: it can be had without going far.
 const NEAR_ANCESTORS_MAX: u8 = 8;
 
+/// A reader of several blocks with at most this many ancestors gets all of them soon.
+const SIBLING_ANCESTORS_MAX: u8 = 40;
+
 /// The rank of each task; the lowest rank that can run is the task to run.
 pub(crate) fn order(graph: &TaskGraph) -> Vec<u32> {
     let mut walk = Walk::new(graph);
@@ -122,7 +125,7 @@ impl<'a> Walk<'a> {
         loop {
             while let Some(task) = self.ready.pop() {
                 let state = self.ranks[task.idx()];
-                if state == OPEN || (state == UNRANKED && self.is_worth_it(task)) {
+                if state == OPEN || (state == UNRANKED && self.is_worth_it_ready(task)) {
                     self.rank(task);
                 }
             }
@@ -200,6 +203,13 @@ impl<'a> Walk<'a> {
     fn consider(&mut self, readers: &[TaskId]) {
         let unranked = readers.iter().rev().filter(|reader| self.ranks[reader.idx()] == UNRANKED);
         self.steps.extend(unranked.map(|reader| Step::Consider(*reader)));
+    }
+
+    /// [`is_worth_it`](Self::is_worth_it) for a task that misses nothing, asked once a task.
+    fn is_worth_it_ready(&self, task: TaskId) -> bool {
+        let released = |dep: &TaskId| self.facts[dep.idx()].out / u64::from(self.unread[dep.idx()]);
+        let inputs = self.graph.dependencies(task).iter();
+        inputs.map(released).fold(0, u64::saturating_add) >= self.facts[task.idx()].tail
     }
 
     /// Whether finishing `task` now leaves no more bytes behind than it releases.
@@ -333,15 +343,31 @@ fn all_facts(graph: &TaskGraph) -> Vec<Facts> {
         }
     }
     for task in (0..graph.n_tasks() as u32).rev().map(TaskId) {
-        facts[task.idx()].tail = match graph.dependents(task) {
-            [] => 0,
-            [reader] if graph.dependencies(*reader).len() == 1 => {
-                facts[task.idx()].out.min(facts[reader.idx()].tail)
-            }
-            _ => facts[task.idx()].out,
-        };
+        facts[task.idx()].tail = tail(graph, &facts, task);
     }
     facts
+}
+
+/// The bytes that remain of `task` once what can run soon after it has run.
+///
+/// The task's only reader may need siblings that are as near: then each of them has its part in
+/// what the reader leaves, as in a tree of reductions whose steps don't shrink their inputs.
+fn tail(graph: &TaskGraph, facts: &[Facts], task: TaskId) -> u64 {
+    let out = facts[task.idx()].out;
+    match graph.dependents(task) {
+        [] => 0,
+        [reader] => {
+            let (reader, n_inputs) = (facts[reader.idx()], graph.dependencies(*reader).len());
+            match n_inputs {
+                1 => out.min(reader.tail),
+                _ if reader.ancestors <= SIBLING_ANCESTORS_MAX => {
+                    out.min(reader.tail.max(reader.out) / n_inputs as u64)
+                }
+                _ => out,
+            }
+        }
+        _ => out,
+    }
 }
 
 /// The peak of making `inputs` one after another, the highest climb first, each from nothing.
@@ -349,7 +375,7 @@ fn height(facts: &[Facts], inputs: &[TaskId], climbs: &mut Vec<(u64, u64)>) -> u
     climbs.clear();
     climbs.extend(inputs.iter().map(|dep| (facts[dep.idx()].climb, facts[dep.idx()].out)));
     if !climbs.is_sorted_by(|a, b| a.0 >= b.0) {
-        climbs.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        climbs.sort_unstable_by_key(|(climb, _)| Reverse(*climb));
     }
     let (mut held, mut peak) = (0_u64, 0);
     for (climb, out) in climbs.iter() {
@@ -360,265 +386,4 @@ fn height(facts: &[Facts], inputs: &[TaskId], climbs: &mut Vec<(u64, u64)>) -> u
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::test_graphs::{self, Builder, Random, all, at};
-    use super::super::{AxisMap, BlockMap, LayerId};
-    use super::*;
-
-    const B: u64 = 1000;
-
-    /// The peak in whole chunks of [`B`] bytes, after checking that the order is legal.
-    fn peak(graph: &TaskGraph) -> u64 {
-        let ranks = order(graph);
-        let tasks = by_rank(&ranks);
-        assert_eq!(tasks.len(), graph.n_tasks());
-        for task in tasks {
-            for dep in graph.dependencies(task) {
-                assert!(ranks[dep.idx()] < ranks[task.idx()], "inputs come first");
-            }
-        }
-        peak_bytes(graph, &ranks) / B
-    }
-
-    #[track_caller]
-    fn assert_peak(graph: &TaskGraph, max: u64) {
-        let peak = peak(graph);
-        assert!(peak <= max, "peak of {peak} blocks, expected at most {max}");
-    }
-
-    #[test]
-    fn every_task_of_a_random_graph_has_its_own_rank() {
-        for seed in 0..200 {
-            let graph = test_graphs::random(seed, 60);
-            let mut ranks = order(&graph);
-            peak(&graph);
-            ranks.sort_unstable();
-            assert!(ranks.iter().enumerate().all(|(i, rank)| i == *rank as usize));
-        }
-    }
-
-    #[test]
-    fn a_tree_holds_few_blocks_however_many_there_are() {
-        let mut b = Builder::default();
-        let x = b.array("x", &[4096], B, &[]);
-        let sum = b.tree("sum", 1, 4, x);
-        assert_peak(&b.expand(&[sum]), 2);
-    }
-
-    #[test]
-    fn two_reductions_of_one_array_consume_each_block_together() {
-        for outputs in [[0, 1], [1, 0]] {
-            let mut b = Builder::default();
-            let x = b.array("x", &[1000], B, &[]);
-            let trees = [b.tree("sum", 1, 4, x), b.tree("max", 1, 16, x)];
-            let graph = b.expand(&outputs.map(|i: usize| trees[i]));
-            assert_peak(&graph, 2);
-        }
-    }
-
-    #[test]
-    fn reductions_of_maps_of_one_array_consume_each_block_together() {
-        let mut b = Builder::default();
-        let x = b.array("x", &[500], B, &[]);
-        let trees = [1, 2, 3].map(|i| {
-            let y = b.elemwise(&format!("y{i}"), B, &[x]);
-            b.tree("sum", 1, 4, y)
-        });
-        assert_peak(&b.expand(&trees), 3);
-    }
-
-    /// Means of u², v² and u·v.
-    fn quadratic_means(names: [&str; 2], outputs: [usize; 3], n: u64) -> TaskGraph {
-        let mut b = Builder::default();
-        let u = b.array(names[0], &[n], B, &[]);
-        let v = b.array(names[1], &[n], B, &[]);
-        let uu = b.elemwise("uu", B, &[u, u]);
-        let vv = b.elemwise("vv", B, &[v, v]);
-        let uv = b.elemwise("uv", B, &[u, v]);
-        let means = [uu, vv, uv].map(|y| b.tree("mean", 1, 4, y));
-        b.expand(&outputs.map(|i| means[i]))
-    }
-
-    #[test]
-    fn quadratic_means_load_both_arrays_side_by_side() {
-        for outputs in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
-            for n in [10, 777] {
-                assert_peak(&quadratic_means(["u", "v"], outputs, n), 4);
-            }
-        }
-    }
-
-    #[test]
-    fn names_do_not_change_the_order() {
-        let one = order(&quadratic_means(["u", "v"], [0, 1, 2], 100));
-        assert_eq!(one, order(&quadratic_means(["z", "a"], [0, 1, 2], 100)));
-    }
-
-    #[test]
-    fn all_products_of_three_arrays_are_made_block_by_block() {
-        let mut b = Builder::default();
-        let arrays = [0, 1, 2].map(|i| b.array(&format!("x{i}"), &[300], B, &[]));
-        let mut outputs = Vec::new();
-        for i in 0..3 {
-            for j in i..3 {
-                let y = b.elemwise("product", B, &[arrays[i], arrays[j]]);
-                outputs.push(b.tree("mean", 1, 4, y));
-            }
-        }
-        assert_peak(&b.expand(&outputs), 5);
-    }
-
-    #[test]
-    fn sibling_groups_are_finished_one_after_another() {
-        for bytes in [B, B / 2, 1] {
-            let mut b = Builder::default();
-            let x = b.array("x", &[50, 10], B, &[]);
-            let groups = BlockMap::axes([AxisMap::same(0), AxisMap::All]);
-            let joined = b.array("joined", &[50], bytes, &[(x, groups)]);
-            let out = b.tree("out", 1, 8, joined);
-            assert_peak(&b.expand(&[out]), 11);
-        }
-    }
-
-    /// `x - x.mean()` and then the standard deviation of that.
-    #[test]
-    fn an_anomaly_holds_the_array_once() {
-        let n = 200;
-        let mut b = Builder::default();
-        let x = b.array("x", &[n], B, &[]);
-        let mean = b.tree("mean", 1, 4, x);
-        let linear = BlockMap::Linear;
-        let y = b.array("y", &[n], B, &[(x, linear.clone()), (mean, at(0))]);
-        let std = b.tree("std", 1, 4, y);
-        let z = b.array("z", &[n], B, &[(y, linear), (std, at(0))]);
-        assert_peak(&b.expand(&[z]), n + 2);
-    }
-
-    #[test]
-    fn an_anomaly_per_group_holds_one_group() {
-        let mut b = Builder::default();
-        let x = b.array("x", &[40, 12], B, &[]);
-        let row = BlockMap::axes([AxisMap::same(0), AxisMap::All]);
-        let mean = b.array("mean", &[40], 1, &[(x, row)]);
-        let of_row = BlockMap::axes([AxisMap::same(0)]);
-        let y = b.array("y", &[40, 12], B, &[(x, BlockMap::Linear), (mean, of_row)]);
-        assert_peak(&b.expand(&[y]), 13);
-    }
-
-    #[test]
-    fn a_broadcast_is_not_made_for_all_blocks_at_once() {
-        let n = 300;
-        let mut b = Builder::default();
-        let scalar = b.task("scalar", 8, &[]);
-        let wide = b.array("wide", &[n], B, &[(scalar, at(0))]);
-        let x = b.array("x", &[n], B, &[]);
-        let y = b.elemwise("y", B, &[wide, x]);
-        let sum = b.tree("sum", 1, 4, y);
-        assert_peak(&b.expand(&[sum]), 4);
-    }
-
-    #[test]
-    fn overlapping_windows_walk_along() {
-        for n in [100, 900] {
-            let mut b = Builder::default();
-            let x = b.array("x", &[n], B, &[]);
-            let y = b.array("y", &[n], B, &[(x, windows(n))]);
-            let z = b.array("z", &[n], B, &[(y, windows(n))]);
-            let sum = b.tree("sum", 1, 4, z);
-            assert_peak(&b.expand(&[sum]), 10);
-        }
-        let n = 400;
-        let mut b = Builder::default();
-        let x = b.array("x", &[n], B, &[]);
-        let y = b.array("y", &[n], B, &[(x, windows(n))]);
-        assert_peak(&b.expand(&[y]), 4);
-    }
-
-    /// Each block with its two neighbours.
-    fn windows(n: u64) -> BlockMap {
-        let range = |i: u64| (i.saturating_sub(1) as u32, (i + 2).min(n) as u32);
-        BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: (0..n).map(range).collect() }])
-    }
-
-    /// A rechunk from rows to columns by pieces, in one step and in two.
-    #[test]
-    fn a_transposing_rechunk_holds_the_array_once() {
-        let n = 30;
-        let mut b = Builder::default();
-        let x = b.array("x", &[n, 1], B, &[]);
-        let row = BlockMap::axes([AxisMap::same(0), AxisMap::At(0)]);
-        let pieces = b.array("piece", &[n, n], B / n, &[(x, row)]);
-        let column = BlockMap::axes([AxisMap::All, AxisMap::same(1)]);
-        let y = b.array("y", &[1, n], B, &[(pieces, column)]);
-        assert_peak(&b.expand(&[y]), n + 2);
-    }
-
-    #[test]
-    fn a_rechunk_by_groups_holds_one_group() {
-        // 64 × 1 blocks → 8 × 8 blocks: each group of eight rows is made into eight columns.
-        let mut b = Builder::default();
-        let x = b.array("x", &[64, 1], B, &[]);
-        let group = BlockMap::axes([AxisMap::Group { axis: 0, size: 8 }, AxisMap::At(0)]);
-        let mid = b.array("mid", &[8, 8], B, &[(x, group)]);
-        let sum = b.array("sum", &[8, 8], 1, &[(mid, BlockMap::Linear)]);
-        let all2 = BlockMap::axes([AxisMap::All, AxisMap::All]);
-        let out = b.array("out", &[1], 1, &[(sum, all2)]);
-        assert_peak(&b.expand(&[out]), 10);
-    }
-
-    #[test]
-    fn three_chained_stages_are_run_through_for_each_block() {
-        let mut b = Builder::default();
-        let x = b.array("x", &[2000], B, &[]);
-        let y = b.elemwise("y", 2 * B, &[x]);
-        let z = b.elemwise("z", B / 2, &[y]);
-        let sum = b.tree("sum", 1, 4, z);
-        let out = b.array("out", &[2000], B, &[(z, BlockMap::Linear)]);
-        assert_peak(&b.expand(&[sum, out]), 4);
-    }
-
-    #[test]
-    fn the_costlier_input_is_made_first() {
-        let mut b = Builder::default();
-        let parts = [0; 10].map(|_| b.task("part", B, &[]));
-        let small = b.task("small", B, &[]);
-        let big = b.task("big", 1, &parts);
-        let out = b.task("out", 1, &[small, big]);
-        assert_peak(&b.expand(&[out]), 11);
-    }
-
-    #[test]
-    fn a_product_of_matrices_holds_one_factor_and_a_strip() {
-        let n = 12;
-        let mut b = Builder::default();
-        let x = b.array("x", &[n, n], B, &[]);
-        let y = b.array("y", &[n, n], B, &[]);
-        let row = BlockMap::axes([AxisMap::same(0), AxisMap::All]);
-        let column = BlockMap::axes([AxisMap::All, AxisMap::same(1)]);
-        let z = b.array("z", &[n, n], B, &[(x, row), (y, column)]);
-        assert_peak(&b.expand(&[z]), n * n + 2 * n);
-    }
-
-    #[test]
-    fn a_shuffled_list_of_outputs_costs_no_more() {
-        for seed in 0..20 {
-            let mut random = Random(seed);
-            let mut b = Builder::default();
-            let x: Vec<LayerId> = (0..64).map(|_| b.task("x", B, &[])).collect();
-            let mut outputs: Vec<LayerId> =
-                x.windows(3).map(|three| b.task("y", B, three)).collect();
-            for i in (1..outputs.len()).rev() {
-                outputs.swap(i, random.below(i as u64 + 1) as usize);
-            }
-            assert_peak(&b.expand(&outputs), 6);
-        }
-    }
-
-    #[test]
-    fn one_reader_of_all_is_left_for_last() {
-        let mut b = Builder::default();
-        let x = b.array("x", &[50], B, &[]);
-        let joined = b.array("joined", &[1], 1, &[(x, all())]);
-        assert_peak(&b.expand(&[joined]), 51);
-    }
-}
+mod tests;

@@ -10,12 +10,12 @@ use crate::error::Result;
 
 /// A value that says how large it is and what it was made from.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sized {
+pub(crate) struct Chunk {
     pub(crate) bytes: u64,
     pub(crate) digest: u64,
 }
 
-impl Value for Sized {
+impl Value for Chunk {
     fn nbytes(&self) -> u64 {
         self.bytes
     }
@@ -36,10 +36,10 @@ impl Kernel for Digest {
         task.block.iter().for_each(|&i| mix(i));
         for slot in 0..inputs.n_slots() {
             for block in inputs.take_slot(slot) {
-                mix(block.downcast_ref::<Sized>().expect("tests pass Sized").digest);
+                mix(block.downcast_ref::<Chunk>().expect("tests pass Chunk").digest);
             }
         }
-        Ok(Block::new(Sized { bytes: self.bytes, digest }))
+        Ok(Block::new(Chunk { bytes: self.bytes, digest }))
     }
 }
 

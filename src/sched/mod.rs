@@ -27,5 +27,5 @@ pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
 pub(crate) use executor::{Executor, Run, Sink};
 pub(crate) use progress::Progress;
 pub(crate) use runtime::Runtime;
-pub(crate) use serial::{Seeded, Serial};
+pub(crate) use serial::{Seeded, Serial, state_bytes};
 pub(crate) use threaded::Threaded;

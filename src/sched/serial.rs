@@ -1,10 +1,10 @@
 //! Executors without threads.
 
 use super::job::Job;
-use super::state::Next;
+use super::state::{Next, State};
 use super::{Executor, Run, Sink};
 use crate::error::{Error, Result};
-use crate::graph::TaskGraph;
+use crate::graph::{Block, TaskGraph, Value};
 
 /// Runs one task after another on the calling thread, in the static order.
 #[derive(Debug)]
@@ -38,6 +38,30 @@ impl Executor for Serial {
                 Next::Wait | Next::Finished => return job.end(&state, error),
             }
         }
+    }
+}
+
+/// Bytes that the state of a run takes at its end, when its queues have been at their longest.
+pub(crate) fn state_bytes(graph: &TaskGraph, ranks: &[u32]) -> usize {
+    let mut state = State::new(graph, ranks, u64::MAX, 0);
+    let mut inputs = Vec::new();
+    let mut dropped = Vec::new();
+    while let Next::Run(task) = state.next_task(&|| 0) {
+        state.gather(task, &mut inputs);
+        inputs.clear();
+        state.on_finished(task, Some(Block::new(Nothing)), &mut dropped);
+        dropped.clear();
+    }
+    state.heap_bytes()
+}
+
+/// The block of a task that was not run.
+#[derive(Debug)]
+struct Nothing;
+
+impl Value for Nothing {
+    fn nbytes(&self) -> u64 {
+        0
     }
 }
 

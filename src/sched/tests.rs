@@ -10,7 +10,7 @@ use super::events::Counters;
 use super::*;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::graph::test_graphs::{self, Builder, Digest, Sized, at};
+use crate::graph::test_graphs::{self, Builder, Chunk, Digest, at};
 use crate::graph::{
     Block, BlockMap, Inputs, Kernel, TaskContext, TaskGraph, TaskId, order, peak_bytes,
 };
@@ -22,7 +22,7 @@ struct Digests(Mutex<BTreeMap<usize, u64>>);
 
 impl Sink for Digests {
     fn accept(&self, output: usize, block: Block) -> Result<()> {
-        let digest = block.downcast_ref::<Sized>().unwrap().digest;
+        let digest = block.downcast_ref::<Chunk>().unwrap().digest;
         let old = self.0.lock().unwrap().insert(output, digest);
         assert!(old.is_none(), "each output comes once");
         Ok(())
@@ -64,7 +64,7 @@ impl<F> std::fmt::Debug for Call<F> {
 
 impl<F: Fn(&TaskContext<'_>) -> Result<u64> + Send + Sync + 'static> Kernel for Call<F> {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
-        Ok(Block::new(Sized { bytes: 1, digest: (self.0)(task)? }))
+        Ok(Block::new(Chunk { bytes: 1, digest: (self.0)(task)? }))
     }
 }
 
@@ -310,6 +310,23 @@ fn nothing_is_still_a_run() {
     let graph = Builder::default().expand(&[]);
     for executor in executors() {
         assert!(run(&*executor, &graph, 0).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn as_many_tasks_run_at_once_as_there_are_threads() {
+    for n in [2, 3] {
+        // Each task waits for the others, so fewer at once would never end.
+        let barrier = Arc::new(std::sync::Barrier::new(n));
+        let meet = calling(move |_| {
+            barrier.wait();
+            Ok(0)
+        });
+        let mut b = Builder::default();
+        let x = b.task("x", 1, &[]);
+        let y = b.kernel("y", &[n as u64 * 5], 1, meet, &[(x, at(0))]);
+        let graph = b.expand(&[y]);
+        run(&Threaded::new(pool_of(n)), &graph, 1000).unwrap();
     }
 }
 

@@ -79,13 +79,6 @@ impl ReduceKind {
     }
 }
 
-impl fmt::Display for ReduceSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nan = if self.skip_nan { "nan" } else { "" };
-        write!(f, "{nan}{}{:?}", self.kind.name(), self.axes)
-    }
-}
-
 /// A reduction as data.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ReduceSpec {

@@ -80,7 +80,15 @@ pub(crate) fn reduce(
         for (axis, k) in tree::fan_in(&over.split_every, &axes) {
             fan_in[axis] = k;
         }
-        let spec = ReduceSpec::new(kind, axes.clone(), over.ddof, skip_nan, node.meta.dtype);
+        let spec = ReduceSpec {
+            kind,
+            axes: axes.clone(),
+            ddof: over.ddof,
+            skip_nan,
+            in_dtype: node.meta.dtype,
+        };
+        let spec =
+            spec.check().map_err(|error| super::unsupported(call, error.got, "a real number"))?;
         let reduced = Handle::new(ArrayOp::Reduce(Arc::new(Reduction { spec, fan_in })), &[node])?;
         if over.keepdims { Ok(reduced) } else { drop_axes(&reduced, &axes) }
     })

@@ -1,0 +1,216 @@
+//! What `benches/` needs of private modules. Not part of the public interface.
+//!
+//! Benches time these calls; nothing here looks at a clock.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::{Config, ExecutorKind};
+use crate::error::Result;
+use crate::graph::{
+    AxisMap, Block, BlockMap, Inputs, Kernel, Layer, LayerGraph, LayerId, LayerInput, TaskContext,
+    TaskGraph, Value, order, peak_bytes,
+};
+use crate::sched::{CancelToken, Runtime, Sink, state_bytes};
+
+/// The shapes of graph that the scheduler is measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// As many independent tasks as asked for, all of them outputs.
+    FanOut,
+    /// One task after another, a thousand to a layer's chain.
+    Chain,
+    /// Chunks and their partial sums, joined four at a time.
+    Tree,
+    /// Two arrays, three products of them, three trees.
+    QuadraticMeans,
+    /// An array minus its mean.
+    Anomaly,
+    /// An array plus a scalar that all tasks read.
+    Broadcast,
+    /// Groups of twenty blocks, each cut and joined into twenty others.
+    Rechunk,
+    /// Windows of three blocks, twice, and a tree.
+    Overlap,
+}
+
+/// A graph of trivial tasks.
+#[derive(Debug)]
+pub struct Graph(TaskGraph);
+
+/// The order of a graph's tasks.
+#[derive(Debug)]
+pub struct Ranks(Vec<u32>);
+
+impl Graph {
+    /// A graph of about `n` tasks.
+    ///
+    /// # Errors
+    /// If `n` is more than a graph can hold.
+    pub fn expand(shape: Shape, n: u64) -> Result<Graph> {
+        let mut layers = LayerGraph::default();
+        let outputs = match shape {
+            Shape::FanOut => vec![push(&mut layers, n, &[])],
+            Shape::Chain => vec![chain(&mut layers, n)],
+            Shape::Tree => {
+                let x = push(&mut layers, n * 3 / 7, &[]);
+                vec![tree(&mut layers, x)]
+            }
+            Shape::QuadraticMeans => quadratic_means(&mut layers, n / 9),
+            Shape::Anomaly => {
+                let x = push(&mut layers, n * 3 / 10, &[]);
+                let mean = tree(&mut layers, x);
+                let mean = (mean, BlockMap::axes([AxisMap::At(0)]));
+                vec![push(&mut layers, n * 3 / 10, &[(x, BlockMap::Linear), mean])]
+            }
+            Shape::Broadcast => {
+                let (scalar, x) = (push(&mut layers, 1, &[]), push(&mut layers, n * 3 / 10, &[]));
+                let scalar = (scalar, BlockMap::axes([AxisMap::At(0)]));
+                let y = push(&mut layers, n * 3 / 10, &[scalar, (x, BlockMap::Linear)]);
+                vec![tree(&mut layers, y)]
+            }
+            Shape::Rechunk => {
+                let n = n / 40 * 20;
+                let x = push(&mut layers, n, &[]);
+                let range = |i: u64| ((i / 20 * 20) as u32, (i / 20 * 20 + 20) as u32);
+                let ranges = (0..n).map(range).collect();
+                let group = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
+                vec![push(&mut layers, n, &[(x, group)])]
+            }
+            Shape::Overlap => {
+                let n = n / 5;
+                let x = push(&mut layers, n, &[]);
+                let y = push(&mut layers, n, &[(x, windows(n))]);
+                let z = push(&mut layers, n, &[(y, windows(n))]);
+                vec![tree(&mut layers, z)]
+            }
+        };
+        TaskGraph::expand(layers, &outputs).map(Graph)
+    }
+
+    /// The number of tasks.
+    #[must_use]
+    pub fn n_tasks(&self) -> usize {
+        self.0.n_tasks()
+    }
+
+    /// Orders the tasks.
+    #[must_use]
+    pub fn order(&self) -> Ranks {
+        Ranks(order(&self.0))
+    }
+
+    /// The most blocks held at once in that order.
+    #[must_use]
+    pub fn peak_blocks(&self, ranks: &Ranks) -> u64 {
+        peak_bytes(&self.0, &ranks.0) / BLOCK_BYTES
+    }
+
+    /// Bytes that the scheduler's state takes after a run, at its largest.
+    #[must_use]
+    pub fn state_bytes(&self, ranks: &Ranks) -> usize {
+        state_bytes(&self.0, &ranks.0)
+    }
+
+    /// Orders and runs all tasks, on so many threads or, with 0, without any.
+    ///
+    /// # Errors
+    /// If a task fails, which none does.
+    pub fn run(&self, threads: usize) -> Result<()> {
+        let config = Config::new().with_memory_limit(1 << 40);
+        let config = match threads {
+            0 => config.with_executor(ExecutorKind::Serial),
+            n => config.with_threads(n),
+        };
+        Runtime::of(&config)?.execute(&self.0, &CancelToken::new(), &Forget)
+    }
+}
+
+/// What a block says that it takes.
+const BLOCK_BYTES: u64 = 1000;
+
+fn push(layers: &mut LayerGraph, n: u64, inputs: &[(LayerId, BlockMap)]) -> LayerId {
+    let inputs = inputs.iter().map(|(layer, map)| LayerInput { layer: *layer, map: map.clone() });
+    layers.push(Layer {
+        name: "count".into(),
+        grid: Arc::new([n]),
+        kernel: Arc::new(Count),
+        inputs: inputs.collect(),
+        out_bytes: BLOCK_BYTES,
+        scratch_bytes: 0,
+    })
+}
+
+fn chain(layers: &mut LayerGraph, n: u64) -> LayerId {
+    let width = n.div_ceil(1000).max(1);
+    let mut last = push(layers, width, &[]);
+    for _ in 1..n / width {
+        last = push(layers, width, &[(last, BlockMap::Linear)]);
+    }
+    last
+}
+
+fn tree(layers: &mut LayerGraph, input: LayerId) -> LayerId {
+    let mut n = layers.get(input).n_blocks();
+    let mut last = push(layers, n, &[(input, BlockMap::Linear)]);
+    while n > 1 {
+        n = n.div_ceil(4);
+        last = push(layers, n, &[(last, BlockMap::axes([AxisMap::Group { axis: 0, size: 4 }]))]);
+    }
+    last
+}
+
+fn quadratic_means(layers: &mut LayerGraph, n: u64) -> Vec<LayerId> {
+    let (u, v) = (push(layers, n, &[]), push(layers, n, &[]));
+    [(u, u), (v, v), (u, v)]
+        .map(|(a, b)| {
+            let y = push(layers, n, &[(a, BlockMap::Linear), (b, BlockMap::Linear)]);
+            tree(layers, y)
+        })
+        .into()
+}
+
+fn windows(n: u64) -> BlockMap {
+    let range = |i: u64| (i.saturating_sub(1) as u32, (i + 2).min(n) as u32);
+    BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: (0..n).map(range).collect() }])
+}
+
+/// Counts the tasks below, and one.
+#[derive(Debug)]
+struct Count;
+
+#[derive(Debug)]
+struct Number(u64);
+
+impl Value for Number {
+    fn nbytes(&self) -> u64 {
+        size_of::<Number>() as u64
+    }
+}
+
+impl Kernel for Count {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let mut sum = 1_u64;
+        for slot in 0..inputs.n_slots() {
+            for block in inputs.take_slot(slot) {
+                sum = sum.wrapping_add(block.downcast_ref().map_or(0, |number: &Number| number.0));
+            }
+        }
+        Ok(Block::new(Number(sum)))
+    }
+}
+
+/// Drops outputs.
+struct Forget;
+
+impl Sink for Forget {
+    fn accept(&self, _output: usize, _block: Block) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
