@@ -1,5 +1,24 @@
 //! Files: sources that are read by region, and writers of whole storage units.
+//!
+//! A format is a [`Source`] that reads any box and, where it can be written, a writer whose
+//! `write_block` is called from several threads at once, each with its own storage units, and
+//! whose `finish` makes the file appear; dropping it unfinished leaves what was there before.
+//!
+//! Deliberately not here: plans, lazy arrays, and the choice of chunks.
 
+// The lazy layer that calls the readers and writers is not written yet.
+#![allow(dead_code, unused_imports)]
+
+mod atomic;
+mod bytes;
+mod errors;
+mod layout;
+mod npy;
+mod region;
 mod source;
+#[cfg(test)]
+mod testing;
 
+pub use bytes::Stored;
+pub use npy::{NpySource, NpyWriter};
 pub use source::Source;
