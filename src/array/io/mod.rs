@@ -13,6 +13,8 @@ mod atomic;
 mod bytes;
 mod errors;
 mod layout;
+#[cfg(feature = "netcdf")]
+mod netcdf;
 mod npy;
 mod region;
 mod source;
@@ -20,5 +22,9 @@ mod source;
 mod testing;
 
 pub use bytes::Stored;
+#[cfg(feature = "netcdf")]
+pub use netcdf::{
+    Attribute, Dimension, NetcdfFile, NetcdfSchema, NetcdfSource, NetcdfWriter, Packing,
+};
 pub use npy::{NpySource, NpyWriter};
 pub use source::Source;
