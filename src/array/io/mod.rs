@@ -20,6 +20,8 @@ mod region;
 mod source;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "zarr")]
+mod zarr;
 
 pub use bytes::Stored;
 #[cfg(feature = "netcdf")]
@@ -28,3 +30,5 @@ pub use netcdf::{
 };
 pub use npy::{NpySource, NpyWriter};
 pub use source::Source;
+#[cfg(feature = "zarr")]
+pub use zarr::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
