@@ -48,10 +48,9 @@ pub(super) fn ramp(shape: &[usize]) -> ArrayD<f64> {
 pub(super) fn survives_damage<S: Source>(path: &Path, open: impl Fn(PathBuf) -> Result<S>) {
     let good = std::fs::read(path).unwrap();
     let try_read = |bytes: &[u8], what: &str| {
-        std::fs::write(path, bytes).unwrap();
+        rewrite(path, bytes);
         let read = open(path.to_path_buf()).and_then(|source| {
             let lens: Vec<usize> = source.shape().iter().map(|&len| len as usize).collect();
-            // More elements than bytes can only be what a compressed or sparse format promises.
             let start = vec![0; lens.len()];
             read(&source, &start, &lens).map(drop)
         });
@@ -74,4 +73,10 @@ pub(super) fn survives_damage<S: Source>(path: &Path, open: impl Fn(PathBuf) -> 
 
 pub(super) fn names_a_file(error: &Error) -> bool {
     matches!(error, Error::Io { .. } | Error::CorruptFile { .. } | Error::UnsupportedFile { .. })
+}
+
+/// Replaces a file. Truncating it instead makes ext4 wait for the disk.
+pub(super) fn rewrite(path: &Path, bytes: &[u8]) {
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, bytes).unwrap();
 }

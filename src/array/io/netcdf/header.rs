@@ -295,7 +295,7 @@ impl Reader<'_> {
         let name = self.name()?;
         let kind = self.kind()?;
         let n = self.count()?;
-        let nbytes = n.checked_mul(kind.dtype().nbytes() as u64).unwrap_or(u64::MAX);
+        let nbytes = n.saturating_mul(kind.dtype().nbytes() as u64);
         let bytes = self.padded(nbytes)?;
         let value = match kind {
             Kind::Char => Attribute::Text(String::from_utf8_lossy(&bytes).into_owned()),

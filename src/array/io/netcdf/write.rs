@@ -21,7 +21,15 @@ const CDF2_VARIABLE_BYTES_MAX: u64 = u32::MAX as u64 - 3;
 pub struct NetcdfSchema {
     dims: Vec<Dimension>,
     attributes: Vec<(String, Attribute)>,
-    variables: Vec<(String, DType, Vec<String>, Vec<(String, Attribute)>)>,
+    variables: Vec<NewVariable>,
+}
+
+#[derive(Clone, Debug)]
+struct NewVariable {
+    name: String,
+    dtype: DType,
+    dims: Vec<String>,
+    attributes: Vec<(String, Attribute)>,
 }
 
 impl NetcdfSchema {
@@ -62,7 +70,7 @@ impl NetcdfSchema {
     ) -> Self {
         let dims = dims.iter().map(|&dim| dim.into()).collect();
         let attributes = attributes.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();
-        self.variables.push((name.into(), dtype, dims, attributes));
+        self.variables.push(NewVariable { name: name.into(), dtype, dims, attributes });
         self
     }
 
@@ -76,7 +84,7 @@ impl NetcdfSchema {
             return Err(invalid("dims", format!("{:?}", self.dims), expected));
         }
         let mut variables = Vec::new();
-        for (name, dtype, dim_names, attributes) in self.variables {
+        for NewVariable { name, dtype, dims: dim_names, attributes } in self.variables {
             let kind = Kind::Number(dtype);
             if kind.code().is_none() {
                 let expected = "an integer or a float";

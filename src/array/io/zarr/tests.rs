@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::bytes::{ByteOrder, Stored};
 use super::super::source::Source;
-use super::super::testing::{call, cut, names_a_file, ramp, read, read_as};
+use super::super::testing::{call, cut, names_a_file, ramp, read, read_as, rewrite};
 use super::fixtures::{FIXTURES, Fixture};
 use super::*;
 use crate::array::dtype::{DType, Element, dispatch};
@@ -294,7 +294,7 @@ fn damaged_arrays_are_errors_or_other_values() {
         for (name, hex) in fixture.1 {
             let good = bytes_of(hex);
             let check = |bytes: &[u8], what: String| {
-                fs::write(path.join(name), bytes).unwrap();
+                rewrite(&path.join(name), bytes);
                 if let Err(error) = read_whole(&path) {
                     assert!(names_a_file(&error), "{}/{name} {what}: {error}", fixture.0);
                     assert!(error.to_string().contains("x.zarr"), "{error}");

@@ -114,8 +114,8 @@ impl ZarrWriter {
         };
         let unit = self.options.unit();
         let is_whole = (0..shape.len()).all(|axis| {
-            start[axis] % unit[axis] == 0
-                && (ends[axis] % unit[axis] == 0 || ends[axis] == shape[axis])
+            start[axis].is_multiple_of(unit[axis])
+                && (ends[axis].is_multiple_of(unit[axis]) || ends[axis] == shape[axis])
         });
         if is_whole {
             return Ok(());
