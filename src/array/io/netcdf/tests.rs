@@ -205,6 +205,7 @@ fn damaged_files_are_errors_or_other_values() {
 
 /// Against scipy's decoding of the same file.
 #[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn era_interim() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/eraint_uvz.nc");
     if !data.exists() {
