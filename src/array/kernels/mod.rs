@@ -21,6 +21,7 @@ mod loops;
 mod ops;
 mod program;
 mod scalar;
+mod stages;
 mod strip;
 
 pub(crate) use builder::Builder;
