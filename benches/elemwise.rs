@@ -60,7 +60,9 @@ fn main() {
         let x = [x.into_dyn()];
         let n_times = (n / chunk_len).max(1);
         let n_elements = n_times * x[0].len();
-        for (name, runner) in [("fused", Runner::fused_sum(&[x[0].len()])), ("sum", Runner::sum(&[x[0].len()]))] {
+        for (name, runner) in
+            [("fused", Runner::fused_sum(&[x[0].len()])), ("sum", Runner::sum(&[x[0].len()]))]
+        {
             let repeat = || (0..n_times).map(|_| runner.run(&x).first()).sum::<f64>();
             show(&format!("{name}, {chunk_len} in cache"), best(n_runs, repeat), n_elements, plain);
         }

@@ -189,8 +189,7 @@ impl<'p> Compiler<'p> {
 
     /// The step of an instruction together with the stage that moved into it.
     fn fused_step(&self, instr: &Instr) -> Option<(StepFn, [Operand; 3])> {
-        let (inner, at) =
-            operands(instr).find_map(|reg| Some((self.fused[reg as usize]?, reg)))?;
+        let (inner, at) = operands(instr).find_map(|reg| Some((self.fused[reg as usize]?, reg)))?;
         let dtype = self.program.reg_dtype(at);
         let x = self.values[inner.arg as usize];
         let first = Operand::Const(inner.constant);

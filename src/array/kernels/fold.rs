@@ -107,8 +107,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
             let position = (start + i * len) as u64;
             let acc = run(*reducer, frame.arch, row, position);
             let (out, before) = locate(outer, first + i);
-            accs[out] =
-                reducer.merge(accs[out], (before * len) as u64, acc, len as u64);
+            accs[out] = reducer.merge(accs[out], (before * len) as u64, acc, len as u64);
         }
     }
 

@@ -12,14 +12,14 @@ mod builder;
 mod compile;
 mod display;
 mod elemwise;
-mod reduce;
-mod reducers;
 mod fold;
 mod functions;
 mod load;
 mod loops;
 mod ops;
 mod program;
+mod reduce;
+mod reducers;
 mod scalar;
 mod stages;
 mod strip;
@@ -30,3 +30,6 @@ pub(crate) use ops::{BinaryOp, UnaryOp};
 pub(crate) use program::{Instr, Program, Reg, Unsupported};
 pub(crate) use reduce::{ReduceKind, ReduceSpec, chunk_kernel, combine_kernel, finish_kernel};
 pub(crate) use scalar::{CastTo, Lane, Scalar};
+
+#[cfg(test)]
+mod tests;

@@ -171,22 +171,30 @@ impl ReduceSpec {
             ReduceKind::Min => match self.in_dtype {
                 DType::F32 if skips_nan => Some(visitor.visit(Fold(NanMin::<f32>(PhantomData)))),
                 DType::F64 if skips_nan => Some(visitor.visit(Fold(NanMin::<f64>(PhantomData)))),
-                dtype => dispatch!(dtype, real T => Some(visitor.visit(Fold(Min::<T>(PhantomData)))), else None),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Fold(Min::<T>(PhantomData)))), else None)
+                }
             },
             ReduceKind::Max => match self.in_dtype {
                 DType::F32 if skips_nan => Some(visitor.visit(Fold(NanMax::<f32>(PhantomData)))),
                 DType::F64 if skips_nan => Some(visitor.visit(Fold(NanMax::<f64>(PhantomData)))),
-                dtype => dispatch!(dtype, real T => Some(visitor.visit(Fold(Max::<T>(PhantomData)))), else None),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Fold(Max::<T>(PhantomData)))), else None)
+                }
             },
             ReduceKind::ArgMin => match self.in_dtype {
                 DType::F32 if skips_nan => Some(visitor.visit(Arg::<NanSmallest<f32>>::new())),
                 DType::F64 if skips_nan => Some(visitor.visit(Arg::<NanSmallest<f64>>::new())),
-                dtype => dispatch!(dtype, real T => Some(visitor.visit(Arg::<Smallest<T>>::new())), else None),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Arg::<Smallest<T>>::new())), else None)
+                }
             },
             ReduceKind::ArgMax => match self.in_dtype {
                 DType::F32 if skips_nan => Some(visitor.visit(Arg::<NanLargest<f32>>::new())),
                 DType::F64 if skips_nan => Some(visitor.visit(Arg::<NanLargest<f64>>::new())),
-                dtype => dispatch!(dtype, real T => Some(visitor.visit(Arg::<Largest<T>>::new())), else None),
+                dtype => {
+                    dispatch!(dtype, real T => Some(visitor.visit(Arg::<Largest<T>>::new())), else None)
+                }
             },
         }
     }
@@ -468,10 +476,8 @@ fn merge_partials<R: Reducer>(
     spec: &ReduceSpec,
     blocks: Vec<Block>,
 ) -> Result<Partial<R::Acc>> {
-    let problem = |problem: &str| Error::Internal {
-        place: spec.to_string(),
-        problem: problem.to_owned(),
-    };
+    let problem =
+        |problem: &str| Error::Internal { place: spec.to_string(), problem: problem.to_owned() };
     let mut partials = blocks.into_iter().map(|block| match block.try_unwrap() {
         Ok(partial) => Some(partial),
         Err(shared) => shared.downcast_ref::<Partial<R::Acc>>().cloned(),

@@ -108,10 +108,22 @@ stage_fns! {
 macro_rules! with_stage {
     ($kind:expr, $s:ident => $body:expr) => {
         match $kind {
-            StageKind::Add => { type $s = AddStage; $body }
-            StageKind::Mul => { type $s = MulStage; $body }
-            StageKind::SubFrom => { type $s = SubFromStage; $body }
-            StageKind::Square => { type $s = SquareStage; $body }
+            StageKind::Add => {
+                type $s = AddStage;
+                $body
+            }
+            StageKind::Mul => {
+                type $s = MulStage;
+                $body
+            }
+            StageKind::SubFrom => {
+                type $s = SubFromStage;
+                $body
+            }
+            StageKind::Square => {
+                type $s = SquareStage;
+                $body
+            }
         }
     };
 }
@@ -170,22 +182,20 @@ fn pair_step<T: Float, A: StageFn<T>, B: StageFn<T>>(step: &Step, frame: &mut Fr
 fn join_step<T: Float, A: StageFn<T>, J: JoinFn<T>>(step: &Step, frame: &mut Frame<'_>) {
     let [x, c, y] = step.args;
     let c = constant(c);
-    frame.write::<T>(step.dest, |frame, out| {
-        match (frame.value::<T>(x), frame.value::<T>(y)) {
-            (Val::Slice(x), Val::Slice(y)) => {
-                frame.arch.dispatch(Join { x, c, y, out, f: PhantomData::<(A, J)> });
+    frame.write::<T>(step.dest, |frame, out| match (frame.value::<T>(x), frame.value::<T>(y)) {
+        (Val::Slice(x), Val::Slice(y)) => {
+            frame.arch.dispatch(Join { x, c, y, out, f: PhantomData::<(A, J)> });
+        }
+        (Val::Splat(x), Val::Splat(y)) => out.fill(J::call(A::call(x, c), y)),
+        (Val::Slice(x), Val::Splat(y)) => {
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = J::call(A::call(x, c), y);
             }
-            (Val::Splat(x), Val::Splat(y)) => out.fill(J::call(A::call(x, c), y)),
-            (Val::Slice(x), Val::Splat(y)) => {
-                for (out, &x) in out.iter_mut().zip(x) {
-                    *out = J::call(A::call(x, c), y);
-                }
-            }
-            (Val::Splat(x), Val::Slice(y)) => {
-                let x = A::call(x, c);
-                for (out, &y) in out.iter_mut().zip(y) {
-                    *out = J::call(x, y);
-                }
+        }
+        (Val::Splat(x), Val::Slice(y)) => {
+            let x = A::call(x, c);
+            for (out, &y) in out.iter_mut().zip(y) {
+                *out = J::call(x, y);
             }
         }
     });
