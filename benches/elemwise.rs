@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use dask_rs::array::kernels::bench_support::Runner;
+use dask_rs::bench_support::elemwise::Runner;
 use ndarray::{ArcArray, Array, ArrayD, Axis, IxDyn, Slice};
 use pulp::{Arch, NullaryFnOnce};
 

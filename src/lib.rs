@@ -9,3 +9,10 @@ mod sched;
 pub mod array;
 
 pub use error::{Call, Error, Result};
+
+/// What `benches/` may see of the inside; no part of the API.
+#[doc(hidden)]
+pub mod bench_support {
+    #[cfg(feature = "array")]
+    pub use crate::array::kernels::bench_support as elemwise;
+}

@@ -5,8 +5,7 @@ mod chunk;
 mod chunks;
 mod dtype;
 mod io;
-#[doc(hidden)]
-pub mod kernels;
+pub(crate) mod kernels;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use dtype::{DType, Element};

@@ -182,6 +182,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
                 let row = Row { reducer: self.reducer, accs: &mut accs, n: i as u64, xs, start };
                 if R::In::HAS_SIMD { self.frame.arch.dispatch(row) } else { row.call() }
             }
+            self.reducer.close_rows(&mut accs, n as u64);
             tree.push(self.reducer, accs, n as u64);
         }
         let empty = || vec![self.reducer.empty(); width];

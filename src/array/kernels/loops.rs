@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 
 use pulp::{Arch, NullaryFnOnce};
 
+use super::load::copy;
 use super::ops::{BinaryFn, BinaryOp, BinaryVisitor, UnaryFn, UnaryOp, UnaryVisitor};
 use super::scalar::{CastTo, Lane};
 use super::strip::{Dest, Frame, Operand, Val};
@@ -104,7 +105,7 @@ fn cast_step<S: Lane + CastTo<T>, T: Lane>(step: &Step, frame: &mut Frame<'_>) {
 fn copy_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
     frame.write::<T>(step.dest, |frame, out| match frame.value::<T>(step.args[0]) {
         Val::Splat(x) => out.fill(x),
-        Val::Slice(x) => out.copy_from_slice(x),
+        Val::Slice(x) => copy(out, x),
     });
 }
 
@@ -126,7 +127,7 @@ fn select_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
 fn copy_val<T: Copy>(val: Val<'_, T>, out: &mut [T]) {
     match val {
         Val::Splat(x) => out.fill(x),
-        Val::Slice(x) => out.copy_from_slice(x),
+        Val::Slice(x) => copy(out, x),
     }
 }
 

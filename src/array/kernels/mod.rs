@@ -6,7 +6,6 @@
 //! Kernels know nothing of plans or of the blocks of other tasks.
 #![allow(dead_code, unused_imports)]
 
-#[doc(hidden)]
 pub mod bench_support;
 mod builder;
 mod compile;
