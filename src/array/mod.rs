@@ -17,8 +17,7 @@ mod expr;
 mod files;
 mod handle;
 mod io;
-#[doc(hidden)]
-pub mod kernels;
+pub(crate) mod kernels;
 mod lower;
 mod meta;
 mod op;
