@@ -61,14 +61,11 @@ enum Memory<'a, T> {
 }
 
 /// How the elements of `view` become elements of an output of `shape`.
-pub(crate) fn input<'a, T: Copy>(
+pub(crate) fn input<'a, T: Copy + Default>(
     view: &ArrayViewD<'a, T>,
     shape: &[usize],
     strip_len: usize,
-) -> Input<'a, T>
-where
-    T: Default,
-{
+) -> Input<'a, T> {
     if view.len() == 1 {
         return Input::Splat(*view.iter().next().expect("there is one element"));
     }
