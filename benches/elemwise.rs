@@ -79,7 +79,7 @@ fn main() {
     let matrix = matrix.into_shared();
     let transposed = matrix.clone().reversed_axes();
     let (shape, size) = ([side, side], side * side);
-    let mut measure = |name: &str, runner: &Runner, inputs: &[ArcArray<f64, IxDyn>]| {
+    let measure = |name: &str, runner: &Runner, inputs: &[ArcArray<f64, IxDyn>]| {
         show(name, best(n_runs, || runner.run(inputs)), size, plain);
     };
     let x = std::slice::from_ref(&matrix);

@@ -8,7 +8,7 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use super::any::AnyArray;
 use super::args::{Axes, AxisRef, Shape};
-use super::chunks::{ChunkSpec, Chunks, format_bytes};
+use super::chunks::{ChunkSpec, Chunks};
 use super::collect::{Assemble, Keep};
 use super::dtype::{DType, Element, dispatch};
 use super::expr::{DimNames, Handle, Node};
@@ -21,6 +21,7 @@ use super::ops::reductions::Over;
 use super::ops::{
     elementwise, indexing, linalg, manipulation, map_blocks, rechunk, reductions, scalar,
 };
+use crate::bytes::format_bytes;
 use crate::compute::{Collection, Collector, Session};
 use crate::error::{Call, Error, Result};
 use crate::sched::CancelToken;
@@ -592,6 +593,8 @@ unary_methods! {
     ceil Ceil unary T;
     /// The integer part.
     trunc Trunc unary T;
+    /// The integer nearest in the direction of zero.
+    fix Fix unary T;
     /// The nearest integer; halves go to the even one.
     rint Rint unary_float T::Mean;
     /// Whether the value is NaN.

@@ -55,5 +55,8 @@ pub(crate) fn lower_all(
 ) -> Result<Vec<LayerId>> {
     let mut plan = expr::import(nodes);
     rules::optimize(&mut plan, config.optimize())?;
+    if cfg!(debug_assertions) {
+        plan.check()?;
+    }
     lower::lower(&plan, layers, lower::LowerOptions { chunk_bytes: config.chunk_bytes() })
 }

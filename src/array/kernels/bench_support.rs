@@ -3,16 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{ArcArray, ArrayD, Axis, IxDyn};
+use ndarray::{ArcArray, IxDyn};
 
 use super::{
-    BinaryOp, Builder, ElemwiseKernel, Instr, Lane, Program, ReduceKind, ReduceSpec, Scalar,
-    chunk_kernel, finish_kernel,
+    BinaryOp, Builder, ElemwiseKernel, Program, ReduceKind, ReduceSpec, chunk_kernel, finish_kernel,
 };
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
 use crate::array::dtype::DType;
-use crate::graph::{Block, Inputs, Kernel, TaskContext, Wiring};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
 use crate::memory::BufferPool;
 
 /// A kernel, and the pool that its chunks come from.

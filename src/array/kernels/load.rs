@@ -34,14 +34,11 @@ enum Memory<'a, T> {
 }
 
 /// How the elements of `view` become elements of an output of `shape`.
-pub(crate) fn input<'a, T: Copy>(
+pub(crate) fn input<'a, T: Copy + Default>(
     view: ArrayViewD<'a, T>,
     shape: &[usize],
     strip_len: usize,
-) -> Input<'a, T>
-where
-    T: Default,
-{
+) -> Input<'a, T> {
     if view.len() == 1 {
         return Input::Splat(*view.iter().next().expect("there is one element"));
     }
@@ -55,6 +52,7 @@ where
 }
 
 impl<'a, T: Copy> Loader<'a, T> {
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference already")]
     fn new(view: ArrayViewD<'a, T>, shape: &[usize]) -> Self {
         let (memory, origin, strides) = memory(&view);
         let n_new = shape.len() - view.ndim();

@@ -66,13 +66,6 @@ impl Program {
         b.finish(value)
     }
 
-    /// `start + step * i` as `i64`, where `i` is the global index along an output axis.
-    pub(crate) fn index(axis: usize, start: i64, step: i64) -> Program {
-        let mut b = Builder::new(0);
-        let index = b.index(axis, start, step);
-        b.finish(index)
-    }
-
     /// `op` of slot 0.
     pub(crate) fn unary(op: UnaryOp, dtype: DType) -> Result<Program, Unsupported> {
         let mut b = Builder::new(1);
@@ -88,16 +81,6 @@ impl Program {
         let right = b.input(1, dtype);
         let result = b.binary(op, left, right)?;
         Ok(b.finish(result))
-    }
-
-    /// Slot 1 where the boolean slot 0 holds, else slot 2.
-    pub(crate) fn select(dtype: DType) -> Program {
-        let mut b = Builder::new(3);
-        let cond = b.input(0, DType::Bool);
-        let then = b.input(1, dtype);
-        let other = b.input(2, dtype);
-        let result = b.select(cond, then, other);
-        b.finish(result)
     }
 
     /// Slot 0 as another dtype.
@@ -177,14 +160,6 @@ impl Program {
     /// Whether the program is its only input.
     pub(crate) fn is_identity(&self) -> bool {
         self.n_inputs() == 1 && matches!(self.instrs[..], [Instr::Input { .. }])
-    }
-
-    /// The value of a program that is the same constant everywhere.
-    pub(crate) fn as_constant(&self) -> Option<Scalar> {
-        match self.instrs[..] {
-            [Instr::Const(value)] => Some(value),
-            _ => None,
-        }
     }
 
     /// Whether some instruction depends on where the element stands.
