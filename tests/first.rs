@@ -6,8 +6,7 @@ fn the_first_example() {
     let a: ndarray::ArrayD<f64> =
         array::ones([2, 3, 4, 5, 6], [2, 2, 2, 2, 2]).reshape([6, 2, 2, 30, 1]).compute().unwrap();
     assert_eq!(a, ndarray::ArrayD::ones(ndarray::IxDyn(&[6, 2, 2, 30, 1])));
-    let x: Array<f64> =
-        array::ones([2, 3, 4, 5, 6], [2, 2, 2, 2, 2]).reshape([6, 2, 2, 30, 1]);
+    let x: Array<f64> = array::ones([2, 3, 4, 5, 6], [2, 2, 2, 2, 2]).reshape([6, 2, 2, 30, 1]);
     let chunks = x.chunks().unwrap().to_string();
     assert_eq!(chunks, "x");
 }

@@ -5,7 +5,6 @@
 //!
 //! Kernels know nothing of plans or of the blocks of other tasks.
 
-#[doc(hidden)]
 pub mod bench_support;
 mod builder;
 mod compile;
@@ -26,6 +25,7 @@ mod reduce;
 mod reducers;
 pub(crate) mod resident;
 mod scalar;
+mod stages;
 mod strip;
 
 pub(crate) use builder::Builder;
@@ -34,4 +34,9 @@ pub(crate) use elemwise::ElemwiseKernel;
 pub(crate) use ops::{BinaryOp, UnaryOp};
 pub(crate) use program::{Instr, Program, Unsupported};
 pub(crate) use reduce::{ReduceKind, ReduceSpec, chunk_kernel, combine_kernel, finish_kernel};
+#[cfg(test)]
+pub(crate) use scalar::Lane;
 pub(crate) use scalar::Scalar;
+
+#[cfg(test)]
+mod tests;

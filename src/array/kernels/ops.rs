@@ -147,6 +147,9 @@ macro_rules! unary_ops {
         $($(each_type! { $class, unary_impl, [$op $speed $x ($body) $out] })*)*
 
         impl UnaryOp {
+            #[cfg(test)]
+            pub(crate) const ALL: &[UnaryOp] = &[$(UnaryOp::$op,)*];
+
             /// The operation as it is printed.
             pub(crate) fn name(self) -> &'static str {
                 match self { $(UnaryOp::$op => $text,)* }
@@ -178,6 +181,9 @@ macro_rules! binary_ops {
         $($(each_type! { $class, binary_impl, [$op $speed $x $y ($body) $out] })*)*
 
         impl BinaryOp {
+            #[cfg(test)]
+            pub(crate) const ALL: &[BinaryOp] = &[$(BinaryOp::$op,)*];
+
             /// The operation as it is printed.
             pub(crate) fn name(self) -> &'static str {
                 match self { $(BinaryOp::$op => $text,)* }

@@ -66,6 +66,14 @@ impl Program {
         b.finish(value)
     }
 
+    /// `start + step * i` as `i64`, where `i` is the global index along an output axis.
+    #[cfg(test)]
+    pub(crate) fn index(axis: usize, start: i64, step: i64) -> Program {
+        let mut b = Builder::new(0);
+        let index = b.index(axis, start, step);
+        b.finish(index)
+    }
+
     /// `op` of slot 0.
     pub(crate) fn unary(op: UnaryOp, dtype: DType) -> Result<Program, Unsupported> {
         let mut b = Builder::new(1);
@@ -160,6 +168,15 @@ impl Program {
     /// Whether the program is its only input.
     pub(crate) fn is_identity(&self) -> bool {
         self.n_inputs() == 1 && matches!(self.instrs[..], [Instr::Input { .. }])
+    }
+
+    /// The value of a program that is the same constant everywhere.
+    #[cfg(test)]
+    pub(crate) fn as_constant(&self) -> Option<Scalar> {
+        match self.instrs[..] {
+            [Instr::Const(value)] => Some(value),
+            _ => None,
+        }
     }
 
     /// Whether some instruction depends on where the element stands.
