@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::chunks::format_bytes;
 use super::expr::{Handle, Node};
 use super::show::{chunk_shape, show_shape};
+use crate::bytes::format_bytes;
 
 /// Longer expressions are printed as having more operations than this.
 const OPERATIONS_SHOWN_MAX: usize = 1000;

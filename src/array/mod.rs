@@ -70,6 +70,9 @@ pub(crate) fn lower_all(
     drop(nodes);
     watch.on_imported(&plan);
     let trace = rules::optimize(&mut plan, config.optimize())?;
+    if cfg!(debug_assertions) {
+        plan.check()?;
+    }
     watch.on_optimized(&plan, &trace);
     lower::lower(&plan, layers, lower::LowerOptions { chunk_bytes: config.chunk_bytes() })
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::chunks::{AxisChunks, AxisSlice, Chunks, format_bytes};
+use super::chunks::{AxisChunks, AxisSlice, Chunks};
 use super::meta::Meta;
 use super::op::{ArrayOp, Read, ReadFrom, Reduction};
+use crate::bytes::format_bytes;
 
 /// The operation with its parameters; what follows from the result's chunks is left out.
 impl fmt::Display for ArrayOp {

@@ -38,15 +38,6 @@ impl ElemwiseKernel {
         ElemwiseKernel { program, chunks, compiled }
     }
 
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
-    /// The chunks of the output.
-    pub(crate) fn chunks(&self) -> &Chunks {
-        &self.chunks
-    }
-
     fn evaluate<T: Lane>(&self, task: &TaskContext<'_>, mut blocks: Vec<Block>) -> Result<Block> {
         let place = Place::new(&self.program, &self.chunks, task.block, &blocks)?;
         let n: usize = place.shape.iter().product();

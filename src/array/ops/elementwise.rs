@@ -18,11 +18,6 @@ pub(crate) enum Term {
 }
 
 /// `program` of arrays that broadcast together.
-pub(crate) fn elemwise(call: Call, program: Program, handles: &[&Handle]) -> Handle {
-    Handle::join(handles, |nodes| elemwise_of(call, program, nodes))
-}
-
-/// [`elemwise`] of expressions.
 pub(crate) fn elemwise_of(call: Call, program: Program, nodes: &[&Arc<Node>]) -> Result<Arc<Node>> {
     let chunks: Vec<&Chunks> = nodes.iter().map(|node| &node.meta.chunks).collect();
     let first = chunks[0];
