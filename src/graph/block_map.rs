@@ -189,15 +189,15 @@ impl BlockMap {
         }
     }
 
-    /// Whether output and input block numbers are the same.
+    /// Whether the grids are the same and each block reads the one at its own place.
     pub(crate) fn is_identity(&self, out_grid: &[u64], in_grid: &[u64]) -> bool {
-        match self {
+        let is_same = || match self {
             BlockMap::Linear => true,
             BlockMap::Axes(maps) => {
-                out_grid == in_grid
-                    && maps.iter().enumerate().all(|(i, map)| *map == AxisMap::same(i))
+                maps.iter().enumerate().all(|(i, map)| *map == AxisMap::same(i))
             }
-        }
+        };
+        out_grid == in_grid && is_same()
     }
 
     /// The map from the blocks of the outermost output to what `self` reads, where `outer` maps
@@ -211,7 +211,7 @@ impl BlockMap {
         mid_grid: &[u64],
         in_grid: &[u64],
     ) -> Option<BlockMap> {
-        if outer.is_identity(out_grid, mid_grid) && out_grid == mid_grid {
+        if outer.is_identity(out_grid, mid_grid) {
             return Some(self.clone());
         }
         match (self, outer) {
@@ -276,5 +276,13 @@ mod tests {
         for out in 0..4 {
             assert_eq!(blocks(&both, &[out], &[4, 2]), [(3 - out) * 2 + 1]);
         }
+    }
+
+    #[test]
+    fn a_map_of_axes_does_not_name_the_axes_of_a_reshaped_grid() {
+        // out (3) -> mid (3, 2) at column 1 -> in (6), which has the blocks of mid in their order.
+        let outer = BlockMap::axes([AxisMap::same(0), AxisMap::At(1)]);
+        assert_eq!(BlockMap::Linear.compose(&outer, &[3], &[3, 2], &[6]), None);
+        assert_eq!(BlockMap::Linear.compose(&outer, &[3], &[3, 2], &[3, 2]), Some(outer));
     }
 }
