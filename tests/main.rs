@@ -2,7 +2,9 @@
 #![allow(missing_docs)]
 
 mod suite {
+    mod bits;
     mod first;
     mod golden_values;
+    mod oracle;
     mod values;
 }

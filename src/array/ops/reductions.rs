@@ -8,6 +8,7 @@ use crate::array::chunks::{SplitEvery, tree};
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::{ReduceKind, ReduceSpec};
 use crate::array::op::{ArrayOp, Reduction};
+use crate::config::Config;
 use crate::error::{Call, Error, Result};
 
 /// Over which axes to reduce, and how. Made from axes: `x.sum(0)`, `x.sum([0, 2])`,
@@ -40,7 +41,8 @@ impl Over {
         self
     }
 
-    /// How many partial results one task combines, shared between the axes: 4 if not said.
+    /// How many partial results one task combines, shared between the axes; what
+    /// [`Config::split_every`] says if not said.
     #[must_use]
     pub fn split_every(mut self, n_blocks: u64) -> Self {
         self.split_every = SplitEvery::Blocks(n_blocks);
@@ -77,7 +79,11 @@ pub(crate) fn reduce(
             refuse_empty(call, node, &axes)?;
         }
         let mut fan_in = vec![1; node.ndim()];
-        for (axis, k) in tree::fan_in(&over.split_every, &axes) {
+        let split_every = match &over.split_every {
+            SplitEvery::Default => SplitEvery::Blocks(Config::current()?.split_every() as u64),
+            said => said.clone(),
+        };
+        for (axis, k) in tree::fan_in(&split_every, &axes) {
             fan_in[axis] = k;
         }
         let spec = ReduceSpec {
