@@ -5,6 +5,7 @@ use std::fmt;
 use num_complex::Complex;
 
 use super::any::AnyElement;
+use super::io::Stored;
 
 /// The element type of an array, known at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,7 +109,16 @@ mod sealed {
 
 /// A type that arrays can hold: `bool`, the integers, the floats and their complex numbers.
 pub trait Element:
-    Copy + Default + PartialEq + fmt::Debug + Send + Sync + AnyElement + 'static + sealed::Sealed
+    Copy
+    + Default
+    + PartialEq
+    + fmt::Debug
+    + Send
+    + Sync
+    + AnyElement
+    + Stored
+    + 'static
+    + sealed::Sealed
 {
     /// The same type, as a value.
     const DTYPE: DType;

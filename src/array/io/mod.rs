@@ -1,5 +1,35 @@
 //! Files: sources that are read by region, and writers of whole storage units.
+//!
+//! A format is a [`Source`] that reads any box and, where it can be written, a writer whose
+//! `write_block` is called from several threads at once, each with its own storage units, and
+//! whose `finish` makes the file appear; dropping it unfinished leaves what was there before.
+//!
+//! Deliberately not here: plans, lazy arrays, and the choice of chunks.
 
+// The lazy layer that calls the readers and writers is not written yet, nor is it settled which of
+// their types users see.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+mod atomic;
+mod bytes;
+mod errors;
+mod layout;
+#[cfg(feature = "netcdf")]
+mod netcdf;
+mod npy;
+mod region;
 mod source;
+#[cfg(test)]
+mod testing;
+#[cfg(feature = "zarr")]
+mod zarr;
 
+pub use bytes::Stored;
+#[cfg(feature = "netcdf")]
+pub use netcdf::{
+    Attribute, Dimension, NetcdfFile, NetcdfSchema, NetcdfSource, NetcdfWriter, Packing,
+};
+pub use npy::{NpySource, NpyWriter};
 pub use source::Source;
+#[cfg(feature = "zarr")]
+pub use zarr::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};

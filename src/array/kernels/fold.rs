@@ -15,6 +15,7 @@ use pulp::NullaryFnOnce;
 
 use super::compile::Compiled;
 use super::reducers::Reducer;
+use super::scalar::Lane;
 use super::strip::{Frame, STRIP, Val};
 
 /// Rows that are added to a tile before it becomes a leaf of the tree.
@@ -158,8 +159,9 @@ impl<R: Reducer> Walk<'_, '_, R> {
                 let mut splat = Vec::new();
                 let xs = as_slice(xs, len, &mut splat);
                 let rows = Rows { reducer: self.reducer, accs: &mut accs, n: i, xs, start };
-                self.frame.arch.dispatch(rows);
+                if R::In::HAS_SIMD { self.frame.arch.dispatch(rows) } else { rows.call() }
             }
+            self.reducer.close_rows(&mut accs, n as u64);
             tree.push(self.reducer, accs, n as u64);
         }
         let empty = || vec![self.reducer.empty(); width];
@@ -260,7 +262,8 @@ fn merge<R: Reducer>(reducer: R, earlier: &mut [R::Acc], n: u64, later: &[R::Acc
 
 #[inline(always)]
 fn run<R: Reducer>(reducer: R, arch: pulp::Arch, xs: &[R::In], first: u64) -> R::Acc {
-    arch.dispatch(Run { reducer, xs, first, out: PhantomData })
+    let fold = Run { reducer, xs, first, out: PhantomData };
+    if R::In::HAS_SIMD { arch.dispatch(fold) } else { fold.call() }
 }
 
 struct Run<'s, R: Reducer> {

@@ -4,9 +4,17 @@
 //! transposed, reversed or cut out of a larger array. Its layout becomes a list of lengths and
 //! strides with neighbours merged where they are contiguous, and a strip is read run by run.
 
+use std::ops::Range;
+
 use ndarray::ArrayViewD;
 
 use super::strip::Input;
+
+/// Rows of a transposed input that are read together: one cache line of `f64`.
+const PANEL_ROWS: usize = 8;
+
+/// Longer rows do not stay in the cache together.
+const PANEL_LEN_MAX: usize = 1 << 14;
 
 /// Rows shorter than this are copied instead of being listed.
 const ROW_LEN_MIN: usize = 32;
@@ -19,6 +27,17 @@ pub(crate) struct Loader<'a, T> {
     origin: isize,
     /// Length and stride of the merged axes, outermost first.
     axes: Vec<(usize, isize)>,
+    panel: Option<Panel<T>>,
+}
+
+/// A few rows of a transposed input, copied out of the cache lines that they share.
+///
+/// Reading such rows one by one would fetch each line once per row, from ever further away.
+#[derive(Debug)]
+struct Panel<T> {
+    /// The flat row numbers that the buffer holds.
+    rows: Range<usize>,
+    buffer: Vec<T>,
 }
 
 #[derive(Debug)]
@@ -61,11 +80,76 @@ impl<'a, T: Copy> Loader<'a, T> {
         let own = view.shape().iter().zip(strides);
         let broadcast = own.map(|(&len, stride)| if len == 1 { 0 } else { stride });
         let strides = std::iter::repeat_n(0, n_new).chain(broadcast);
-        Loader { memory, origin, axes: merge_axes(shape.iter().copied().zip(strides)) }
+        let axes = merge_axes(shape.iter().copied().zip(strides));
+        let is_transposed = matches!(memory, Memory::Flat(_))
+            && matches!(axes[..], [.., (_, 1), (len, inner)] if inner > 1 && len <= PANEL_LEN_MAX);
+        let panel = is_transposed.then(|| Panel { rows: 0..0, buffer: Vec::new() });
+        Loader { memory, origin, axes, panel }
     }
 
     /// Copies the elements from flat output position `start` on.
-    pub(crate) fn load(&self, start: usize, mut out: &mut [T]) {
+    pub(crate) fn load(&mut self, start: usize, out: &mut [T]) {
+        match self.panel.take() {
+            Some(mut panel) => {
+                self.load_panels(&mut panel, start, out);
+                self.panel = Some(panel);
+            }
+            None => self.load_runs(start, out),
+        }
+    }
+
+    fn load_panels(&self, panel: &mut Panel<T>, start: usize, mut out: &mut [T]) {
+        let (Memory::Flat(all), Some(&(len, stride))) = (&self.memory, self.axes.last()) else {
+            unreachable!("only contiguous transposed memory has panels")
+        };
+        let (mut row, mut skip) = (start / len, start % len);
+        while !out.is_empty() {
+            if !panel.rows.contains(&row) {
+                self.fill_panel(all, panel, row, stride);
+            }
+            let n = (len - skip).min(out.len());
+            let (run, later) = out.split_at_mut(n);
+            copy(run, &panel.buffer[(row - panel.rows.start) * len + skip..][..n]);
+            out = later;
+            (row, skip) = (row + 1, 0);
+        }
+    }
+
+    /// Copies `row` and its neighbours, which are one element apart in memory.
+    fn fill_panel(&self, all: &[T], panel: &mut Panel<T>, row: usize, stride: isize) {
+        let (&(len, _), outer) = self.axes.split_last().expect("a transpose has two axes");
+        let (n_rows, _) = outer[outer.len() - 1];
+        let first = row % n_rows / PANEL_ROWS * PANEL_ROWS;
+        let n = PANEL_ROWS.min(n_rows - first);
+        panel.rows = row - (row % n_rows - first)..row - (row % n_rows - first) + n;
+        let mut rest = panel.rows.start;
+        let mut base = self.origin;
+        for &(len, stride) in outer.iter().rev() {
+            base += (rest % len) as isize * stride;
+            rest /= len;
+        }
+        panel.buffer.resize(PANEL_ROWS * len, all[base as usize]);
+        let lines = all[base as usize..].chunks(stride as usize);
+        if n == PANEL_ROWS {
+            let mut rows: Vec<_> = panel.buffer.chunks_exact_mut(len).collect();
+            let Ok(rows) = <&mut [&mut [T]; PANEL_ROWS]>::try_from(&mut rows[..]) else {
+                unreachable!("the buffer has PANEL_ROWS rows")
+            };
+            for (column, line) in lines.take(len).enumerate() {
+                for (row, &x) in rows.iter_mut().zip(&line[..PANEL_ROWS]) {
+                    row[column] = x;
+                }
+            }
+            return;
+        }
+        for (column, line) in lines.take(len).enumerate() {
+            for (i, &x) in line[..n].iter().enumerate() {
+                panel.buffer[i * len + column] = x;
+            }
+        }
+    }
+
+    fn load_runs(&self, start: usize, mut out: &mut [T]) {
         let Some((&(inner_len, inner_stride), outer)) = self.axes.split_last() else {
             return out.fill(self.memory.get(self.origin));
         };
@@ -129,9 +213,20 @@ impl<T: Copy> Memory<'_, T> {
 
 fn copy_run<T: Copy>(all: &[T], start: isize, stride: isize, out: &mut [T]) {
     if stride == 1 {
-        out.copy_from_slice(&all[start as usize..][..out.len()]);
+        let n = out.len();
+        copy(out, &all[start as usize..][..n]);
     } else {
         gather(all, start, stride, out);
+    }
+}
+
+/// Copies in pieces that `memcpy` moves through registers.
+///
+/// For 8 KiB and more glibc takes `rep movsb`, which is slow to start inside the L1 cache.
+pub(crate) fn copy<T: Copy>(out: &mut [T], from: &[T]) {
+    let piece_len = 4096 / size_of::<T>();
+    for (out, from) in out.chunks_mut(piece_len).zip(from.chunks(piece_len)) {
+        out.copy_from_slice(from);
     }
 }
 
@@ -148,7 +243,7 @@ fn copy_rows<T: Copy>(rows: &[&[T]], row_len: usize, start: usize, mut out: &mut
     while !out.is_empty() {
         let n = (row_len - skip).min(out.len());
         let (run, later) = out.split_at_mut(n);
-        run.copy_from_slice(&rows[row][skip..skip + n]);
+        copy(run, &rows[row][skip..skip + n]);
         out = later;
         (row, skip) = (row + 1, 0);
     }

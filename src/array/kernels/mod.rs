@@ -6,7 +6,6 @@
 //! Kernels know nothing of plans or of the blocks of other tasks.
 #![allow(dead_code, unused_imports)]
 
-#[doc(hidden)]
 pub mod bench_support;
 mod builder;
 mod compile;
@@ -27,6 +26,7 @@ mod reduce;
 mod reducers;
 pub(crate) mod resident;
 mod scalar;
+mod stages;
 mod strip;
 
 pub(crate) use builder::Builder;
@@ -36,3 +36,6 @@ pub(crate) use ops::{BinaryOp, UnaryOp};
 pub(crate) use program::{Instr, Program, Reg, Unsupported};
 pub(crate) use reduce::{ReduceKind, ReduceSpec, chunk_kernel, combine_kernel, finish_kernel};
 pub(crate) use scalar::{CastTo, Lane, Scalar};
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,9 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     /// Adds one element to each of many accumulators, which hold `n` elements already.
     fn fold_row(self, accs: &mut [Self::Acc], n: u64, xs: &[Self::In], first: u64);
 
+    /// Ends a series of `n` calls of `fold_row`, before accumulators are merged.
+    fn close_rows(self, _accs: &mut [Self::Acc], _n: u64) {}
+
     /// The accumulator of `na` elements followed by `nb` others.
     fn merge(self, a: Self::Acc, na: u64, b: Self::Acc, nb: u64) -> Self::Acc;
 

@@ -1,0 +1,129 @@
+//! Elements as bytes of either byte order.
+
+use num_complex::Complex;
+
+/// The order of the bytes of one number in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// Least significant byte first.
+    Little,
+    /// Most significant byte first.
+    Big,
+}
+
+impl ByteOrder {
+    /// The order of this machine.
+    pub const NATIVE: ByteOrder =
+        if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big };
+}
+
+/// Elements that have a form of fixed length in files.
+pub trait Stored: Copy {
+    /// The element in the `size_of::<Self>()` bytes of `bytes`.
+    fn decode(bytes: &[u8], order: ByteOrder) -> Self;
+
+    /// Writes the element to the `size_of::<Self>()` bytes of `bytes`.
+    fn encode(self, order: ByteOrder, bytes: &mut [u8]);
+}
+
+macro_rules! stored_numbers {
+    ($($t:ty),*) => {$(
+        impl Stored for $t {
+            #[inline]
+            fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+                let bytes = bytes.try_into().expect("the slice has the element's length");
+                match order {
+                    ByteOrder::Little => <$t>::from_le_bytes(bytes),
+                    ByteOrder::Big => <$t>::from_be_bytes(bytes),
+                }
+            }
+
+            #[inline]
+            fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&match order {
+                    ByteOrder::Little => self.to_le_bytes(),
+                    ByteOrder::Big => self.to_be_bytes(),
+                });
+            }
+        }
+    )*};
+}
+stored_numbers!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
+
+impl Stored for bool {
+    #[inline]
+    fn decode(bytes: &[u8], _order: ByteOrder) -> Self {
+        bytes[0] != 0
+    }
+
+    #[inline]
+    fn encode(self, _order: ByteOrder, bytes: &mut [u8]) {
+        bytes[0] = u8::from(self);
+    }
+}
+
+impl<F: Stored> Stored for Complex<F> {
+    #[inline]
+    fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+        let (re, im) = bytes.split_at(size_of::<F>());
+        Complex { re: F::decode(re, order), im: F::decode(im, order) }
+    }
+
+    #[inline]
+    fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+        let (re, im) = bytes.split_at_mut(size_of::<F>());
+        self.re.encode(order, re);
+        self.im.encode(order, im);
+    }
+}
+
+/// Decodes `bytes` to the elements of `out`, which takes exactly as many.
+pub(crate) fn decode_slice<T: Stored>(bytes: &[u8], order: ByteOrder, out: &mut [T]) {
+    debug_assert_eq!(bytes.len(), size_of_val(out));
+    match order {
+        // Two loops, so that each is a plain copy or a plain byte swap.
+        ByteOrder::Little => {
+            for (item, bytes) in out.iter_mut().zip(bytes.chunks_exact(size_of::<T>())) {
+                *item = T::decode(bytes, ByteOrder::Little);
+            }
+        }
+        ByteOrder::Big => {
+            for (item, bytes) in out.iter_mut().zip(bytes.chunks_exact(size_of::<T>())) {
+                *item = T::decode(bytes, ByteOrder::Big);
+            }
+        }
+    }
+}
+
+/// Encodes the elements of `items` to `bytes`, which has exactly their length.
+pub(crate) fn encode_slice<T: Stored>(items: &[T], order: ByteOrder, bytes: &mut [u8]) {
+    debug_assert_eq!(bytes.len(), size_of_val(items));
+    for (item, bytes) in items.iter().zip(bytes.chunks_exact_mut(size_of::<T>())) {
+        item.encode(order, bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_byte_orders_round_trip() {
+        for order in [ByteOrder::Little, ByteOrder::Big] {
+            let items = [Complex::new(1.5f32, -2.0), Complex::new(f32::NAN, 0.0)];
+            let mut bytes = [0; 16];
+            encode_slice(&items, order, &mut bytes);
+            let mut back = [Complex::default(); 2];
+            decode_slice(&bytes, order, &mut back);
+            assert_eq!(back[0], items[0]);
+            assert!(back[1].re.is_nan());
+        }
+    }
+
+    #[test]
+    fn big_endian_is_big_endian() {
+        assert_eq!(i32::decode(&[0, 0, 1, 2], ByteOrder::Big), 258);
+        assert_eq!(u16::decode(&[1, 2], ByteOrder::Little), 513);
+        assert!(bool::decode(&[7], ByteOrder::Big));
+    }
+}

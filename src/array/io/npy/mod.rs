@@ -1,0 +1,152 @@
+//! NumPy's `.npy` files.
+//!
+//! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. Versions
+//! 1 to 3, C and Fortran order, both byte orders are read; version 1 in C order and native byte
+//! order is written.
+
+mod header;
+
+use std::path::Path;
+
+use ndarray::{ArrayViewD, ArrayViewMutD};
+
+use self::header::Header;
+use super::atomic::AtomicFile;
+use super::bytes::{ByteOrder, Stored};
+use super::errors::{Blame, check_dtype};
+use super::layout::Layout;
+use super::region::PositionedFile;
+use super::source::Source;
+use crate::array::any::{AnyElement, AnyViewMut};
+use crate::array::dtype::{DType, Element, dispatch};
+use crate::error::{Call, Error, Result};
+
+/// An array in a `.npy` file, of which any box can be read.
+#[derive(Debug)]
+pub struct NpySource {
+    call: Call,
+    file: PositionedFile,
+    dtype: DType,
+    order: ByteOrder,
+    shape: Vec<u64>,
+    /// Of the array with reversed axes, if the file is in Fortran order.
+    layout: Layout,
+    fortran_order: bool,
+}
+
+impl NpySource {
+    /// Opens the file and reads its header.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::CorruptFile`] if the header is not valid or promises more than the
+    /// file holds, [`Error::UnsupportedFile`] for strings, objects and structures.
+    pub fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
+        let file = PositionedFile::open(call, path.as_ref())?;
+        let Header { dtype, order, fortran_order, shape, begin } = Header::read(call, &file)?;
+        let mut axes = shape.clone();
+        if fortran_order {
+            axes.reverse();
+        }
+        let blame = Blame { call, path: path.as_ref(), format: "npy" };
+        let layout = Layout::new(begin, &axes, dtype.nbytes(), None)
+            .ok_or_else(|| blame.corrupt(format!("shape {shape:?} is too large")))?;
+        let nbytes = file.nbytes(call)?;
+        if nbytes < layout.end() {
+            let needed = layout.end();
+            return Err(blame.corrupt(format!(
+                "{nbytes} bytes, expected {needed} for shape {shape:?} of {dtype}"
+            )));
+        }
+        Ok(NpySource { call, file, dtype, order, shape, layout, fortran_order })
+    }
+
+    fn read_typed<T: Stored>(&self, start: &[u64], out: ArrayViewMutD<'_, T>) -> Result<()> {
+        if !self.fortran_order {
+            return self.file.read_box(self.call, &self.layout, self.order, start, out);
+        }
+        let start: Vec<u64> = start.iter().rev().copied().collect();
+        self.file.read_box(self.call, &self.layout, self.order, &start, out.reversed_axes())
+    }
+}
+
+impl Source for NpySource {
+    fn name(&self) -> String {
+        self.file.path().display().to_string()
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {
+        check_dtype(self.call, &out, self.dtype)?;
+        dispatch!(self.dtype, T => {
+            let out = T::from_any_view(out).expect("the dtype was just checked");
+            self.read_typed(start, out)
+        })
+    }
+}
+
+/// A `.npy` file that is being written, under a temporary name until [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct NpyWriter {
+    call: Call,
+    file: AtomicFile,
+    dtype: DType,
+    layout: Layout,
+}
+
+impl NpyWriter {
+    /// The element type.
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Starts a file of zeros.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::InvalidArgument`] if a file can't be that large.
+    pub fn create(call: Call, path: impl AsRef<Path>, dtype: DType, shape: &[u64]) -> Result<Self> {
+        let header = header::encode(dtype, shape);
+        let layout = Layout::new(header.len() as u64, shape, dtype.nbytes(), None);
+        let layout = layout.ok_or_else(|| Error::InvalidArgument {
+            call,
+            argument: "shape",
+            got: format!("{shape:?}"),
+            expected: "a shape of less than 2^63 bytes",
+        })?;
+        let file = AtomicFile::create(call, path.as_ref())?;
+        file.file().write_at(call, 0, &header)?;
+        file.file().set_len(call, layout.end())?;
+        Ok(NpyWriter { call, file, dtype, layout })
+    }
+
+    /// Writes the box that begins at `start`. Threads may write boxes that do not overlap at once.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if the box does not
+    /// lie inside of the array.
+    pub fn write_block<T: Element>(&self, start: &[u64], block: &ArrayViewD<'_, T>) -> Result<()> {
+        if T::DTYPE != self.dtype {
+            let (got, expected) = (T::DTYPE.to_string(), self.dtype.to_string());
+            return Err(Error::DTypeMismatch { call: self.call, got, expected });
+        }
+        let order = ByteOrder::NATIVE;
+        self.file.file().write_box(self.call, &self.layout, order, start, block)
+    }
+
+    /// Writes everything to disk and gives the file its name, replacing what was there.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what was there before is then still there.
+    pub fn finish(self) -> Result<()> {
+        self.file.finish(self.call)
+    }
+}
+
+#[cfg(test)]
+mod tests;

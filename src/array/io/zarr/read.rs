@@ -1,0 +1,263 @@
+//! Reading boxes of Zarr arrays.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndarray::{ArrayViewMut1, ArrayViewMutD, Axis};
+use serde_json::Value;
+use zarrs::array::{Array, ArrayBytes, ArrayBytesRaw, ArrayError, ArrayMetadata, ArraySubset};
+
+use super::super::bytes::{ByteOrder, Stored, decode_slice};
+use super::super::errors::{Blame, box_outside, check_dtype, io_error};
+use super::super::source::Source;
+use super::metadata::{DIMS_V2, bytes_of, create_error, dtype_of, parse};
+use super::store::{DirStore, os_error};
+use super::{indices, sequential, touched_chunks};
+use crate::array::any::{AnyElement, AnyViewMut};
+use crate::array::dtype::{DType, dispatch};
+use crate::error::{Call, Error, Result};
+
+/// Metadata documents are never as long as this.
+const METADATA_BYTES_MAX: u64 = 64 << 20;
+
+/// An array in a directory, of which any box can be read.
+#[derive(Debug)]
+pub struct ZarrSource {
+    call: Call,
+    path: PathBuf,
+    array: Array<DirStore>,
+    dtype: DType,
+    shape: Vec<u64>,
+    chunk: Vec<u64>,
+    dim_names: Option<Vec<String>>,
+    has_shards: bool,
+}
+
+impl ZarrSource {
+    /// Opens the array in the directory `path`, of version 3 or 2.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::CorruptFile`] if the metadata is not valid,
+    /// [`Error::UnsupportedFile`] for codecs, chunk grids and types that are not read, by name.
+    pub fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let blame = Blame { call, path, format: "Zarr" };
+        let metadata = read_metadata(&blame)?;
+        let chunk = regular_chunk(&metadata).ok_or_else(|| {
+            blame.unsupported("a chunk grid that is not regular", "rewrite it with equal chunks")
+        })?;
+        let too_large = |chunk: &[u64]| blame.corrupt(format!("chunks {chunk:?} are too large"));
+        let chunk_bytes = bytes_of(&chunk, DType::C128).ok_or_else(|| too_large(&chunk))?;
+        // zstd's bound is in whole blocks of 128 KiB.
+        let limit = chunk_bytes.saturating_mul(2).saturating_add(1 << 20);
+        let store = Arc::new(DirStore::new(path, limit));
+        let array = Array::new_with_metadata(store, "/", metadata.clone())
+            .map_err(|error| create_error(&blame, path, &error))?;
+        let dtype = dtype_of(array.data_type()).map_err(|name| {
+            let remedy = "arrays hold bool, integers, floats and complex numbers";
+            blame.unsupported(format!("dtype {name}"), remedy)
+        })?;
+        let shape = array.shape().to_vec();
+        if bytes_of(&shape, dtype).is_none() {
+            return Err(blame.corrupt(format!("shape {shape:?} is too large")));
+        }
+        let has_shards = codec_names(&metadata).any(|name| name == "sharding_indexed");
+        let dim_names = dim_names(&array);
+        let path = path.to_path_buf();
+        Ok(ZarrSource { call, path, array, dtype, shape, chunk, dim_names, has_shards })
+    }
+
+    /// The attributes of the array.
+    pub fn attributes(&self) -> &serde_json::Map<String, Value> {
+        self.array.attributes()
+    }
+
+    fn read_typed<T: Stored>(&self, start: &[u64], mut out: ArrayViewMutD<'_, T>) -> Result<()> {
+        let lens: Vec<u64> = out.shape().iter().map(|&len| len as u64).collect();
+        let axes = start.iter().zip(&lens).zip(&self.chunk);
+        let ranges: Vec<_> = axes.map(|((&s, &n), &chunk)| touched_chunks(s, n, chunk)).collect();
+        for index in indices(&ranges) {
+            // The part of the box that lies in this chunk, as it lies in the array.
+            let part: Vec<_> = (0..start.len())
+                .map(|axis| {
+                    let origin = index[axis] * self.chunk[axis];
+                    start[axis].max(origin)
+                        ..(start[axis] + lens[axis]).min(origin.saturating_add(self.chunk[axis]))
+                })
+                .collect();
+            let bytes = self.read_chunk(&index, &part, size_of::<T>())?;
+            let mut target = out.slice_each_axis_mut(|axis| {
+                let (part, start) = (&part[axis.axis.index()], start[axis.axis.index()]);
+                ((part.start - start) as usize..(part.end - start) as usize).into()
+            });
+            if let Some(items) = target.as_slice_mut() {
+                decode_slice(&bytes, ByteOrder::NATIVE, items);
+                continue;
+            }
+            let lanes = target.lanes_mut(Axis(start.len() - 1)).into_iter();
+            let items = lanes.flat_map(ArrayViewMut1::into_iter);
+            for (bytes, item) in bytes.chunks_exact(size_of::<T>()).zip(items) {
+                *item = T::decode(bytes, ByteOrder::NATIVE);
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of a part of one chunk, in C order and as bytes of this machine.
+    fn read_chunk(
+        &self,
+        index: &[u64],
+        part: &[Range<u64>],
+        item_bytes: usize,
+    ) -> Result<ArrayBytesRaw<'static>> {
+        let origins = index.iter().zip(&self.chunk).map(|(&i, &chunk)| i * chunk);
+        let relative: Vec<_> =
+            part.iter().zip(origins).map(|(r, o)| r.start - o..r.end - o).collect();
+        let subset = ArraySubset::new_with_ranges(&relative);
+        let bytes =
+            self.retrieve(index, &subset).map_err(|error| self.chunk_error(index, &error))?;
+        let n = part.iter().map(|range| (range.end - range.start) as usize).product::<usize>();
+        let bytes = bytes.into_fixed().ok().filter(|bytes| bytes.len() == n * item_bytes);
+        bytes.ok_or_else(|| {
+            let problem = "it does not decode to as many elements as a chunk has";
+            self.blame(&self.chunk_path(index)).corrupt(format!("chunk {index:?}: {problem}"))
+        })
+    }
+
+    fn retrieve(
+        &self,
+        index: &[u64],
+        subset: &ArraySubset,
+    ) -> Result<ArrayBytes<'static>, ArrayError> {
+        if self.has_shards {
+            // Never the whole shard at once: its chunks then pass the store one by one, which
+            // checks what each promises.
+            let decoder = self.array.partial_decoder_opt(index, &sequential())?;
+            return Ok(decoder.partial_decode(subset, &sequential())?.into_owned());
+        }
+        self.array.retrieve_chunk_subset_opt(index, subset, &sequential())
+    }
+
+    fn chunk_path(&self, index: &[u64]) -> PathBuf {
+        self.array.storage().path(&self.array.chunk_key(index))
+    }
+
+    fn blame<'a>(&self, path: &'a Path) -> Blame<'a> {
+        Blame { call: self.call, path, format: "Zarr" }
+    }
+
+    fn chunk_error(&self, index: &[u64], error: &ArrayError) -> Error {
+        let path = self.chunk_path(index);
+        match os_error(error) {
+            Some(source) => io_error(self.call, &path)(source),
+            None => self.blame(&path).corrupt(format!("chunk {index:?}: {error}")),
+        }
+    }
+}
+
+impl Source for ZarrSource {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// A chunk, or a shard where there are shards.
+    fn storage_chunks(&self) -> Option<Vec<u64>> {
+        Some(self.chunk.clone())
+    }
+
+    fn dim_names(&self) -> Option<Vec<String>> {
+        self.dim_names.clone()
+    }
+
+    fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {
+        check_dtype(self.call, &out, self.dtype)?;
+        let inside = start.len() == self.shape.len()
+            && out.shape().len() == self.shape.len()
+            && start.iter().zip(out.shape()).zip(&self.shape).all(|((&start, &len), &axis)| {
+                start.checked_add(len as u64).is_some_and(|end| end <= axis)
+            });
+        if !inside {
+            return Err(box_outside(self.call, start, out.shape(), &self.shape));
+        }
+        dispatch!(self.dtype, T => {
+            let out = T::from_any_view(out).expect("the dtype was just checked");
+            self.read_typed(start, out)
+        })
+    }
+}
+
+fn read_metadata(blame: &Blame<'_>) -> Result<ArrayMetadata> {
+    let directory = fs::metadata(blame.path).map_err(io_error(blame.call, blame.path))?;
+    if !directory.is_dir() {
+        return Err(io_error(blame.call, blame.path)(io::ErrorKind::NotADirectory.into()));
+    }
+    let read = |name: &str| {
+        let path = blame.path.join(name);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error(blame.call, &path)(error)),
+            Ok(metadata) if metadata.len() > METADATA_BYTES_MAX => {
+                let problem = format!("{name} has {} bytes", metadata.len());
+                return Err(blame.corrupt(problem));
+            }
+            Ok(_) => {}
+        }
+        fs::read(&path).map(Some).map_err(io_error(blame.call, &path))
+    };
+    let v3 = read("zarr.json")?;
+    let (v2, attributes, group) = (read(".zarray")?, read(".zattrs")?, read(".zgroup")?);
+    let node_type = |document: &Vec<u8>| {
+        let document: Value = serde_json::from_slice(document).ok()?;
+        Some(document.get("node_type")?.as_str()? == "group")
+    };
+    if v3.as_ref().and_then(node_type) == Some(true) || (v2.is_none() && group.is_some()) {
+        let remedy = "open one of its arrays, such as path/name";
+        return Err(blame.unsupported("a Zarr group in place of an array", remedy));
+    }
+    let metadata = parse(v3.as_deref(), v2.as_deref(), attributes.as_deref())
+        .map_err(|error| blame.corrupt(format!("its metadata: {error}")))?;
+    metadata.ok_or_else(|| blame.corrupt("there is neither zarr.json nor .zarray in it"))
+}
+
+/// The lengths of a chunk (or shard), if all are the same.
+fn regular_chunk(metadata: &ArrayMetadata) -> Option<Vec<u64>> {
+    match metadata {
+        ArrayMetadata::V2(v2) => Some(v2.chunks.iter().map(|len| len.get()).collect()),
+        ArrayMetadata::V3(v3) if v3.chunk_grid.name() == "regular" => {
+            let configuration = v3.chunk_grid.configuration()?;
+            let lens = configuration.get("chunk_shape")?.as_array()?;
+            lens.iter().map(|len| len.as_u64().filter(|&len| len > 0)).collect()
+        }
+        ArrayMetadata::V3(_) => None,
+    }
+}
+
+fn codec_names(metadata: &ArrayMetadata) -> impl Iterator<Item = &str> {
+    let codecs = match metadata {
+        ArrayMetadata::V2(_) => &[],
+        ArrayMetadata::V3(v3) => v3.codecs.as_slice(),
+    };
+    codecs.iter().map(|codec| codec.name())
+}
+
+/// The names of version 3, or those that xarray keeps in an attribute in version 2.
+fn dim_names(array: &Array<DirStore>) -> Option<Vec<String>> {
+    if let Some(names) = array.dimension_names() {
+        return names.iter().cloned().collect();
+    }
+    let names = array.attributes().get(DIMS_V2)?.as_array()?;
+    let names: Option<Vec<String>> =
+        names.iter().map(|name| name.as_str().map(str::to_string)).collect();
+    names.filter(|names| names.len() == array.shape().len())
+}
