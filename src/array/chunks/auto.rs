@@ -2,13 +2,12 @@
 
 use super::axis::AxisChunks;
 use super::grid::Chunks;
+use super::limit::MAX_LISTED;
 
 /// How much larger than wanted a block may be before it is cut.
 const TOLERANCE: f64 = 1.25;
 /// Passes after which growing or shrinking has long settled.
 const MAX_PASSES: usize = 1000;
-/// Previous chunks with more blocks than this are joined by their regular size only.
-const MAX_LISTED: u64 = 1 << 24;
 
 /// An axis whose chunks are given, or one to choose.
 pub(crate) enum AutoAxis<'a> {
@@ -237,6 +236,8 @@ impl<'a> Growth<'a> {
 }
 
 /// Joins neighbours while their sum is at most `wanted`, and never cuts a block.
+///
+/// Where there are too many blocks to list, a last short one is not joined even if it would fit.
 fn join(previous: &AxisChunks, wanted: f64) -> Option<AxisChunks> {
     if let (AxisChunks::Uniform { len, size }, true) = (previous, previous.n_blocks() > MAX_LISTED)
     {

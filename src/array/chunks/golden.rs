@@ -1,6 +1,8 @@
 //! Checks the planning functions against what Dask and NumPy answer.
 //!
 //! The cases lie beside the repository, not in it. Without them these tests say so and pass.
+// Tests talk on the terminal, and compare what they have just made.
+#![allow(clippy::print_stderr, clippy::needless_pass_by_value)]
 
 use std::fs;
 use std::path::Path;
@@ -363,5 +365,85 @@ fn slices_of_slices_are_one() {
             _ => None,
         });
         same((kept.collect(), flat), (list(&case["out_shape"]), list(&case["flat"])))
+    });
+}
+
+#[test]
+fn rechunk_goes_in_the_right_steps() {
+    each_case("rechunk_plan.jsonl", 1990, |case| {
+        let number = |name: &str| case[name].as_u64().expect("a number");
+        let (old, new) = (chunks(&case["old_chunks"]), chunks(&case["new_chunks"]));
+        let limit = number("block_size_limit");
+        let got = plan_rechunk(&old, &new, number("itemsize"), number("threshold"), limit);
+        let expected: Vec<_> =
+            case["steps"].as_array().expect("a list").iter().map(chunks).collect();
+        // Dask takes several steps to move nothing.
+        let empty = new.shape().contains(&Some(0));
+        if (empty || flag(case, "fp_sensitive")) && got != expected {
+            return holds(got.last() == Some(&new), got);
+        }
+        same(got, expected)
+    });
+}
+
+#[test]
+fn new_blocks_are_made_of_old_ones() {
+    each_case("rechunk_crosswalk.jsonl", 300, |case| {
+        let (old, new) = (chunks(&case["old_chunks"]), chunks(&case["new_chunks"]));
+        let along = |(old, new): (&AxisChunks, &AxisChunks)| {
+            let both = overlap(old, new).expect("lengths are equal");
+            let written = |p: Piece| [p.block, p.local.start, p.local.start + p.local.len];
+            (0..new.n_blocks()).map(|i| both.pieces(i).map(written).collect()).collect()
+        };
+        let got: Vec<Vec<Vec<[u64; 3]>>> = old.axes().iter().zip(new.axes()).map(along).collect();
+        same(got, serde_json::from_value(case["pieces"].clone()).expect("three numbers each"))
+    });
+}
+
+#[test]
+fn blocks_are_balanced() {
+    each_case("balance.jsonl", 200, |case| {
+        same(balance(&axis(&case["chunks"])), axis(&case["balanced"]))
+    });
+}
+
+#[test]
+fn reshapes_are_planned() {
+    each_case("reshape_plan.jsonl", 3325, |case| {
+        let (shape, chunks) = (list(&case["in_shape"]), chunks(&case["in_chunks"]));
+        let out = list(&case["out_shape"]);
+        let steps = plan_reshape_steps(call(), &chunks, &out, 0);
+        if !case["error"].is_null() {
+            return holds(steps.is_err() && plan_reshape(&shape, &out, &chunks).is_err(), steps);
+        }
+        let most = chunks.max_block_len();
+        let small = |plan: &ReshapePlan| plan.input.max_block_len() <= most;
+        let steps = steps.expect("a legal reshape");
+        if !steps.iter().all(small) || !steps.iter().all(reshape::moves_right) {
+            return Checked::Wrong(format!("{steps:?}"));
+        }
+        if flag(case, "unsupported_by_dask") {
+            return same(steps.last().and_then(|plan| plan.output.known_shape()), Some(out));
+        }
+        let got = plan_reshape(&shape, &out, &chunks).map(|plan| (plan.input, plan.output));
+        let plan = |name: &str| self::chunks(&case[name]);
+        same(got, Ok((plan("plan_in_chunks"), plan("plan_out_chunks"))))
+    });
+}
+
+#[test]
+fn blocks_are_deep_enough_for_overlap() {
+    each_case("min_overlap_chunks.jsonl", 500, |case| {
+        let depth = case["size"].as_u64().expect("a number");
+        let got = min_overlap_chunks(call(), &axis(&case["chunks"]), depth).ok();
+        same(got, case.get("out_chunks").map(axis))
+    });
+}
+
+#[test]
+fn taken_elements_are_chunked() {
+    each_case("take_plan.jsonl", 250, |case| {
+        let got = take_chunks(&axis(&case["chunks"]), &list(&case["index"]));
+        same(got, case.get("out_chunks").map(axis))
     });
 }

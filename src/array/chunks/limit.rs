@@ -5,8 +5,8 @@ use crate::error::{Call, Error, Result};
 /// Blocks of an axis that a plan may list.
 ///
 /// Regular chunks are never listed, so this bounds irregular ones only. A list of this many takes
-/// 512 MiB, and the tasks for its blocks would take far more.
-pub(crate) const MAX_LISTED: u64 = 1 << 26;
+/// 128 MiB, and the tasks for its blocks would take far more.
+pub(crate) const MAX_LISTED: u64 = 1 << 24;
 
 /// Refuses to list more than [`MAX_LISTED`] blocks.
 ///

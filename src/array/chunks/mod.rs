@@ -19,7 +19,12 @@ mod bytes;
 mod limit;
 mod normalize;
 
+mod overlap;
+mod rechunk;
+mod reshape;
 mod slice;
+mod split;
+mod take;
 pub(crate) mod tree;
 mod unify;
 
@@ -31,6 +36,13 @@ pub(crate) use bytes::{format_bytes, parse_bytes};
 pub use grid::Chunks;
 pub use normalize::{AxisSpec, ChunkSpec};
 pub(crate) use normalize::{check_shape, normalize_chunks};
-pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
+pub(crate) use overlap::min_overlap_chunks;
+pub(crate) use rechunk::{Overlap, THRESHOLD, balance, overlap, plan_rechunk};
+pub(crate) use reshape::{
+    ReshapePlan, Unsupported, plan_reshape, plan_reshape_steps, plan_reshape_within, reshape_steps,
+    resolve_shape,
+};
+pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis, slice_chunks};
+pub(crate) use take::{TakeSource, take_chunks, take_sources};
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_chunks, broadcast_shapes, unify, unify_broadcast, unify_indices};

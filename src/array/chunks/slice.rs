@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use super::axis::AxisChunks;
+use super::grid::Chunks;
+use super::limit::MAX_LISTED;
+use crate::error::{Call, Error, Result};
 
 /// The positions `start`, `start + step`, …, of which there are `len`.
 ///
@@ -110,8 +113,8 @@ pub(crate) struct Piece {
 
 /// Which input block each output block of a slice reads, and what of it.
 ///
-/// Each output block reads one input block. The blocks are counted, not listed, unless some
-/// between the first and the last are skipped.
+/// Each output block reads one input block. The blocks are counted, not listed, unless irregular
+/// ones between the first and the last are skipped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SlicePieces {
     axis: AxisChunks,
@@ -123,6 +126,8 @@ pub(crate) struct SlicePieces {
 enum Touched {
     /// `n` neighbours from `first` on, upwards or downwards.
     Run { first: u64, n: u64, down: bool },
+    /// As many as there are elements, since steps are longer than blocks.
+    OneEach,
     /// Those of which some element is taken, in the order of the output.
     Listed(Arc<[u64]>),
 }
@@ -132,6 +137,7 @@ impl SlicePieces {
     pub(crate) fn n_blocks(&self) -> u64 {
         match &self.blocks {
             Touched::Run { n, .. } => *n,
+            Touched::OneEach => self.slice.len,
             Touched::Listed(blocks) => blocks.len() as u64,
         }
     }
@@ -142,6 +148,8 @@ impl SlicePieces {
             Touched::Run { n, .. } if i >= *n => None,
             Touched::Run { first, down: true, .. } => first.checked_sub(i),
             Touched::Run { first, .. } => first.checked_add(i),
+            Touched::OneEach if i >= self.slice.len => None,
+            Touched::OneEach => Some(self.axis.block_at(self.slice.position(i))),
             Touched::Listed(blocks) => blocks.get(usize::try_from(i).ok()?).copied(),
         }
     }
@@ -184,7 +192,8 @@ fn part_of_block(axis: &AxisChunks, slice: &AxisSlice, block: u64) -> Option<Axi
 ///
 /// Each output block is a part of one input block; input blocks of which nothing is taken are
 /// left out. Costs O(1) if the input is regular and the output as well, else a number for each
-/// touched block. `None` if the axis has unknown lengths or the slice does not fit on it.
+/// touched block. `None` if the axis has unknown lengths, the slice does not fit on it, or there
+/// are more irregular blocks than may be listed.
 ///
 /// # Source
 /// Dask, `_slice_1d`.
@@ -197,9 +206,45 @@ pub(crate) fn slice_axis(axis: &AxisChunks, slice: AxisSlice) -> Option<(AxisChu
     if slice.is_full(len) && pieces.n_blocks() == axis.n_blocks() {
         return Some((axis.clone(), pieces));
     }
-    let chunks = regular_output(axis, &pieces)
-        .or_else(|| AxisChunks::from_size_iter(pieces.iter().map(|piece| piece.local.len)))?;
+    let chunks = regular_output(axis, &pieces).or_else(|| {
+        let sizes = pieces.iter().map(|piece| piece.local.len);
+        if pieces.n_blocks() > MAX_LISTED { None } else { AxisChunks::from_size_iter(sizes) }
+    })?;
     Some((chunks, pieces))
+}
+
+/// Chunks of `x[slices]`, one slice for each axis, and where the blocks come from along each.
+///
+/// Axes of unknown lengths can't be sliced here at all; pass those that stay by.
+///
+/// # Errors
+/// [`Error::UnknownChunks`]; [`Error::InvalidArgument`] if a slice does not fit on its axis;
+/// [`Error::TooManyTasks`] if there are more irregular blocks than may be listed.
+pub(crate) fn slice_chunks(
+    call: Call,
+    chunks: &Chunks,
+    slices: &[AxisSlice],
+) -> Result<(Chunks, Vec<SlicePieces>)> {
+    let sliced = |(i, (axis, slice)): (usize, (&AxisChunks, &AxisSlice))| {
+        let len = axis.len().ok_or(Error::UnknownChunks { call, axis: i })?;
+        if !slice.fits(len) {
+            let got = format!("{slice:?} for axis {i} of length {len}");
+            let expected = "a slice inside of the axis";
+            return Err(Error::InvalidArgument { call, argument: "slice", got, expected });
+        }
+        let too_many = || Error::TooManyTasks { op: call.op.to_string(), limit: MAX_LISTED };
+        slice_axis(axis, *slice).ok_or_else(too_many)
+    };
+    let (axes, pieces): (Vec<_>, Vec<_>) = chunks
+        .axes()
+        .iter()
+        .zip(slices)
+        .enumerate()
+        .map(sliced)
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
+    Ok((Chunks::new(axes), pieces))
 }
 
 /// Which blocks a slice that fits takes something of.
@@ -212,6 +257,9 @@ fn touched(axis: &AxisChunks, slice: &AxisSlice) -> Option<Touched> {
     let run = Touched::Run { first: from, n: from.abs_diff(to) + 1, down: to < from };
     if skips_no_block(axis, slice, from.min(to), from.max(to)) {
         return Some(run);
+    }
+    if matches!(axis, AxisChunks::Uniform { .. }) {
+        return Some(Touched::OneEach);
     }
     Some(Touched::Listed(list_touched(axis, slice)))
 }
@@ -241,8 +289,10 @@ fn list_touched(axis: &AxisChunks, slice: &AxisSlice) -> Arc<[u64]> {
 
 /// The output of a run over regular blocks, without looking at each, if it is regular too.
 fn regular_output(axis: &AxisChunks, pieces: &SlicePieces) -> Option<AxisChunks> {
-    let (AxisChunks::Uniform { size, .. }, Touched::Run { n, .. }) = (axis, &pieces.blocks) else {
-        return None;
+    let (size, n) = match (axis, &pieces.blocks) {
+        (AxisChunks::Uniform { size, .. }, Touched::Run { n, .. }) => (size, n),
+        (_, Touched::OneEach) => return Some(AxisChunks::uniform(pieces.slice.len, 1)),
+        _ => return None,
     };
     let len_of = |i: u64| Some(pieces.piece(i)?.local.len);
     let first = len_of(0)?;
@@ -293,6 +343,26 @@ mod tests {
             pieces.piece(0).unwrap(),
             Piece { block: (1 << 38) - 1, local: AxisSlice::new(3, 4, -1) }
         );
+    }
+
+    #[test]
+    fn long_steps_stay_counted() {
+        let axis = AxisChunks::uniform(1 << 60, 3);
+        let (out, pieces) = slice_axis(&axis, AxisSlice::new(1, 1 << 58, 4)).unwrap();
+        assert_eq!((out, pieces.n_blocks()), (AxisChunks::uniform(1 << 58, 1), 1 << 58));
+        assert_eq!(pieces.piece(5).unwrap(), Piece { block: 7, local: AxisSlice::new(0, 1, 1) });
+    }
+
+    #[test]
+    fn too_many_irregular_blocks_are_refused() {
+        let chunks = Chunks::new([AxisChunks::uniform(1 << 60, 3)]);
+        let slices = |slice| slice_chunks(Call::new("slice"), &chunks, &[slice]);
+        assert!(matches!(slices(AxisSlice::new(1, 1 << 59, 1)), Err(Error::TooManyTasks { .. })));
+        assert!(matches!(
+            slices(AxisSlice::new(1, 1 << 60, 1)),
+            Err(Error::InvalidArgument { .. })
+        ));
+        assert!(slices(AxisSlice::new(0, 1 << 59, 1)).is_ok());
     }
 
     #[test]

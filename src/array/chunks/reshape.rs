@@ -1,0 +1,14 @@
+//! Reshapes without moving elements between blocks.
+//!
+//! A plan recuts the input so that each input block, read in C order, is one output block, and
+//! blocks keep their row-major numbers. Then the reshape itself is one task for each block.
+
+mod cut;
+mod plan;
+mod steps;
+
+pub(crate) use plan::{ReshapePlan, Unsupported, plan_reshape, plan_reshape_within};
+pub(crate) use steps::{plan_reshape_steps, reshape_steps, resolve_shape};
+
+#[cfg(test)]
+pub(in crate::array::chunks) use plan::tests::moves_right;
