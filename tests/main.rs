@@ -3,6 +3,7 @@
 
 mod suite {
     mod bits;
+    mod files;
     mod first;
     mod golden_values;
     mod oracle;

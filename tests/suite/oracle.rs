@@ -1,6 +1,8 @@
 //! Random expressions over random chunks give what ndarray gives, and the same bits however they run.
 
-use dask_rs::array::{self, Array, AxisSpec, ChunkSpec, Index, Over, concatenate, over, stack, where_};
+use dask_rs::array::{
+    self, Array, AxisSpec, ChunkSpec, Index, Over, concatenate, over, stack, where_,
+};
 use dask_rs::{Config, Error, ExecutorKind};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use proptest::prelude::*;
