@@ -29,6 +29,11 @@ pub use config::{Config, ExecutorKind};
 pub use error::{Call, Error, Result};
 pub use sched::CancelToken;
 
+/// The code of the README, which is compiled and run with the tests.
+#[cfg(all(doctest, feature = "zarr"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What most programs need.
 pub mod prelude {
     #[cfg(feature = "array")]
