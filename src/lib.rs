@@ -17,9 +17,11 @@ mod bytes;
 mod compute;
 mod config;
 mod error;
+mod explain;
 mod graph;
 mod memory;
 mod sched;
+mod visualize;
 
 #[cfg(feature = "array")]
 pub mod array;
@@ -27,7 +29,9 @@ pub mod array;
 pub use compute::{Collection, compute};
 pub use config::{Config, ExecutorKind};
 pub use error::{Call, Error, Result};
+pub use explain::{Explain, explain};
 pub use sched::CancelToken;
+pub use visualize::{visualize, visualize_tasks};
 
 /// The code of the README, which is compiled and run with the tests.
 #[cfg(all(doctest, feature = "zarr"))]

@@ -19,6 +19,7 @@ use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
 use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
+use super::show::block_text;
 use crate::error::{Error, Result};
 use crate::graph::{
     AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
@@ -97,9 +98,9 @@ impl Lowering<'_> {
                 Ok(self.push("slice", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
             }
             ArrayOp::Permute(axes) => {
-                let maps = (0..metas[0].chunks.ndim()).map(|axis| {
+                let maps = metas[0].chunks.axes().iter().enumerate().map(|(axis, chunks)| {
                     let place = axes.iter().position(|from| *from == Some(axis));
-                    place.map_or(AxisMap::At(0), AxisMap::same)
+                    place.map_or_else(|| at_the_element(chunks), AxisMap::same)
                 });
                 let map = BlockMap::axes(maps);
                 let axes = Arc::clone(axes);
@@ -137,6 +138,7 @@ impl Lowering<'_> {
             grid: out.chunks.grid().into(),
             kernel,
             inputs,
+            block_text: block_text(out),
             // Lengths that nobody knows yet are taken for chunks of the configured size.
             out_bytes: out.block_bytes_max().unwrap_or(self.options.chunk_bytes),
             scratch_bytes,
@@ -245,6 +247,7 @@ impl Lowering<'_> {
         let kernel = chunk_kernel(spec, program, meta.chunks.clone());
         let kept = out.chunks.max_block_len().unwrap_or(self.options.chunk_bytes);
         let partial_bytes = spec.partial_bytes(kept);
+        let partial_text: Arc<str> = format!("partial {}", spec.kind.name()).into();
         let grid = meta.chunks.grid();
         let map = BlockMap::axes((0..grid.len()).map(AxisMap::same));
         let mut layer = self.layers.push(Layer {
@@ -252,6 +255,7 @@ impl Lowering<'_> {
             grid: grid.as_slice().into(),
             kernel,
             inputs: vec![LayerInput { layer: input, map }],
+            block_text: Arc::clone(&partial_text),
             out_bytes: partial_bytes,
             scratch_bytes: 0,
         });
@@ -270,6 +274,7 @@ impl Lowering<'_> {
                 grid: grid.as_slice().into(),
                 kernel,
                 inputs: vec![LayerInput { layer, map: map.clone() }],
+                block_text: if is_last { block_text(out) } else { Arc::clone(&partial_text) },
                 out_bytes: partial_bytes,
                 scratch_bytes: 0,
             });
@@ -355,8 +360,13 @@ fn broadcast_map(input: &Chunks, out: &Chunks) -> BlockMap {
     let skip = out.ndim() - input.ndim();
     let axes = input.axes().iter().zip(&out.axes()[skip..]).enumerate();
     BlockMap::axes(axes.map(|(i, (axis, out))| {
-        if axis.len() == out.len() { AxisMap::same(skip + i) } else { AxisMap::At(0) }
+        if axis.len() == out.len() { AxisMap::same(skip + i) } else { at_the_element(axis) }
     }))
+}
+
+/// The block of an axis of length 1 that is not empty.
+fn at_the_element(axis: &AxisChunks) -> AxisMap {
+    AxisMap::At(axis.block_at(0))
 }
 
 /// Which input block each piece of a slice reads, as a formula where there is one.

@@ -89,6 +89,10 @@ impl Kernel for ElemwiseKernel {
         self.program.n_instrs()
     }
 
+    fn formula(&self) -> Option<String> {
+        Some(self.program.to_string())
+    }
+
     fn spec(&self) -> Option<KernelSpec> {
         Some(KernelSpec { name: "elemwise", parameters: self.program.spec() })
     }
@@ -190,7 +194,7 @@ pub(crate) fn set_inputs<'a>(
         dispatch!(dtype, T => {
             // The block that is overwritten in place has left its slot.
             if let Some(chunk) = block.downcast_ref::<Chunk<T>>() {
-                frame.set_input::<T>(slot, load::input(chunk.view(), &shape, strip_len));
+                frame.set_input::<T>(slot, load::input(&chunk.view(), &shape, strip_len));
             }
         });
     }

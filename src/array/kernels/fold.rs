@@ -4,8 +4,10 @@
 //! strips are runs of one result; where it is kept, strips are rows that are added to a tile of
 //! accumulators in the cache. Either way memory is read once, in large pieces.
 //!
-//! Invariant: the order of additions depends on the shape only, and each result is a balanced
-//! tree of short runs, so that rounding errors grow with the logarithm of the length.
+//! Invariant: the order of additions depends on the lengths of the reduced axes only, and each result
+//! is a tree of short runs, so that rounding errors grow with the logarithm of the length. Which
+//! other results the block keeps changes nothing: a slice that is pushed through a reduction leaves
+//! the same bits.
 
 use std::marker::PhantomData;
 
@@ -26,10 +28,14 @@ struct Group {
     is_reduced: bool,
 }
 
+/// Kept axes count whatever their length, so that the groups do not depend on it.
 fn group_axes(shape: &[usize], axes: &[usize]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for (axis, &len) in shape.iter().enumerate().filter(|&(_, &len)| len != 1) {
+    for (axis, &len) in shape.iter().enumerate() {
         let is_reduced = axes.contains(&axis);
+        if is_reduced && len == 1 {
+            continue;
+        }
         match groups.last_mut() {
             Some(last) if last.is_reduced == is_reduced => last.len *= len,
             _ => groups.push(Group { len, is_reduced }),
@@ -87,7 +93,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
             for start in (0..len).step_by(STRIP) {
                 let end = len.min(start + STRIP);
                 let acc = self.fold(row * len + start, row * len + end);
-                tree.push(self.reducer, vec![acc], (end - start) as u64);
+                tree.push(self.reducer, [acc], (end - start) as u64);
             }
             if let Some((acc, n)) = tree.finish(self.reducer) {
                 self.add(outer, row, acc[0], n);
@@ -128,11 +134,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
             let base = block * n_reduced * n_columns;
             for column in (0..n_columns).step_by(STRIP) {
                 let width = STRIP.min(n_columns - column);
-                let tile = if width < n_columns {
-                    self.tile(base + column, n_columns, n_reduced, width)
-                } else {
-                    self.whole_rows(base, n_reduced, n_columns)
-                };
+                let tile = self.tile(base + column, n_columns, n_reduced, width);
                 let at = out * n_columns + column;
                 for (acc, new) in self.accs[at..at + width].iter_mut().zip(tile) {
                     *acc = self.reducer.merge(*acc, n_before, new, n_reduced as u64);
@@ -141,49 +143,26 @@ impl<R: Reducer> Walk<'_, '_, R> {
         }
     }
 
-    /// Rows that fit into a strip are taken several at a time, as one longer row.
-    fn whole_rows(&mut self, base: usize, n_rows: usize, n_columns: usize) -> Vec<R::Acc> {
-        let n_together = (STRIP / n_columns).min(n_rows).max(1);
-        let n_whole = n_rows / n_together;
-        let width = n_together * n_columns;
-        let wide = self.tile(base, width, n_whole, width);
-        let (accs, others) = wide.split_at(n_columns);
-        let mut accs = accs.to_vec();
-        for (i, other) in others.chunks_exact(n_columns).enumerate() {
-            let n = ((i + 1) * n_whole) as u64;
-            self.merge_into(&mut accs, n, other, n_whole as u64);
-        }
-        let n_rest = n_rows - n_whole * n_together;
-        if n_rest > 0 {
-            let rest = self.tile(base + n_whole * width, n_columns, n_rest, n_columns);
-            self.merge_into(&mut accs, (n_whole * n_together) as u64, &rest, n_rest as u64);
-        }
-        accs
-    }
-
-    fn merge_into(&self, accs: &mut [R::Acc], n: u64, others: &[R::Acc], n_others: u64) {
-        for (acc, &other) in accs.iter_mut().zip(others) {
-            *acc = self.reducer.merge(*acc, n, other, n_others);
-        }
-    }
-
     /// The accumulators of `width` columns over `n_rows` rows that are `stride` apart.
     fn tile(&mut self, base: usize, stride: usize, n_rows: usize, width: usize) -> Vec<R::Acc> {
+        // Whole rows lie one after another, so that a strip can hold several.
+        let n_together = if width == stride { (STRIP / width).max(1) } else { 1 };
         let mut tree = Tree::default();
         for first in (0..n_rows).step_by(ROWS) {
             let n = ROWS.min(n_rows - first);
-            let mut accs = vec![self.reducer.empty(); width];
-            for i in 0..n {
+            let mut tile = self.reducer.tile(width);
+            for i in (0..n).step_by(n_together) {
                 let start = base + (first + i) * stride;
-                self.strip(start, start + width);
+                let len = n_together.min(n - i) * width;
+                self.strip(start, start + len);
                 let xs = self.frame.value::<R::In>(self.compiled.result());
                 let mut splat = Vec::new();
-                let xs = as_slice(xs, width, &mut splat);
-                let row = Row { reducer: self.reducer, accs: &mut accs, n: i as u64, xs, start };
-                if R::In::HAS_SIMD { self.frame.arch.dispatch(row) } else { row.call() }
+                let xs = as_slice(xs, len, &mut splat);
+                let rows =
+                    Rows { reducer: self.reducer, tile: &mut tile, width, n: i as u64, xs, start };
+                if R::In::HAS_SIMD { self.frame.arch.dispatch(rows) } else { rows.call() }
             }
-            self.reducer.close_rows(&mut accs, n as u64);
-            tree.push(self.reducer, accs, n as u64);
+            tree.push(self.reducer, self.reducer.close(tile, n as u64), n as u64);
         }
         let empty = || vec![self.reducer.empty(); width];
         tree.finish(self.reducer).map_or_else(empty, |(accs, _)| accs)
@@ -241,34 +220,44 @@ fn as_slice<'s, T: Copy>(val: Val<'s, T>, n: usize, splat: &'s mut Vec<T>) -> &'
 }
 
 /// Accumulators of consecutive pieces, merged in pairs of equal height like a binary counter.
+///
+/// A leaf is one accumulator, or a list of one per column.
 #[derive(Debug)]
-struct Tree<A> {
-    /// Height, count and accumulators.
-    pending: Vec<(u32, u64, Vec<A>)>,
+struct Tree<L> {
+    /// Height, count and leaf.
+    pending: Vec<(u32, u64, L)>,
 }
 
-impl<A> Default for Tree<A> {
+impl<L> Default for Tree<L> {
     fn default() -> Self {
         Tree { pending: Vec::new() }
     }
 }
 
-impl<A: Copy> Tree<A> {
-    fn push<R: Reducer<Acc = A>>(&mut self, reducer: R, mut accs: Vec<A>, mut n: u64) {
+impl<L> Tree<L> {
+    fn push<R>(&mut self, reducer: R, mut accs: L, mut n: u64)
+    where
+        R: Reducer,
+        L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
+    {
         let mut height = 0;
         while let Some((_, n_earlier, mut earlier)) =
             self.pending.pop_if(|&mut (h, ..)| h == height)
         {
-            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n, height) = (earlier, n + n_earlier, height + 1);
         }
         self.pending.push((height, n, accs));
     }
 
-    fn finish<R: Reducer<Acc = A>>(mut self, reducer: R) -> Option<(Vec<A>, u64)> {
+    fn finish<R>(mut self, reducer: R) -> Option<(L, u64)>
+    where
+        R: Reducer,
+        L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
+    {
         let (_, mut n, mut accs) = self.pending.pop()?;
         while let Some((_, n_earlier, mut earlier)) = self.pending.pop() {
-            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n) = (earlier, n + n_earlier);
         }
         Some((accs, n))
@@ -303,19 +292,25 @@ impl<R: Reducer> NullaryFnOnce for Run<'_, R> {
     }
 }
 
-struct Row<'s, R: Reducer> {
+/// Rows that are added to accumulators one after another.
+struct Rows<'s, R: Reducer> {
     reducer: R,
-    accs: &'s mut [R::Acc],
+    tile: &'s mut R::Tile,
+    width: usize,
+    /// How many rows the tile holds already.
     n: u64,
     xs: &'s [R::In],
     start: usize,
 }
 
-impl<R: Reducer> NullaryFnOnce for Row<'_, R> {
+impl<R: Reducer> NullaryFnOnce for Rows<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        self.reducer.fold_row(self.accs, self.n, self.xs, self.start as u64);
+        for (i, row) in self.xs.chunks_exact(self.width).enumerate() {
+            let first = (self.start + i * self.width) as u64;
+            self.reducer.add_row(self.tile, self.n + i as u64, row, first);
+        }
     }
 }
