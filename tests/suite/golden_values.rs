@@ -277,7 +277,7 @@ fn run(step: &Value, arrays: &HashMap<String, Dynamic>) -> Result<Dynamic, Strin
     each!(x, x => unary(x, op, step))
 }
 
-fn same<'a, T: Typed>(array: &'a Dynamic) -> Result<&'a Array<T>, String> {
+fn same<T: Typed>(array: &Dynamic) -> Result<&Array<T>, String> {
     T::of(array).ok_or_else(|| format!("{:?} beside {:?}", array.dtype(), T::DTYPE))
 }
 
