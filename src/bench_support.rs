@@ -139,6 +139,7 @@ fn push(layers: &mut LayerGraph, n: u64, inputs: &[(LayerId, BlockMap)]) -> Laye
         grid: Arc::new([n]),
         kernel: Arc::new(Count),
         inputs: inputs.collect(),
+        block_text: "".into(),
         out_bytes: BLOCK_BYTES,
         scratch_bytes: 0,
     })

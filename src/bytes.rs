@@ -28,7 +28,6 @@ fn unit_bytes(unit: &str) -> Option<f64> {
     Some(base.powi(power as i32))
 }
 
-#[allow(dead_code, reason = "for the display of collections, which is not here yet")]
 /// `bytes` in the binary unit that keeps the number short, such as `"1.50 GiB"`.
 pub(crate) fn format_bytes(bytes: u64) -> String {
     for (power, unit) in [(50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {

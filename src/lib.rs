@@ -8,9 +8,11 @@ mod bytes;
 mod compute;
 mod config;
 mod error;
+mod explain;
 mod graph;
 mod memory;
 mod sched;
+mod visualize;
 
 #[cfg(feature = "array")]
 pub mod array;
@@ -18,7 +20,9 @@ pub mod array;
 pub use compute::{Collection, compute};
 pub use config::{Config, ExecutorKind};
 pub use error::{Call, Error, Result};
+pub use explain::{Explain, explain};
 pub use sched::CancelToken;
+pub use visualize::{visualize, visualize_tasks};
 
 /// What most programs need.
 pub mod prelude {

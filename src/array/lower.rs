@@ -17,6 +17,7 @@ use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
 use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
+use super::show::block_text;
 use crate::error::{Error, Result};
 use crate::graph::{
     AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
@@ -134,6 +135,7 @@ impl Lowering<'_> {
             grid: out.chunks.grid().into(),
             kernel,
             inputs,
+            block_text: block_text(out),
             // Lengths that nobody knows yet are taken for chunks of the configured size.
             out_bytes: out.block_bytes_max().unwrap_or(self.options.chunk_bytes),
             scratch_bytes,
@@ -241,6 +243,7 @@ impl Lowering<'_> {
         let kernel = chunk_kernel(spec, program, meta.chunks.clone());
         let kept = out.chunks.max_block_len().unwrap_or(self.options.chunk_bytes);
         let partial_bytes = spec.partial_bytes(kept);
+        let partial_text: Arc<str> = format!("partial {}", spec.kind.name()).into();
         let mut grid = meta.chunks.grid();
         let map = BlockMap::axes((0..grid.len()).map(AxisMap::same));
         let mut layer = self.layers.push(Layer {
@@ -248,6 +251,7 @@ impl Lowering<'_> {
             grid: grid.as_slice().into(),
             kernel,
             inputs: vec![LayerInput { layer: input, map }],
+            block_text: Arc::clone(&partial_text),
             out_bytes: partial_bytes,
             scratch_bytes: 0,
         });
@@ -269,6 +273,7 @@ impl Lowering<'_> {
                 grid: grid.as_slice().into(),
                 kernel,
                 inputs: vec![LayerInput { layer, map }],
+                block_text: if is_last { block_text(out) } else { Arc::clone(&partial_text) },
                 out_bytes: partial_bytes,
                 scratch_bytes: 0,
             });

@@ -167,7 +167,7 @@ impl BlockMap {
                     let range = map.range(out, n);
                     (range.end - range.start) as usize
                 })
-                .product(),
+                .fold(1, usize::saturating_mul),
         }
     }
 

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::kernel::BytesRead;
 use super::layer::{Layer, LayerGraph, LayerId, LayerInput};
 use super::{Block, BlockMap, Inputs, Kernel, TaskContext, Wiring};
 use crate::error::Result;
@@ -135,6 +136,7 @@ impl Fusion {
             grid: Arc::clone(&consumer.grid),
             kernel,
             inputs,
+            block_text: Arc::clone(&consumer.block_text),
             out_bytes: consumer.out_bytes,
             scratch_bytes,
         })
@@ -284,5 +286,13 @@ impl Kernel for Chain {
 
     fn n_steps(&self) -> usize {
         self.producer.n_steps() + self.consumer.n_steps()
+    }
+
+    fn bytes_read(&self) -> BytesRead {
+        let (producer, consumer) = (self.producer.bytes_read(), self.consumer.bytes_read());
+        BytesRead {
+            all: producer.all.saturating_add(consumer.all),
+            task_max: producer.task_max.saturating_add(consumer.task_max),
+        }
     }
 }

@@ -98,6 +98,10 @@ impl Kernel for ElemwiseKernel {
         self.program.n_instrs()
     }
 
+    fn formula(&self) -> Option<String> {
+        Some(self.program.to_string())
+    }
+
     fn spec(&self) -> Option<KernelSpec> {
         Some(KernelSpec { name: "elemwise", parameters: self.program.spec() })
     }

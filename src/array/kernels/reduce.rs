@@ -391,6 +391,13 @@ impl Kernel for ReduceChunkKernel {
         self.program.n_instrs() + 1
     }
 
+    fn formula(&self) -> Option<String> {
+        if self.program.is_identity() {
+            return None;
+        }
+        Some(format!("{} of {}", self.spec, self.program))
+    }
+
     fn spec(&self) -> Option<KernelSpec> {
         let parameters = format!("{}; {}", self.spec, self.program.spec());
         Some(KernelSpec { name: "reduce_chunk", parameters })
