@@ -108,6 +108,9 @@ impl Runner {
     }
 
     /// `x + y` of two chunks.
+    ///
+    /// # Panics
+    /// Never: floats have sums.
     pub fn add(shape: &[usize]) -> Runner {
         let program = Program::binary(BinaryOp::Add, DType::F64).expect("floats have sums");
         Runner::new(shape, Arc::new(ElemwiseKernel::new(program, of_shape(shape))), None)

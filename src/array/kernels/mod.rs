@@ -1,7 +1,7 @@
 //! What tasks on array chunks do: fused elementwise programs and reductions.
 //!
 //! A [`Program`] says what happens to one element. [`ElemwiseKernel`] evaluates it over a block in
-//! strips that stay in the L1 cache.
+//! strips that stay in the L1 cache. A reduction (`reduce.rs`) folds each strip while it is there.
 //!
 //! Kernels know nothing of plans or of the blocks of other tasks.
 #![allow(dead_code, unused_imports)]

@@ -334,9 +334,9 @@ binary_ops! {
     }
     Eq "==" fast { any |x, y| x == y => bool; }
     Ne "!=" fast { any |x, y| x != y => bool; }
-    Lt "<" fast { real |x, y| x < y => bool; }
+    Lt "<" fast { bool |x, y| !x & y => bool; number |x, y| x < y => bool; }
     Le "<=" fast { real |x, y| x <= y => bool; }
-    Gt ">" fast { real |x, y| x > y => bool; }
+    Gt ">" fast { bool |x, y| x & !y => bool; number |x, y| x > y => bool; }
     Ge ">=" fast { real |x, y| x >= y => bool; }
     BitAnd "&" fast { bool |x, y| x & y => T; int |x, y| x & y => T; }
     BitOr "|" fast { bool |x, y| x | y => T; int |x, y| x | y => T; }
