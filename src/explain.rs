@@ -222,3 +222,6 @@ fn indented(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     }
     Ok(())
 }
+
+#[cfg(all(test, feature = "array"))]
+mod tests;

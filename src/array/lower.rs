@@ -64,10 +64,13 @@ impl Lowering<'_> {
             ArrayOp::Read(read) => Ok(self.read(read, out)),
             ArrayOp::Blocks(blocks) => {
                 let kernel = Arc::new(PersistedKernel(Arc::clone(blocks)));
-                Ok(self.push("persisted", out, 0, kernel, vec![]))
+                let layer = self.push("persisted", out, 0, kernel, vec![]);
+                // The blocks are the array's memory and not the run's.
+                self.layers.get_mut(layer).out_bytes = 0;
+                Ok(layer)
             }
             ArrayOp::Create { program, .. } => {
-                Ok(self.elemwise(&program.to_string(), program, out, &[], &[]))
+                Ok(self.elemwise(&format!("create {program}"), program, out, &[], &[]))
             }
             ArrayOp::Elemwise(program) => {
                 Ok(self.elemwise(&program.to_string(), program, out, &inputs, &metas))

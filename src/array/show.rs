@@ -43,7 +43,7 @@ impl fmt::Display for Meta {
         write!(f, "{} {}", self.dtype, show_shape(self.chunks.shape()))?;
         if self.chunks.n_blocks() > 1 {
             let axes = self.chunks.axes().iter().map(show_axis);
-            write!(f, " in {} chunks of ({})", self.chunks.n_blocks(), list(axes))?;
+            write!(f, " in {} chunks of {}", self.chunks.n_blocks(), tuple(axes))?;
         }
         match self.nbytes() {
             Some(bytes) => write!(f, ", {}", format_bytes(bytes)),
@@ -65,7 +65,7 @@ pub(super) fn chunk_shape(chunks: &Chunks) -> String {
 /// A shape as Python prints it, with `?` for lengths that are not known.
 pub(super) fn show_shape(lengths: impl IntoIterator<Item = Option<u64>>) -> String {
     let texts = lengths.into_iter().map(|len| len.map_or("?".into(), |len: u64| len.to_string()));
-    format!("({})", list(texts))
+    tuple(texts)
 }
 
 fn show_axis(axis: &AxisChunks) -> String {
@@ -112,6 +112,12 @@ fn show_reduction(reduction: &Reduction, f: &mut fmt::Formatter<'_>) -> fmt::Res
         write!(f, " by {:?} blocks", reduction.fan_in)?;
     }
     Ok(())
+}
+
+/// A tuple as Python prints it.
+fn tuple(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<_> = texts.collect();
+    if texts.len() == 1 { format!("({},)", texts[0]) } else { format!("({})", texts.join(", ")) }
 }
 
 fn list(texts: impl Iterator<Item = String>) -> String {

@@ -91,8 +91,10 @@ impl Fusion {
         let consumer = self.layers[idx].as_ref()?;
         let made = self.layers[producer].as_ref()?;
         let is_free = made.kernel.is_free();
-        let is_private = self.n_uses[producer] == 1 && !self.is_output[producer];
         let map = &consumer.inputs[slot].map;
+        let is_private = self.n_uses[producer] == 1
+            && !self.is_output[producer]
+            && map.is_injective(&consumer.grid);
         let n_steps = consumer.kernel.n_steps() + made.kernel.n_steps();
         if !(is_private || is_free)
             || n_steps > self.limits.n_steps_max
