@@ -6,8 +6,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use dask_rs::array::kernels::bench_support::Runner;
-use ndarray::{ArcArray, Array, ArrayD, IxDyn};
+use dask_rs::bench_support::elemwise::Runner;
+use ndarray::{ArcArray, Array, ArrayD, Axis, IxDyn, Slice};
 use pulp::{Arch, NullaryFnOnce};
 
 /// A sum that does nothing but read: 32 lanes, compiled for the machine's widest vectors.
@@ -54,11 +54,27 @@ fn main() {
     let plain = best(n_runs, || arch.dispatch(PlainSum(all))) * 1e9 / n as f64;
     println!("{:<34} {plain:>7.3} ns/element", "plain sum");
 
+    for chunk_len in [4096, 65536, 1 << 20] {
+        let mut x = data.clone();
+        x.slice_axis_inplace(Axis(0), Slice::from(..chunk_len.min(n)));
+        let x = [x.into_dyn()];
+        let n_times = (n / chunk_len).max(1);
+        let n_elements = n_times * x[0].len();
+        for (name, runner) in
+            [("fused", Runner::fused_sum(&[x[0].len()])), ("sum", Runner::sum(&[x[0].len()]))]
+        {
+            let repeat = || (0..n_times).map(|_| runner.run(&x).first()).sum::<f64>();
+            show(&format!("{name}, {chunk_len} in cache"), best(n_runs, repeat), n_elements, plain);
+        }
+    }
+
     for chunk_len in [n / 100, n / 10, n] {
         let chunks: Vec<ArcArray<f64, IxDyn>> = (0..n / chunk_len)
             .map(|i| {
                 let range = i * chunk_len..(i + 1) * chunk_len;
-                data.clone().slice_move(ndarray::s![range]).into_dyn()
+                let mut chunk = data.clone();
+                chunk.slice_axis_inplace(Axis(0), Slice::from(range));
+                chunk.into_dyn()
             })
             .collect();
         let sum = |runner: &Runner| -> f64 {
@@ -66,11 +82,18 @@ fn main() {
         };
         let fused = Runner::fused_sum(&[chunk_len]);
         let name = format!("((x*2+1)**2 - x).sum(), {chunk_len}");
-        show(&name, best(n_runs, || sum(&fused)), n, plain);
+        // In turns, so that a busy neighbour on the machine slows both.
+        let (mut fused_best, mut plain_best) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..n_runs {
+            plain_best = plain_best.min(best(1, || arch.dispatch(PlainSum(all))));
+            fused_best = fused_best.min(best(1, || sum(&fused)));
+        }
+        show(&name, fused_best, n, plain_best * 1e9 / n as f64);
         let runner = Runner::sum(&[chunk_len]);
         show(&format!("x.sum(), {chunk_len}"), best(n_runs, || sum(&runner)), n, plain);
         let ones = Runner::ones_sum(&[chunk_len]);
         let repeat = || (0..n / chunk_len).map(|_| ones.run(&[]).first()).sum::<f64>();
+        assert_eq!(repeat(), n as f64);
         show(&format!("ones().sum(), {chunk_len}"), best(n_runs, repeat), n, plain);
     }
 
@@ -79,7 +102,7 @@ fn main() {
     let matrix = matrix.into_shared();
     let transposed = matrix.clone().reversed_axes();
     let (shape, size) = ([side, side], side * side);
-    let mut measure = |name: &str, runner: &Runner, inputs: &[ArcArray<f64, IxDyn>]| {
+    let measure = |name: &str, runner: &Runner, inputs: &[ArcArray<f64, IxDyn>]| {
         show(name, best(n_runs, || runner.run(inputs)), size, plain);
     };
     let x = std::slice::from_ref(&matrix);

@@ -13,6 +13,9 @@ use crate::graph::{
 };
 use crate::sched::{CancelToken, Runtime, Sink, state_bytes};
 
+#[cfg(feature = "array")]
+pub use crate::array::kernels::bench_support as elemwise;
+
 /// The shapes of graph that the scheduler is measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {

@@ -222,6 +222,3 @@ fn indented(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     }
     Ok(())
 }
-
-#[cfg(all(test, feature = "array"))]
-mod tests;

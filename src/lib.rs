@@ -1,6 +1,15 @@
 //! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::disallowed_methods)]
+#![cfg_attr(
+    not(feature = "array"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "without a kind of collection there is nothing to run"
+    )
+)]
 
 #[doc(hidden)]
 pub mod bench_support;

@@ -160,12 +160,6 @@ mod tests {
     }
 
     #[test]
-    fn layers_become_dot() {
-        let dot = draw("plan.dot", |path| visualize(means(), path));
-        insta::assert_snapshot!(dot, @"");
-    }
-
-    #[test]
     fn layers_and_tasks_become_svg() {
         let svg = draw("plan.svg", |path| visualize(means(), path));
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));

@@ -127,13 +127,13 @@ fn join_blocks<T: Element>(mut blocks: Vec<ArrayViewD<'_, T>>, grid: &[u64]) -> 
         joined = step?;
         blocks = Vec::new();
         if axis > 0 {
-            return join_owned(joined, &grid[..axis]);
+            return join_owned(&joined, &grid[..axis]);
         }
     }
     joined.pop().or_else(|| blocks.pop().map(|block| block.to_owned()))
 }
 
-fn join_owned<T: Element>(blocks: Vec<ArrayD<T>>, grid: &[u64]) -> Option<ArrayD<T>> {
+fn join_owned<T: Element>(blocks: &[ArrayD<T>], grid: &[u64]) -> Option<ArrayD<T>> {
     join_blocks(blocks.iter().map(|block| block.view()).collect(), grid)
 }
 
@@ -157,7 +157,7 @@ impl Keep {
             place: "persist".into(),
             problem: "not all blocks came".into(),
         })?;
-        let persisted = PersistedBlocks { blocks, meta: node.meta.clone() };
+        let persisted = PersistedBlocks { blocks: blocks.into(), meta: node.meta.clone() };
         let kept = Handle::new(ArrayOp::Blocks(Arc::new(persisted)), &[])?;
         Ok(kept.with_dim_names(node.dim_names.clone()))
     }

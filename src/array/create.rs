@@ -187,6 +187,7 @@ pub fn stack<T: Element>(arrays: &[Array<T>], axis: impl Into<AxisRef>) -> Array
 /// # Ok::<(), Error>(())
 /// ```
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "an operand may be a number or a reference")]
 pub fn where_<T: Element>(
     cond: &Array<bool>,
     then: impl Operand<T>,

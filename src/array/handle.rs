@@ -624,6 +624,8 @@ unary_methods! {
     ceil Ceil unary T;
     /// The integer part.
     trunc Trunc unary T;
+    /// The integer nearest in the direction of zero.
+    fix Fix unary T;
     /// The nearest integer; halves go to the even one.
     rint Rint unary_float T::Mean;
     /// Whether the value is NaN.

@@ -15,10 +15,10 @@ mod create;
 mod display;
 mod dtype;
 mod expr;
+mod files;
 mod handle;
 mod io;
-#[doc(hidden)]
-pub mod kernels;
+pub(crate) mod kernels;
 mod lower;
 mod meta;
 mod op;
@@ -36,8 +36,17 @@ pub use create::{
 };
 pub use dtype::{DType, Element};
 pub(crate) use expr::Node;
+#[cfg(feature = "netcdf")]
+pub use files::open_netcdf;
+pub use files::{Store, open_npy};
+#[cfg(feature = "zarr")]
+pub use files::{ZarrWrite, open_zarr};
 pub use handle::{Array, DynArray};
-pub use io::Source;
+#[cfg(feature = "netcdf")]
+pub use io::{Attribute, Dimension, NetcdfFile};
+pub use io::{Source, Stored};
+#[cfg(feature = "zarr")]
+pub use io::{ZarrCompressor, ZarrFormat};
 pub use kernels::map_blocks::BlockInfo;
 pub use operators::Operand;
 pub use ops::indexing::{Index, IndexArg, IndexEntry};
@@ -61,6 +70,9 @@ pub(crate) fn lower_all(
     drop(nodes);
     watch.on_imported(&plan);
     let trace = rules::optimize(&mut plan, config.optimize())?;
+    if cfg!(debug_assertions) {
+        plan.check()?;
+    }
     watch.on_optimized(&plan, &trace);
     lower::lower(&plan, layers, lower::LowerOptions { chunk_bytes: config.chunk_bytes() })
 }

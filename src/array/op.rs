@@ -98,7 +98,7 @@ impl PartialEq for Read {
 /// Blocks in memory, in row-major order of their grid.
 #[derive(Debug)]
 pub(crate) struct PersistedBlocks {
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: Arc<[Block]>,
     pub(crate) meta: Meta,
 }
 

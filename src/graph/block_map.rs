@@ -18,6 +18,7 @@ pub(crate) enum BlockMap {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AxisMap {
     /// Every block: the axis is contracted.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for blockwise functions that contract"))]
     All,
     /// One fixed block: the axis is broadcast or was dropped.
     At(u64),
@@ -235,18 +236,22 @@ impl BlockMap {
         mid_grid: &[u64],
         in_grid: &[u64],
     ) -> Option<BlockMap> {
-        if outer.is_identity(out_grid, mid_grid) && out_grid == mid_grid {
+        let keeps_grid =
+            |map: &BlockMap, out: &[u64], of: &[u64]| out == of && map.is_identity(out, of);
+        if keeps_grid(outer, out_grid, mid_grid) {
             return Some(self.clone());
+        }
+        if keeps_grid(self, mid_grid, in_grid) {
+            return Some(outer.clone());
         }
         match (self, outer) {
             (BlockMap::Linear, BlockMap::Linear) => Some(BlockMap::Linear),
-            (BlockMap::Linear, _) if mid_grid == in_grid => Some(outer.clone()),
             (BlockMap::Axes(maps), BlockMap::Axes(outer)) => maps
                 .iter()
                 .map(|map| map.compose(outer, mid_grid))
                 .collect::<Option<Arc<[_]>>>()
                 .map(BlockMap::Axes),
-            _ => self.is_identity(mid_grid, in_grid).then(|| outer.clone()),
+            _ => None,
         }
     }
 }
@@ -300,5 +305,14 @@ mod tests {
         for out in 0..4 {
             assert_eq!(blocks(&both, &[out], &[4, 2]), [(3 - out) * 2 + 1]);
         }
+    }
+
+    #[test]
+    fn a_linear_map_between_grids_of_other_rank_composes_with_no_axes() {
+        // out (2, 1) takes a column of mid (2, 2), which is in (4) under another shape.
+        let outer = BlockMap::axes([AxisMap::same(0), AxisMap::At(1)]);
+        assert_eq!(BlockMap::Linear.compose(&outer, &[2, 1], &[2, 2], &[4]), None);
+        let same = BlockMap::Linear.compose(&BlockMap::Linear, &[2, 2], &[4], &[2, 2]);
+        assert_eq!(same, Some(BlockMap::Linear));
     }
 }

@@ -120,6 +120,7 @@ impl Fusion {
                 consumer: Arc::clone(&consumer.kernel),
                 slot,
                 wiring,
+                names: [Arc::clone(&made.name), Arc::clone(&consumer.name)],
             })
         });
         // In one pass the producer's block is never whole in memory.
@@ -246,6 +247,8 @@ struct Chain {
     consumer: Arc<dyn Kernel>,
     slot: usize,
     wiring: Wiring,
+    /// What the producer and the consumer are called.
+    names: [Arc<str>; 2],
 }
 
 impl Chain {
@@ -288,6 +291,16 @@ impl Kernel for Chain {
 
     fn n_steps(&self) -> usize {
         self.producer.n_steps() + self.consumer.n_steps()
+    }
+
+    fn formula(&self) -> Option<String> {
+        let formulas = [self.producer.formula(), self.consumer.formula()];
+        if formulas.iter().all(Option::is_none) {
+            return None;
+        }
+        let [producer, consumer] =
+            [0, 1].map(|i| formulas[i].clone().unwrap_or_else(|| self.names[i].to_string()));
+        Some(format!("{consumer} ← {producer}"))
     }
 
     fn bytes_read(&self) -> BytesRead {

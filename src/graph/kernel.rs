@@ -47,6 +47,7 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         BytesRead::default()
     }
 
+    #[expect(dead_code, reason = "for those who send kernels or print them")]
     /// The kernel as data, to be run elsewhere; `None` if it holds a closure.
     fn spec(&self) -> Option<KernelSpec> {
         None

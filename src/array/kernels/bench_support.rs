@@ -3,16 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{ArcArray, ArrayD, Axis, IxDyn};
+use ndarray::{ArcArray, IxDyn};
 
 use super::{
-    BinaryOp, Builder, ElemwiseKernel, Instr, Lane, Program, ReduceKind, ReduceSpec, Scalar,
-    chunk_kernel, finish_kernel,
+    BinaryOp, Builder, ElemwiseKernel, Program, ReduceKind, ReduceSpec, chunk_kernel, finish_kernel,
 };
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
 use crate::array::dtype::DType;
-use crate::graph::{Block, Inputs, Kernel, TaskContext, Wiring};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
 use crate::memory::BufferPool;
 
 /// A kernel, and the pool that its chunks come from.
@@ -21,6 +20,7 @@ pub struct Runner {
     kernel: Arc<dyn Kernel>,
     finish: Option<Arc<dyn Kernel>>,
     pool: Arc<BufferPool>,
+    block: Vec<u64>,
 }
 
 /// A chunk that a kernel made.
@@ -58,8 +58,9 @@ fn of_shape(shape: &[usize]) -> Chunks {
 }
 
 impl Runner {
-    fn new(kernel: Arc<dyn Kernel>, finish: Option<Arc<dyn Kernel>>) -> Runner {
-        Runner { kernel, finish, pool: Arc::new(BufferPool::new(4 << 30)) }
+    fn new(shape: &[usize], kernel: Arc<dyn Kernel>, finish: Option<Arc<dyn Kernel>>) -> Runner {
+        let block = vec![0; shape.len()];
+        Runner { kernel, finish, pool: Arc::new(BufferPool::new(4 << 30)), block }
     }
 
     fn reducing(kind: ReduceKind, program: Program, shape: &[usize], axes: &[usize]) -> Runner {
@@ -71,7 +72,7 @@ impl Runner {
             in_dtype: program.dtype(),
         };
         let kernel = chunk_kernel(&spec, program, of_shape(shape));
-        Runner::new(kernel, Some(finish_kernel(&spec, false)))
+        Runner::new(shape, kernel, Some(finish_kernel(&spec, false)))
     }
 
     /// `((x * 2 + 1) ** 2 - x).sum()` of one chunk.
@@ -102,13 +103,14 @@ impl Runner {
     /// `x + 1` of one chunk.
     pub fn add_one(shape: &[usize]) -> Runner {
         let kernel = ElemwiseKernel::new(constant(BinaryOp::Add, 1.0), of_shape(shape));
-        Runner::new(Arc::new(kernel), None)
+        Runner::new(shape, Arc::new(kernel), None)
     }
 
     /// `x + y` of two chunks.
+    #[expect(clippy::missing_panics_doc, reason = "floats have sums")]
     pub fn add(shape: &[usize]) -> Runner {
         let program = Program::binary(BinaryOp::Add, DType::F64).expect("floats have sums");
-        Runner::new(Arc::new(ElemwiseKernel::new(program, of_shape(shape))), None)
+        Runner::new(shape, Arc::new(ElemwiseKernel::new(program, of_shape(shape))), None)
     }
 
     /// The kernel's chunk for inputs that belong to somebody else.
@@ -129,7 +131,7 @@ impl Runner {
     }
 
     fn run_blocks(&self, blocks: Vec<Block>) -> Made {
-        let task = TaskContext { block: &[0; 8], pool: &self.pool };
+        let task = TaskContext { block: &self.block, pool: &self.pool };
         let ends = (1..=blocks.len()).collect();
         let kernel_says = "benchmarked kernels get valid inputs";
         let block = self.kernel.run(&task, Inputs::new(blocks, ends)).expect(kernel_says);

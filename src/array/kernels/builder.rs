@@ -246,6 +246,6 @@ fn is_right_identity(op: BinaryOp, y: Scalar) -> bool {
 /// Whether casting through `middle` gives the same as casting directly, for every value.
 fn casts_compose(from: DType, middle: DType, to: DType) -> bool {
     // An integer that went through a float saturates, one that is cast directly wraps.
-    let detours = from.is_integer() && !middle.is_integer() && to.is_integer();
-    is_lossless(from, middle) && !detours
+    let saturates = from.is_integer() && !middle.is_integer() && to.is_integer();
+    is_lossless(from, middle) && (!saturates || is_lossless(from, to))
 }

@@ -7,8 +7,10 @@ use super::builder::operands;
 use super::loops::{
     Step, StepFn, binary_loop, cast_loop, copy_loop, index_step, select_loop, unary_loop,
 };
-use super::program::{Instr, Program};
+use super::ops::BinaryOp;
+use super::program::{Instr, Program, Reg};
 use super::scalar::Scalar;
+use super::stages::{Stage, join_loop, pair_loop};
 use super::strip::{Dest, Frame, Operand, RegCounts};
 use crate::array::dtype::{DType, dispatch};
 
@@ -101,6 +103,8 @@ struct Compiler<'p> {
     program: &'p Program,
     /// The last instruction that reads each register.
     last_use: Vec<usize>,
+    /// Stages that run inside the one instruction that reads them.
+    fused: Vec<Option<Stage>>,
     values: Vec<Operand>,
     free: Vec<(DType, usize)>,
     regs: RegCounts,
@@ -109,13 +113,20 @@ struct Compiler<'p> {
 
 impl<'p> Compiler<'p> {
     fn new(program: &'p Program) -> Self {
+        let fused = fuse_stages(program);
         let mut last_use = vec![0; program.instrs().len()];
         for (at, instr) in program.instrs().iter().enumerate() {
-            operands(instr).for_each(|reg| last_use[reg as usize] = at);
+            for reg in operands(instr) {
+                // The instruction that a stage moves into reads what the stage read.
+                let read = fused[reg as usize].map_or(reg, |stage| stage.arg);
+                last_use[reg as usize] = at;
+                last_use[read as usize] = last_use[read as usize].max(at);
+            }
         }
         Compiler {
             program,
             last_use,
+            fused,
             values: Vec::new(),
             free: Vec::new(),
             regs: RegCounts::default(),
@@ -130,6 +141,12 @@ impl<'p> Compiler<'p> {
         let int = |value: i64| Operand::Const(Scalar::I64(value));
         let dtype = |reg| self.program.reg_dtype(reg);
         let value = |reg| self.values[reg as usize];
+        if self.fused[at].is_some() {
+            return nothing;
+        }
+        if let Some((run, args)) = self.fused_step(instr) {
+            return self.emit(at, instr, run, args, dest);
+        }
         let (run, args): (StepFn, _) = match *instr {
             Instr::Input { slot, .. } => return Operand::Input(slot),
             Instr::Const(value) => return Operand::Const(value),
@@ -148,6 +165,18 @@ impl<'p> Compiler<'p> {
             }
             Instr::Cast { arg, to } => (cast_loop(dtype(arg), to), [value(arg), nothing, nothing]),
         };
+        self.emit(at, instr, run, args, dest)
+    }
+
+    /// Adds the step of instruction `at`, in a register of its own if it has no other place.
+    fn emit(
+        &mut self,
+        at: usize,
+        instr: &Instr,
+        run: StepFn,
+        args: [Operand; 3],
+        dest: Option<Dest>,
+    ) -> Operand {
         let own = self.program.dtypes[at];
         let dest = dest.unwrap_or_else(|| Dest::Reg(self.take_reg(own)));
         self.push(run, args, dest);
@@ -156,6 +185,22 @@ impl<'p> Compiler<'p> {
             Dest::Reg(reg) => Operand::Reg(reg),
             Dest::Out => Operand::Reg(usize::MAX),
         }
+    }
+
+    /// The step of an instruction together with the stage that moved into it.
+    fn fused_step(&self, instr: &Instr) -> Option<(StepFn, [Operand; 3])> {
+        let (inner, at) = operands(instr).find_map(|reg| Some((self.fused[reg as usize]?, reg)))?;
+        let dtype = self.program.reg_dtype(at);
+        let x = self.values[inner.arg as usize];
+        let first = Operand::Const(inner.constant);
+        if let Some(outer) = Stage::of(self.program, instr) {
+            let second = Operand::Const(outer.constant);
+            return Some((pair_loop(inner.kind, outer.kind, dtype), [x, first, second]));
+        }
+        let Instr::Binary { op, left, right } = *instr else { return None };
+        let other = if left == at { right } else { left };
+        let run = join_loop(inner.kind, op, left == at, dtype)?;
+        Some((run, [x, first, self.values[other as usize]]))
     }
 
     fn push(&mut self, run: StepFn, args: [Operand; 3], dest: Dest) {
@@ -174,7 +219,7 @@ impl<'p> Compiler<'p> {
     /// Frees the registers that instruction `at` was the last to read.
     fn free_operands(&mut self, at: usize, instr: &Instr) {
         for reg in operands(instr) {
-            let reg = reg as usize;
+            let reg = self.fused[reg as usize].map_or(reg, |stage| stage.arg) as usize;
             if self.last_use[reg] == at
                 && let Operand::Reg(place) = self.values[reg]
             {
@@ -186,4 +231,38 @@ impl<'p> Compiler<'p> {
             }
         }
     }
+}
+
+/// Which stages move into the instruction that reads them.
+///
+/// A stage moves if nothing else reads it, and if neither it nor its reader has taken another.
+fn fuse_stages(program: &Program) -> Vec<Option<Stage>> {
+    let instrs = program.instrs();
+    let mut n_uses = vec![0; instrs.len()];
+    instrs.iter().flat_map(operands).for_each(|reg: Reg| n_uses[reg as usize] += 1);
+    let mut fused: Vec<Option<Stage>> = vec![None; instrs.len()];
+    let mut has_taken = vec![false; instrs.len()];
+    for (at, instr) in instrs.iter().enumerate() {
+        let is_pair = Stage::of(program, instr).is_some();
+        let is_join = matches!(*instr, Instr::Binary { op, left, right }
+            if left != right
+                && matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul)
+                && !operands(instr).any(|reg| is_constant(program, reg)));
+        if !is_pair && !is_join {
+            continue;
+        }
+        for reg in operands(instr) {
+            let stage = Stage::of(program, &instrs[reg as usize]);
+            if stage.is_some() && n_uses[reg as usize] == 1 && !has_taken[reg as usize] {
+                fused[reg as usize] = stage;
+                has_taken[at] = true;
+                break;
+            }
+        }
+    }
+    fused
+}
+
+fn is_constant(program: &Program, reg: Reg) -> bool {
+    matches!(program.instrs()[reg as usize], Instr::Const(_))
 }

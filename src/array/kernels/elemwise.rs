@@ -38,15 +38,6 @@ impl ElemwiseKernel {
         ElemwiseKernel { program, chunks, compiled }
     }
 
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
-    /// The chunks of the output.
-    pub(crate) fn chunks(&self) -> &Chunks {
-        &self.chunks
-    }
-
     fn evaluate<T: Lane>(&self, task: &TaskContext<'_>, mut blocks: Vec<Block>) -> Result<Block> {
         let place = Place::new(&self.program, &self.chunks, task.block, &blocks)?;
         let n: usize = place.shape.iter().product();
@@ -204,7 +195,7 @@ pub(crate) fn set_inputs<'a>(
         dispatch!(dtype, T => {
             // The block that is overwritten in place has left its slot.
             if let Some(chunk) = block.downcast_ref::<Chunk<T>>() {
-                frame.set_input::<T>(slot, load::input(chunk.view(), &shape, strip_len));
+                frame.set_input::<T>(slot, load::input(&chunk.view(), &shape, strip_len));
             }
         });
     }

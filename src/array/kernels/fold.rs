@@ -13,6 +13,7 @@ use pulp::NullaryFnOnce;
 
 use super::compile::Compiled;
 use super::reducers::Reducer;
+use super::scalar::Lane;
 use super::strip::{Frame, STRIP, Val};
 
 /// Rows that are added to a tile before it becomes a leaf of the tree.
@@ -86,7 +87,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
             for start in (0..len).step_by(STRIP) {
                 let end = len.min(start + STRIP);
                 let acc = self.fold(row * len + start, row * len + end);
-                tree.push(self.reducer, vec![acc], (end - start) as u64);
+                tree.push(self.reducer, [acc], (end - start) as u64);
             }
             if let Some((acc, n)) = tree.finish(self.reducer) {
                 self.add(outer, row, acc[0], n);
@@ -171,17 +172,17 @@ impl<R: Reducer> Walk<'_, '_, R> {
         let mut tree = Tree::default();
         for first in (0..n_rows).step_by(ROWS) {
             let n = ROWS.min(n_rows - first);
-            let mut accs = vec![self.reducer.empty(); width];
+            let mut tile = self.reducer.tile(width);
             for i in 0..n {
                 let start = base + (first + i) * stride;
                 self.strip(start, start + width);
                 let xs = self.frame.value::<R::In>(self.compiled.result());
                 let mut splat = Vec::new();
                 let xs = as_slice(xs, width, &mut splat);
-                let row = Row { reducer: self.reducer, accs: &mut accs, n: i as u64, xs, start };
-                self.frame.arch.dispatch(row);
+                let row = Row { reducer: self.reducer, tile: &mut tile, n: i as u64, xs, start };
+                if R::In::HAS_SIMD { self.frame.arch.dispatch(row) } else { row.call() }
             }
-            tree.push(self.reducer, accs, n as u64);
+            tree.push(self.reducer, self.reducer.close(tile, n as u64), n as u64);
         }
         let empty = || vec![self.reducer.empty(); width];
         tree.finish(self.reducer).map_or_else(empty, |(accs, _)| accs)
@@ -239,34 +240,44 @@ fn as_slice<'s, T: Copy>(val: Val<'s, T>, n: usize, splat: &'s mut Vec<T>) -> &'
 }
 
 /// Accumulators of consecutive pieces, merged in pairs of equal height like a binary counter.
+///
+/// A leaf is one accumulator, or a list of one per column.
 #[derive(Debug)]
-struct Tree<A> {
-    /// Height, count and accumulators.
-    pending: Vec<(u32, u64, Vec<A>)>,
+struct Tree<L> {
+    /// Height, count and leaf.
+    pending: Vec<(u32, u64, L)>,
 }
 
-impl<A> Default for Tree<A> {
+impl<L> Default for Tree<L> {
     fn default() -> Self {
         Tree { pending: Vec::new() }
     }
 }
 
-impl<A: Copy> Tree<A> {
-    fn push<R: Reducer<Acc = A>>(&mut self, reducer: R, mut accs: Vec<A>, mut n: u64) {
+impl<L> Tree<L> {
+    fn push<R>(&mut self, reducer: R, mut accs: L, mut n: u64)
+    where
+        R: Reducer,
+        L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
+    {
         let mut height = 0;
         while let Some((_, n_earlier, mut earlier)) =
             self.pending.pop_if(|&mut (h, ..)| h == height)
         {
-            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n, height) = (earlier, n + n_earlier, height + 1);
         }
         self.pending.push((height, n, accs));
     }
 
-    fn finish<R: Reducer<Acc = A>>(mut self, reducer: R) -> Option<(Vec<A>, u64)> {
+    fn finish<R>(mut self, reducer: R) -> Option<(L, u64)>
+    where
+        R: Reducer,
+        L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
+    {
         let (_, mut n, mut accs) = self.pending.pop()?;
         while let Some((_, n_earlier, mut earlier)) = self.pending.pop() {
-            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n) = (earlier, n + n_earlier);
         }
         Some((accs, n))
@@ -281,7 +292,8 @@ fn merge<R: Reducer>(reducer: R, earlier: &mut [R::Acc], n: u64, later: &[R::Acc
 
 #[inline(always)]
 fn run<R: Reducer>(reducer: R, arch: pulp::Arch, xs: &[R::In], first: u64) -> R::Acc {
-    arch.dispatch(Run { reducer, xs, first, out: PhantomData })
+    let fold = Run { reducer, xs, first, out: PhantomData };
+    if R::In::HAS_SIMD { arch.dispatch(fold) } else { fold.call() }
 }
 
 struct Run<'s, R: Reducer> {
@@ -302,7 +314,7 @@ impl<R: Reducer> NullaryFnOnce for Run<'_, R> {
 
 struct Row<'s, R: Reducer> {
     reducer: R,
-    accs: &'s mut [R::Acc],
+    tile: &'s mut R::Tile,
     n: u64,
     xs: &'s [R::In],
     start: usize,
@@ -313,6 +325,6 @@ impl<R: Reducer> NullaryFnOnce for Row<'_, R> {
 
     #[inline(always)]
     fn call(self) {
-        self.reducer.fold_row(self.accs, self.n, self.xs, self.start as u64);
+        self.reducer.add_row(self.tile, self.n, self.xs, self.start as u64);
     }
 }

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 
 use pulp::{Arch, NullaryFnOnce};
 
+use super::load::copy;
 use super::ops::{BinaryFn, BinaryOp, BinaryVisitor, UnaryFn, UnaryOp, UnaryVisitor};
 use super::scalar::{CastTo, Lane};
 use super::strip::{Dest, Frame, Operand, Val};
@@ -62,7 +63,7 @@ fn unary_step<T: Lane, F: UnaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
         Val::Splat(x) => out.fill(F::call(x)),
         Val::Slice(x) => {
             let map = Map::<T, F> { x, out, f: PhantomData };
-            if F::IS_FAST { frame.arch.dispatch(map) } else { map.call() }
+            if F::IS_FAST && T::HAS_SIMD { frame.arch.dispatch(map) } else { map.call() }
         }
     });
 }
@@ -87,7 +88,7 @@ fn binary_step<T: Lane, F: BinaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
 
 #[inline(always)]
 fn run<L: NullaryFnOnce<Output = ()>, F: BinaryFn<T>, T: Lane>(arch: Arch, body: L) {
-    if F::IS_FAST { arch.dispatch(body) } else { body.call() }
+    if F::IS_FAST && T::HAS_SIMD { arch.dispatch(body) } else { body.call() }
 }
 
 fn cast_step<S: Lane + CastTo<T>, T: Lane>(step: &Step, frame: &mut Frame<'_>) {
@@ -104,7 +105,7 @@ fn cast_step<S: Lane + CastTo<T>, T: Lane>(step: &Step, frame: &mut Frame<'_>) {
 fn copy_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
     frame.write::<T>(step.dest, |frame, out| match frame.value::<T>(step.args[0]) {
         Val::Splat(x) => out.fill(x),
-        Val::Slice(x) => out.copy_from_slice(x),
+        Val::Slice(x) => copy(out, x),
     });
 }
 
@@ -115,7 +116,10 @@ fn select_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
         match frame.value::<bool>(cond) {
             Val::Splat(true) => copy_val(then, out),
             Val::Splat(false) => copy_val(other, out),
-            Val::Slice(cond) => frame.arch.dispatch(Choose { cond, then, other, out }),
+            Val::Slice(cond) => {
+                let choose = Choose { cond, then, other, out };
+                if T::HAS_SIMD { frame.arch.dispatch(choose) } else { choose.call() }
+            }
         }
     });
 }
@@ -123,7 +127,7 @@ fn select_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
 fn copy_val<T: Copy>(val: Val<'_, T>, out: &mut [T]) {
     match val {
         Val::Splat(x) => out.fill(x),
-        Val::Slice(x) => out.copy_from_slice(x),
+        Val::Slice(x) => copy(out, x),
     }
 }
 

@@ -7,7 +7,6 @@ use ndarray::{ArrayViewMutD, Axis};
 
 use super::copy::{copied, filled, pooled, slice_elem, to_usize};
 use super::resident::box_of;
-use crate::array::any::AnyElement;
 use crate::array::chunk::Chunk;
 use crate::array::chunks::{AxisSlice, Chunks};
 use crate::array::dtype::Element;

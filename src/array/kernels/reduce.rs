@@ -5,7 +5,6 @@
 //! finishing does the same once more and turns accumulators into elements. Nothing depends on
 //! threads or on what was fused.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use super::builder::Builder;
 use super::compile::{Compiled, Target};
 use super::elemwise::{Place, absorb, arch, set_inputs};
 use super::fold::fold_block;
-use super::ops::{BinaryOp, UnaryOp};
-use super::program::{Instr, Program, Unsupported};
+use super::ops::UnaryOp;
+use super::program::{Program, Unsupported};
 use super::reducers::{
     All, Any as AnyTrue, Arg, Fold, Largest, Max, Min, Moments, NanLargest, NanMax, NanMean,
     NanMin, NanMoments, NanSmallest, Prod, Reducer, Smallest, Sum,

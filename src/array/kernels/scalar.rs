@@ -20,6 +20,9 @@ pub(crate) trait Lane: Element + Into<Scalar> + Banked {
     /// The value in `scalar`, converted if its dtype is another one.
     fn from_scalar(scalar: Scalar) -> Self;
 
+    /// Whether loops over it are compiled for every SIMD level; others keep the build small.
+    const HAS_SIMD: bool = matches!(Self::DTYPE, DType::I32 | DType::I64 | DType::F32 | DType::F64);
+
     /// A number that is different for different bit patterns.
     fn bits(self) -> u128;
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use num_complex::Complex;
 use pulp::Arch;
 
-use super::load::Loader;
+use super::load::{Loader, copy};
 use super::scalar::{Lane, Scalar};
 use crate::array::dtype::DType;
 
@@ -204,7 +204,7 @@ impl<'a> Frame<'a> {
         let bank = self.bank_mut::<T>();
         match &mut bank.inputs[slot] {
             Input::Loaded(loader, strip) => loader.load(range.start, &mut strip[..range.len()]),
-            Input::InPlace(strip) => strip[..range.len()].copy_from_slice(&bank.out[range]),
+            Input::InPlace(strip) => copy(&mut strip[..range.len()], &bank.out[range]),
             Input::Absent | Input::Slice(_) | Input::Splat(_) => {}
         }
     }

@@ -18,11 +18,7 @@ pub(crate) enum Term {
 }
 
 /// `program` of arrays that broadcast together.
-pub(crate) fn elemwise(call: Call, program: Program, handles: &[&Handle]) -> Handle {
-    Handle::join(handles, |nodes| elemwise_of(call, program, nodes))
-}
-
-fn elemwise_of(call: Call, program: Program, nodes: &[&Arc<Node>]) -> Result<Arc<Node>> {
+pub(crate) fn elemwise_of(call: Call, program: Program, nodes: &[&Arc<Node>]) -> Result<Arc<Node>> {
     let chunks: Vec<&Chunks> = nodes.iter().map(|node| &node.meta.chunks).collect();
     let first = chunks[0];
     let chunks = if chunks.iter().all(|other| *other == first) {

@@ -8,6 +8,7 @@ use crate::array::chunks::{SplitEvery, tree};
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::{ReduceKind, ReduceSpec};
 use crate::array::op::{ArrayOp, Reduction};
+use crate::config::Config;
 use crate::error::{Call, Error, Result};
 
 /// Over which axes to reduce, and how. Made from axes: `x.sum(0)`, `x.sum([0, 2])`,
@@ -77,7 +78,11 @@ pub(crate) fn reduce(
             refuse_empty(call, node, &axes)?;
         }
         let mut fan_in = vec![1; node.ndim()];
-        for (axis, k) in tree::fan_in(&over.split_every, &axes) {
+        let split_every = match &over.split_every {
+            SplitEvery::Default => SplitEvery::Blocks(Config::current()?.split_every() as u64),
+            given => given.clone(),
+        };
+        for (axis, k) in tree::fan_in(&split_every, &axes) {
             fan_in[axis] = k;
         }
         let spec = ReduceSpec {

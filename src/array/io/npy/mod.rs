@@ -101,6 +101,11 @@ pub struct NpyWriter {
 }
 
 impl NpyWriter {
+    /// The element type.
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// Starts a file of zeros.
     ///
     /// # Errors

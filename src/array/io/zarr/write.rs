@@ -13,7 +13,7 @@ use super::super::errors::{Blame, box_outside, io_error};
 use super::metadata::{ZarrFormat, ZarrOptions, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
 use super::{indices, sequential, touched_chunks};
-use crate::array::dtype::Element;
+use crate::array::dtype::{DType, Element};
 use crate::error::{Call, Error, Result};
 
 /// An array that is being written, under a temporary name until [`finish`](Self::finish).
@@ -28,6 +28,11 @@ pub struct ZarrWriter {
 }
 
 impl ZarrWriter {
+    /// The element type.
+    pub(crate) fn dtype(&self) -> DType {
+        self.options.dtype
+    }
+
     /// Starts an array beside the directory `path`.
     ///
     /// # Errors

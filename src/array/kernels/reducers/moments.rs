@@ -1,12 +1,13 @@
 //! Means and sums of squared deviations, for variances.
 //!
-//! Never Σx² − (Σx)²/n: it loses all digits where the mean is large. Runs take two passes in the
-//! cache, rows are added one by one, and blocks are merged through the difference of their means.
+//! Never Σx² − (Σx)²/n: it loses all digits where the mean is large. Runs of at most a strip
+//! measure distances from their first element, and are merged through their means. Adding one
+//! element at a time (Welford) would round each distance to the precision of the mean.
 //!
 //! # Source
-//! B. P. Welford, "Note on a method for calculating corrected sums of squares and products",
-//! Technometrics 4(3), 1962. T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a
-//! pairwise algorithm for computing sample variances", Stanford STAN-CS-79-773, 1979.
+//! T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a pairwise algorithm for
+//! computing sample variances", Stanford STAN-CS-79-773, 1979; "Algorithms for computing the
+//! sample variance", The American Statistician 37(3), 1983, for the shift.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,7 +15,7 @@ use std::marker::PhantomData;
 use num_complex::Complex;
 
 use super::Reducer;
-use super::monoids::{Fold, Sum, Summed, Total};
+use super::monoids::{Summed, Total};
 use crate::array::kernels::scalar::{CastTo, Lane};
 
 const LANES: usize = 16;
@@ -61,33 +62,43 @@ impl Wide for Complex<f64> {
 }
 
 /// The mean of some elements and the sum of their squared distances from it.
+///
+/// While elements are added, `mean` is only near the mean, and `sum` says how far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread<M> {
     mean: M,
+    /// The sum of the distances from `mean`.
+    sum: M,
+    /// The sum of the squared distances from `mean`.
     squares: f64,
 }
 
 impl<M: Wide> Spread<M> {
-    const EMPTY: Self = Spread { mean: M::ZERO, squares: 0.0 };
+    const EMPTY: Self = Spread { mean: M::ZERO, sum: M::ZERO, squares: 0.0 };
 
-    /// Two passes over a run that is in the cache.
+    /// Nothing yet, but distances will be from `near`.
+    fn around(near: M) -> Self {
+        Spread { mean: near, ..Self::EMPTY }
+    }
+
     #[inline(always)]
-    fn of_run<T: CastTo<M> + Copy>(xs: &[T], mean: M) -> Self {
-        let mut squares = [0.0; LANES];
-        let mut rests = [M::ZERO; LANES];
-        let (blocks, rest) = xs.as_chunks::<LANES>();
-        for block in blocks.iter().map(|block| &block[..]).chain([rest]) {
-            for ((square, sum), &x) in squares.iter_mut().zip(&mut rests).zip(block) {
-                let distance = x.cast_to().minus(mean);
-                *square += distance.norm_sqr();
-                *sum = sum.plus(distance);
-            }
-        }
-        // The second sum takes away what rounding of the mean put in (Chan et al., 1.7).
-        let n = xs.len() as f64;
-        let rest = rests.into_iter().fold(M::ZERO, M::plus);
-        let squares: f64 = squares.iter().sum();
-        Spread { mean, squares: squares - rest.norm_sqr() / n }
+    fn push(&mut self, x: M) {
+        let distance = x.minus(self.mean);
+        self.sum = self.sum.plus(distance);
+        self.squares += distance.norm_sqr();
+    }
+
+    /// Moves `mean` to where it belongs (Chan et al., 1.7).
+    ///
+    /// Where `mean` was one of the `n` elements, (Σd)² is at most n² variances, so that the
+    /// difference loses no more than a factor `n` of its digits, and `n` is a short run.
+    #[inline(always)]
+    fn close(self, n: f64) -> Self {
+        let offset = self.sum.scaled(1.0 / n);
+        let squares = self.squares - self.sum.norm_sqr() / n;
+        // Not `max`, which would hide NaN.
+        let squares = if squares < 0.0 { 0.0 } else { squares };
+        Spread { mean: self.mean.plus(offset), sum: M::ZERO, squares }
     }
 
     /// The spread of both (Chan et al., 2.1).
@@ -103,16 +114,29 @@ impl<M: Wide> Spread<M> {
         let distance = other.mean.minus(self.mean);
         Spread {
             mean: self.mean.plus(distance.scaled(share)),
+            sum: M::ZERO,
             squares: self.squares + other.squares + distance.norm_sqr() * (na * share),
         }
     }
+}
 
-    /// One more element (Welford).
-    #[inline(always)]
-    fn push(&mut self, x: M, share: f64, weight: f64) {
-        let distance = x.minus(self.mean);
-        self.mean = self.mean.plus(distance.scaled(share));
-        self.squares += distance.norm_sqr() * weight;
+/// Spreads of neighbouring columns, field by field, so that rows are added with vectors.
+#[derive(Debug)]
+pub(crate) struct Columns<M> {
+    near: Vec<M>,
+    sums: Vec<M>,
+    squares: Vec<f64>,
+}
+
+impl<M: Wide> Columns<M> {
+    fn new(width: usize) -> Self {
+        let zeros = || vec![M::ZERO; width];
+        Columns { near: zeros(), sums: zeros(), squares: vec![0.0; width] }
+    }
+
+    fn spreads(self) -> impl Iterator<Item = Spread<M>> {
+        let columns = self.near.into_iter().zip(self.sums).zip(self.squares);
+        columns.map(|((mean, sum), squares)| Spread { mean, sum, squares })
     }
 }
 
@@ -162,6 +186,7 @@ impl<T: Varied> Reducer for Moments<T> {
     type In = T;
     type Acc = Spread<T::Wide>;
     type Out = T::Variance;
+    type Tile = Columns<T::Wide>;
 
     fn empty(self) -> Self::Acc {
         Spread::EMPTY
@@ -169,17 +194,45 @@ impl<T: Varied> Reducer for Moments<T> {
 
     #[inline(always)]
     fn fold(self, xs: &[T], _first: u64) -> Self::Acc {
-        let sum = Fold(Sum { is_mean: false, of: PhantomData::<T> }).fold(xs, 0);
-        if xs.is_empty() { Spread::EMPTY } else { Spread::of_run(xs, sum.over(xs.len() as f64)) }
+        let Some(&near) = xs.first() else { return Spread::EMPTY };
+        let mut lanes = [Spread::around(near.cast_to()); LANES];
+        let (blocks, rest) = xs.as_chunks::<LANES>();
+        for block in blocks {
+            for (lane, &x) in lanes.iter_mut().zip(block) {
+                lane.push(x.cast_to());
+            }
+        }
+        for (lane, &x) in lanes.iter_mut().zip(rest) {
+            lane.push(x.cast_to());
+        }
+        let mut total = lanes[0];
+        for lane in &lanes[1..] {
+            total.sum = total.sum.plus(lane.sum);
+            total.squares += lane.squares;
+        }
+        total.close(xs.len() as f64)
+    }
+
+    fn tile(self, width: usize) -> Self::Tile {
+        Columns::new(width)
     }
 
     #[inline(always)]
-    fn fold_row(self, accs: &mut [Self::Acc], n: u64, xs: &[T], _first: u64) {
-        let share = 1.0 / (n + 1) as f64;
-        let weight = n as f64 * share;
-        for (acc, &x) in accs.iter_mut().zip(xs) {
-            acc.push(x.cast_to(), share, weight);
+    fn add_row(self, tile: &mut Self::Tile, n: u64, xs: &[T], _first: u64) {
+        if n == 0 {
+            tile.near.iter_mut().zip(xs).for_each(|(near, &x)| *near = x.cast_to());
+            return;
         }
+        let columns = tile.near.iter().zip(&mut tile.sums).zip(&mut tile.squares);
+        for (((&near, sum), square), &x) in columns.zip(xs) {
+            let distance = x.cast_to().minus(near);
+            *sum = sum.plus(distance);
+            *square += distance.norm_sqr();
+        }
+    }
+
+    fn close(self, tile: Self::Tile, n: u64) -> Vec<Self::Acc> {
+        tile.spreads().map(|spread| spread.close(n as f64)).collect()
     }
 
     #[inline(always)]
@@ -200,6 +253,7 @@ impl<T: Varied> Reducer for NanMoments<T> {
     type In = T;
     type Acc = (f64, Spread<T::Wide>);
     type Out = T::Variance;
+    type Tile = (Vec<f64>, Columns<T::Wide>);
 
     fn empty(self) -> Self::Acc {
         (0.0, Spread::EMPTY)
@@ -207,23 +261,46 @@ impl<T: Varied> Reducer for NanMoments<T> {
 
     #[inline(always)]
     fn fold(self, xs: &[T], _first: u64) -> Self::Acc {
-        let mut acc = self.empty();
-        for x in xs {
-            self.fold_row(std::slice::from_mut(&mut acc), 0, std::slice::from_ref(x), 0);
+        #[expect(clippy::eq_op, reason = "this asks for NaN")]
+        let near = xs.iter().find(|&x| x == x);
+        let Some(&near) = near else { return self.empty() };
+        let (mut n, mut spread) = (0.0, Spread::around(near.cast_to()));
+        for &x in xs {
+            #[expect(clippy::eq_op, reason = "this asks for NaN")]
+            if x == x {
+                n += 1.0;
+                spread.push(x.cast_to());
+            }
         }
-        acc
+        (n, spread.close(n))
+    }
+
+    fn tile(self, width: usize) -> Self::Tile {
+        (vec![0.0; width], Columns::new(width))
     }
 
     #[inline(always)]
-    fn fold_row(self, accs: &mut [Self::Acc], _n: u64, xs: &[T], _first: u64) {
-        for ((n, spread), &x) in accs.iter_mut().zip(xs) {
+    fn add_row(self, (counts, tile): &mut Self::Tile, _n: u64, xs: &[T], _first: u64) {
+        let columns = tile.near.iter_mut().zip(&mut tile.sums).zip(&mut tile.squares);
+        for ((((near, sum), square), n), &x) in columns.zip(counts).zip(xs) {
             #[expect(clippy::eq_op, reason = "this asks for NaN")]
             if x == x {
-                let share = 1.0 / (*n + 1.0);
-                spread.push(x.cast_to(), share, *n * share);
+                if *n == 0.0 {
+                    *near = x.cast_to();
+                }
+                let distance = x.cast_to().minus(*near);
+                *sum = sum.plus(distance);
+                *square += distance.norm_sqr();
                 *n += 1.0;
             }
         }
+    }
+
+    fn close(self, (counts, tile): Self::Tile, _n: u64) -> Vec<Self::Acc> {
+        let close = |(n, spread): (f64, Spread<T::Wide>)| {
+            (n, if n == 0.0 { Spread::EMPTY } else { spread.close(n) })
+        };
+        counts.into_iter().zip(tile.spreads()).map(close).collect()
     }
 
     #[inline(always)]

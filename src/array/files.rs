@@ -1,0 +1,421 @@
+//! Arrays from files and into files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::chunk::chunk;
+use super::chunks::{AxisChunks, ChunkSpec, Chunks};
+use super::dtype::{DType, Element, dispatch};
+use super::expr::{Handle, Node};
+use super::handle::{Array, DynArray};
+use super::io::{NpySource, NpyWriter, Source};
+use super::op::ArrayOp;
+use super::ops::{creation, scalar};
+use crate::compute::{Collection, Collector, Session};
+use crate::error::{Call, Error, Result};
+use crate::graph::Block;
+
+#[cfg(feature = "netcdf")]
+use super::io::{NetcdfFile, Packing};
+#[cfg(feature = "zarr")]
+use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
+
+/// An array over what `open` finds, or the error that it ends with.
+fn from_opened<S: Source + 'static>(call: Call, opened: Result<S>) -> Handle {
+    match opened {
+        Ok(source) => creation::from_source(call, Arc::new(source), &ChunkSpec::from("auto")),
+        Err(error) => Handle::from_result(Err(error)),
+    }
+}
+
+/// A `.npy` file with elements of type `T`.
+///
+/// # Cost
+/// The header is read at once; chunks are read by position when they are computed, and slices read
+/// only the boxes that they touch.
+///
+/// # Errors
+/// Carried: [`Error::Io`], [`Error::CorruptFile`], [`Error::UnsupportedFile`], and
+/// [`Error::DTypeMismatch`] if the file holds other elements; see [`DynArray::open_npy`].
+///
+/// # Source
+/// [NEP 1](https://numpy.org/neps/nep-0001-npy-format.html).
+#[track_caller]
+pub fn open_npy<T: Element>(path: impl AsRef<Path>) -> Array<T> {
+    DynArray::open_npy(path).cast_to()
+}
+
+/// A Zarr array (version 2 or 3) with elements of type `T`, in a directory.
+///
+/// Chunks are multiples of the stored chunks (or shards) of about the configured chunk size.
+///
+/// # Errors
+/// As [`open_npy`].
+///
+/// # Example
+/// ```
+/// use dask_rs::prelude::*;
+/// let dir = tempfile::tempdir().unwrap();
+/// let path = dir.path().join("x.zarr");
+/// array::arange(0_i32, 100, 1, [30]).to_zarr(&path)?;
+/// let x: Array<i32> = array::open_zarr(&path);
+/// assert_eq!(x.slice(s![95..]).sum(..).compute()?[[]], 485);
+/// # Ok::<(), Error>(())
+/// ```
+#[cfg(feature = "zarr")]
+#[track_caller]
+pub fn open_zarr<T: Element>(path: impl AsRef<Path>) -> Array<T> {
+    DynArray::open_zarr(path).cast_to()
+}
+
+/// A variable of a NetCDF-3 file (classic, 64-bit offset or 64-bit data) with elements of type `T`.
+///
+/// Packed variables are unpacked: `stored * scale_factor + add_offset`, and NaN where the stored number
+/// is `_FillValue` or `missing_value`. The dimensions keep their names.
+///
+/// # Errors
+/// As [`open_npy`]; [`Error::InvalidArgument`] if the file has no such variable.
+///
+/// # Source
+/// CF conventions, sections 2.5.1 and 8.1.
+#[cfg(feature = "netcdf")]
+#[track_caller]
+pub fn open_netcdf<T: Element>(path: impl AsRef<Path>, variable: &str) -> Array<T> {
+    DynArray::open_netcdf(path, variable).cast_to()
+}
+
+impl DynArray {
+    /// A `.npy` file of any element type; see [`open_npy`].
+    #[track_caller]
+    #[must_use]
+    pub fn open_npy(path: impl AsRef<Path>) -> DynArray {
+        let call = Call::new("open_npy");
+        DynArray { handle: from_opened(call, NpySource::open(call, path)) }
+    }
+
+    /// A Zarr array of any element type; see [`open_zarr`].
+    #[cfg(feature = "zarr")]
+    #[track_caller]
+    #[must_use]
+    pub fn open_zarr(path: impl AsRef<Path>) -> DynArray {
+        let call = Call::new("open_zarr");
+        DynArray { handle: from_opened(call, ZarrSource::open(call, path)) }
+    }
+
+    /// A variable of a NetCDF-3 file, unpacked to `f32` or `f64` as the CF conventions say, or as it is
+    /// stored if it is not packed; see [`open_netcdf`].
+    #[cfg(feature = "netcdf")]
+    #[track_caller]
+    #[must_use]
+    pub fn open_netcdf(path: impl AsRef<Path>, variable: &str) -> DynArray {
+        let call = Call::new("open_netcdf");
+        let opened = NetcdfFile::open(call, path)
+            .and_then(|file| Ok((file.source(call, variable)?, file.packing(call, variable)?)));
+        let handle = match opened {
+            Ok((source, packing)) => unpacked(call, &from_opened(call, Ok(source)), &packing),
+            Err(error) => Handle::from_result(Err(error)),
+        };
+        DynArray { handle }
+    }
+}
+
+/// Stored numbers as values, by elementwise operations that fuse with whatever follows.
+#[cfg(feature = "netcdf")]
+fn unpacked(call: Call, stored: &Handle, packing: &Packing) -> Handle {
+    use super::kernels::{BinaryOp, Builder};
+    if packing.is_identity() {
+        return stored.clone();
+    }
+    stored.then(|node| {
+        let unsupported = |error: super::kernels::Unsupported| {
+            super::ops::unsupported(call, error.got, "a number")
+        };
+        let (stored, dtype) = (node.meta.dtype, packing.dtype);
+        let number = |value: f64, dtype: DType| scalar(value).cast(dtype);
+        let mut b = Builder::new(1);
+        let raw = b.input(0, stored);
+        let mut value = b.cast(raw, dtype);
+        for (op, operand) in
+            [(BinaryOp::Mul, packing.scale_factor), (BinaryOp::Add, packing.add_offset)]
+        {
+            if let Some(operand) = operand {
+                let operand = b.constant(number(operand, dtype));
+                value = b.binary(op, value, operand).map_err(unsupported)?;
+            }
+        }
+        let nan = b.constant(number(f64::NAN, dtype));
+        for &mark in &packing.missing {
+            let mark = b.constant(number(mark, stored));
+            let is_missing = b.binary(BinaryOp::Eq, raw, mark).map_err(unsupported)?;
+            value = b.select(is_missing, nan, value);
+        }
+        super::ops::elementwise::elemwise_of(call, b.finish(value), &[node])
+    })
+}
+
+/// How a Zarr array is written. The defaults are version 3, zstd, and chunks like the array's.
+#[cfg(feature = "zarr")]
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ZarrWrite {
+    chunks: Option<Vec<u64>>,
+    shards: Option<Vec<u64>>,
+    format: ZarrFormat,
+    compressor: Option<ZarrCompressor>,
+    attributes: Vec<(String, serde_json::Value)>,
+    overwrite: bool,
+}
+
+#[cfg(feature = "zarr")]
+impl ZarrWrite {
+    /// The defaults.
+    pub fn new() -> Self {
+        ZarrWrite::default()
+    }
+
+    /// The lengths of a stored chunk.
+    pub fn chunks(mut self, chunks: &[u64]) -> Self {
+        self.chunks = Some(chunks.to_vec());
+        self
+    }
+
+    /// The lengths of a shard, multiples of those of a chunk; version 3 only.
+    pub fn shards(mut self, shards: &[u64]) -> Self {
+        self.shards = Some(shards.to_vec());
+        self
+    }
+
+    /// The version of the format.
+    pub fn format(mut self, format: ZarrFormat) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// How chunks are compressed.
+    pub fn compressor(mut self, compressor: ZarrCompressor) -> Self {
+        self.compressor = Some(compressor);
+        self
+    }
+
+    /// An attribute of the array.
+    pub fn attribute(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.attributes.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// An array that is there already may be replaced, once the new one is complete.
+    pub fn overwrite(mut self) -> Self {
+        self.overwrite = true;
+        self
+    }
+
+    fn options(&self, node: &Node, shape: &[u64]) -> ZarrOptions {
+        let longest = |axis: &AxisChunks| axis.max_len().unwrap_or(1).max(1);
+        let natural = || node.meta.chunks.axes().iter().map(longest).collect::<Vec<_>>();
+        let chunks = self.chunks.clone().or_else(|| self.shards.clone()).unwrap_or_else(natural);
+        let mut options = ZarrOptions::new(shape, &chunks, node.meta.dtype);
+        options.shards.clone_from(&self.shards);
+        options.format = self.format;
+        if let Some(compressor) = self.compressor {
+            options.compressor = compressor;
+        }
+        let names = node.dim_names.as_ref();
+        options.dim_names = names.map(|names| names.iter().map(|name| name.to_string()).collect());
+        options.attributes = self.attributes.iter().cloned().collect();
+        options.overwrite = self.overwrite;
+        options
+    }
+}
+
+/// A write that has not happened yet. [`compute`](crate::compute()) runs it, together with others and
+/// with results that share its work.
+///
+/// # Example
+/// ```
+/// use dask_rs::prelude::*;
+/// let dir = tempfile::tempdir().unwrap();
+/// let x = array::arange(0., 100., 1., [25]);
+/// let (mean, ()) = dask_rs::compute((x.mean(..), x.store_npy(dir.path().join("x.npy"))))?;
+/// assert_eq!(mean[[]], 49.5);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is written before it is computed"]
+pub struct Store {
+    call: Call,
+    handle: Handle,
+    path: PathBuf,
+    format: Format,
+}
+
+#[derive(Clone, Debug)]
+enum Format {
+    Npy,
+    #[cfg(feature = "zarr")]
+    Zarr(Box<ZarrWrite>),
+}
+
+/// Something that takes the blocks of an array in any order, and appears when it is finished.
+trait Writer: Send + Sync {
+    fn write(&self, start: &[u64], block: Block) -> Result<()>;
+
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+impl Writer for NpyWriter {
+    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+        dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        NpyWriter::finish(*self)
+    }
+}
+
+#[cfg(feature = "zarr")]
+impl Writer for ZarrWriter {
+    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+        dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        ZarrWriter::finish(*self)
+    }
+}
+
+/// Hands the blocks of a result to a writer as they are done.
+struct Writing {
+    chunks: Chunks,
+    writer: Box<dyn Writer>,
+}
+
+impl Collector for Writing {
+    fn accept(&self, block: usize, value: Block) -> Result<()> {
+        let place = self.chunks.unravel_block(block as u64);
+        let start = place.and_then(|index| self.chunks.block_start(&index));
+        self.writer.write(&start.expect("only arrays of known lengths are written"), value)
+    }
+}
+
+/// A write that is being computed.
+#[doc(hidden)]
+pub struct PendingStore(Arc<Writing>);
+
+impl std::fmt::Debug for PendingStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PendingStore")
+    }
+}
+
+impl Store {
+    /// The writer, and the array in chunks that it can take.
+    fn open(&self) -> Result<(Box<dyn Writer>, Arc<Node>)> {
+        let node = self.handle.node()?;
+        let shape = node.known_shape(self.call)?;
+        match &self.format {
+            Format::Npy => {
+                let writer = NpyWriter::create(self.call, &self.path, node.meta.dtype, &shape)?;
+                Ok((Box::new(writer), Arc::clone(node)))
+            }
+            #[cfg(feature = "zarr")]
+            Format::Zarr(how) => {
+                let options = how.options(node, &shape);
+                let writer = ZarrWriter::create(self.call, &self.path, options)?;
+                let aligned = align_to(node, writer.storage_chunks())?;
+                Ok((Box::new(writer), aligned))
+            }
+        }
+    }
+}
+
+/// The array in chunks that consist of whole storage units, so that each has one writer.
+#[cfg(feature = "zarr")]
+fn align_to(node: &Arc<Node>, unit: &[u64]) -> Result<Arc<Node>> {
+    let aligned = |(axis, &unit): (&AxisChunks, &u64)| {
+        let starts_unit = |i| axis.block_start(i).is_some_and(|start| start % unit == 0);
+        if (1..axis.n_blocks()).all(starts_unit) {
+            return axis.clone();
+        }
+        let longest = axis.max_len().unwrap_or(1);
+        AxisChunks::uniform(axis.len().unwrap_or(0), longest.next_multiple_of(unit))
+    };
+    let chunks: Chunks = node.meta.chunks.axes().iter().zip(unit).map(aligned).collect();
+    if chunks == node.meta.chunks {
+        return Ok(Arc::clone(node));
+    }
+    Handle::new(ArrayOp::Rechunk(chunks), &[node])
+}
+
+impl Collection for Store {
+    type Output = ();
+    type Pending = PendingStore;
+
+    fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
+        let (writer, node) = self.open()?;
+        let writing = Arc::new(Writing { chunks: node.meta.chunks.clone(), writer });
+        session.add_array(node, Arc::clone(&writing) as Arc<dyn Collector>);
+        Ok(PendingStore(writing))
+    }
+
+    fn collect(pending: Self::Pending) -> Result<()> {
+        let writing = Arc::into_inner(pending.0).ok_or_else(|| Error::Internal {
+            place: "writing a file".into(),
+            problem: "the run has not ended".into(),
+        })?;
+        writing.writer.finish()
+    }
+}
+
+/// Writers, for typed and untyped arrays alike.
+macro_rules! store_methods {
+    () => {
+        /// Writes a `.npy` file. It appears under its name when it is complete; a failed or cancelled
+        /// write leaves what was there before.
+        ///
+        /// # Errors
+        /// As `compute`, and [`Error::Io`].
+        #[track_caller]
+        pub fn to_npy(&self, path: impl AsRef<Path>) -> Result<()> {
+            crate::compute(self.store_npy(path))
+        }
+
+        /// A write of a `.npy` file, to be computed together with other things.
+        #[track_caller]
+        pub fn store_npy(&self, path: impl AsRef<Path>) -> Store {
+            let call = Call::new("to_npy");
+            let path = path.as_ref().to_owned();
+            Store { call, handle: self.handle.clone(), path, format: Format::Npy }
+        }
+
+        /// Writes a Zarr array of version 3 with chunks like this array's; see
+        /// [`store_zarr`](Self::store_zarr) for other ways.
+        ///
+        /// # Errors
+        /// As `compute`, and [`Error::Io`], also if there is something under that name already.
+        #[cfg(feature = "zarr")]
+        #[track_caller]
+        pub fn to_zarr(&self, path: impl AsRef<Path>) -> Result<()> {
+            crate::compute(self.store_zarr(path, ZarrWrite::new()))
+        }
+
+        /// A write of a Zarr array, to be computed together with other things.
+        ///
+        /// Every stored chunk (or shard) is written whole by one task: an array whose chunks do not
+        /// fit is rechunked first. The array appears under its name when it is complete.
+        #[cfg(feature = "zarr")]
+        #[track_caller]
+        pub fn store_zarr(&self, path: impl AsRef<Path>, how: ZarrWrite) -> Store {
+            let call = Call::new("to_zarr");
+            let path = path.as_ref().to_owned();
+            Store { call, handle: self.handle.clone(), path, format: Format::Zarr(Box::new(how)) }
+        }
+    };
+}
+
+impl<T: Element> Array<T> {
+    store_methods!();
+}
+
+impl DynArray {
+    store_methods!();
+}

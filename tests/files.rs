@@ -1,0 +1,33 @@
+//! Lazy arrays from and into files.
+use dask_rs::prelude::*;
+
+#[test]
+fn round_trips() {
+    let dir = tempfile::tempdir().unwrap();
+    let x = array::arange(0., 60., 1., [7]).reshape([6, 10]);
+    let npy = dir.path().join("x.npy");
+    x.to_npy(&npy).unwrap();
+    let back: Array<f64> = array::open_npy(&npy);
+    assert_eq!(back.compute().unwrap(), x.compute().unwrap());
+    assert_eq!(
+        back.slice(s![..;-2, 1..9;3]).compute().unwrap(),
+        x.slice(s![..;-2, 1..9;3]).compute().unwrap()
+    );
+    let zarr = dir.path().join("x.zarr");
+    // The chunks of `x` are irregular, so they are aligned before they are written.
+    compute(x.store_zarr(&zarr, array::ZarrWrite::new().chunks(&[4, 3]))).unwrap();
+    let back: Array<f64> = array::open_zarr(&zarr);
+    assert_eq!(back.compute().unwrap(), x.compute().unwrap());
+}
+
+#[test]
+fn era_interim() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/eraint_uvz.nc");
+    if !std::path::Path::new(path).exists() {
+        eprintln!("skipped: {path} is not there");
+        return;
+    }
+    let u = array::DynArray::open_netcdf(path, "u").cast::<f64>();
+    println!("{u}");
+    println!("{}", u.mean(["month", "longitude"]).compute().unwrap());
+}
