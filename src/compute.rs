@@ -41,7 +41,7 @@ pub trait Collection {
 /// # Example
 /// ```
 /// use dask_rs::prelude::*;
-/// let x = array::arange(0., 10., 1., [5]);
+/// let x: Array<f64> = array::arange(0., 10., 1., [5]);
 /// let (mean, std) = dask_rs::compute((x.mean(0), x.std(0)))?;
 /// assert_eq!(mean[[]], 4.5);
 /// assert!((std[[]] - 8.25_f64.sqrt()).abs() < 1e-12);

@@ -33,6 +33,11 @@ pub use explain::{Explain, explain};
 pub use sched::CancelToken;
 pub use visualize::{visualize, visualize_tasks};
 
+/// The code of the README, which is compiled and run with the tests.
+#[cfg(all(doctest, feature = "zarr"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What most programs need.
 pub mod prelude {
     #[cfg(feature = "array")]

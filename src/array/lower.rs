@@ -100,9 +100,9 @@ impl Lowering<'_> {
                 Ok(self.push("slice", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
             }
             ArrayOp::Permute(axes) => {
-                let maps = (0..metas[0].chunks.ndim()).map(|axis| {
+                let maps = metas[0].chunks.axes().iter().enumerate().map(|(axis, chunks)| {
                     let place = axes.iter().position(|from| *from == Some(axis));
-                    place.map_or(AxisMap::At(0), AxisMap::same)
+                    place.map_or_else(|| at_the_element(chunks), AxisMap::same)
                 });
                 let map = BlockMap::axes(maps);
                 let axes = Arc::clone(axes);
@@ -362,8 +362,13 @@ fn broadcast_map(input: &Chunks, out: &Chunks) -> BlockMap {
     let skip = out.ndim() - input.ndim();
     let axes = input.axes().iter().zip(&out.axes()[skip..]).enumerate();
     BlockMap::axes(axes.map(|(i, (axis, out))| {
-        if axis.len() == out.len() { AxisMap::same(skip + i) } else { AxisMap::At(0) }
+        if axis.len() == out.len() { AxisMap::same(skip + i) } else { at_the_element(axis) }
     }))
+}
+
+/// The block of an axis of length 1 that is not empty.
+fn at_the_element(axis: &AxisChunks) -> AxisMap {
+    AxisMap::At(axis.block_at(0))
 }
 
 /// Which input block each piece of a slice reads, as a formula where there is one.

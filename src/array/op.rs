@@ -155,28 +155,6 @@ impl PartialEq for ArrayOp {
     }
 }
 
-impl ArrayOp {
-    /// The name of the operation in plans.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            ArrayOp::Read(_) => "Read",
-            ArrayOp::Blocks(_) => "Blocks",
-            ArrayOp::Create { .. } => "Create",
-            ArrayOp::Elemwise(_) => "Elemwise",
-            ArrayOp::Slice(_) => "Slice",
-            ArrayOp::Permute(_) => "Permute",
-            ArrayOp::Broadcast(_) => "Broadcast",
-            ArrayOp::Concat(_) => "Concat",
-            ArrayOp::Rechunk(_) => "Rechunk",
-            ArrayOp::Reshape(_) => "Reshape",
-            ArrayOp::ReshapeBlocks(_) => "ReshapeBlocks",
-            ArrayOp::Reduce(_) => "Reduce",
-            ArrayOp::MapBlocks(_) => "MapBlocks",
-            ArrayOp::Contract(_) => "Contract",
-        }
-    }
-}
-
 impl Operation for ArrayOp {
     type Meta = Meta;
 

@@ -4,8 +4,10 @@
 //! strips are runs of one result; where it is kept, strips are rows that are added to a tile of
 //! accumulators in the cache. Either way memory is read once, in large pieces.
 //!
-//! Invariant: the order of additions depends on the shape only, and each result is a balanced
-//! tree of short runs, so that rounding errors grow with the logarithm of the length.
+//! Invariant: the order of additions depends on the lengths of the reduced axes only, and each result
+//! is a tree of short runs, so that rounding errors grow with the logarithm of the length. Which
+//! other results the block keeps changes nothing: a slice that is pushed through a reduction leaves
+//! the same bits.
 
 use std::marker::PhantomData;
 
@@ -26,10 +28,14 @@ struct Group {
     is_reduced: bool,
 }
 
+/// Kept axes count whatever their length, so that the groups do not depend on it.
 fn group_axes(shape: &[usize], axes: &[usize]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for (axis, &len) in shape.iter().enumerate().filter(|&(_, &len)| len != 1) {
+    for (axis, &len) in shape.iter().enumerate() {
         let is_reduced = axes.contains(&axis);
+        if is_reduced && len == 1 {
+            continue;
+        }
         match groups.last_mut() {
             Some(last) if last.is_reduced == is_reduced => last.len *= len,
             _ => groups.push(Group { len, is_reduced }),
@@ -128,11 +134,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
             let base = block * n_reduced * n_columns;
             for column in (0..n_columns).step_by(STRIP) {
                 let width = STRIP.min(n_columns - column);
-                let tile = if width < n_columns {
-                    self.tile(base + column, n_columns, n_reduced, width)
-                } else {
-                    self.whole_rows(base, n_reduced, n_columns)
-                };
+                let tile = self.tile(base + column, n_columns, n_reduced, width);
                 let at = out * n_columns + column;
                 for (acc, new) in self.accs[at..at + width].iter_mut().zip(tile) {
                     *acc = self.reducer.merge(*acc, n_before, new, n_reduced as u64);
@@ -141,46 +143,24 @@ impl<R: Reducer> Walk<'_, '_, R> {
         }
     }
 
-    /// Rows that fit into a strip are taken several at a time, as one longer row.
-    fn whole_rows(&mut self, base: usize, n_rows: usize, n_columns: usize) -> Vec<R::Acc> {
-        let n_together = (STRIP / n_columns).min(n_rows).max(1);
-        let n_whole = n_rows / n_together;
-        let width = n_together * n_columns;
-        let wide = self.tile(base, width, n_whole, width);
-        let (accs, others) = wide.split_at(n_columns);
-        let mut accs = accs.to_vec();
-        for (i, other) in others.chunks_exact(n_columns).enumerate() {
-            let n = ((i + 1) * n_whole) as u64;
-            self.merge_into(&mut accs, n, other, n_whole as u64);
-        }
-        let n_rest = n_rows - n_whole * n_together;
-        if n_rest > 0 {
-            let rest = self.tile(base + n_whole * width, n_columns, n_rest, n_columns);
-            self.merge_into(&mut accs, (n_whole * n_together) as u64, &rest, n_rest as u64);
-        }
-        accs
-    }
-
-    fn merge_into(&self, accs: &mut [R::Acc], n: u64, others: &[R::Acc], n_others: u64) {
-        for (acc, &other) in accs.iter_mut().zip(others) {
-            *acc = self.reducer.merge(*acc, n, other, n_others);
-        }
-    }
-
     /// The accumulators of `width` columns over `n_rows` rows that are `stride` apart.
     fn tile(&mut self, base: usize, stride: usize, n_rows: usize, width: usize) -> Vec<R::Acc> {
+        // Whole rows lie one after another, so that a strip can hold several.
+        let n_together = if width == stride { (STRIP / width).max(1) } else { 1 };
         let mut tree = Tree::default();
         for first in (0..n_rows).step_by(ROWS) {
             let n = ROWS.min(n_rows - first);
             let mut tile = self.reducer.tile(width);
-            for i in 0..n {
+            for i in (0..n).step_by(n_together) {
                 let start = base + (first + i) * stride;
-                self.strip(start, start + width);
+                let len = n_together.min(n - i) * width;
+                self.strip(start, start + len);
                 let xs = self.frame.value::<R::In>(self.compiled.result());
                 let mut splat = Vec::new();
-                let xs = as_slice(xs, width, &mut splat);
-                let row = Row { reducer: self.reducer, tile: &mut tile, n: i as u64, xs, start };
-                if R::In::HAS_SIMD { self.frame.arch.dispatch(row) } else { row.call() }
+                let xs = as_slice(xs, len, &mut splat);
+                let rows =
+                    Rows { reducer: self.reducer, tile: &mut tile, width, n: i as u64, xs, start };
+                if R::In::HAS_SIMD { self.frame.arch.dispatch(rows) } else { rows.call() }
             }
             tree.push(self.reducer, self.reducer.close(tile, n as u64), n as u64);
         }
@@ -312,19 +292,25 @@ impl<R: Reducer> NullaryFnOnce for Run<'_, R> {
     }
 }
 
-struct Row<'s, R: Reducer> {
+/// Rows that are added to accumulators one after another.
+struct Rows<'s, R: Reducer> {
     reducer: R,
     tile: &'s mut R::Tile,
+    width: usize,
+    /// How many rows the tile holds already.
     n: u64,
     xs: &'s [R::In],
     start: usize,
 }
 
-impl<R: Reducer> NullaryFnOnce for Row<'_, R> {
+impl<R: Reducer> NullaryFnOnce for Rows<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        self.reducer.add_row(self.tile, self.n, self.xs, self.start as u64);
+        for (i, row) in self.xs.chunks_exact(self.width).enumerate() {
+            let first = (self.start + i * self.width) as u64;
+            self.reducer.add_row(self.tile, self.n + i as u64, row, first);
+        }
     }
 }

@@ -41,7 +41,8 @@ impl Over {
         self
     }
 
-    /// How many partial results one task combines, shared between the axes: 4 if not said.
+    /// How many partial results one task combines, shared between the axes; what
+    /// [`Config::split_every`] says if not said.
     #[must_use]
     pub fn split_every(mut self, n_blocks: u64) -> Self {
         self.split_every = SplitEvery::Blocks(n_blocks);
