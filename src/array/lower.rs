@@ -19,7 +19,6 @@ use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
 use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
-use super::show::block_text;
 use crate::error::{Error, Result};
 use crate::graph::{
     AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
@@ -67,10 +66,13 @@ impl Lowering<'_> {
             ArrayOp::Blocks(persisted) => {
                 let blocks = Arc::clone(&persisted.blocks);
                 let kernel = Arc::new(PersistedKernel { blocks, chunks: chunks.clone() });
-                Ok(self.push("persisted", out, 0, kernel, vec![]))
+                let layer = self.push("persisted", out, 0, kernel, vec![]);
+                // The blocks are the array's memory and not the run's.
+                self.layers.get_mut(layer).out_bytes = 0;
+                Ok(layer)
             }
             ArrayOp::Create { program, .. } => {
-                Ok(self.elemwise(&program.to_string(), program, out, &[], &[]))
+                Ok(self.elemwise(&format!("create {program}"), program, out, &[], &[]))
             }
             ArrayOp::Elemwise(program) => {
                 Ok(self.elemwise(&program.to_string(), program, out, &inputs, &metas))
@@ -138,7 +140,7 @@ impl Lowering<'_> {
             grid: out.chunks.grid().into(),
             kernel,
             inputs,
-            block_text: block_text(out),
+            block_text: out.block_text(),
             // Lengths that nobody knows yet are taken for chunks of the configured size.
             out_bytes: out.block_bytes_max().unwrap_or(self.options.chunk_bytes),
             scratch_bytes,
@@ -274,7 +276,7 @@ impl Lowering<'_> {
                 grid: grid.as_slice().into(),
                 kernel,
                 inputs: vec![LayerInput { layer, map: map.clone() }],
-                block_text: if is_last { block_text(out) } else { Arc::clone(&partial_text) },
+                block_text: if is_last { out.block_text() } else { Arc::clone(&partial_text) },
                 out_bytes: partial_bytes,
                 scratch_bytes: 0,
             });
