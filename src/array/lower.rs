@@ -313,8 +313,11 @@ impl Lowering<'_> {
         let n_free_left = metas[0].chunks.ndim() - contraction.left.len();
         let n_free = out.chunks.ndim() - contraction.left.len();
         let map = |contracted: &[usize], ndim: usize, first_free: usize| {
-            let free = Contraction::free(contracted, ndim);
+            let free = contraction.free(contracted, ndim);
             BlockMap::axes((0..ndim).map(|axis| {
+                if axis < contraction.n_common {
+                    return AxisMap::same(axis);
+                }
                 let of_pair = contracted.iter().position(|&other| other == axis);
                 let of_free = free.iter().position(|&other| other == axis);
                 match (of_pair, of_free) {
@@ -324,7 +327,10 @@ impl Lowering<'_> {
             }))
         };
         let slots = vec![
-            LayerInput { layer: inputs[0], map: map(&contraction.left, metas[0].chunks.ndim(), 0) },
+            LayerInput {
+                layer: inputs[0],
+                map: map(&contraction.left, metas[0].chunks.ndim(), contraction.n_common),
+            },
             LayerInput {
                 layer: inputs[1],
                 map: map(&contraction.right, metas[1].chunks.ndim(), n_free_left),

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, IxDyn};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, IxDyn};
 use num_traits::{One, Zero};
 
 use super::copy::pooled;
@@ -18,25 +18,27 @@ use crate::memory::BufferPool;
 
 /// Which axes of two arrays are multiplied and summed away, pair by pair.
 ///
-/// The result has the free axes of the left, those of the right, and then one axis for each
-/// pair, with one element for each block along it. Summing these last axes with an ordinary
+/// The result has the common axes, the free axes of the left, those of the right, and then one axis
+/// for each pair, with one element for each block along it. Summing these last axes with an ordinary
 /// tree gives the product, so memory follows the chunk and not the contracted length.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Contraction {
+    /// How many leading axes both arrays have in common, with a product for each of their places.
+    pub(crate) n_common: usize,
     pub(crate) left: Vec<usize>,
     pub(crate) right: Vec<usize>,
 }
 
 impl Contraction {
-    /// The axes of an array that stay.
-    pub(crate) fn free(contracted: &[usize], ndim: usize) -> Vec<usize> {
-        (0..ndim).filter(|axis| !contracted.contains(axis)).collect()
+    /// The axes of an array that stay and are not common.
+    pub(crate) fn free(&self, contracted: &[usize], ndim: usize) -> Vec<usize> {
+        (self.n_common..ndim).filter(|axis| !contracted.contains(axis)).collect()
     }
 
     /// The chunks of the partial products.
     pub(crate) fn out_chunks(&self, left: &Chunks, right: &Chunks) -> Chunks {
         let free = |contracted: &[usize], chunks: &Chunks| -> Vec<AxisChunks> {
-            Contraction::free(contracted, chunks.ndim())
+            self.free(contracted, chunks.ndim())
                 .into_iter()
                 .map(|axis| chunks.axes()[axis].clone())
                 .collect()
@@ -45,7 +47,8 @@ impl Contraction {
             let n_blocks = left.axes()[axis].n_blocks();
             AxisChunks::uniform(n_blocks, 1)
         });
-        let mut axes = free(&self.left, left);
+        let mut axes = left.axes()[..self.n_common].to_vec();
+        axes.extend(free(&self.left, left));
         axes.extend(free(&self.right, right));
         axes.extend(blocks);
         Chunks::new(axes)
@@ -118,46 +121,55 @@ impl<T: MatMul> Kernel for ContractKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let left = chunk::<T>(inputs.take_one(0));
         let right = chunk::<T>(inputs.take_one(1));
-        let (left_axes, right_axes) = (&self.contraction.left, &self.contraction.right);
-        let left_free = Contraction::free(left_axes, left.data().ndim());
-        let right_free = Contraction::free(right_axes, right.data().ndim());
+        let Contraction { n_common, left: left_axes, right: right_axes } = &*self.contraction;
+        let left_free = self.contraction.free(left_axes, left.data().ndim());
+        let right_free = self.contraction.free(right_axes, right.data().ndim());
         let lengths = |chunk: &Chunk<T>, axes: &[usize]| -> Vec<usize> {
             axes.iter().map(|&axis| chunk.data().shape()[axis]).collect()
         };
-        let inner: usize = lengths(&left, left_axes).iter().product();
-        let mut shape = lengths(&left, &left_free);
-        let n_rows: usize = shape.iter().product();
+        let common: Vec<usize> = (0..*n_common).collect();
+        let mut shape = lengths(&left, &common);
+        let n_matrices: usize = shape.iter().product();
+        let n_inner: usize = lengths(&left, left_axes).iter().product();
+        let n_rows: usize = lengths(&left, &left_free).iter().product();
+        let n_cols: usize = lengths(&right, &right_free).iter().product();
+        shape.extend(lengths(&left, &left_free));
         shape.extend(lengths(&right, &right_free));
-        let n_cols = shape[left_free.len()..].iter().product();
         shape.extend(left_axes.iter().map(|_| 1));
-        let order = [left_free, left_axes.clone()].concat();
-        let left = as_matrix(left, &order, (n_rows, inner), task.pool);
-        let order = [right_axes.clone(), right_free].concat();
-        let right = as_matrix(right, &order, (inner, n_cols), task.pool);
-        let mut out = pooled::<T>(&[n_rows, n_cols], task.pool);
-        let matrix = "the axes were just merged into two";
-        T::matmul(
-            left.view().into_dimensionality().expect(matrix),
-            right.view().into_dimensionality().expect(matrix),
-            out.view_mut().into_dimensionality().expect(matrix),
-        );
+        let order = [&common[..], &left_free, left_axes].concat();
+        let left = as_matrices(left, &order, [n_matrices, n_rows, n_inner], task.pool);
+        let order = [&common[..], right_axes, &right_free].concat();
+        let right = as_matrices(right, &order, [n_matrices, n_inner, n_cols], task.pool);
+        let mut out = pooled::<T>(&[n_matrices, n_rows, n_cols], task.pool);
+        let matrix = "the axes were just merged into three, one of which is gone";
+        for (i, mut out) in out.outer_iter_mut().enumerate() {
+            T::matmul(
+                left.view().index_axis(Axis(0), i).into_dimensionality().expect(matrix),
+                right.view().index_axis(Axis(0), i).into_dimensionality().expect(matrix),
+                out.view_mut().into_dimensionality().expect(matrix),
+            );
+        }
         let out = out.into_shape_with_order(IxDyn(&shape)).expect("the product is in C order");
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 }
 
-/// A block with its axes in `order` as a matrix; copied only if its strides do not allow that.
-fn as_matrix<T: Element>(
+/// A block with its axes in `order` as matrices one after another; copied only if its strides do
+/// not allow that.
+fn as_matrices<T: Element>(
     chunk: Chunk<T>,
     order: &[usize],
-    (n_rows, n_cols): (usize, usize),
+    shape: [usize; 3],
     pool: &Arc<BufferPool>,
 ) -> Chunk<T> {
     let permuted = chunk.map(|data| data.permuted_axes(IxDyn(order)));
-    if permuted.data().ndim() == 2 && permuted.data().shape() == [n_rows, n_cols] {
+    if shape[0] == 1 && permuted.data().shape() == &shape[1..] {
+        return permuted.map(|data| data.insert_axis(Axis(0)));
+    }
+    if permuted.data().shape() == shape {
         return permuted;
     }
     standard(permuted, pool).map(|data| {
-        data.into_shape_with_order(IxDyn(&[n_rows, n_cols])).expect("standard layout was ensured")
+        data.into_shape_with_order(IxDyn(&shape)).expect("standard layout was ensured")
     })
 }

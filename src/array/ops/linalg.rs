@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::manipulation::{broadcast_to, moveaxis};
 use super::reductions::{over, reduce};
-use crate::array::args::Axes;
-use crate::array::chunks::unify;
+use crate::array::args::{Axes, Shape};
+use crate::array::chunks::{broadcast_shapes, unify};
 use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::ReduceKind;
@@ -24,7 +25,7 @@ pub(crate) fn tensordot(
         let (left, right) = (nodes[0], nodes[1]);
         let left_axes = left_axes.resolve(call, left.ndim(), left.dim_names.as_ref())?;
         let right_axes = right_axes.resolve(call, right.ndim(), right.dim_names.as_ref())?;
-        partial_products(call, left, right, left_axes, right_axes)
+        partial_products(call, 0, [left, right], [left_axes, right_axes])
     });
     let n_pairs = match (left_axes, left.node()) {
         (Axes::List(list), _) => list.len(),
@@ -47,12 +48,12 @@ fn sum_partials(call: Call, products: &Handle, n_pairs: usize) -> Handle {
     super::elementwise::cast(call, &summed, dtype)
 }
 
+/// Products over pairs of axes, for each place along the first `n_common` axes of both.
 fn partial_products(
     call: Call,
-    left: &Arc<Node>,
-    right: &Arc<Node>,
-    left_axes: Vec<usize>,
-    right_axes: Vec<usize>,
+    n_common: usize,
+    [left, right]: [&Arc<Node>; 2],
+    [left_axes, right_axes]: [Vec<usize>; 2],
 ) -> Result<Arc<Node>> {
     if left.meta.dtype != right.meta.dtype {
         return Err(super::unsupported(call, right.meta.dtype, left.meta.dtype.name()));
@@ -70,7 +71,9 @@ fn partial_products(
         return Err(mismatch());
     }
     let (mut left_chunks, mut right_chunks) = (left.meta.chunks.clone(), right.meta.chunks.clone());
-    for (&a, &b) in left_axes.iter().zip(&right_axes) {
+    let common = (0..n_common).map(|axis| (axis, axis));
+    let contracted = left_axes.iter().copied().zip(right_axes.iter().copied());
+    for (a, b) in common.chain(contracted) {
         let (a_axis, b_axis) = (&left.meta.chunks.axes()[a], &right.meta.chunks.axes()[b]);
         if a_axis.len() != b_axis.len() {
             return Err(mismatch());
@@ -87,7 +90,7 @@ fn partial_products(
     };
     let left = aligned(left, left_chunks)?;
     let right = aligned(right, right_chunks)?;
-    let contraction = Contraction { left: left_axes, right: right_axes };
+    let contraction = Contraction { n_common, left: left_axes, right: right_axes };
     Handle::new(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right])
 }
 
@@ -114,13 +117,40 @@ pub(crate) fn matmul(call: Call, left: &Handle, right: &Handle) -> Handle {
     let (Ok(a), Ok(b)) = (left.node(), right.node()) else {
         return dot(call, left, right);
     };
-    if a.ndim() <= 2 && b.ndim() <= 2 {
-        return dot(call, left, right);
+    match (a.ndim(), b.ndim()) {
+        (_, 0..=2) | (0..=1, _) => dot(call, left, right),
+        // The rows of the one matrix come before the stack of the others.
+        (2, _) => {
+            let rows_first = dot(call, left, right);
+            moveaxis(call, &rows_first, &Axes::from(0), &Axes::from(-2))
+        }
+        _ => matmul_stacks(call, [left, right], [a, b]),
     }
-    Handle::from_result(Err(Error::InvalidArgument {
-        call,
-        argument: "array",
-        got: format!("{} and {} dimensions", a.ndim(), b.ndim()),
-        expected: "arrays of one or two dimensions; for more, use tensordot()",
-    }))
+}
+
+/// Products of as many matrices of the left and of the right as their leading axes have places.
+fn matmul_stacks(call: Call, handles: [&Handle; 2], [a, b]: [&Arc<Node>; 2]) -> Handle {
+    let shapes = a.known_shape(call).and_then(|a| Ok([a, b.known_shape(call)?]));
+    let shapes = match shapes {
+        Ok(shapes) => shapes,
+        Err(error) => return Handle::from_result(Err(error)),
+    };
+    let split = shapes.each_ref().map(|shape| shape.split_at(shape.len() - 2));
+    let common = match broadcast_shapes(call, &split.map(|(common, _)| common)) {
+        Ok(common) => common,
+        Err(error) => return Handle::from_result(Err(error)),
+    };
+    let [left, right] = [0, 1].map(|i| {
+        let shape = [&common[..], split[i].1].concat();
+        if shape == shapes[i] {
+            return handles[i].clone();
+        }
+        broadcast_to(call, handles[i], &Shape::from(shape))
+    });
+    let n_common = common.len();
+    let products = Handle::join(&[&left, &right], |nodes| {
+        let axes = [vec![n_common + 1], vec![n_common]];
+        partial_products(call, n_common, [nodes[0], nodes[1]], axes)
+    });
+    sum_partials(call, &products, 1)
 }
