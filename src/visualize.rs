@@ -140,3 +140,56 @@ fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     }
     written
 }
+
+#[cfg(all(test, feature = "array"))]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    fn means() -> (Array<f64>, Array<f64>) {
+        let x = array::from_fn([8, 6], [4, 3], |index| index[0] as f64);
+        (x.mean(0), (&x * 2.0).sum(1))
+    }
+
+    fn draw(name: &str, draw: impl FnOnce(&Path) -> Result<()>) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        draw(&path).unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "a temporary file was left");
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn layers_and_tasks_become_svg() {
+        let svg = draw("plan.svg", |path| visualize(means(), path));
+        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+        assert_eq!(svg.matches("rx=\"6\"").count(), means_layers());
+        let svg = draw("tasks.svg", |path| visualize_tasks(means(), path));
+        let n_tasks = crate::explain(means()).unwrap().n_tasks().unwrap() as usize;
+        assert_eq!(svg.matches("rx=\"6\"").count(), n_tasks);
+    }
+
+    fn means_layers() -> usize {
+        crate::explain(means()).unwrap().n_layers()
+    }
+
+    #[test]
+    fn names_are_text_in_every_format() {
+        let x: Array<f64> = array::ones([2], [2]);
+        let y = x.lt(&x.map_blocks(|block, _| block.to_owned()));
+        let svg = draw("plan.svg", |path| y.visualize(path));
+        assert!(svg.contains("x0 &lt; x1") || svg.contains("&lt;"), "{svg}");
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let x: Array<f64> = array::ones([501], [1]);
+        let refusal = |result: Result<()>| result.unwrap_err().to_string();
+        let text = refusal(x.visualize("plan.png"));
+        assert!(text.contains("expected a name that ends with .svg or .dot"), "{text}");
+        let text = refusal(x.visualize_tasks("plan.svg"));
+        assert!(text.contains("501 tasks, expected at most 500"), "{text}");
+        let missing = Path::new("/no/such/folder/plan.svg");
+        assert!(matches!(x.visualize(missing), Err(Error::Io { path, .. }) if path == missing));
+    }
+}

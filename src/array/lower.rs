@@ -19,7 +19,6 @@ use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
 use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
-use super::show::block_text;
 use crate::error::{Error, Result};
 use crate::graph::{
     AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
@@ -67,10 +66,13 @@ impl Lowering<'_> {
             ArrayOp::Blocks(persisted) => {
                 let blocks = Arc::clone(&persisted.blocks);
                 let kernel = Arc::new(PersistedKernel { blocks, chunks: chunks.clone() });
-                Ok(self.push("persisted", out, 0, kernel, vec![]))
+                let layer = self.push("persisted", out, 0, kernel, vec![]);
+                // The blocks are the array's memory and not the run's.
+                self.layers.get_mut(layer).out_bytes = 0;
+                Ok(layer)
             }
             ArrayOp::Create { program, .. } => {
-                Ok(self.elemwise(&program.to_string(), program, out, &[], &[]))
+                Ok(self.elemwise(&format!("create {program}"), program, out, &[], &[]))
             }
             ArrayOp::Elemwise(program) => {
                 Ok(self.elemwise(&program.to_string(), program, out, &inputs, &metas))
@@ -138,7 +140,7 @@ impl Lowering<'_> {
             grid: out.chunks.grid().into(),
             kernel,
             inputs,
-            block_text: block_text(out),
+            block_text: out.block_text(),
             // Lengths that nobody knows yet are taken for chunks of the configured size.
             out_bytes: out.block_bytes_max().unwrap_or(self.options.chunk_bytes),
             scratch_bytes,
@@ -274,7 +276,7 @@ impl Lowering<'_> {
                 grid: grid.as_slice().into(),
                 kernel,
                 inputs: vec![LayerInput { layer, map: map.clone() }],
-                block_text: if is_last { block_text(out) } else { Arc::clone(&partial_text) },
+                block_text: if is_last { out.block_text() } else { Arc::clone(&partial_text) },
                 out_bytes: partial_bytes,
                 scratch_bytes: 0,
             });
@@ -314,26 +316,12 @@ impl Lowering<'_> {
         inputs: [LayerId; 2],
         metas: [&Meta; 2],
     ) -> Result<LayerId> {
-        let n_free_left = metas[0].chunks.ndim() - contraction.left.len();
-        let n_free = out.chunks.ndim() - contraction.left.len();
-        let map = |contracted: &[usize], ndim: usize, first_free: usize| {
-            let free = Contraction::free(contracted, ndim);
-            BlockMap::axes((0..ndim).map(|axis| {
-                let of_pair = contracted.iter().position(|&other| other == axis);
-                let of_free = free.iter().position(|&other| other == axis);
-                match (of_pair, of_free) {
-                    (Some(pair), _) => AxisMap::same(n_free + pair),
-                    (None, place) => AxisMap::same(first_free + place.unwrap_or(0)),
-                }
-            }))
+        let places = contraction.places(metas.map(|meta| meta.chunks.ndim()));
+        let slot = |(layer, places): (LayerId, Vec<usize>)| {
+            let map = BlockMap::axes(places.into_iter().map(AxisMap::same));
+            LayerInput { layer, map }
         };
-        let slots = vec![
-            LayerInput { layer: inputs[0], map: map(&contraction.left, metas[0].chunks.ndim(), 0) },
-            LayerInput {
-                layer: inputs[1],
-                map: map(&contraction.right, metas[1].chunks.ndim(), n_free_left),
-            },
-        ];
+        let slots = inputs.into_iter().zip(places).map(slot).collect();
         let contraction = Arc::clone(contraction);
         let kernel = contract_kernel(out.dtype, contraction)?;
         // Blocks whose axes can't be merged in place are copied into matrices first.

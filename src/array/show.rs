@@ -1,9 +1,8 @@
 //! Operations and their results as plans print them.
 
 use std::fmt;
-use std::sync::Arc;
 
-use super::chunks::{AxisChunks, AxisSlice, Chunks};
+use super::chunks::{AxisChunks, AxisSlice, tuple_text};
 use super::meta::Meta;
 use super::op::{ArrayOp, Read, ReadFrom, Reduction};
 use crate::bytes::format_bytes;
@@ -32,7 +31,11 @@ impl fmt::Display for ArrayOp {
             ArrayOp::Reduce(reduction) => show_reduction(reduction, f),
             ArrayOp::MapBlocks(map) => f.write_str(&map.name),
             ArrayOp::Contract(contraction) => {
-                write!(f, "contract axes {:?} and {:?}", contraction.left, contraction.right)
+                write!(f, "contract axes {:?}", contraction.summed)?;
+                if !contraction.batch.is_empty() {
+                    write!(f, " for each of {:?}", contraction.batch)?;
+                }
+                Ok(())
             }
         }
     }
@@ -41,32 +44,16 @@ impl fmt::Display for ArrayOp {
 /// Element type, shape, the shape of a chunk, and bytes.
 impl fmt::Display for Meta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.dtype, show_shape(self.chunks.shape()))?;
+        write!(f, "{} {}", self.dtype, self.chunks.shape_text())?;
         if self.chunks.n_blocks() > 1 {
             let axes = self.chunks.axes().iter().map(show_axis);
-            write!(f, " in {} chunks of ({})", self.chunks.n_blocks(), list(axes))?;
+            write!(f, " in {} chunks of {}", self.chunks.n_blocks(), tuple_text(axes))?;
         }
         match self.nbytes() {
             Some(bytes) => write!(f, ", {}", format_bytes(bytes)),
             None => Ok(()),
         }
     }
-}
-
-/// What a block of such an array is: its largest shape and its element type.
-pub(super) fn block_text(meta: &Meta) -> Arc<str> {
-    format!("{} {}", chunk_shape(&meta.chunks), meta.dtype).into()
-}
-
-/// The longest chunk along each axis, which together are the shape of no chunk if chunks vary.
-pub(super) fn chunk_shape(chunks: &Chunks) -> String {
-    show_shape(chunks.axes().iter().map(AxisChunks::max_len))
-}
-
-/// A shape as Python prints it, with `?` for lengths that are not known.
-pub(super) fn show_shape(lengths: impl IntoIterator<Item = Option<u64>>) -> String {
-    let texts = lengths.into_iter().map(|len| len.map_or("?".into(), |len: u64| len.to_string()));
-    format!("({})", list(texts))
 }
 
 fn show_axis(axis: &AxisChunks) -> String {

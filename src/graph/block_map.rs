@@ -72,6 +72,20 @@ impl AxisMap {
         }
     }
 
+    /// Whether no two blocks along output axis `out_axis` read the same block.
+    fn is_injective_in(&self, out_axis: usize) -> bool {
+        match *self {
+            AxisMap::All | AxisMap::At(_) => false,
+            AxisMap::Axis { axis, step, .. } => axis == out_axis && step != 0,
+            AxisMap::Window { axis, .. } | AxisMap::Group { axis, .. } => axis == out_axis,
+            AxisMap::Ranges { axis, ref ranges } => {
+                let rises = ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+                let falls = || ranges.windows(2).all(|pair| pair[1].1 <= pair[0].0);
+                axis == out_axis && (rises || falls())
+            }
+        }
+    }
+
     /// Whether the output blocks together surely read every block.
     fn is_onto(&self, out_grid: &[u64], n_in: u64) -> bool {
         match *self {
@@ -177,6 +191,16 @@ impl BlockMap {
         match self {
             BlockMap::Linear => true,
             BlockMap::Axes(maps) => maps.iter().zip(in_grid).all(|(map, &n)| map.is_single(n)),
+        }
+    }
+
+    /// Whether surely no two output blocks read the same block.
+    pub(crate) fn is_injective(&self, out_grid: &[u64]) -> bool {
+        match self {
+            BlockMap::Linear => true,
+            BlockMap::Axes(maps) => (0..out_grid.len()).all(|axis| {
+                out_grid[axis] == 1 || maps.iter().any(|map| map.is_injective_in(axis))
+            }),
         }
     }
 

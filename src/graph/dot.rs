@@ -15,8 +15,11 @@ impl Picture {
         for (i, node) in self.boxes.iter().enumerate() {
             let width = if node.is_result { 2 } else { 1 };
             let (label, fill) = (quoted(&node.lines.join("\n")), node.fill.hex());
-            let _ =
-                writeln!(dot, "  n{i} [label={label}, fillcolor=\"{fill}\", penwidth={width}];");
+            let tooltip = quoted(&node.tooltip);
+            let _ = writeln!(
+                dot,
+                "  n{i} [label={label}, tooltip={tooltip}, fillcolor=\"{fill}\", penwidth={width}];"
+            );
         }
         for arrow in &self.arrows {
             let _ = write!(dot, "  n{} -> n{}", arrow.from, arrow.to);

@@ -8,8 +8,10 @@
 const N_ROUNDS: usize = 12;
 /// Boxes and bends; arrows that find no room any more go through other boxes.
 const N_ITEMS_MAX: usize = 20_000;
-/// Between the boxes of a row, and between rows.
-const GAP: (f64, f64) = (28.0, 46.0);
+/// Between the boxes of a row: a part of their mean width, and between these bounds.
+const GAP_PART: f64 = 0.15;
+const GAP_BOUNDS: (f64, f64) = (10.0, 28.0);
+const ROW_GAP: f64 = 46.0;
 
 /// The size of a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,14 +50,15 @@ pub(super) fn layout(sizes: &[Size], arrows: &[(usize, usize)]) -> Layout {
         .map(|(size, &row)| Item { row, width: size.width, x: 0.0, above: vec![], below: vec![] })
         .collect();
     let bends = arrows.iter().map(|&(from, to)| connect(&mut items, from, to)).collect::<Vec<_>>();
-    let mut lines = sort_rows(&mut items);
+    let lines = sort_rows(&mut items);
+    let mean_width = sizes.iter().map(|size| size.width).sum::<f64>() / sizes.len().max(1) as f64;
+    let gap = (mean_width * GAP_PART).clamp(GAP_BOUNDS.0, GAP_BOUNDS.1);
     for round in 0..N_ROUNDS {
-        move_rows(&mut items, &lines, round % 2 == 0);
+        move_rows(&mut items, &lines, gap, round % 2 == 0);
     }
     let (ys, height) = row_places(sizes, &rows, lines.len());
     let left = items.iter().map(|item| item.x - item.width / 2.0).fold(f64::MAX, f64::min);
     let right = items.iter().map(|item| item.x + item.width / 2.0).fold(f64::MIN, f64::max);
-    lines.clear();
     let place = |i: usize| (items[i].x - left, ys[items[i].row]);
     Layout {
         centers: (0..sizes.len()).map(place).collect(),
@@ -151,7 +154,7 @@ fn mean_place(items: &[Item], i: usize, of_above: bool) -> f64 {
 }
 
 /// Moves each row as near to its neighbours on one side as its order and its widths allow.
-fn move_rows(items: &mut [Item], lines: &[Vec<usize>], downwards: bool) {
+fn move_rows(items: &mut [Item], lines: &[Vec<usize>], gap: f64, downwards: bool) {
     for k in 0..lines.len() {
         let line = &lines[if downwards { k } else { lines.len() - 1 - k }];
         // Distances that neighbours have to keep, summed from the left.
@@ -159,7 +162,7 @@ fn move_rows(items: &mut [Item], lines: &[Vec<usize>], downwards: bool) {
         let mut offset = 0.0;
         for (place, &i) in line.iter().enumerate() {
             if place > 0 {
-                offset += (items[line[place - 1]].width + items[i].width) / 2.0 + GAP.0;
+                offset += (items[line[place - 1]].width + items[i].width) / 2.0 + gap;
             }
             offsets.push(offset);
         }
@@ -200,9 +203,9 @@ fn row_places(sizes: &[Size], rows: &[usize], n_rows: usize) -> (Vec<f64>, f64) 
     let mut places = Vec::with_capacity(n_rows);
     for height in heights {
         places.push(y + height / 2.0);
-        y += height + GAP.1;
+        y += height + ROW_GAP;
     }
-    (places, (y - GAP.1).max(0.0))
+    (places, (y - ROW_GAP).max(0.0))
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 
 use super::layer::{LayerGraph, LayerId};
 use super::order::order;
-use super::show::{task_count, title};
+use super::show::{cut, task_count, title};
 use super::tasks::{TaskGraph, TaskId};
 
-/// Titles are cut off here, so that boxes stay narrow.
-const TITLE_CHARS_MAX: usize = 44;
+/// The titles of layers and tasks are cut off here, so that boxes stay narrow.
+const LAYER_CHARS_MAX: usize = 44;
+const TASK_CHARS_MAX: usize = 12;
 
 /// A graph to be drawn, inputs before readers.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Picture {
 #[derive(Debug)]
 pub(super) struct PictureBox {
     pub(super) lines: Vec<String>,
+    /// What does not fit into the box.
+    pub(super) tooltip: String,
     pub(super) fill: Color,
     /// Results have a thick frame.
     pub(super) is_result: bool,
@@ -60,14 +63,15 @@ impl Picture {
                 true => SOURCE,
                 false => STEP,
             };
+            let title = title(layer);
             let tasks = task_count(layer, n_tasks.map(|counts| counts[i]));
             let bytes = format_bytes(layer.out_bytes);
             let lines = vec![
-                cut(&title(layer)),
+                cut(&title, LAYER_CHARS_MAX),
                 format!("{tasks} · {bytes} each"),
                 layer.block_text.to_string(),
             ];
-            picture.boxes.push(PictureBox { lines, fill, is_result });
+            picture.boxes.push(PictureBox { lines, tooltip: title, fill, is_result });
             for input in &layer.inputs {
                 let text = input.map.to_string();
                 picture.arrows.push(Arrow { from: input.layer.idx(), to: i, text });
@@ -83,10 +87,11 @@ impl Picture {
         for (i, &rank) in ranks.iter().enumerate() {
             let task = TaskId(i as u32);
             let layer = graph.layers().get(graph.layer(task));
-            let lines = vec![cut(&title(layer)), format!("{rank} · {:?}", graph.block_index(task))];
+            let title = format!("{} {:?}", title(layer), graph.block_index(task));
+            let lines = vec![rank.to_string(), cut(&title, TASK_CHARS_MAX)];
             let fill = Color::of_rank(rank as usize, ranks.len());
             let is_result = graph.output_positions(task).next().is_some();
-            picture.boxes.push(PictureBox { lines, fill, is_result });
+            picture.boxes.push(PictureBox { lines, tooltip: title, fill, is_result });
             let mut inputs = graph.dependencies(task).to_vec();
             inputs.sort_unstable();
             inputs.dedup();
@@ -126,12 +131,4 @@ impl Color {
         let Color([red, green, blue]) = self;
         format!("#{red:02x}{green:02x}{blue:02x}")
     }
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= TITLE_CHARS_MAX {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(TITLE_CHARS_MAX - 1).collect();
-    format!("{kept}…")
 }

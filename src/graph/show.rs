@@ -29,7 +29,7 @@ where
             let id = order[i];
             let inputs: Vec<_> = self.inputs(id).iter().map(name).collect();
             let (op, meta) = (self.op(id).to_string(), self.meta(id).to_string());
-            vec![name(&id), cut(&op), reads(&inputs), meta]
+            vec![name(&id), cut(&op, TITLE_CHARS_MAX), reads(&inputs), meta]
         });
         f.write_str(&columns(&rows))?;
         let roots: Vec<_> = self.roots().iter().map(name).collect();
@@ -76,14 +76,16 @@ pub(super) fn task_count(layer: &Layer, n_needed: Option<u64>) -> String {
 
 /// What a layer computes: its formula if it has one, or the names of its operations.
 pub(super) fn title(layer: &Layer) -> String {
-    cut(&layer.kernel.formula().unwrap_or_else(|| layer.name.to_string()))
+    let title = layer.kernel.formula().unwrap_or_else(|| layer.name.to_string());
+    cut(&title, TITLE_CHARS_MAX)
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= TITLE_CHARS_MAX {
+/// The text, or its beginning and dots.
+pub(super) fn cut(text: &str, n_chars_max: usize) -> String {
+    if text.chars().count() <= n_chars_max {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(TITLE_CHARS_MAX - 1).collect();
+    let kept: String = text.chars().take(n_chars_max - 1).collect();
     format!("{kept}…")
 }
 
@@ -197,8 +199,8 @@ mod tests {
             AxisMap::All,
             AxisMap::At(7),
         ]);
-        insta::assert_snapshot!(map, @"");
-        insta::assert_snapshot!(BlockMap::Linear, @"");
+        assert_eq!(map.to_string(), "[j, 3-2i, 4k..4k+4, i-2 in 0..3, (0 1..3 3 …)[l], :, 7]");
+        assert_eq!(BlockMap::Linear.to_string(), "[block by block]");
     }
 
     #[test]

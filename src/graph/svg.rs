@@ -82,12 +82,13 @@ fn write_box(node: &PictureBox, size: Size, (x, y): (f64, f64), svg: &mut String
     let _ = writeln!(
         svg,
         "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"6\" \
-         fill=\"{}\" stroke=\"{}\" stroke-width=\"{}\"/>",
+         fill=\"{}\" stroke=\"{}\" stroke-width=\"{}\"><title>{}</title></rect>",
         size.width,
         size.height,
         node.fill.hex(),
         stroke.0,
         stroke.1,
+        escaped(&node.tooltip),
     );
     for (i, line) in node.lines.iter().enumerate() {
         let baseline = top + PADDING.1 + LINE_HEIGHT * (i as f64 + 0.5) + line_px(i) * 0.36;

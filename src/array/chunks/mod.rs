@@ -32,6 +32,7 @@ mod golden;
 
 pub(crate) use axis::AxisChunks;
 pub use grid::Chunks;
+pub(crate) use grid::tuple_text;
 pub use normalize::{AxisSpec, ChunkSpec};
 pub(crate) use normalize::{check_shape, normalize_chunks};
 pub(crate) use rechunk::{THRESHOLD, plan_rechunk};

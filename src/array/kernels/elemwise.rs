@@ -91,7 +91,8 @@ impl Kernel for ElemwiseKernel {
     }
 
     fn formula(&self) -> Option<String> {
-        Some(self.program.to_string())
+        let create = if self.program.is_creation() { "create " } else { "" };
+        Some(format!("{create}{}", self.program))
     }
 
     fn spec(&self) -> Option<KernelSpec> {
