@@ -438,7 +438,8 @@ impl<T: Element> Array<T> {
         Array::of(linalg::dot(Call::new("dot"), &self.handle, &other.handle))
     }
 
-    /// The product of matrices or vectors.
+    /// The product of matrices or vectors; of stacks of matrices if there are more dimensions, whose
+    /// leading axes broadcast.
     ///
     /// # Cost
     /// One task for each pair of blocks and a tree of sums; memory follows the chunks and not the

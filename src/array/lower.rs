@@ -316,26 +316,12 @@ impl Lowering<'_> {
         inputs: [LayerId; 2],
         metas: [&Meta; 2],
     ) -> Result<LayerId> {
-        let n_free_left = metas[0].chunks.ndim() - contraction.left.len();
-        let n_free = out.chunks.ndim() - contraction.left.len();
-        let map = |contracted: &[usize], ndim: usize, first_free: usize| {
-            let free = Contraction::free(contracted, ndim);
-            BlockMap::axes((0..ndim).map(|axis| {
-                let of_pair = contracted.iter().position(|&other| other == axis);
-                let of_free = free.iter().position(|&other| other == axis);
-                match (of_pair, of_free) {
-                    (Some(pair), _) => AxisMap::same(n_free + pair),
-                    (None, place) => AxisMap::same(first_free + place.unwrap_or(0)),
-                }
-            }))
+        let places = contraction.places(metas.map(|meta| meta.chunks.ndim()));
+        let slot = |(layer, places): (LayerId, Vec<usize>)| {
+            let map = BlockMap::axes(places.into_iter().map(AxisMap::same));
+            LayerInput { layer, map }
         };
-        let slots = vec![
-            LayerInput { layer: inputs[0], map: map(&contraction.left, metas[0].chunks.ndim(), 0) },
-            LayerInput {
-                layer: inputs[1],
-                map: map(&contraction.right, metas[1].chunks.ndim(), n_free_left),
-            },
-        ];
+        let slots = inputs.into_iter().zip(places).map(slot).collect();
         let contraction = Arc::clone(contraction);
         let kernel = contract_kernel(out.dtype, contraction)?;
         // Blocks whose axes can't be merged in place are copied into matrices first.

@@ -31,7 +31,11 @@ impl fmt::Display for ArrayOp {
             ArrayOp::Reduce(reduction) => show_reduction(reduction, f),
             ArrayOp::MapBlocks(map) => f.write_str(&map.name),
             ArrayOp::Contract(contraction) => {
-                write!(f, "contract axes {:?} and {:?}", contraction.left, contraction.right)
+                write!(f, "contract axes {:?}", contraction.summed)?;
+                if !contraction.batch.is_empty() {
+                    write!(f, " for each of {:?}", contraction.batch)?;
+                }
+                Ok(())
             }
         }
     }
