@@ -3,8 +3,14 @@
 
 mod suite {
     mod bits;
+    mod cost;
+    mod errors;
     mod first;
     mod golden_values;
+    mod no_panic;
     mod oracle;
+    mod reads;
+    mod recorder;
+    mod tasks;
     mod values;
 }

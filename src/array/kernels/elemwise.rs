@@ -28,14 +28,14 @@ const FREE_INSTRS_MAX: usize = 4;
 pub(crate) struct ElemwiseKernel {
     program: Program,
     chunks: Chunks,
-    compiled: Compiled,
+    /// Made when the first block is computed, since most kernels are absorbed by others before.
+    compiled: OnceLock<Compiled>,
 }
 
 impl ElemwiseKernel {
     /// `program` over an output of `chunks`.
     pub(crate) fn new(program: Program, chunks: Chunks) -> Self {
-        let compiled = Compiled::new(&program, Target::Out);
-        ElemwiseKernel { program, chunks, compiled }
+        ElemwiseKernel { program, chunks, compiled: OnceLock::new() }
     }
 
     pub(crate) fn program(&self) -> &Program {
@@ -62,10 +62,11 @@ impl ElemwiseKernel {
             frame.set_input::<T>(slot, Input::InPlace(vec![T::default(); strip_len]));
         }
         frame.bank_mut::<T>().out = &mut out;
-        self.compiled.prepare(&mut frame, strip_len);
+        let compiled = self.compiled.get_or_init(|| Compiled::new(&self.program, Target::Out));
+        compiled.prepare(&mut frame, strip_len);
         for start in (0..n).step_by(STRIP) {
             frame.range = start..n.min(start + STRIP);
-            self.compiled.run(&mut frame);
+            compiled.run(&mut frame);
         }
         drop(frame);
         let array = ArrayD::from_shape_vec(IxDyn(&place.shape), out)

@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -304,15 +304,15 @@ pub(crate) struct ReduceChunkKernel {
     spec: ReduceSpec,
     /// The elements that are reduced, before they are cast to what is accumulated.
     program: Program,
-    compiled: Compiled,
+    /// Made when the first block is reduced, since most kernels absorb others before.
+    compiled: OnceLock<Compiled>,
     chunks: Chunks,
 }
 
 impl ReduceChunkKernel {
     fn new(spec: ReduceSpec, program: Program, chunks: Chunks) -> Self {
         debug_assert_eq!(program.dtype(), spec.in_dtype);
-        let compiled = Compiled::new(&spec.prepared(&program), Target::Strip);
-        ReduceChunkKernel { spec, program, compiled, chunks }
+        ReduceChunkKernel { spec, program, compiled: OnceLock::new(), chunks }
     }
 
     fn reduce<R: Reducer>(&self, reducer: R, idx: &[u64], blocks: &[Block]) -> Result<Block> {
@@ -323,8 +323,10 @@ impl ReduceChunkKernel {
         let strip_len = STRIP.min(place.shape.iter().product());
         let mut frame = Frame::new(place.shape, place.start, arch());
         set_inputs(&mut frame, &self.program, blocks, strip_len);
-        self.compiled.prepare(&mut frame, strip_len);
-        let mut accs = fold_block(reducer, &self.compiled, &mut frame, axes);
+        let compile = || Compiled::new(&self.spec.prepared(&self.program), Target::Strip);
+        let compiled = self.compiled.get_or_init(compile);
+        compiled.prepare(&mut frame, strip_len);
+        let mut accs = fold_block(reducer, compiled, &mut frame, axes);
         if let Some(index_of) = index_of {
             accs.iter_mut().for_each(|acc| *acc = reducer.relocate(*acc, &index_of));
         }
