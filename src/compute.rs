@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::graph::{Block, FuseLimits, LayerGraph, LayerId, TaskGraph, fuse};
+use crate::graph::{Block, FuseLimits, LayerGraph, LayerId, TaskGraph, Trace, fuse};
 use crate::sched::{CancelToken, Runtime, Sink};
 
 #[cfg(feature = "array")]
@@ -41,7 +41,7 @@ pub trait Collection {
 /// # Example
 /// ```
 /// use dask_rs::prelude::*;
-/// let x = array::arange(0., 10., 1., [5]);
+/// let x: Array<f64> = array::arange(0., 10., 1., [5]);
 /// let (mean, std) = dask_rs::compute((x.mean(0), x.std(0)))?;
 /// assert_eq!(mean[[]], 4.5);
 /// assert!((std[[]] - 8.25_f64.sqrt()).abs() < 1e-12);
@@ -56,9 +56,32 @@ pub fn compute<C: Collection>(collections: C) -> Result<C::Output> {
 
 /// Where the blocks of one result go.
 pub(crate) trait Collector: Send + Sync {
+    /// Makes room for the result. Called once, after planning and before anything runs, so that what is
+    /// only explained costs no memory.
+    fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Takes the block with row-major number `block`.
     fn accept(&self, block: usize, value: Block) -> Result<()>;
 }
+
+/// Looks on while work is planned; nothing that it does changes the plan.
+pub(crate) trait Watch {
+    /// The plan as it was imported.
+    fn on_imported(&mut self, _plan: &dyn fmt::Display) {}
+
+    /// The plan as the rules left it.
+    fn on_optimized(&mut self, _plan: &dyn fmt::Display, _trace: &Trace) {}
+
+    /// The layers before they are fused.
+    fn on_lowered(&mut self, _layers: &LayerGraph) {}
+}
+
+/// Watches nothing.
+pub(crate) struct NoWatch;
+
+impl Watch for NoWatch {}
 
 /// What is to be computed together.
 #[doc(hidden)]
@@ -83,37 +106,55 @@ impl Session {
     /// Plans, lowers, fuses and runs everything that was enlisted.
     pub(crate) fn run(self, cancel: &CancelToken) -> Result<()> {
         let config = Config::current()?;
+        self.prepare(&config, &mut NoWatch)?.execute(&config, cancel)
+    }
+
+    /// Plans, lowers and fuses everything that was enlisted, which takes O(layers).
+    pub(crate) fn prepare(self, config: &Config, watch: &mut dyn Watch) -> Result<Prepared> {
         #[cfg(feature = "array")]
-        {
-            let (nodes, collectors): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
+        let (layers, outputs, collectors) = {
             let mut layers = LayerGraph::default();
-            let outputs = array::lower_all(&nodes, &mut layers, &config)?;
-            // The expressions may hold blocks of memory that only this run still needs.
-            drop(nodes);
-            let (layers, outputs) = physical(&layers, &outputs, &config);
-            let routes = Routes::new(&layers, &outputs, collectors);
-            let graph = TaskGraph::expand(layers, &outputs)?;
-            Runtime::of(&config)?.execute(&graph, cancel, &routes)
-        }
+            let (nodes, collectors): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
+            // The expressions end here: they may hold blocks of memory that only a run still needs.
+            let outputs = array::lower_all(nodes, &mut layers, config, watch)?;
+            (layers, outputs, collectors)
+        };
         #[cfg(not(feature = "array"))]
-        {
-            let _ = (config, cancel);
-            Ok(())
-        }
+        let (layers, outputs, collectors) = (LayerGraph::default(), Vec::new(), Vec::new());
+        watch.on_lowered(&layers);
+        let (layers, outputs) = physical(layers, outputs, config);
+        Ok(Prepared { layers, outputs, collectors })
+    }
+}
+
+/// Work that is ready to run: the fused layers, and where their results go.
+pub(crate) struct Prepared {
+    pub(crate) layers: LayerGraph,
+    /// The layer of each result.
+    pub(crate) outputs: Vec<LayerId>,
+    collectors: Vec<Arc<dyn Collector>>,
+}
+
+impl Prepared {
+    fn execute(self, config: &Config, cancel: &CancelToken) -> Result<()> {
+        self.collectors.iter().try_for_each(|collector| collector.start())?;
+        let routes = Routes::new(&self.layers, &self.outputs, self.collectors);
+        let graph = TaskGraph::expand(self.layers, &self.outputs)?;
+        Runtime::of(config)?.execute(&graph, cancel, &routes)
     }
 }
 
 /// The layers as they will run.
-pub(crate) fn physical(
-    layers: &LayerGraph,
-    outputs: &[LayerId],
+fn physical(
+    layers: LayerGraph,
+    outputs: Vec<LayerId>,
     config: &Config,
 ) -> (LayerGraph, Vec<LayerId>) {
     if !config.optimize() {
-        return (layers.clone(), outputs.to_vec());
+        return (layers, outputs);
     }
     let limits = FuseLimits { task_bytes_max: config.memory_limit() / 4, ..FuseLimits::default() };
-    fuse(layers, outputs, limits)
+    fuse(&layers, &outputs, limits)
 }
 
 /// Sends each output to the collector of its result.

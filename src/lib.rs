@@ -1,6 +1,15 @@
 //! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::disallowed_methods)]
+#![cfg_attr(
+    not(feature = "array"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "without a kind of collection there is nothing to run"
+    )
+)]
 
 #[doc(hidden)]
 pub mod bench_support;
@@ -8,9 +17,11 @@ mod bytes;
 mod compute;
 mod config;
 mod error;
+mod explain;
 mod graph;
 mod memory;
 mod sched;
+mod visualize;
 
 #[cfg(feature = "array")]
 pub mod array;
@@ -18,7 +29,14 @@ pub mod array;
 pub use compute::{Collection, compute};
 pub use config::{Config, ExecutorKind};
 pub use error::{Call, Error, Result};
+pub use explain::{Explain, explain};
 pub use sched::CancelToken;
+pub use visualize::{visualize, visualize_tasks};
+
+/// The code of the README, which is compiled and run with the tests.
+#[cfg(all(doctest, feature = "zarr"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What most programs need.
 pub mod prelude {

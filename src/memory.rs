@@ -10,6 +10,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Below this many bytes the allocator recycles well by itself.
@@ -20,6 +21,8 @@ const POOLED_BYTES_MIN: usize = 128 << 10;
 pub(crate) struct BufferPool {
     shelves: Mutex<Shelves>,
     idle_bytes_max: u64,
+    /// Bytes that a run has left for idle buffers.
+    room: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +41,8 @@ struct Shelf {
 impl BufferPool {
     /// A pool that keeps at most `idle_bytes_max` bytes of unused buffers.
     pub(crate) fn new(idle_bytes_max: u64) -> Self {
-        BufferPool { shelves: Mutex::default(), idle_bytes_max }
+        let room = AtomicU64::new(u64::MAX);
+        BufferPool { shelves: Mutex::default(), idle_bytes_max, room }
     }
 
     /// A buffer of `len` elements with unspecified (but initialized) contents.
@@ -59,7 +63,8 @@ impl BufferPool {
             return;
         }
         let mut shelves = self.lock();
-        if shelves.idle_bytes + bytes as u64 > self.idle_bytes_max {
+        let allowed = self.idle_bytes_max.min(self.room.load(Ordering::Relaxed));
+        if shelves.idle_bytes + bytes as u64 > allowed {
             drop(shelves);
             return;
         }
@@ -67,6 +72,13 @@ impl BufferPool {
         let shelf = shelves.by_type.entry(TypeId::of::<T>()).or_default();
         shelf.item_bytes = size_of::<T>();
         shelf.by_capacity.entry(buffer.capacity()).or_default().push(Box::new(buffer));
+    }
+
+    /// Says how many bytes a run leaves for idle buffers; given buffers beyond them are freed.
+    ///
+    /// Of several runs that share the pool, the last one counts until it says so again.
+    pub(crate) fn set_room(&self, bytes: u64) {
+        self.room.store(bytes, Ordering::Relaxed);
     }
 
     /// The most bytes of unused buffers that the pool keeps.
@@ -151,6 +163,18 @@ mod tests {
         pool.trim(0);
         assert_eq!(pool.idle_bytes(), 0);
         assert!(pool.take_idle::<f64>(50_000).is_none());
+    }
+
+    #[test]
+    fn buffers_beyond_the_room_of_a_run_are_freed() {
+        let pool = BufferPool::new(1 << 30);
+        pool.set_room(500_000);
+        pool.give(vec![0_f64; 50_000]);
+        pool.give(vec![0_f64; 50_000]);
+        assert_eq!(pool.idle_bytes(), 400_000);
+        pool.set_room(800_000);
+        pool.give(vec![0_f64; 50_000]);
+        assert_eq!(pool.idle_bytes(), 800_000);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The one integration test binary: it links the crate once. Each module is a suite.
-#![allow(missing_docs)]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod suite {
     mod bits;
     mod cost;
     mod errors;
+    mod files;
     mod first;
     mod golden_values;
     mod no_panic;

@@ -16,6 +16,7 @@ use crate::graph::Block;
 
 /// Assembles an array, block by block as they are ready, so that no block is kept beside the result.
 pub(crate) struct Assemble<T> {
+    call: Call,
     chunks: Chunks,
     state: Mutex<State<T>>,
 }
@@ -30,29 +31,28 @@ enum State<T> {
 }
 
 impl<T: Element> Assemble<T> {
-    /// A place for an array of these chunks.
-    pub(crate) fn new(call: Call, chunks: Chunks) -> Result<Self> {
-        let too_large = || Error::InvalidArgument {
-            call,
+    /// A result of these chunks, which takes no memory before it is started.
+    pub(crate) fn new(call: Call, chunks: Chunks) -> Self {
+        Assemble { call, chunks, state: Mutex::new(State::Single(None)) }
+    }
+
+    fn too_large(&self) -> Error {
+        Error::InvalidArgument {
+            call: self.call,
             argument: "array",
-            got: format!("{chunks}"),
+            got: self.chunks.to_string(),
             expected: "a result that fits into memory; reduce it, slice it or write it to a file",
-        };
-        let state = match chunks.known_shape() {
-            _ if chunks.n_blocks() == 1 => State::Single(None),
-            Some(shape) => {
-                let shape = to_usize(&shape);
-                let n = shape.iter().try_fold(1_usize, |n, &len| n.checked_mul(len));
-                let n = n.ok_or_else(too_large)?;
-                let mut buffer: Vec<T> = Vec::new();
-                buffer.try_reserve_exact(n).map_err(|_| too_large())?;
-                drop(buffer);
-                let zeros = ArrayD::from_shape_vec(IxDyn(&shape), vec![T::default(); n]);
-                State::Places(zeros.map_err(|_| too_large())?)
-            }
-            None => State::Blocks(vec![None; chunks.n_blocks() as usize]),
-        };
-        Ok(Assemble { chunks, state: Mutex::new(state) })
+        }
+    }
+
+    /// A place for the whole array, if there is memory for it.
+    fn places(&self, shape: &[u64]) -> Option<ArrayD<T>> {
+        let shape = to_usize(shape);
+        let n = shape.iter().try_fold(1_usize, |n, &len| n.checked_mul(len))?;
+        let mut buffer: Vec<T> = Vec::new();
+        buffer.try_reserve_exact(n).ok()?;
+        drop(buffer);
+        ArrayD::from_shape_vec(IxDyn(&shape), vec![T::default(); n]).ok()
     }
 
     /// The assembled array.
@@ -78,6 +78,16 @@ impl<T: Element> Assemble<T> {
 }
 
 impl<T: Element> Collector for Assemble<T> {
+    fn start(&self) -> Result<()> {
+        let state = match self.chunks.known_shape() {
+            _ if self.chunks.n_blocks() == 1 => State::Single(None),
+            Some(shape) => State::Places(self.places(&shape).ok_or_else(|| self.too_large())?),
+            None => State::Blocks(vec![None; self.chunks.n_blocks() as usize]),
+        };
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+
     fn accept(&self, block: usize, value: Block) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *state {
@@ -117,13 +127,13 @@ fn join_blocks<T: Element>(mut blocks: Vec<ArrayViewD<'_, T>>, grid: &[u64]) -> 
         joined = step?;
         blocks = Vec::new();
         if axis > 0 {
-            return join_owned(joined, &grid[..axis]);
+            return join_owned(&joined, &grid[..axis]);
         }
     }
     joined.pop().or_else(|| blocks.pop().map(|block| block.to_owned()))
 }
 
-fn join_owned<T: Element>(blocks: Vec<ArrayD<T>>, grid: &[u64]) -> Option<ArrayD<T>> {
+fn join_owned<T: Element>(blocks: &[ArrayD<T>], grid: &[u64]) -> Option<ArrayD<T>> {
     join_blocks(blocks.iter().map(|block| block.view()).collect(), grid)
 }
 
@@ -147,7 +157,7 @@ impl Keep {
             place: "persist".into(),
             problem: "not all blocks came".into(),
         })?;
-        let persisted = PersistedBlocks { blocks, meta: node.meta.clone() };
+        let persisted = PersistedBlocks { blocks: blocks.into(), meta: node.meta.clone() };
         let kept = Handle::new(ArrayOp::Blocks(Arc::new(persisted)), &[])?;
         Ok(kept.with_dim_names(node.dim_names.clone()))
     }

@@ -107,7 +107,7 @@ pub fn eye<T: Element>(n: u64, m: u64, k: i64, chunks: impl Into<ChunkSpec>) -> 
 /// ```
 /// use dask_rs::prelude::*;
 /// let x = array::from_ndarray(ndarray::arr2(&[[1, 2, 3], [4, 5, 6]]), [1, 2]);
-/// assert_eq!(x.sum(1).compute()?, ndarray::arr1(&[6, 15]).into_dyn());
+/// assert_eq!(x.sum(1).compute()?, ndarray::arr1(&[6_i64, 15]).into_dyn());
 /// # Ok::<(), Error>(())
 /// ```
 #[track_caller]
@@ -187,6 +187,7 @@ pub fn stack<T: Element>(arrays: &[Array<T>], axis: impl Into<AxisRef>) -> Array
 /// # Ok::<(), Error>(())
 /// ```
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "an operand may be a number or a reference")]
 pub fn where_<T: Element>(
     cond: &Array<bool>,
     then: impl Operand<T>,

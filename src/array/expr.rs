@@ -37,6 +37,7 @@ impl Drop for Node {
 pub(crate) struct Handle(Result<Arc<Node>, Arc<Error>>);
 
 impl Handle {
+    #[expect(clippy::new_ret_no_self, reason = "a node is what a handle is made of")]
     /// A handle on `op` applied to `inputs`, whose meta follows from theirs.
     pub(crate) fn new(op: ArrayOp, inputs: &[&Arc<Node>]) -> Result<Arc<Node>> {
         let metas: Vec<_> = inputs.iter().map(|node| &node.meta).collect();

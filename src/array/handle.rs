@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
 
 use super::any::AnyArray;
 use super::args::{Axes, AxisRef, Shape};
-use super::chunks::{ChunkSpec, Chunks, format_bytes};
+use super::chunks::{ChunkSpec, Chunks};
 use super::collect::{Assemble, Keep};
 use super::dtype::{DType, Element, dispatch};
-use super::expr::{DimNames, Handle, Node};
+use super::expr::{DimNames, Handle};
 use super::kernels::map_blocks::BlockInfo;
 use super::kernels::{BinaryOp, ReduceKind, UnaryOp};
 use super::operators::Operand;
@@ -23,6 +24,7 @@ use super::ops::{
 };
 use crate::compute::{Collection, Collector, Session};
 use crate::error::{Call, Error, Result};
+use crate::explain::Explain;
 use crate::sched::CancelToken;
 
 /// A lazy chunked N-d array with elements of type `T`.
@@ -281,6 +283,36 @@ macro_rules! untyped_methods {
         #[must_use]
         pub fn rechunk(&self, chunks: impl Into<ChunkSpec>) -> Self {
             self.like(rechunk::rechunk(Call::new("rechunk"), &self.handle, &chunks.into()))
+        }
+
+        /// What would be done to compute the array, and with how much memory; see
+        /// [`dask_rs::explain`](crate::explain()).
+        ///
+        /// # Errors
+        /// The error that the handle carries.
+        pub fn explain(&self) -> Result<Explain> {
+            crate::explain(self)
+        }
+
+        /// Draws the layers of tasks that would run into a file, `.svg` or `.dot`; see
+        /// [`dask_rs::visualize`](crate::visualize()).
+        ///
+        /// # Errors
+        /// The error that the handle carries; [`Error::InvalidArgument`] for another kind of file;
+        /// [`Error::Io`].
+        #[track_caller]
+        pub fn visualize(&self, path: impl AsRef<Path>) -> Result<()> {
+            crate::visualize(self, path)
+        }
+
+        /// Draws every task that would run into a file, `.svg` or `.dot`, in the colours of their order;
+        /// see [`dask_rs::visualize_tasks`](crate::visualize_tasks()).
+        ///
+        /// # Errors
+        /// As [`visualize`](Self::visualize), and [`Error::InvalidArgument`] for more than 500 tasks.
+        #[track_caller]
+        pub fn visualize_tasks(&self, path: impl AsRef<Path>) -> Result<()> {
+            crate::visualize_tasks(self, path)
         }
 
         /// Computes the chunks and keeps them in memory: an array that is like this one, but done.
@@ -593,6 +625,8 @@ unary_methods! {
     ceil Ceil unary T;
     /// The integer part.
     trunc Trunc unary T;
+    /// The integer nearest in the direction of zero.
+    fix Fix unary T;
     /// The nearest integer; halves go to the even one.
     rint Rint unary_float T::Mean;
     /// Whether the value is NaN.
@@ -752,7 +786,7 @@ impl<T: Element> Collection for Array<T> {
     #[track_caller]
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
         let node = self.handle.node()?;
-        let assemble = Arc::new(Assemble::new(Call::new("compute"), node.meta.chunks.clone())?);
+        let assemble = Arc::new(Assemble::new(Call::new("compute"), node.meta.chunks.clone()));
         session.add_array(Arc::clone(node), Arc::clone(&assemble) as Arc<dyn Collector>);
         Ok(PendingArray(assemble))
     }
@@ -793,55 +827,24 @@ impl Collection for DynArray {
 
 impl<T: Element> fmt::Display for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        table(&self.handle, f)
+        fmt::Display::fmt(&self.handle, f)
     }
 }
 
 impl<T: Element> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        table(&self.handle, f)
+        fmt::Display::fmt(&self.handle, f)
     }
 }
 
 impl fmt::Display for DynArray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        table(&self.handle, f)
+        fmt::Display::fmt(&self.handle, f)
     }
 }
 
 impl fmt::Debug for DynArray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        table(&self.handle, f)
+        fmt::Display::fmt(&self.handle, f)
     }
-}
-
-/// What an array is, in as many steps as it has dimensions.
-fn table(handle: &Handle, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let node: &Node = match handle.node() {
-        Ok(node) => node,
-        Err(error) => return write!(f, "Array with an error: {error}"),
-    };
-    let chunks = &node.meta.chunks;
-    let lengths = |lengths: Vec<Option<u64>>| {
-        let texts = lengths.iter().map(|len| len.map_or("?".to_owned(), |len| len.to_string()));
-        format!("({})", texts.collect::<Vec<_>>().join(", "))
-    };
-    let bytes = |bytes: Option<u64>| bytes.map_or("?".to_owned(), format_bytes);
-    let rows = [
-        ["".to_owned(), "Array".to_owned(), "Chunk".to_owned()],
-        ["Bytes".to_owned(), bytes(node.meta.nbytes()), bytes(node.meta.block_bytes_max())],
-        [
-            "Shape".to_owned(),
-            lengths(chunks.shape()),
-            lengths(chunks.axes().iter().map(super::chunks::AxisChunks::max_len).collect()),
-        ],
-    ];
-    for row in &rows {
-        writeln!(f, "{:<6} {:>22} {:>22}", row[0], row[1], row[2])?;
-    }
-    if let Some(names) = &node.dim_names {
-        writeln!(f, "{:<6} {}", "Dims", names.join(", "))?;
-    }
-    let n_blocks = chunks.n_blocks();
-    write!(f, "{:<6} {} in {n_blocks} chunks, by {}", "DType", node.meta.dtype, node.op.name())
 }

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::chunks::{AxisChunks, Chunks, Piece, SlicePieces, plan_rechunk, slice_axis};
+use super::chunks::{
+    AxisChunks, Chunks, Piece, SlicePieces, THRESHOLD, plan_rechunk, slice_axis, tree,
+};
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
 use super::kernels::map_blocks::MapBlocksKernel;
@@ -61,12 +63,16 @@ impl Lowering<'_> {
         let chunks = &out.chunks;
         match self.plan.op(id) {
             ArrayOp::Read(read) => Ok(self.read(read, out)),
-            ArrayOp::Blocks(blocks) => {
-                let kernel = Arc::new(PersistedKernel(Arc::clone(blocks)));
-                Ok(self.push("persisted", out, 0, kernel, vec![]))
+            ArrayOp::Blocks(persisted) => {
+                let blocks = Arc::clone(&persisted.blocks);
+                let kernel = Arc::new(PersistedKernel { blocks, chunks: chunks.clone() });
+                let layer = self.push("persisted", out, 0, kernel, vec![]);
+                // The blocks are the array's memory and not the run's.
+                self.layers.get_mut(layer).out_bytes = 0;
+                Ok(layer)
             }
             ArrayOp::Create { program, .. } => {
-                Ok(self.elemwise(&program.to_string(), program, out, &[], &[]))
+                Ok(self.elemwise(&format!("create {program}"), program, out, &[], &[]))
             }
             ArrayOp::Elemwise(program) => {
                 Ok(self.elemwise(&program.to_string(), program, out, &inputs, &metas))
@@ -134,6 +140,7 @@ impl Lowering<'_> {
             grid: out.chunks.grid().into(),
             kernel,
             inputs,
+            block_text: out.block_text(),
             // Lengths that nobody knows yet are taken for chunks of the configured size.
             out_bytes: out.block_bytes_max().unwrap_or(self.options.chunk_bytes),
             scratch_bytes,
@@ -213,7 +220,8 @@ impl Lowering<'_> {
 
     fn rechunk(&mut self, old: &Chunks, out: &Meta, input: LayerId) -> LayerId {
         let itemsize = out.dtype.nbytes() as u64;
-        let stages = plan_rechunk(old, &out.chunks, itemsize, 4, self.options.chunk_bytes);
+        let limit = self.options.chunk_bytes;
+        let stages = plan_rechunk(old, &out.chunks, itemsize, THRESHOLD, limit);
         let (mut old, mut layer) = (old.clone(), input);
         for new in stages {
             let maps = (0..new.ndim()).map(|axis| rechunk_map(&old, &new, axis));
@@ -241,41 +249,39 @@ impl Lowering<'_> {
         let kernel = chunk_kernel(spec, program, meta.chunks.clone());
         let kept = out.chunks.max_block_len().unwrap_or(self.options.chunk_bytes);
         let partial_bytes = spec.partial_bytes(kept);
-        let mut grid = meta.chunks.grid();
+        let partial_text: Arc<str> = format!("partial {}", spec.kind.name()).into();
+        let grid = meta.chunks.grid();
         let map = BlockMap::axes((0..grid.len()).map(AxisMap::same));
         let mut layer = self.layers.push(Layer {
             name: spec.to_string().into(),
             grid: grid.as_slice().into(),
             kernel,
             inputs: vec![LayerInput { layer: input, map }],
+            block_text: Arc::clone(&partial_text),
             out_bytes: partial_bytes,
             scratch_bytes: 0,
         });
-        loop {
-            let map =
-                BlockMap::axes(reduction.fan_in.iter().enumerate().map(
-                    |(axis, &size)| match size {
-                        1 => AxisMap::same(axis),
-                        size => AxisMap::Group { axis, size },
-                    },
-                ));
-            for (n, &size) in grid.iter_mut().zip(&reduction.fan_in) {
-                *n = n.div_ceil(size);
-            }
-            let is_last = spec.axes.iter().all(|&axis| grid[axis] == 1);
+        let groups = |(axis, &size): (usize, &u64)| match size {
+            1 => AxisMap::same(axis),
+            size => AxisMap::Group { axis, size },
+        };
+        let map = BlockMap::axes(reduction.fan_in.iter().enumerate().map(groups));
+        let fan_in: Vec<_> = spec.axes.iter().map(|&i| (i, reduction.fan_in[i])).collect();
+        let rounds = tree::rounds(&grid, &fan_in);
+        for (round, grid) in rounds.iter().enumerate().skip(1) {
+            let is_last = round == rounds.len() - 1;
             let kernel = if is_last { finish_kernel(spec, true) } else { combine_kernel(spec) };
             layer = self.layers.push(Layer {
                 name: format!("{spec} (combine)").into(),
                 grid: grid.as_slice().into(),
                 kernel,
-                inputs: vec![LayerInput { layer, map }],
+                inputs: vec![LayerInput { layer, map: map.clone() }],
+                block_text: if is_last { out.block_text() } else { Arc::clone(&partial_text) },
                 out_bytes: partial_bytes,
                 scratch_bytes: 0,
             });
-            if is_last {
-                return layer;
-            }
         }
+        layer
     }
 
     fn map_blocks(
@@ -310,32 +316,12 @@ impl Lowering<'_> {
         inputs: [LayerId; 2],
         metas: [&Meta; 2],
     ) -> Result<LayerId> {
-        let n_free_left = metas[0].chunks.ndim() - contraction.left.len();
-        let n_free = out.chunks.ndim() - contraction.left.len();
-        let map = |contracted: &[usize], ndim: usize, first_free: usize| {
-            let free = contraction.free(contracted, ndim);
-            BlockMap::axes((0..ndim).map(|axis| {
-                if axis < contraction.n_common {
-                    return AxisMap::same(axis);
-                }
-                let of_pair = contracted.iter().position(|&other| other == axis);
-                let of_free = free.iter().position(|&other| other == axis);
-                match (of_pair, of_free) {
-                    (Some(pair), _) => AxisMap::same(n_free + pair),
-                    (None, place) => AxisMap::same(first_free + place.unwrap_or(0)),
-                }
-            }))
+        let places = contraction.places(metas.map(|meta| meta.chunks.ndim()));
+        let slot = |(layer, places): (LayerId, Vec<usize>)| {
+            let map = BlockMap::axes(places.into_iter().map(AxisMap::same));
+            LayerInput { layer, map }
         };
-        let slots = vec![
-            LayerInput {
-                layer: inputs[0],
-                map: map(&contraction.left, metas[0].chunks.ndim(), contraction.n_common),
-            },
-            LayerInput {
-                layer: inputs[1],
-                map: map(&contraction.right, metas[1].chunks.ndim(), n_free_left),
-            },
-        ];
+        let slots = inputs.into_iter().zip(places).map(slot).collect();
         let contraction = Arc::clone(contraction);
         let kernel = contract_kernel(out.dtype, contraction)?;
         // Blocks whose axes can't be merged in place are copied into matrices first.

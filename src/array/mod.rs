@@ -14,6 +14,7 @@ mod collect;
 #[cfg(test)]
 mod cost_tests;
 mod create;
+mod display;
 mod dtype;
 mod expr;
 mod files;
@@ -26,6 +27,7 @@ mod op;
 mod operators;
 mod ops;
 mod rules;
+mod show;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use args::{Axes, AxisRef, Shape};
@@ -54,17 +56,25 @@ pub use ops::reductions::{Over, over};
 
 use std::sync::Arc;
 
+use crate::compute::Watch;
 use crate::config::Config;
 use crate::error::Result;
 use crate::graph::{LayerGraph, LayerId};
 
 /// Plans and lowers some arrays together; returns the layer of each.
 pub(crate) fn lower_all(
-    nodes: &[Arc<Node>],
+    nodes: Vec<Arc<Node>>,
     layers: &mut LayerGraph,
     config: &Config,
+    watch: &mut dyn Watch,
 ) -> Result<Vec<LayerId>> {
-    let mut plan = expr::import(nodes);
-    rules::optimize(&mut plan, config.optimize())?;
+    let mut plan = expr::import(&nodes);
+    drop(nodes);
+    watch.on_imported(&plan);
+    let trace = rules::optimize(&mut plan, config.optimize())?;
+    if cfg!(debug_assertions) {
+        plan.check()?;
+    }
+    watch.on_optimized(&plan, &trace);
     lower::lower(&plan, layers, lower::LowerOptions { chunk_bytes: config.chunk_bytes() })
 }

@@ -98,7 +98,7 @@ impl PartialEq for Read {
 /// Blocks in memory, in row-major order of their grid.
 #[derive(Debug)]
 pub(crate) struct PersistedBlocks {
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: Arc<[Block]>,
     pub(crate) meta: Meta,
 }
 
@@ -151,28 +151,6 @@ impl PartialEq for ArrayOp {
             (O::MapBlocks(a), O::MapBlocks(b)) => Arc::ptr_eq(a, b),
             (O::Contract(a), O::Contract(b)) => a == b,
             _ => false,
-        }
-    }
-}
-
-impl ArrayOp {
-    /// The name of the operation in plans.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            ArrayOp::Read(_) => "Read",
-            ArrayOp::Blocks(_) => "Blocks",
-            ArrayOp::Create { .. } => "Create",
-            ArrayOp::Elemwise(_) => "Elemwise",
-            ArrayOp::Slice(_) => "Slice",
-            ArrayOp::Permute(_) => "Permute",
-            ArrayOp::Broadcast(_) => "Broadcast",
-            ArrayOp::Concat(_) => "Concat",
-            ArrayOp::Rechunk(_) => "Rechunk",
-            ArrayOp::Reshape(_) => "Reshape",
-            ArrayOp::ReshapeBlocks(_) => "ReshapeBlocks",
-            ArrayOp::Reduce(_) => "Reduce",
-            ArrayOp::MapBlocks(_) => "MapBlocks",
-            ArrayOp::Contract(_) => "Contract",
         }
     }
 }

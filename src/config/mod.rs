@@ -122,10 +122,12 @@ impl Config {
         self.threads.unwrap_or_else(available)
     }
 
-    /// Bytes that automatically chosen chunks aim at. By default 128 MiB.
+    /// Bytes that automatically chosen chunks aim at. By default 128 MiB, but no more than a
+    /// sixteenth of the memory limit: a task has several chunks, and there are several tasks at once.
     #[must_use]
     pub fn chunk_bytes(&self) -> u64 {
-        self.chunk_bytes.unwrap_or(128 << 20)
+        let default = || (self.memory_limit() / LIMIT_PER_CHUNK).clamp(1, 128 << 20);
+        self.chunk_bytes.unwrap_or_else(default)
     }
 
     /// How many blocks one step of a tree reduction joins. By default 4.
@@ -194,7 +196,25 @@ impl Config {
     }
 }
 
+/// How many chunks of the default size the memory limit should hold at least.
+const LIMIT_PER_CHUNK: u64 = 16;
+
 fn default_memory_limit() -> u64 {
     static LIMIT: OnceLock<u64> = OnceLock::new();
     *LIMIT.get_or_init(|| memory::memory_bytes(Path::new("/")) / 10 * 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_chunks_are_small_where_the_limit_is() {
+        let config = Config::new().with_memory_limit(64 << 20);
+        assert_eq!(config.chunk_bytes(), 4 << 20);
+        assert_eq!(config.with_memory_limit(64 << 30).chunk_bytes(), 128 << 20);
+        assert_eq!(Config::new().with_memory_limit(0).chunk_bytes(), 1);
+        let chosen = Config::new().with_memory_limit(64 << 20).with_chunk_bytes(32 << 20);
+        assert_eq!(chosen.chunk_bytes(), 32 << 20);
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) enum BlockMap {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AxisMap {
     /// Every block: the axis is contracted.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for blockwise functions that contract"))]
     All,
     /// One fixed block: the axis is broadcast or was dropped.
     At(u64),
@@ -68,6 +69,20 @@ impl AxisMap {
             AxisMap::Group { size, .. } => *size == 1,
             AxisMap::Window { .. } => false,
             AxisMap::Ranges { ranges, .. } => ranges.iter().all(|(start, end)| end - start == 1),
+        }
+    }
+
+    /// Whether no two blocks along output axis `out_axis` read the same block.
+    fn is_injective_in(&self, out_axis: usize) -> bool {
+        match *self {
+            AxisMap::All | AxisMap::At(_) => false,
+            AxisMap::Axis { axis, step, .. } => axis == out_axis && step != 0,
+            AxisMap::Window { axis, .. } | AxisMap::Group { axis, .. } => axis == out_axis,
+            AxisMap::Ranges { axis, ref ranges } => {
+                let rises = ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+                let falls = || ranges.windows(2).all(|pair| pair[1].1 <= pair[0].0);
+                axis == out_axis && (rises || falls())
+            }
         }
     }
 
@@ -169,7 +184,7 @@ impl BlockMap {
                     let range = map.range(out, n);
                     (range.end - range.start) as usize
                 })
-                .product(),
+                .fold(1, usize::saturating_mul),
         }
     }
 
@@ -178,6 +193,16 @@ impl BlockMap {
         match self {
             BlockMap::Linear => true,
             BlockMap::Axes(maps) => maps.iter().zip(in_grid).all(|(map, &n)| map.is_single(n)),
+        }
+    }
+
+    /// Whether surely no two output blocks read the same block.
+    pub(crate) fn is_injective(&self, out_grid: &[u64]) -> bool {
+        match self {
+            BlockMap::Linear => true,
+            BlockMap::Axes(maps) => (0..out_grid.len()).all(|axis| {
+                out_grid[axis] == 1 || maps.iter().any(|map| map.is_injective_in(axis))
+            }),
         }
     }
 

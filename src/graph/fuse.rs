@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::kernel::BytesRead;
 use super::layer::{Layer, LayerGraph, LayerId, LayerInput};
 use super::{Block, BlockMap, Inputs, Kernel, TaskContext, Wiring};
 use crate::error::Result;
@@ -90,8 +91,10 @@ impl Fusion {
         let consumer = self.layers[idx].as_ref()?;
         let made = self.layers[producer].as_ref()?;
         let is_free = made.kernel.is_free();
-        let is_private = self.n_uses[producer] == 1 && !self.is_output[producer];
         let map = &consumer.inputs[slot].map;
+        let is_private = self.n_uses[producer] == 1
+            && !self.is_output[producer]
+            && map.is_injective(&consumer.grid);
         let n_steps = consumer.kernel.n_steps() + made.kernel.n_steps();
         if !(is_private || is_free)
             || n_steps > self.limits.n_steps_max
@@ -117,6 +120,7 @@ impl Fusion {
                 consumer: Arc::clone(&consumer.kernel),
                 slot,
                 wiring,
+                names: [Arc::clone(&made.name), Arc::clone(&consumer.name)],
             })
         });
         // In one pass the producer's block is never whole in memory.
@@ -135,6 +139,7 @@ impl Fusion {
             grid: Arc::clone(&consumer.grid),
             kernel,
             inputs,
+            block_text: Arc::clone(&consumer.block_text),
             out_bytes: consumer.out_bytes,
             scratch_bytes,
         })
@@ -242,6 +247,8 @@ struct Chain {
     consumer: Arc<dyn Kernel>,
     slot: usize,
     wiring: Wiring,
+    /// What the producer and the consumer are called.
+    names: [Arc<str>; 2],
 }
 
 impl Chain {
@@ -284,5 +291,23 @@ impl Kernel for Chain {
 
     fn n_steps(&self) -> usize {
         self.producer.n_steps() + self.consumer.n_steps()
+    }
+
+    fn formula(&self) -> Option<String> {
+        let formulas = [self.producer.formula(), self.consumer.formula()];
+        if formulas.iter().all(Option::is_none) {
+            return None;
+        }
+        let [producer, consumer] =
+            [0, 1].map(|i| formulas[i].clone().unwrap_or_else(|| self.names[i].to_string()));
+        Some(format!("{consumer} ← {producer}"))
+    }
+
+    fn bytes_read(&self) -> BytesRead {
+        let (producer, consumer) = (self.producer.bytes_read(), self.consumer.bytes_read());
+        BytesRead {
+            all: producer.all.saturating_add(consumer.all),
+            task_max: producer.task_max.saturating_add(consumer.task_max),
+        }
     }
 }

@@ -37,10 +37,30 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         1
     }
 
+    /// What the kernel computes, where that says more than the names of the fused operations.
+    fn formula(&self) -> Option<String> {
+        None
+    }
+
+    /// What the kernel gets from storage.
+    fn bytes_read(&self) -> BytesRead {
+        BytesRead::default()
+    }
+
+    #[expect(dead_code, reason = "for those who send kernels or print them")]
     /// The kernel as data, to be run elsewhere; `None` if it holds a closure.
     fn spec(&self) -> Option<KernelSpec> {
         None
     }
+}
+
+/// The bytes that the tasks of a layer get from storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BytesRead {
+    /// Of all tasks together.
+    pub(crate) all: u64,
+    /// Of one task, at most.
+    pub(crate) task_max: u64,
 }
 
 /// A kernel as data: a registered name and its parameters, readable by people and machines.

@@ -30,6 +30,8 @@ pub(crate) struct Layer {
     pub(crate) grid: Arc<[u64]>,
     pub(crate) kernel: Arc<dyn Kernel>,
     pub(crate) inputs: Vec<LayerInput>,
+    /// What an output block is, for people, such as `(250, 250) float64`.
+    pub(crate) block_text: Arc<str>,
     /// Bytes of the largest output block.
     pub(crate) out_bytes: u64,
     /// Bytes that the kernel uses besides its inputs and its output, at most.

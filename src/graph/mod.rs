@@ -4,12 +4,17 @@
 
 mod block;
 mod block_map;
+mod dot;
 mod fuse;
 mod kernel;
 mod layer;
+mod layout;
 mod order;
+mod picture;
 mod plan;
 mod rule;
+mod show;
+mod svg;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod test_graphs;
@@ -17,9 +22,11 @@ pub(crate) mod test_graphs;
 pub(crate) use block::{Block, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
 pub(crate) use fuse::{FuseLimits, fuse};
-pub(crate) use kernel::{Inputs, Kernel, KernelSpec, TaskContext, Wiring};
+pub(crate) use kernel::{BytesRead, Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
 pub(crate) use order::{by_rank, order, peak_bytes};
+pub(crate) use picture::Picture;
 pub(crate) use plan::{NodeId, Operation, Plan};
 pub(crate) use rule::{Rule, Trace, rewrite};
-pub(crate) use tasks::{TaskGraph, TaskId};
+pub(crate) use show::{LayerTable, columns};
+pub(crate) use tasks::{TaskGraph, TaskId, count_tasks};

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Block, Inputs, LayerGraph, LayerId, TaskContext};
+use super::{Block, Inputs, Layer, LayerGraph, LayerId, TaskContext};
 use crate::error::{Error, Result};
 use crate::memory::BufferPool;
 
@@ -110,7 +110,10 @@ impl Edges {
 impl TaskGraph {
     /// The tasks that all blocks of the `outputs` layers need, and no others.
     pub(crate) fn expand(layers: LayerGraph, outputs: &[LayerId]) -> Result<TaskGraph> {
-        let demand = demand_backwards(&layers, outputs);
+        // Each step is an edge, of which there can't be more.
+        let mut n_steps = u64::from(u32::MAX);
+        let demand = demand_backwards(&layers, outputs, &mut n_steps);
+        let demand = demand.map_err(|id| too_many(layers.get(id)))?;
         let spans = number_tasks(&layers, demand)?;
         let dependencies = connect(&layers, &spans)?;
         let dependents = dependencies.reversed();
@@ -222,8 +225,31 @@ pub(crate) fn unravel(linear: u64, grid: &[u64]) -> Vec<u64> {
     index
 }
 
+/// How many tasks each layer has, without making them.
+///
+/// Takes O(layers) and a step for each block that is read of a layer that is not needed whole. `None` if
+/// these would be more than `n_steps_max`.
+pub(crate) fn count_tasks(
+    layers: &LayerGraph,
+    outputs: &[LayerId],
+    mut n_steps_max: u64,
+) -> Option<Vec<u64>> {
+    let demand = demand_backwards(layers, outputs, &mut n_steps_max).ok()?;
+    Some(demand.iter().map(Demand::len).collect())
+}
+
+fn too_many(layer: &Layer) -> Error {
+    Error::TooManyTasks { op: layer.name.to_string(), limit: u32::MAX.into() }
+}
+
 /// Which blocks of each layer are needed, from the outputs back to the sources.
-fn demand_backwards(layers: &LayerGraph, outputs: &[LayerId]) -> Vec<Demand> {
+///
+/// `n_steps` goes down with each block that is looked at; the error is the layer where it ran out.
+fn demand_backwards(
+    layers: &LayerGraph,
+    outputs: &[LayerId],
+    n_steps: &mut u64,
+) -> Result<Vec<Demand>, LayerId> {
     let all = layers.layers();
     let mut wanted: Vec<Demand> = all.iter().map(|_| Demand::Some(Vec::new())).collect();
     for id in outputs {
@@ -248,6 +274,8 @@ fn demand_backwards(layers: &LayerGraph, outputs: &[LayerId]) -> Vec<Demand> {
                     for i in 0..demand.len() {
                         let linear = demand.block(i);
                         let out = unravel(linear, &layer.grid);
+                        let n_read = input.map.count(&out, &in_layer.grid) as u64;
+                        *n_steps = n_steps.checked_sub(n_read.max(1)).ok_or(input.layer)?;
                         input.map.for_each(&out, linear, &in_layer.grid, |block| found.push(block));
                     }
                 }
@@ -255,7 +283,7 @@ fn demand_backwards(layers: &LayerGraph, outputs: &[LayerId]) -> Vec<Demand> {
         }
         wanted[idx] = demand;
     }
-    wanted
+    Ok(wanted)
 }
 
 /// Gives each demanded block a task number, layer after layer.
@@ -265,7 +293,7 @@ fn number_tasks(layers: &LayerGraph, demand: Vec<Demand>) -> Result<Vec<Span>> {
     for (layer, blocks) in layers.layers().iter().zip(demand) {
         let end = start.saturating_add(blocks.len());
         if end > u64::from(u32::MAX) {
-            return Err(Error::TooManyTasks { op: layer.name.to_string(), limit: u32::MAX.into() });
+            return Err(too_many(layer));
         }
         spans.push(Span { start: start as u32, blocks });
         start = end;
@@ -290,10 +318,7 @@ fn connect(layers: &LayerGraph, spans: &[Span]) -> Result<Edges> {
                     edges.targets.push(TaskId(from.start + from.blocks.position(block) as u32));
                 });
             }
-            let end = u32::try_from(edges.targets.len()).map_err(|_| Error::TooManyTasks {
-                op: layer.name.to_string(),
-                limit: u32::MAX.into(),
-            })?;
+            let end = u32::try_from(edges.targets.len()).map_err(|_| too_many(layer))?;
             edges.offsets.push(end);
         }
     }

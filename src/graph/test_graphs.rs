@@ -78,6 +78,7 @@ impl Builder {
             grid: grid.into(),
             kernel,
             inputs: inputs.collect(),
+            block_text: "".into(),
             out_bytes,
             scratch_bytes: 0,
         })

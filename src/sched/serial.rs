@@ -21,7 +21,9 @@ impl Executor for Serial {
                 state.stop();
                 error.get_or_insert(Error::Cancelled);
             }
-            match state.next_task(&|| run.pool.idle_bytes()) {
+            let next = state.next_task(&|| run.pool.idle_bytes());
+            run.pool.set_room(state.room());
+            match next {
                 Next::Run(task) => {
                     let mut inputs = Vec::with_capacity(graph.dependencies(task).len());
                     state.gather(task, &mut inputs);

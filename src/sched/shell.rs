@@ -87,7 +87,9 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
             state.stop();
             shared.error.get_or_insert(Error::Cancelled);
         }
-        match state.next_task(&|| self.job.run.pool.idle_bytes()) {
+        let next = state.next_task(&|| self.job.run.pool.idle_bytes());
+        self.job.run.pool.set_room(state.room());
+        match next {
             Next::Run(task) => {
                 let mut inputs = Vec::with_capacity(self.job.graph.dependencies(task).len());
                 state.gather(task, &mut inputs);

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::graph::{Block, TaskGraph, TaskId, by_rank};
+use crate::graph::{Block, Layer, TaskGraph, TaskId, by_rank};
 
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub(crate) enum Next {
     /// Nothing runs and nothing will.
     Finished,
 }
+
+/// The headroom is at most this part of the limit.
+const HEADROOM_PART: u64 = 4;
 
 /// `count` of a task that runs.
 const RUNNING: u32 = u32::MAX;
@@ -46,6 +49,8 @@ pub(crate) struct State<'a> {
     running: Vec<Running>,
     layers: Vec<LayerBytes>,
     limit: u64,
+    /// What tasks that fill the memory leave free, so that one that empties it fits.
+    headroom: u64,
     /// The most bytes of buffers that can be idle.
     idle_bytes_max: u64,
     resident: u64,
@@ -86,10 +91,13 @@ impl<'a> State<'a> {
         idle_bytes_max: u64,
     ) -> Self {
         let n = graph.n_tasks();
-        let layers = graph.layers().layers().iter().map(|layer| LayerBytes {
-            out: layer.out_bytes,
-            out_and_scratch: layer.out_bytes.saturating_add(layer.scratch_bytes),
-        });
+        let layers = graph.layers().layers();
+        let own_bytes = |layer: &Layer| layer.out_bytes.saturating_add(layer.scratch_bytes);
+        let readers = layers.iter().filter(|layer| !layer.inputs.is_empty());
+        let headroom = readers.map(own_bytes).max().unwrap_or(0).min(limit / HEADROOM_PART);
+        let layers = layers
+            .iter()
+            .map(|layer| LayerBytes { out: layer.out_bytes, out_and_scratch: own_bytes(layer) });
         State {
             graph,
             ranks,
@@ -102,6 +110,7 @@ impl<'a> State<'a> {
             running: Vec::new(),
             layers: layers.collect(),
             limit,
+            headroom,
             idle_bytes_max,
             resident: 0,
             in_flight: 0,
@@ -195,7 +204,7 @@ impl<'a> State<'a> {
         !self.ready.is_empty()
             || self.waiting().is_some_and(|rank| {
                 let declared = self.bytes_of(self.by_rank[rank as usize]).out_and_scratch;
-                self.used().saturating_add(declared) <= self.limit
+                self.used().saturating_add(declared) <= self.limit - self.headroom
             })
     }
 
@@ -221,6 +230,11 @@ impl<'a> State<'a> {
             + (self.ready.capacity() + self.held_back.capacity()) * size_of::<u32>()
             + self.running.capacity() * size_of::<Running>()
             + self.layers.capacity() * size_of::<LayerBytes>()
+    }
+
+    /// Bytes that idle buffers may take beside all blocks and running tasks.
+    pub(crate) fn room(&self) -> u64 {
+        self.limit.saturating_sub(self.used())
     }
 
     fn used(&self) -> u64 {
@@ -259,31 +273,45 @@ impl<'a> State<'a> {
             };
             match fit {
                 Fit::AfterTrim(bytes) => return Some(Next::Trim(bytes)),
-                Fit::No if !self.frees_memory(task) => {
-                    self.ready.pop();
-                    self.held_back.push(Reverse(rank));
-                }
-                _ => {
+                Fit::Yes => {
                     self.ready.pop();
                     return Some(Next::Run(task));
+                }
+                Fit::No if self.frees_memory(task) => return self.choose_anyway(idle),
+                Fit::No => {
+                    self.ready.pop();
+                    self.held_back.push(Reverse(rank));
                 }
             }
         }
         self.choose_held_back(idle)
     }
 
+    /// The best ready task frees memory and has no room for its output. It waits only for tasks that run.
+    fn choose_anyway(&mut self, idle: &dyn Fn() -> u64) -> Option<Next> {
+        let next = self.over_limit(idle)?;
+        if next.is_none() {
+            let rank = self.ready.pop()?.0;
+            return Some(Next::Run(self.by_rank[rank as usize]));
+        }
+        next
+    }
+
     /// Only tasks that were refused are left: without a running task the best of them runs anyway.
     fn choose_held_back(&mut self, idle: &dyn Fn() -> u64) -> Option<Next> {
+        let rank = self.waiting()?;
+        let next = self.over_limit(idle)?;
+        next.or_else(|| Some(Next::Run(self.take_waiting(rank))))
+    }
+
+    /// Whether a task may start that does not fit: `None` while others run, and what has to be done
+    /// before.
+    fn over_limit(&mut self, idle: &dyn Fn() -> u64) -> Option<Option<Next>> {
         if !self.running.is_empty() {
             return None;
         }
-        let rank = self.waiting()?;
-        if !self.is_trimmed && idle() > 0 {
-            self.is_trimmed = true;
-            return Some(Next::Trim(0));
-        }
-        self.is_trimmed = false;
-        Some(Next::Run(self.take_waiting(rank)))
+        self.is_trimmed = !self.is_trimmed && idle() > 0;
+        Some(self.is_trimmed.then_some(Next::Trim(0)))
     }
 
     /// The best rank among tasks that may have to wait: those without inputs and those refused.
@@ -316,14 +344,19 @@ impl<'a> State<'a> {
 
     fn fit(&self, task: TaskId, idle: &dyn Fn() -> u64) -> Fit {
         let needed = self.used().saturating_add(self.bytes_of(task).out_and_scratch);
-        if needed.saturating_add(self.idle_bytes_max) <= self.limit {
-            Fit::Yes
-        } else if needed > self.limit {
+        let mut limit = self.limit - self.headroom;
+        if needed.saturating_add(self.idle_bytes_max) <= limit {
+            return Fit::Yes;
+        }
+        if self.frees_memory(task) {
+            limit = self.limit;
+        }
+        if needed > limit {
             Fit::No
-        } else if needed.saturating_add(idle()) <= self.limit {
+        } else if needed.saturating_add(idle()) <= limit {
             Fit::Yes
         } else {
-            Fit::AfterTrim(self.limit - needed)
+            Fit::AfterTrim(limit - needed)
         }
     }
 
@@ -331,6 +364,9 @@ impl<'a> State<'a> {
     ///
     /// Only asked when the budget is tight, so it may take a moment.
     fn frees_memory(&self, task: TaskId) -> bool {
+        if self.graph.dependencies(task).is_empty() {
+            return false;
+        }
         let mut inputs = self.graph.dependencies(task).to_vec();
         inputs.sort_unstable();
         let mut released = 0_u64;

@@ -281,6 +281,7 @@ fn a_task_may_run_a_graph_on_the_same_pool() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a user's own pool may join what it likes")]
 fn a_graph_may_be_run_from_a_foreign_pool() {
     let (foreign, own) = (pool_of(2), pool_of(2));
     let expected = nested(&own, 1);

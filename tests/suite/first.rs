@@ -5,7 +5,10 @@ use dask_rs::prelude::*;
 #[test]
 fn a_reshape_that_cuts_and_merges_axes() {
     let x: Array<f64> = array::ones([2, 3, 4, 5, 6], [2, 2, 2, 2, 2]).reshape([6, 2, 2, 30, 1]);
-    assert_eq!(x.chunks().unwrap().to_string(), "((3, 3), (1, 1), (2,), (3, 3, 3, 3, 3, 3, 3, 3, 3, 3), (1,))");
+    assert_eq!(
+        x.chunks().unwrap().to_string(),
+        "((3, 3), (1, 1), (2,), (3, 3, 3, 3, 3, 3, 3, 3, 3, 3), (1,))"
+    );
     let a: ndarray::ArrayD<f64> = x.compute().unwrap();
     assert_eq!(a, ndarray::ArrayD::<f64>::ones(ndarray::IxDyn(&[6, 2, 2, 30, 1])));
 }

@@ -19,8 +19,21 @@ use super::values::{Dynamic, Typed, bits, each, with_type};
 
 /// Operations that are not in issue 2, so that programs with them are skipped.
 const LATER: &[&str] = &[
-    "take", "mask", "roll", "repeat", "tile", "pad", "cumsum", "cumprod", "diff", "histogram",
-    "unique", "unique_counts", "topk", "percentile", "window_mean",
+    "take",
+    "mask",
+    "roll",
+    "repeat",
+    "tile",
+    "pad",
+    "cumsum",
+    "cumprod",
+    "diff",
+    "histogram",
+    "unique",
+    "unique_counts",
+    "topk",
+    "percentile",
+    "window_mean",
 ];
 
 #[test]
@@ -264,7 +277,7 @@ fn run(step: &Value, arrays: &HashMap<String, Dynamic>) -> Result<Dynamic, Strin
     each!(x, x => unary(x, op, step))
 }
 
-fn same<'a, T: Typed>(array: &'a Dynamic) -> Result<&'a Array<T>, String> {
+fn same<T: Typed>(array: &Dynamic) -> Result<&Array<T>, String> {
     T::of(array).ok_or_else(|| format!("{:?} beside {:?}", array.dtype(), T::DTYPE))
 }
 
@@ -356,12 +369,7 @@ where
     })
 }
 
-fn products<T: Typed>(
-    x: &Array<T>,
-    y: &Array<T>,
-    op: &str,
-    step: &Value,
-) -> Result<Dynamic, String>
+fn products<T: Typed>(x: &Array<T>, y: &Array<T>, op: &str, step: &Value) -> Result<Dynamic, String>
 where
     Dynamic: From<Array<T>>,
 {

@@ -40,8 +40,11 @@ fn chunk_spec() -> impl Strategy<Value = ChunkSpec> {
 
 fn index() -> impl Strategy<Value = Vec<Index>> {
     let bound = || proptest::option::of(integer());
-    let slice = (bound(), bound(), bound())
-        .prop_map(|(start, stop, step)| Index::Slice { start, stop, step });
+    let slice = (bound(), bound(), bound()).prop_map(|(start, stop, step)| Index::Slice {
+        start,
+        stop,
+        step,
+    });
     let entry = prop_oneof![
         2 => integer().prop_map(Index::At),
         5 => slice,

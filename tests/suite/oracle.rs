@@ -1,6 +1,8 @@
 //! Random expressions over random chunks give what ndarray gives, and the same bits however they run.
 
-use dask_rs::array::{self, Array, AxisSpec, ChunkSpec, Index, Over, concatenate, over, stack, where_};
+use dask_rs::array::{
+    self, Array, AxisSpec, ChunkSpec, Index, Over, concatenate, over, stack, where_,
+};
 use dask_rs::{Config, Error, ExecutorKind};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use proptest::prelude::*;
@@ -163,7 +165,7 @@ fn step(draws: &mut Draws<'_>, pairs: &[Pair]) -> Option<Pair> {
         }
         2 => unary(draws, &x),
         3 if x.exact => casts(draws, &x),
-        4 | 5 | 6 => slice(draws, &x),
+        4..=6 => slice(draws, &x),
         7 => {
             let to = new_shape(draws, &shape);
             let lazy = x.lazy.reshape(to.iter().map(|&len| len as i64).collect::<Vec<_>>());
@@ -214,7 +216,7 @@ fn step(draws: &mut Draws<'_>, pairs: &[Pair]) -> Option<Pair> {
                 (0..shape[1]).map(|k| x.mirror[[at[0], k]] * y.mirror[[k, at[1]]]).sum()
             };
             let mirror = ArrayD::from_shape_fn(IxDyn(&[n, m]), element);
-            clipped(x.lazy.matmul(&y.lazy), &mirror, false)
+            clipped(&x.lazy.matmul(&y.lazy), &mirror, false)
         }
         _ => {
             let axis = draws.below(ndim + 1);
@@ -224,7 +226,7 @@ fn step(draws: &mut Draws<'_>, pairs: &[Pair]) -> Option<Pair> {
 }
 
 /// Values stay small, so that integers stay exact.
-fn clipped(lazy: Array<f64>, mirror: &ArrayD<f64>, exact: bool) -> Option<Pair> {
+fn clipped(lazy: &Array<f64>, mirror: &ArrayD<f64>, exact: bool) -> Option<Pair> {
     let mirror = mirror.mapv(|v| minimum(maximum(v, -2000.0), 2000.0));
     Some(Pair { lazy: lazy.clip(-2000.0, 2000.0), mirror, exact })
 }
@@ -241,7 +243,7 @@ fn binary(draws: &mut Draws<'_>, x: &Pair, y: &Pair) -> Option<Pair> {
         _ if exact => (a.lt(b).cast::<f64>(), |a, b| f64::from(a < b)),
         _ => (b - a, |a, b| b - a),
     };
-    clipped(lazy, &zip_with(&x.mirror, &y.mirror, f)?, exact)
+    clipped(&lazy, &zip_with(&x.mirror, &y.mirror, f)?, exact)
 }
 
 fn unary(draws: &mut Draws<'_>, x: &Pair) -> Option<Pair> {
@@ -254,7 +256,7 @@ fn unary(draws: &mut Draws<'_>, x: &Pair) -> Option<Pair> {
         5 => (x.lazy.sin(), f64::sin, false),
         _ => (2.0 * &x.lazy - 1.0, |v| 2.0 * v - 1.0, true),
     };
-    clipped(lazy, &x.mirror.mapv(f), x.exact && keeps)
+    clipped(&lazy, &x.mirror.mapv(f), x.exact && keeps)
 }
 
 fn casts(draws: &mut Draws<'_>, x: &Pair) -> Option<Pair> {
@@ -332,7 +334,7 @@ fn new_shape(draws: &mut Draws<'_>, shape: &[usize]) -> Vec<usize> {
             1 if !to.is_empty() => {
                 let axis = draws.below(to.len());
                 let divisors: Vec<usize> =
-                    (1..=to[axis].max(1)).filter(|d| to[axis] % d == 0).collect();
+                    (1..=to[axis].max(1)).filter(|d| to[axis].is_multiple_of(*d)).collect();
                 let divisor = divisors[draws.below(divisors.len())];
                 to[axis] /= divisor;
                 to.insert(axis, divisor);
@@ -414,7 +416,7 @@ fn reduction(draws: &mut Draws<'_>, x: &Pair) -> Option<Pair> {
         }
         _ => (y.nansum(how), mirror(&|v| v.iter().filter(|v| !v.is_nan()).sum()), true),
     };
-    clipped(lazy, &mirror, x.exact && keeps)
+    clipped(&lazy, &mirror, x.exact && keeps)
 }
 
 fn expression(numbers: &[u32]) -> Vec<Pair> {

@@ -47,9 +47,10 @@ impl Source for Recorder {
         let mut out = f64::from_any_view(out).expect("the dtype is that of the source");
         self.boxes.lock().unwrap().push((start.to_vec(), out.shape().to_vec()));
         for (index, value) in out.indexed_iter_mut() {
-            let position = self.shape.iter().enumerate().fold(0, |position, (axis, len)| {
-                position * len + start[axis] + index[axis] as u64
-            });
+            let position =
+                self.shape.iter().enumerate().fold(0, |position, (axis, len)| {
+                    position * len + start[axis] + index[axis] as u64
+                });
             *value = position as f64;
         }
         Ok(())

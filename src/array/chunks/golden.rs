@@ -1,15 +1,24 @@
 //! Checks the planning functions against what Dask and NumPy answer.
 //!
 //! The cases lie beside the repository, not in it. Without them these tests say so and pass.
-// Tests talk on the terminal, and compare what they have just made.
-#![allow(clippy::print_stderr, clippy::needless_pass_by_value)]
+#![expect(
+    clippy::print_stderr,
+    clippy::needless_pass_by_value,
+    reason = "tests talk on the terminal, and compare what they have just made"
+)]
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::overlap::min_overlap_chunks;
+use super::rechunk::{balance, overlap};
+use super::reshape::{plan_reshape, plan_reshape_steps};
+use super::take::take_chunks;
+use super::unify::{broadcast_chunks, unify_indices};
 use super::*;
+use crate::bytes::parse_bytes;
 use crate::error::{Call, Result};
 
 /// Runs `check` on every case of a file; it says whether the case was one that it can check.

@@ -48,6 +48,16 @@ impl Chunks {
         self.0.iter().map(AxisChunks::len).collect()
     }
 
+    /// The shape as Python prints it, with `?` for lengths that are not known.
+    pub(crate) fn shape_text(&self) -> String {
+        lengths_text(self.0.iter().map(AxisChunks::len))
+    }
+
+    /// The longest chunk along each axis, which together are the shape of no chunk if chunks vary.
+    pub(crate) fn chunk_text(&self) -> String {
+        lengths_text(self.0.iter().map(AxisChunks::max_len))
+    }
+
     /// Length of each axis, if all are known.
     pub(crate) fn known_shape(&self) -> Option<Vec<u64>> {
         self.0.iter().map(AxisChunks::len).collect()
@@ -166,6 +176,16 @@ impl fmt::Display for AxisChunks {
             (false, _) => f.write_str(")"),
         }
     }
+}
+
+/// A tuple as Python prints it.
+pub(crate) fn tuple_text(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<_> = items.collect();
+    if items.len() == 1 { format!("({},)", items[0]) } else { format!("({})", items.join(", ")) }
+}
+
+fn lengths_text(lengths: impl Iterator<Item = Option<u64>>) -> String {
+    tuple_text(lengths.map(|len| len.map_or("?".to_owned(), |len| len.to_string())))
 }
 
 #[cfg(test)]

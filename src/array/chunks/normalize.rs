@@ -2,8 +2,8 @@
 
 use super::auto::{self, AutoAxis};
 use super::axis::AxisChunks;
-use super::bytes::parse_bytes;
 use super::grid::Chunks;
+use crate::bytes::parse_bytes;
 use crate::error::{Call, Error, Result};
 
 /// Chunks as a user asks for them, for a whole array.

@@ -7,8 +7,12 @@ mod cut;
 mod plan;
 mod steps;
 
-pub(crate) use plan::{ReshapePlan, Unsupported, plan_reshape, plan_reshape_within};
-pub(crate) use steps::{plan_reshape_steps, reshape_steps, resolve_shape};
+#[cfg(test)]
+pub(crate) use plan::plan_reshape;
+pub(crate) use plan::{ReshapePlan, plan_reshape_within};
+#[cfg(test)]
+pub(crate) use steps::plan_reshape_steps;
+pub(crate) use steps::{reshape_steps, resolve_shape};
 
 #[cfg(test)]
 pub(in crate::array::chunks) use plan::tests::moves_right;

@@ -1,7 +1,5 @@
 //! Trees of reductions: which blocks are combined with which, in rounds.
 
-use std::ops::Range;
-
 /// How many neighbouring blocks one step of a reduction combines.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum SplitEvery {
@@ -67,18 +65,14 @@ pub(crate) fn rounds(grid: &[u64], fan_in: &[(usize, u64)]) -> Vec<Vec<u64>> {
     }
 }
 
-/// Number of rounds of [`rounds`].
-pub(crate) fn depth(grid: &[u64], fan_in: &[(usize, u64)]) -> usize {
-    rounds(grid, fan_in).len() - 1
-}
-
 /// Number of groups of up to `k` blocks that `n` blocks make.
 pub(crate) fn n_groups(n: u64, k: u64) -> u64 {
     n.div_ceil(k.max(2)).max(1)
 }
 
 /// The blocks, of `n`, that are combined into block `i` of the next round.
-pub(crate) fn group(n: u64, k: u64, i: u64) -> Range<u64> {
+#[cfg(test)]
+pub(crate) fn group(n: u64, k: u64, i: u64) -> std::ops::Range<u64> {
     let start = i.saturating_mul(k.max(2)).min(n);
     start..start.saturating_add(k.max(2)).min(n)
 }
@@ -92,7 +86,7 @@ mod tests {
     fn exact_powers_need_no_extra_round() {
         let k = fan_in(&SplitEvery::Blocks(5), &[0]);
         assert_eq!(rounds(&[125], &k), [[125], [25], [5], [1]]);
-        assert_eq!(depth(&[1], &k), 1);
+        assert_eq!(rounds(&[1], &k), [[1], [1]]);
     }
 
     #[test]

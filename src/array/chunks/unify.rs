@@ -152,6 +152,7 @@ fn column<'a>(args: &[&'a Chunks], from_end: usize) -> Vec<&'a AxisChunks> {
 ///
 /// # Errors
 /// As [`unify_broadcast`], and [`Error::InvalidChunks`] if chunks of an axis differ.
+#[cfg_attr(not(test), expect(dead_code, reason = "for blockwise functions of several arrays"))]
 pub(crate) fn broadcast_chunks(call: Call, args: &[&Chunks]) -> Result<Chunks> {
     let result = unify_broadcast(call, args)?;
     for (axis, chunks) in result.axes().iter().enumerate() {
@@ -174,6 +175,7 @@ pub(crate) fn broadcast_chunks(call: Call, args: &[&Chunks]) -> Result<Chunks> {
 ///
 /// # Errors
 /// As [`unify`]; [`Error::ShapeMismatch`] also if an argument has another number of axes.
+#[cfg_attr(not(test), expect(dead_code, reason = "for `einsum`, which is not here yet"))]
 pub(crate) fn unify_indices(
     call: Call,
     args: &[(&[char], &Chunks)],

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{ArcArray, ArrayD, Axis, IxDyn};
+use ndarray::{ArcArray, IxDyn};
 
 use super::{
-    BinaryOp, Builder, ElemwiseKernel, Instr, Lane, Program, ReduceKind, ReduceSpec, Scalar,
-    chunk_kernel, finish_kernel,
+    BinaryOp, Builder, ElemwiseKernel, Program, ReduceKind, ReduceSpec, chunk_kernel, finish_kernel,
 };
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
 use crate::array::dtype::DType;
-use crate::graph::{Block, Inputs, Kernel, TaskContext, Wiring};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
 use crate::memory::BufferPool;
 
 /// A kernel, and the pool that its chunks come from.
@@ -108,6 +107,7 @@ impl Runner {
     }
 
     /// `x + y` of two chunks.
+    #[expect(clippy::missing_panics_doc, reason = "floats have sums")]
     pub fn add(shape: &[usize]) -> Runner {
         let program = Program::binary(BinaryOp::Add, DType::F64).expect("floats have sums");
         Runner::new(shape, Arc::new(ElemwiseKernel::new(program, of_shape(shape))), None)

@@ -16,41 +16,71 @@ use crate::error::Result;
 use crate::graph::{Block, Inputs, Kernel, TaskContext};
 use crate::memory::BufferPool;
 
-/// Which axes of two arrays are multiplied and summed away, pair by pair.
+/// Which axes of two arrays are multiplied index by index, and which are summed away, pair by pair.
 ///
-/// The result has the common axes, the free axes of the left, those of the right, and then one axis
-/// for each pair, with one element for each block along it. Summing these last axes with an ordinary
-/// tree gives the product, so memory follows the chunk and not the contracted length.
+/// The result has the batch axes, the free axes of the left, those of the right, and then one axis for
+/// each summed pair, with one element for each block along it. Summing these last axes with an
+/// ordinary tree gives the product, so memory follows the chunk and not the contracted length.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Contraction {
-    /// How many leading axes both arrays have in common, with a product for each of their places.
-    pub(crate) n_common: usize,
-    pub(crate) left: Vec<usize>,
-    pub(crate) right: Vec<usize>,
+    /// Pairs of a left and a right axis that stay as one.
+    pub(crate) batch: Vec<(usize, usize)>,
+    /// Pairs of a left and a right axis that are summed away.
+    pub(crate) summed: Vec<(usize, usize)>,
+}
+
+/// The axes of one of the two arrays by what becomes of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Roles {
+    pub(crate) batch: Vec<usize>,
+    pub(crate) free: Vec<usize>,
+    pub(crate) summed: Vec<usize>,
 }
 
 impl Contraction {
-    /// The axes of an array that stay and are not common.
-    pub(crate) fn free(&self, contracted: &[usize], ndim: usize) -> Vec<usize> {
-        (self.n_common..ndim).filter(|axis| !contracted.contains(axis)).collect()
+    /// The roles of the axes of the left and of the right.
+    pub(crate) fn roles(&self, ndims: [usize; 2]) -> [Roles; 2] {
+        let side = |ndim: usize, of: fn(&(usize, usize)) -> usize| {
+            let batch: Vec<_> = self.batch.iter().map(of).collect();
+            let summed: Vec<_> = self.summed.iter().map(of).collect();
+            let is_free = |axis: &usize| !batch.contains(axis) && !summed.contains(axis);
+            Roles { free: (0..ndim).filter(is_free).collect(), batch, summed }
+        };
+        [side(ndims[0], |pair| pair.0), side(ndims[1], |pair| pair.1)]
+    }
+
+    /// The output axis of each axis of the left and of the right.
+    pub(crate) fn places(&self, ndims: [usize; 2]) -> [Vec<usize>; 2] {
+        let [left, right] = self.roles(ndims);
+        let first_free = [self.batch.len(), self.batch.len() + left.free.len()];
+        let first_summed = first_free[1] + right.free.len();
+        let place = |roles: Roles, first_free: usize| {
+            let mut places = vec![0; roles.batch.len() + roles.free.len() + roles.summed.len()];
+            for (axes, first) in
+                [(roles.batch, 0), (roles.free, first_free), (roles.summed, first_summed)]
+            {
+                for (i, axis) in axes.into_iter().enumerate() {
+                    places[axis] = first + i;
+                }
+            }
+            places
+        };
+        [place(left, first_free[0]), place(right, first_free[1])]
     }
 
     /// The chunks of the partial products.
     pub(crate) fn out_chunks(&self, left: &Chunks, right: &Chunks) -> Chunks {
-        let free = |contracted: &[usize], chunks: &Chunks| -> Vec<AxisChunks> {
-            self.free(contracted, chunks.ndim())
-                .into_iter()
-                .map(|axis| chunks.axes()[axis].clone())
-                .collect()
+        let [of_left, of_right] = self.roles([left.ndim(), right.ndim()]);
+        let kept = |chunks: &Chunks, axes: &[usize]| -> Vec<AxisChunks> {
+            axes.iter().map(|&axis| chunks.axes()[axis].clone()).collect()
         };
-        let blocks = self.left.iter().map(|&axis| {
+        let mut axes = kept(left, &of_left.batch);
+        axes.extend(kept(left, &of_left.free));
+        axes.extend(kept(right, &of_right.free));
+        axes.extend(of_left.summed.iter().map(|&axis| {
             let n_blocks = left.axes()[axis].n_blocks();
             AxisChunks::uniform(n_blocks, 1)
-        });
-        let mut axes = left.axes()[..self.n_common].to_vec();
-        axes.extend(free(&self.left, left));
-        axes.extend(free(&self.right, right));
-        axes.extend(blocks);
+        }));
         Chunks::new(axes)
     }
 }
@@ -121,32 +151,33 @@ impl<T: MatMul> Kernel for ContractKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let left = chunk::<T>(inputs.take_one(0));
         let right = chunk::<T>(inputs.take_one(1));
-        let Contraction { n_common, left: left_axes, right: right_axes } = &*self.contraction;
-        let left_free = self.contraction.free(left_axes, left.data().ndim());
-        let right_free = self.contraction.free(right_axes, right.data().ndim());
+        let [of_left, of_right] = self.contraction.roles([left.data().ndim(), right.data().ndim()]);
         let lengths = |chunk: &Chunk<T>, axes: &[usize]| -> Vec<usize> {
             axes.iter().map(|&axis| chunk.data().shape()[axis]).collect()
         };
-        let common: Vec<usize> = (0..*n_common).collect();
-        let mut shape = lengths(&left, &common);
-        let n_matrices: usize = shape.iter().product();
-        let n_inner: usize = lengths(&left, left_axes).iter().product();
-        let n_rows: usize = lengths(&left, &left_free).iter().product();
-        let n_cols: usize = lengths(&right, &right_free).iter().product();
-        shape.extend(lengths(&left, &left_free));
-        shape.extend(lengths(&right, &right_free));
-        shape.extend(left_axes.iter().map(|_| 1));
-        let order = [&common[..], &left_free, left_axes].concat();
-        let left = as_matrices(left, &order, [n_matrices, n_rows, n_inner], task.pool);
-        let order = [&common[..], right_axes, &right_free].concat();
-        let right = as_matrices(right, &order, [n_matrices, n_inner, n_cols], task.pool);
-        let mut out = pooled::<T>(&[n_matrices, n_rows, n_cols], task.pool);
-        let matrix = "the axes were just merged into three, one of which is gone";
-        for (i, mut out) in out.outer_iter_mut().enumerate() {
+        let count = |chunk: &Chunk<T>, axes: &[usize]| -> usize {
+            axes.iter().map(|&axis| chunk.data().shape()[axis]).product()
+        };
+        let n_batch = count(&left, &of_left.batch);
+        let n_inner = count(&left, &of_left.summed);
+        let n_rows = count(&left, &of_left.free);
+        let n_cols = count(&right, &of_right.free);
+        let mut shape = lengths(&left, &of_left.batch);
+        shape.extend(lengths(&left, &of_left.free));
+        shape.extend(lengths(&right, &of_right.free));
+        shape.extend(of_left.summed.iter().map(|_| 1));
+
+        let order = [&of_left.batch[..], &of_left.free, &of_left.summed].concat();
+        let left = as_matrices(left, &order, [n_batch, n_rows, n_inner], task.pool);
+        let order = [&of_right.batch[..], &of_right.summed, &of_right.free].concat();
+        let right = as_matrices(right, &order, [n_batch, n_inner, n_cols], task.pool);
+        let mut out = pooled::<T>(&[n_batch, n_rows, n_cols], task.pool);
+        let matrix = "an index leaves two of three axes";
+        for i in 0..n_batch {
             T::matmul(
-                left.view().index_axis(Axis(0), i).into_dimensionality().expect(matrix),
-                right.view().index_axis(Axis(0), i).into_dimensionality().expect(matrix),
-                out.view_mut().into_dimensionality().expect(matrix),
+                left.view().index_axis_move(Axis(0), i).into_dimensionality().expect(matrix),
+                right.view().index_axis_move(Axis(0), i).into_dimensionality().expect(matrix),
+                out.index_axis_mut(Axis(0), i).into_dimensionality().expect(matrix),
             );
         }
         let out = out.into_shape_with_order(IxDyn(&shape)).expect("the product is in C order");
@@ -154,8 +185,9 @@ impl<T: MatMul> Kernel for ContractKernel<T> {
     }
 }
 
-/// A block with its axes in `order` as matrices one after another; copied only if its strides do
-/// not allow that.
+/// A block with its axes in `order`, merged into a list of matrices.
+///
+/// Copied only if its strides do not allow that; a plain matrix, transposed or not, is never copied.
 fn as_matrices<T: Element>(
     chunk: Chunk<T>,
     order: &[usize],
@@ -163,13 +195,9 @@ fn as_matrices<T: Element>(
     pool: &Arc<BufferPool>,
 ) -> Chunk<T> {
     let permuted = chunk.map(|data| data.permuted_axes(IxDyn(order)));
-    if shape[0] == 1 && permuted.data().shape() == &shape[1..] {
+    if permuted.data().ndim() == 2 && permuted.data().shape() == &shape[1..] && shape[0] == 1 {
         return permuted.map(|data| data.insert_axis(Axis(0)));
     }
-    if permuted.data().shape() == shape {
-        return permuted;
-    }
-    standard(permuted, pool).map(|data| {
-        data.into_shape_with_order(IxDyn(&shape)).expect("standard layout was ensured")
-    })
+    standard(permuted, pool)
+        .map(|data| data.into_shape_with_order(IxDyn(&shape)).expect("standard layout was ensured"))
 }

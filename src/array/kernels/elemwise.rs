@@ -28,7 +28,7 @@ const FREE_INSTRS_MAX: usize = 4;
 pub(crate) struct ElemwiseKernel {
     program: Program,
     chunks: Chunks,
-    /// Made when the first block is computed, since most kernels are absorbed by others before.
+    /// Made when the first block runs, since most kernels of a plan are fused before that.
     compiled: OnceLock<Compiled>,
 }
 
@@ -36,15 +36,6 @@ impl ElemwiseKernel {
     /// `program` over an output of `chunks`.
     pub(crate) fn new(program: Program, chunks: Chunks) -> Self {
         ElemwiseKernel { program, chunks, compiled: OnceLock::new() }
-    }
-
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
-    /// The chunks of the output.
-    pub(crate) fn chunks(&self) -> &Chunks {
-        &self.chunks
     }
 
     fn evaluate<T: Lane>(&self, task: &TaskContext<'_>, mut blocks: Vec<Block>) -> Result<Block> {
@@ -97,6 +88,11 @@ impl Kernel for ElemwiseKernel {
 
     fn n_steps(&self) -> usize {
         self.program.n_instrs()
+    }
+
+    fn formula(&self) -> Option<String> {
+        let create = if self.program.is_creation() { "create " } else { "" };
+        Some(format!("{create}{}", self.program))
     }
 
     fn spec(&self) -> Option<KernelSpec> {
@@ -200,7 +196,7 @@ pub(crate) fn set_inputs<'a>(
         dispatch!(dtype, T => {
             // The block that is overwritten in place has left its slot.
             if let Some(chunk) = block.downcast_ref::<Chunk<T>>() {
-                frame.set_input::<T>(slot, load::input(chunk.view(), &shape, strip_len));
+                frame.set_input::<T>(slot, load::input(&chunk.view(), &shape, strip_len));
             }
         });
     }

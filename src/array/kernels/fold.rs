@@ -93,7 +93,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
             for start in (0..len).step_by(STRIP) {
                 let end = len.min(start + STRIP);
                 let acc = self.fold(row * len + start, row * len + end);
-                tree.push(self.reducer, vec![acc], (end - start) as u64);
+                tree.push(self.reducer, [acc], (end - start) as u64);
             }
             if let Some((acc, n)) = tree.finish(self.reducer) {
                 self.add(outer, row, acc[0], n);
@@ -150,7 +150,7 @@ impl<R: Reducer> Walk<'_, '_, R> {
         let mut tree = Tree::default();
         for first in (0..n_rows).step_by(ROWS) {
             let n = ROWS.min(n_rows - first);
-            let mut accs = vec![self.reducer.empty(); width];
+            let mut tile = self.reducer.tile(width);
             for i in (0..n).step_by(n_together) {
                 let start = base + (first + i) * stride;
                 let len = n_together.min(n - i) * width;
@@ -158,11 +158,11 @@ impl<R: Reducer> Walk<'_, '_, R> {
                 let xs = self.frame.value::<R::In>(self.compiled.result());
                 let mut splat = Vec::new();
                 let xs = as_slice(xs, len, &mut splat);
-                let rows = Rows { reducer: self.reducer, accs: &mut accs, n: i, xs, start };
+                let rows =
+                    Rows { reducer: self.reducer, tile: &mut tile, width, n: i as u64, xs, start };
                 if R::In::HAS_SIMD { self.frame.arch.dispatch(rows) } else { rows.call() }
             }
-            self.reducer.close_rows(&mut accs, n as u64);
-            tree.push(self.reducer, accs, n as u64);
+            tree.push(self.reducer, self.reducer.close(tile, n as u64), n as u64);
         }
         let empty = || vec![self.reducer.empty(); width];
         tree.finish(self.reducer).map_or_else(empty, |(accs, _)| accs)
@@ -220,34 +220,44 @@ fn as_slice<'s, T: Copy>(val: Val<'s, T>, n: usize, splat: &'s mut Vec<T>) -> &'
 }
 
 /// Accumulators of consecutive pieces, merged in pairs of equal height like a binary counter.
+///
+/// A leaf is one accumulator, or a list of one per column.
 #[derive(Debug)]
-struct Tree<A> {
-    /// Height, count and accumulators.
-    pending: Vec<(u32, u64, Vec<A>)>,
+struct Tree<L> {
+    /// Height, count and leaf.
+    pending: Vec<(u32, u64, L)>,
 }
 
-impl<A> Default for Tree<A> {
+impl<L> Default for Tree<L> {
     fn default() -> Self {
         Tree { pending: Vec::new() }
     }
 }
 
-impl<A: Copy> Tree<A> {
-    fn push<R: Reducer<Acc = A>>(&mut self, reducer: R, mut accs: Vec<A>, mut n: u64) {
+impl<L> Tree<L> {
+    fn push<R>(&mut self, reducer: R, mut accs: L, mut n: u64)
+    where
+        R: Reducer,
+        L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
+    {
         let mut height = 0;
         while let Some((_, n_earlier, mut earlier)) =
             self.pending.pop_if(|&mut (h, ..)| h == height)
         {
-            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n, height) = (earlier, n + n_earlier, height + 1);
         }
         self.pending.push((height, n, accs));
     }
 
-    fn finish<R: Reducer<Acc = A>>(mut self, reducer: R) -> Option<(Vec<A>, u64)> {
+    fn finish<R>(mut self, reducer: R) -> Option<(L, u64)>
+    where
+        R: Reducer,
+        L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
+    {
         let (_, mut n, mut accs) = self.pending.pop()?;
         while let Some((_, n_earlier, mut earlier)) = self.pending.pop() {
-            merge(reducer, &mut earlier, n_earlier, &accs, n);
+            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n) = (earlier, n + n_earlier);
         }
         Some((accs, n))
@@ -285,9 +295,10 @@ impl<R: Reducer> NullaryFnOnce for Run<'_, R> {
 /// Rows that are added to accumulators one after another.
 struct Rows<'s, R: Reducer> {
     reducer: R,
-    accs: &'s mut [R::Acc],
-    /// How many rows the accumulators hold already.
-    n: usize,
+    tile: &'s mut R::Tile,
+    width: usize,
+    /// How many rows the tile holds already.
+    n: u64,
     xs: &'s [R::In],
     start: usize,
 }
@@ -297,10 +308,9 @@ impl<R: Reducer> NullaryFnOnce for Rows<'_, R> {
 
     #[inline(always)]
     fn call(self) {
-        let width = self.accs.len();
-        for (i, row) in self.xs.chunks_exact(width).enumerate() {
-            let first = (self.start + i * width) as u64;
-            self.reducer.fold_row(self.accs, (self.n + i) as u64, row, first);
+        for (i, row) in self.xs.chunks_exact(self.width).enumerate() {
+            let first = (self.start + i * self.width) as u64;
+            self.reducer.add_row(self.tile, self.n + i as u64, row, first);
         }
     }
 }

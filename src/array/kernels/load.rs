@@ -10,11 +10,17 @@ use ndarray::ArrayViewD;
 
 use super::strip::Input;
 
-/// Rows of a transposed input that are read together: one cache line of `f64`.
-const PANEL_ROWS: usize = 8;
+/// Rows of a transposed input that are read together: two cache lines of `f64`.
+const PANEL_ROWS: usize = 16;
 
-/// Longer rows do not stay in the cache together.
-const PANEL_LEN_MAX: usize = 1 << 14;
+/// Columns that are read together.
+const PANEL_COLUMNS: usize = 512;
+
+/// The panels of longer rows do not stay in the cache together.
+const PANEL_LEN_MAX: usize = 1 << 13;
+
+/// Sides of the squares that are transposed in registers.
+const SQUARE: usize = 8;
 
 /// Rows shorter than this are copied instead of being listed.
 const ROW_LEN_MIN: usize = 32;
@@ -27,16 +33,18 @@ pub(crate) struct Loader<'a, T> {
     origin: isize,
     /// Length and stride of the merged axes, outermost first.
     axes: Vec<(usize, isize)>,
-    panel: Option<Panel<T>>,
+    /// One for each [`PANEL_COLUMNS`] columns, if the input is transposed.
+    panels: Option<Vec<Panel<T>>>,
 }
 
-/// A few rows of a transposed input, copied out of the cache lines that they share.
+/// A few rows of some columns of a transposed input, copied out of the cache lines that they share.
 ///
 /// Reading such rows one by one would fetch each line once per row, from ever further away.
 #[derive(Debug)]
 struct Panel<T> {
     /// The flat row numbers that the buffer holds.
     rows: Range<usize>,
+    /// [`PANEL_COLUMNS`] elements of each row.
     buffer: Vec<T>,
 }
 
@@ -53,14 +61,11 @@ enum Memory<'a, T> {
 }
 
 /// How the elements of `view` become elements of an output of `shape`.
-pub(crate) fn input<'a, T: Copy>(
-    view: ArrayViewD<'a, T>,
+pub(crate) fn input<'a, T: Copy + Default>(
+    view: &ArrayViewD<'a, T>,
     shape: &[usize],
     strip_len: usize,
-) -> Input<'a, T>
-where
-    T: Default,
-{
+) -> Input<'a, T> {
     if view.len() == 1 {
         return Input::Splat(*view.iter().next().expect("there is one element"));
     }
@@ -74,8 +79,8 @@ where
 }
 
 impl<'a, T: Copy> Loader<'a, T> {
-    fn new(view: ArrayViewD<'a, T>, shape: &[usize]) -> Self {
-        let (memory, origin, strides) = memory(&view);
+    fn new(view: &ArrayViewD<'a, T>, shape: &[usize]) -> Self {
+        let (memory, origin, strides) = memory(view);
         let n_new = shape.len() - view.ndim();
         let own = view.shape().iter().zip(strides);
         let broadcast = own.map(|(&len, stride)| if len == 1 { 0 } else { stride });
@@ -83,70 +88,66 @@ impl<'a, T: Copy> Loader<'a, T> {
         let axes = merge_axes(shape.iter().copied().zip(strides));
         let is_transposed = matches!(memory, Memory::Flat(_))
             && matches!(axes[..], [.., (_, 1), (len, inner)] if inner > 1 && len <= PANEL_LEN_MAX);
-        let panel = is_transposed.then(|| Panel { rows: 0..0, buffer: Vec::new() });
-        Loader { memory, origin, axes, panel }
+        let empty = || Panel { rows: 0..0, buffer: Vec::new() };
+        let n_panels = axes.last().map_or(0, |&(len, _)| len.div_ceil(PANEL_COLUMNS));
+        let panels = is_transposed.then(|| std::iter::repeat_with(empty).take(n_panels).collect());
+        Loader { memory, origin, axes, panels }
     }
 
     /// Copies the elements from flat output position `start` on.
     pub(crate) fn load(&mut self, start: usize, out: &mut [T]) {
-        match self.panel.take() {
-            Some(mut panel) => {
-                self.load_panels(&mut panel, start, out);
-                self.panel = Some(panel);
+        match self.panels.take() {
+            Some(mut panels) => {
+                self.load_panels(&mut panels, start, out);
+                self.panels = Some(panels);
             }
             None => self.load_runs(start, out),
         }
     }
 
-    fn load_panels(&self, panel: &mut Panel<T>, start: usize, mut out: &mut [T]) {
-        let (Memory::Flat(all), Some(&(len, stride))) = (&self.memory, self.axes.last()) else {
-            unreachable!("only contiguous transposed memory has panels")
-        };
-        let (mut row, mut skip) = (start / len, start % len);
+    fn load_panels(&self, panels: &mut [Panel<T>], start: usize, mut out: &mut [T]) {
+        let Some(&(len, _)) = self.axes.last() else { return };
+        let (mut row, mut column) = (start / len, start % len);
         while !out.is_empty() {
+            let number = column / PANEL_COLUMNS;
+            let first = number * PANEL_COLUMNS;
+            let panel = &mut panels[number];
             if !panel.rows.contains(&row) {
-                self.fill_panel(all, panel, row, stride);
+                self.fill_panel(panel, row, first);
             }
-            let n = (len - skip).min(out.len());
+            let n = (len.min(first + PANEL_COLUMNS) - column).min(out.len());
             let (run, later) = out.split_at_mut(n);
-            copy(run, &panel.buffer[(row - panel.rows.start) * len + skip..][..n]);
+            let at = (row - panel.rows.start) * PANEL_COLUMNS + column - first;
+            copy(run, &panel.buffer[at..at + n]);
             out = later;
-            (row, skip) = (row + 1, 0);
+            column += n;
+            if column == len {
+                (row, column) = (row + 1, 0);
+            }
         }
     }
 
-    /// Copies `row` and its neighbours, which are one element apart in memory.
-    fn fill_panel(&self, all: &[T], panel: &mut Panel<T>, row: usize, stride: isize) {
-        let (&(len, _), outer) = self.axes.split_last().expect("a transpose has two axes");
+    /// Copies columns of `row` and its neighbours, which are one element apart in memory.
+    fn fill_panel(&self, panel: &mut Panel<T>, row: usize, first_column: usize) {
+        let (Memory::Flat(all), Some((&(len, stride), outer))) =
+            (&self.memory, self.axes.split_last())
+        else {
+            unreachable!("only contiguous transposed memory has panels")
+        };
         let (n_rows, _) = outer[outer.len() - 1];
-        let first = row % n_rows / PANEL_ROWS * PANEL_ROWS;
-        let n = PANEL_ROWS.min(n_rows - first);
-        panel.rows = row - (row % n_rows - first)..row - (row % n_rows - first) + n;
-        let mut rest = panel.rows.start;
-        let mut base = self.origin;
+        let first_row = row - row % n_rows % PANEL_ROWS;
+        let n = PANEL_ROWS.min(n_rows - first_row % n_rows);
+        panel.rows = first_row..first_row + n;
+        let mut rest = first_row;
+        let mut base = self.origin + first_column as isize * stride;
         for &(len, stride) in outer.iter().rev() {
             base += (rest % len) as isize * stride;
             rest /= len;
         }
-        panel.buffer.resize(PANEL_ROWS * len, all[base as usize]);
-        let lines = all[base as usize..].chunks(stride as usize);
-        if n == PANEL_ROWS {
-            let mut rows: Vec<_> = panel.buffer.chunks_exact_mut(len).collect();
-            let Ok(rows) = <&mut [&mut [T]; PANEL_ROWS]>::try_from(&mut rows[..]) else {
-                unreachable!("the buffer has PANEL_ROWS rows")
-            };
-            for (column, line) in lines.take(len).enumerate() {
-                for (row, &x) in rows.iter_mut().zip(&line[..PANEL_ROWS]) {
-                    row[column] = x;
-                }
-            }
-            return;
-        }
-        for (column, line) in lines.take(len).enumerate() {
-            for (i, &x) in line[..n].iter().enumerate() {
-                panel.buffer[i * len + column] = x;
-            }
-        }
+        let lines = &all[base as usize..];
+        panel.buffer.resize(PANEL_ROWS * PANEL_COLUMNS, lines[0]);
+        let n_columns = PANEL_COLUMNS.min(len - first_column);
+        transpose(lines, stride as usize, n_columns, n, &mut panel.buffer);
     }
 
     fn load_runs(&self, start: usize, mut out: &mut [T]) {
@@ -217,6 +218,35 @@ fn copy_run<T: Copy>(all: &[T], start: isize, stride: isize, out: &mut [T]) {
         copy(out, &all[start as usize..][..n]);
     } else {
         gather(all, start, stride, out);
+    }
+}
+
+/// Copies the first `n` elements of each line to `n` rows of [`PANEL_COLUMNS`] columns.
+fn transpose<T: Copy>(lines: &[T], stride: usize, n_lines: usize, n: usize, rows: &mut [T]) {
+    let n_whole = (n / SQUARE) * SQUARE;
+    let mut column = 0;
+    while column + SQUARE <= n_lines {
+        for row in (0..n_whole).step_by(SQUARE) {
+            let corner = &lines[column * stride + row..];
+            let square: [[T; SQUARE]; SQUARE] = std::array::from_fn(|i| {
+                *corner[i * stride..].first_chunk().expect("the lines have whole squares")
+            });
+            for i in 0..SQUARE {
+                let at = (row + i) * PANEL_COLUMNS + column;
+                rows[at..at + SQUARE].copy_from_slice(&square.map(|line| line[i]));
+            }
+        }
+        for row in n_whole..n {
+            for i in column..column + SQUARE {
+                rows[row * PANEL_COLUMNS + i] = lines[i * stride + row];
+            }
+        }
+        column += SQUARE;
+    }
+    for column in column..n_lines {
+        for row in 0..n {
+            rows[row * PANEL_COLUMNS + column] = lines[column * stride + row];
+        }
     }
 }
 

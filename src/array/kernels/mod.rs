@@ -1,10 +1,9 @@
 //! What tasks on array chunks do: fused elementwise programs and reductions.
 //!
-//! A [`Program`] says what happens to one element. [`ElemwiseKernel`] evaluates it over a block in
-//! strips that stay in the L1 cache.
+//! A `Program` says what happens to one element. `ElemwiseKernel` evaluates it over a block in
+//! strips that stay in the L1 cache. A reduction (`reduce.rs`) folds each strip while it is there.
 //!
 //! Kernels know nothing of plans or of the blocks of other tasks.
-#![allow(dead_code, unused_imports)]
 
 pub mod bench_support;
 mod builder;
@@ -33,9 +32,11 @@ pub(crate) use builder::Builder;
 pub(crate) use copy::to_usize;
 pub(crate) use elemwise::ElemwiseKernel;
 pub(crate) use ops::{BinaryOp, UnaryOp};
-pub(crate) use program::{Instr, Program, Reg, Unsupported};
+pub(crate) use program::{Instr, Program, Unsupported};
 pub(crate) use reduce::{ReduceKind, ReduceSpec, chunk_kernel, combine_kernel, finish_kernel};
-pub(crate) use scalar::{CastTo, Lane, Scalar};
+#[cfg(test)]
+pub(crate) use scalar::Lane;
+pub(crate) use scalar::Scalar;
 
 #[cfg(test)]
 mod tests;

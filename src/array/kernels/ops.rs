@@ -8,7 +8,7 @@
 use num_complex::Complex;
 
 use super::functions::{self as f, Float, Int};
-use super::scalar::{CastTo, Lane, Scalar};
+use super::scalar::{Lane, Scalar};
 use crate::array::dtype::{DType, Element};
 
 /// A function of one element of type `T`.
@@ -117,6 +117,7 @@ macro_rules! binary_impl {
                 type Out = $out;
                 const IS_FAST: bool = is_fast!($speed);
                 #[inline(always)]
+                #[allow(clippy::bool_comparison, reason = "comparisons of booleans are vectors")]
                 fn call($x: $t, $y: $t) -> $out {
                     $body
                 }
@@ -146,6 +147,7 @@ macro_rules! unary_ops {
         $($(each_type! { $class, unary_impl, [$op $speed $x ($body) $out] })*)*
 
         impl UnaryOp {
+            #[cfg(test)]
             pub(crate) const ALL: &[UnaryOp] = &[$(UnaryOp::$op,)*];
 
             /// The operation as it is printed.
@@ -179,6 +181,7 @@ macro_rules! binary_ops {
         $($(each_type! { $class, binary_impl, [$op $speed $x $y ($body) $out] })*)*
 
         impl BinaryOp {
+            #[cfg(test)]
             pub(crate) const ALL: &[BinaryOp] = &[$(BinaryOp::$op,)*];
 
             /// The operation as it is printed.
@@ -334,9 +337,9 @@ binary_ops! {
     }
     Eq "==" fast { any |x, y| x == y => bool; }
     Ne "!=" fast { any |x, y| x != y => bool; }
-    Lt "<" fast { real |x, y| x < y => bool; }
+    Lt "<" fast { bool |x, y| !x & y => bool; number |x, y| x < y => bool; }
     Le "<=" fast { real |x, y| x <= y => bool; }
-    Gt ">" fast { real |x, y| x > y => bool; }
+    Gt ">" fast { bool |x, y| x & !y => bool; number |x, y| x > y => bool; }
     Ge ">=" fast { real |x, y| x >= y => bool; }
     BitAnd "&" fast { bool |x, y| x & y => T; int |x, y| x & y => T; }
     BitOr "|" fast { bool |x, y| x | y => T; int |x, y| x | y => T; }

@@ -67,6 +67,7 @@ impl Program {
     }
 
     /// `start + step * i` as `i64`, where `i` is the global index along an output axis.
+    #[cfg(test)]
     pub(crate) fn index(axis: usize, start: i64, step: i64) -> Program {
         let mut b = Builder::new(0);
         let index = b.index(axis, start, step);
@@ -88,16 +89,6 @@ impl Program {
         let right = b.input(1, dtype);
         let result = b.binary(op, left, right)?;
         Ok(b.finish(result))
-    }
-
-    /// Slot 1 where the boolean slot 0 holds, else slot 2.
-    pub(crate) fn select(dtype: DType) -> Program {
-        let mut b = Builder::new(3);
-        let cond = b.input(0, DType::Bool);
-        let then = b.input(1, dtype);
-        let other = b.input(2, dtype);
-        let result = b.select(cond, then, other);
-        b.finish(result)
     }
 
     /// Slot 0 as another dtype.
@@ -180,6 +171,7 @@ impl Program {
     }
 
     /// The value of a program that is the same constant everywhere.
+    #[cfg(test)]
     pub(crate) fn as_constant(&self) -> Option<Scalar> {
         match self.instrs[..] {
             [Instr::Const(value)] => Some(value),

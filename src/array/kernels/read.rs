@@ -7,13 +7,12 @@ use ndarray::{ArrayViewMutD, Axis};
 
 use super::copy::{copied, filled, pooled, slice_elem, to_usize};
 use super::resident::box_of;
-use crate::array::any::AnyElement;
 use crate::array::chunk::Chunk;
 use crate::array::chunks::{AxisSlice, Chunks};
 use crate::array::dtype::Element;
 use crate::array::io::Source;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
 use crate::memory::BufferPool;
 
 /// Up to this step it is cheaper to read what lies between than to read element by element.
@@ -52,6 +51,16 @@ impl<T: Element> Kernel for ReadKernel<T> {
             read_into(&*self.source, slices, array.view_mut(), task.pool)?;
         }
         Ok(Block::new(Chunk::new(array, task.pool)))
+    }
+
+    fn bytes_read(&self) -> BytesRead {
+        let itemsize = size_of::<T>() as u64;
+        let bridged = read_amplification(&self.window).saturating_mul(itemsize);
+        let len = self.window.iter().fold(1_u64, |n, slice| n.saturating_mul(slice.len));
+        BytesRead {
+            all: len.saturating_mul(bridged),
+            task_max: self.chunks.max_block_len().unwrap_or(len).saturating_mul(bridged),
+        }
     }
 }
 

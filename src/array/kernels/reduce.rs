@@ -5,7 +5,6 @@
 //! finishing does the same once more and turns accumulators into elements. Nothing depends on
 //! threads or on what was fused.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -16,8 +15,8 @@ use super::builder::Builder;
 use super::compile::{Compiled, Target};
 use super::elemwise::{Place, absorb, arch, set_inputs};
 use super::fold::fold_block;
-use super::ops::{BinaryOp, UnaryOp};
-use super::program::{Instr, Program, Unsupported};
+use super::ops::UnaryOp;
+use super::program::{Program, Unsupported};
 use super::reducers::{
     All, Any as AnyTrue, Arg, Fold, Largest, Max, Min, Moments, NanLargest, NanMax, NanMean,
     NanMin, NanMoments, NanSmallest, Prod, Reducer, Smallest, Sum,
@@ -304,7 +303,7 @@ pub(crate) struct ReduceChunkKernel {
     spec: ReduceSpec,
     /// The elements that are reduced, before they are cast to what is accumulated.
     program: Program,
-    /// Made when the first block is reduced, since most kernels absorb others before.
+    /// Made when the first block runs, since programs are fused before that.
     compiled: OnceLock<Compiled>,
     chunks: Chunks,
 }
@@ -391,6 +390,13 @@ impl Kernel for ReduceChunkKernel {
 
     fn n_steps(&self) -> usize {
         self.program.n_instrs() + 1
+    }
+
+    fn formula(&self) -> Option<String> {
+        if self.program.is_identity() {
+            return None;
+        }
+        Some(format!("{} of {}", self.spec, self.program))
     }
 
     fn spec(&self) -> Option<KernelSpec> {

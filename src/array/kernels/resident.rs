@@ -61,13 +61,16 @@ pub(crate) fn box_of(window: &[AxisSlice], chunks: &Chunks, block: &[u64]) -> Ve
 
 /// Gives out the blocks that an earlier run left in memory.
 #[derive(Debug)]
-pub(crate) struct PersistedKernel(pub(crate) Arc<crate::array::op::PersistedBlocks>);
+pub(crate) struct PersistedKernel {
+    /// In row-major order of the grid of `chunks`.
+    pub(crate) blocks: Arc<[Block]>,
+    pub(crate) chunks: Chunks,
+}
 
 impl Kernel for PersistedKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
-        let grid = self.0.meta.chunks.grid();
-        let linear = task.block.iter().zip(&grid).fold(0, |linear, (i, n)| linear * n + i);
-        Ok(self.0.blocks[linear as usize].clone())
+        let number = self.chunks.ravel_block(task.block).expect("tasks are blocks of the grid");
+        Ok(self.blocks[number as usize].clone())
     }
 
     fn is_free(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::array::chunks::{Chunks, unify_broadcast};
+use crate::array::chunks::{ChunkSpec, Chunks, normalize_chunks, unify_broadcast};
 use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::{BinaryOp, Builder, Program, Scalar, UnaryOp, Unsupported};
@@ -18,21 +18,35 @@ pub(crate) enum Term {
 }
 
 /// `program` of arrays that broadcast together.
-pub(crate) fn elemwise(call: Call, program: Program, handles: &[&Handle]) -> Handle {
-    Handle::join(handles, |nodes| elemwise_of(call, program, nodes))
-}
-
-/// [`elemwise`] of expressions.
 pub(crate) fn elemwise_of(call: Call, program: Program, nodes: &[&Arc<Node>]) -> Result<Arc<Node>> {
     let chunks: Vec<&Chunks> = nodes.iter().map(|node| &node.meta.chunks).collect();
     let first = chunks[0];
     let chunks = if chunks.iter().all(|other| *other == first) {
         first.clone()
     } else {
-        unify_broadcast(call, &chunks)?
+        let largest = nodes.iter().filter_map(|node| node.meta.block_bytes_max()).max();
+        let itemsize = program.dtype().nbytes() as u64;
+        not_grown(call, unify_broadcast(call, &chunks)?, largest, itemsize)?
     };
     let meta = Meta { dtype: program.dtype(), chunks };
     Ok(Handle::with_meta(ArrayOp::Elemwise(Arc::new(program)), nodes, meta))
+}
+
+/// `chunks`, cut where broadcasting made blocks larger than those of the inputs and than the chunk
+/// size: the outer product of two short vectors may be longer than the memory.
+fn not_grown(call: Call, chunks: Chunks, largest: Option<u64>, itemsize: u64) -> Result<Chunks> {
+    let (Some(largest), Some(len), Some(shape)) =
+        (largest, chunks.max_block_len(), chunks.known_shape())
+    else {
+        return Ok(chunks);
+    };
+    let bytes = len.saturating_mul(itemsize);
+    if bytes <= largest || bytes <= super::chunk_bytes()? {
+        return Ok(chunks);
+    }
+    let allowed = largest.max(super::chunk_bytes()?);
+    let auto = ChunkSpec::from("auto");
+    normalize_chunks(call, &auto, &shape, Some(itemsize), allowed, Some(&chunks))
 }
 
 /// A function of one array.
@@ -133,4 +147,22 @@ pub(crate) fn clip(call: Call, x: &Handle, min: Option<Scalar>, max: Option<Scal
 
 fn unsupported(call: Call, error: Unsupported) -> crate::error::Error {
     super::unsupported(call, error.got, "one that the operation exists for")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+    use crate::prelude::*;
+
+    #[test]
+    fn outer_products_are_cut_to_the_chunk_size() {
+        let chunks = |bytes| {
+            Config::new().with_chunk_bytes(bytes).scope(|| {
+                let x = array::arange(0.0, 100.0, 1.0, [50]);
+                (x.expand_dims(1) * x.expand_dims(0)).chunks().unwrap().to_string()
+            })
+        };
+        assert_eq!(chunks(100 * 100 * 8), "((50, 50), (50, 50))");
+        assert_eq!(chunks(25 * 25 * 8), "((25, 25, 25, 25), (25, 25, 25, 25))");
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::manipulation::{broadcast_to, moveaxis};
+use super::manipulation::drop_axes;
 use super::reductions::{over, reduce};
-use crate::array::args::{Axes, Shape};
-use crate::array::chunks::{broadcast_shapes, unify};
+use crate::array::args::Axes;
+use crate::array::chunks::unify;
 use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::ReduceKind;
@@ -25,7 +25,11 @@ pub(crate) fn tensordot(
         let (left, right) = (nodes[0], nodes[1]);
         let left_axes = left_axes.resolve(call, left.ndim(), left.dim_names.as_ref())?;
         let right_axes = right_axes.resolve(call, right.ndim(), right.dim_names.as_ref())?;
-        partial_products(call, 0, [left, right], [left_axes, right_axes])
+        if left_axes.len() != right_axes.len() {
+            return Err(mismatch(call, left, right));
+        }
+        let summed = left_axes.into_iter().zip(right_axes).collect();
+        partial_products(call, left, right, Contraction { batch: Vec::new(), summed })
     });
     let n_pairs = match (left_axes, left.node()) {
         (Axes::List(list), _) => list.len(),
@@ -48,12 +52,24 @@ fn sum_partials(call: Call, products: &Handle, n_pairs: usize) -> Handle {
     super::elementwise::cast(call, &summed, dtype)
 }
 
-/// Products over pairs of axes, for each place along the first `n_common` axes of both.
+fn mismatch(call: Call, left: &Node, right: &Node) -> Error {
+    let shape = |node: &Node| {
+        node.meta.chunks.shape().into_iter().map(|len| len.unwrap_or(0)).collect::<Vec<_>>()
+    };
+    Error::ShapeMismatch {
+        call,
+        left: shape(left),
+        right: shape(right),
+        remedy: "axes that are multiplied need the same length",
+    }
+}
+
+/// The products of the blocks, in chunks that are made to fit along the axes that both have.
 fn partial_products(
     call: Call,
-    n_common: usize,
-    [left, right]: [&Arc<Node>; 2],
-    [left_axes, right_axes]: [Vec<usize>; 2],
+    left: &Arc<Node>,
+    right: &Arc<Node>,
+    contraction: Contraction,
 ) -> Result<Arc<Node>> {
     if left.meta.dtype != right.meta.dtype {
         return Err(super::unsupported(call, right.meta.dtype, left.meta.dtype.name()));
@@ -61,22 +77,11 @@ fn partial_products(
     if left.meta.dtype == DType::Bool {
         return Err(super::unsupported(call, DType::Bool, "a number"));
     }
-    let mismatch = || Error::ShapeMismatch {
-        call,
-        left: left.meta.chunks.shape().into_iter().map(|len| len.unwrap_or(0)).collect(),
-        right: right.meta.chunks.shape().into_iter().map(|len| len.unwrap_or(0)).collect(),
-        remedy: "contracted axes need the same length",
-    };
-    if left_axes.len() != right_axes.len() {
-        return Err(mismatch());
-    }
     let (mut left_chunks, mut right_chunks) = (left.meta.chunks.clone(), right.meta.chunks.clone());
-    let common = (0..n_common).map(|axis| (axis, axis));
-    let contracted = left_axes.iter().copied().zip(right_axes.iter().copied());
-    for (a, b) in common.chain(contracted) {
+    for &(a, b) in contraction.summed.iter().chain(&contraction.batch) {
         let (a_axis, b_axis) = (&left.meta.chunks.axes()[a], &right.meta.chunks.axes()[b]);
         if a_axis.len() != b_axis.len() {
-            return Err(mismatch());
+            return Err(mismatch(call, left, right));
         }
         let common = unify(call, &[a_axis, b_axis])?;
         left_chunks = left_chunks.with_axis(a, common.clone());
@@ -90,7 +95,6 @@ fn partial_products(
     };
     let left = aligned(left, left_chunks)?;
     let right = aligned(right, right_chunks)?;
-    let contraction = Contraction { n_common, left: left_axes, right: right_axes };
     Handle::new(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right])
 }
 
@@ -114,43 +118,106 @@ pub(crate) fn dot(call: Call, left: &Handle, right: &Handle) -> Handle {
 
 /// NumPy's `matmul`: matrices in the last two axes, the others broadcast.
 pub(crate) fn matmul(call: Call, left: &Handle, right: &Handle) -> Handle {
-    let (Ok(a), Ok(b)) = (left.node(), right.node()) else {
+    let stacks = |handle: &Handle| handle.node().is_ok_and(|node| node.ndim() > 2);
+    if !stacks(left) && !stacks(right) {
         return dot(call, left, right);
-    };
-    match (a.ndim(), b.ndim()) {
-        (_, 0..=2) | (0..=1, _) => dot(call, left, right),
-        // The rows of the one matrix come before the stack of the others.
-        (2, _) => {
-            let rows_first = dot(call, left, right);
-            moveaxis(call, &rows_first, &Axes::from(0), &Axes::from(-2))
-        }
-        _ => matmul_stacks(call, [left, right], [a, b]),
     }
+    let mut order = Vec::new();
+    let products = Handle::join(&[left, right], |nodes| {
+        if nodes.iter().any(|node| node.ndim() == 0) {
+            return Err(mismatch(call, nodes[0], nodes[1]));
+        }
+        let stack = Stack::new(call, nodes[0], nodes[1])?;
+        order = stack.order();
+        partial_products(call, &stack.left, &stack.right, stack.contraction)
+    });
+    sum_partials(call, &products, 1).then(|node| {
+        Handle::new(ArrayOp::Permute(order.iter().copied().map(Some).collect()), &[node])
+    })
 }
 
-/// Products of as many matrices of the left and of the right as their leading axes have places.
-fn matmul_stacks(call: Call, handles: [&Handle; 2], [a, b]: [&Arc<Node>; 2]) -> Handle {
-    let shapes = a.known_shape(call).and_then(|a| Ok([a, b.known_shape(call)?]));
-    let shapes = match shapes {
-        Ok(shapes) => shapes,
-        Err(error) => return Handle::from_result(Err(error)),
-    };
-    let split = shapes.each_ref().map(|shape| shape.split_at(shape.len() - 2));
-    let common = match broadcast_shapes(call, &split.map(|(common, _)| common)) {
-        Ok(common) => common,
-        Err(error) => return Handle::from_result(Err(error)),
-    };
-    let [left, right] = [0, 1].map(|i| {
-        let shape = [&common[..], split[i].1].concat();
-        if shape == shapes[i] {
-            return handles[i].clone();
+/// Stacks of matrices that are ready to be multiplied.
+///
+/// An axis that only one of the two really has is a free axis of that one: nothing is repeated.
+struct Stack {
+    left: Arc<Node>,
+    right: Arc<Node>,
+    contraction: Contraction,
+    /// Where each leading axis of the result comes from.
+    leading: Vec<Whose>,
+    /// Rows of the left and columns of the right, 1 or, for a vector, 0.
+    n_matrix: [usize; 2],
+}
+
+#[derive(Clone, Copy)]
+enum Whose {
+    Both,
+    Left,
+    Right,
+}
+
+impl Stack {
+    fn new(call: Call, left: &Arc<Node>, right: &Arc<Node>) -> Result<Stack> {
+        let n_leading = |node: &Node| node.ndim().saturating_sub(2);
+        let n_out = n_leading(left).max(n_leading(right));
+        let mut leading = Vec::with_capacity(n_out);
+        let mut batch = Vec::new();
+        let mut dropped = [Vec::new(), Vec::new()];
+        for place in 0..n_out {
+            let axis = |node: &Node| (place + n_leading(node)).checked_sub(n_out);
+            let len =
+                |node: &Node| axis(node).map(|axis| (axis, node.meta.chunks.axes()[axis].len()));
+            leading.push(match (len(left), len(right)) {
+                (Some((a, a_len)), Some((b, b_len))) if a_len == b_len => {
+                    batch.push((a, b));
+                    Whose::Both
+                }
+                (Some(_), None) => Whose::Left,
+                (None, Some(_)) => Whose::Right,
+                (Some(_), Some((b, Some(1)))) => {
+                    dropped[1].push(b);
+                    Whose::Left
+                }
+                (Some((a, Some(1))), Some(_)) => {
+                    dropped[0].push(a);
+                    Whose::Right
+                }
+                _ => return Err(mismatch(call, left, right)),
+            });
         }
-        broadcast_to(call, handles[i], &Shape::from(shape))
-    });
-    let n_common = common.len();
-    let products = Handle::join(&[&left, &right], |nodes| {
-        let axes = [vec![n_common + 1], vec![n_common]];
-        partial_products(call, n_common, [nodes[0], nodes[1]], axes)
-    });
-    sum_partials(call, &products, 1)
+        let inner = (left.ndim() - 1, right.ndim().saturating_sub(2));
+        let kept = |axis: usize, dropped: &[usize]| {
+            axis - dropped.iter().filter(|&&other| other < axis).count()
+        };
+        let renumbered = |(a, b): (usize, usize)| (kept(a, &dropped[0]), kept(b, &dropped[1]));
+        Ok(Stack {
+            contraction: Contraction {
+                batch: batch.into_iter().map(renumbered).collect(),
+                summed: vec![renumbered(inner)],
+            },
+            left: drop_axes(left, &dropped[0])?,
+            right: drop_axes(right, &dropped[1])?,
+            leading,
+            n_matrix: [left, right].map(|node| (node.ndim() - 1).min(1)),
+        })
+    }
+
+    /// The axes of the summed products in the order of the result.
+    fn order(&self) -> Vec<usize> {
+        let count = |wanted: fn(&Whose) -> bool| self.leading.iter().filter(|f| wanted(f)).count();
+        let n_both = count(|from| matches!(from, Whose::Both));
+        let n_left = count(|from| matches!(from, Whose::Left));
+        let n_right = count(|from| matches!(from, Whose::Right));
+        let first_right = n_both + n_left + self.n_matrix[0];
+        let (mut both, mut left, mut right) = (0.., n_both.., first_right..);
+        let leading = self.leading.iter().filter_map(|from| match from {
+            Whose::Both => both.next(),
+            Whose::Left => left.next(),
+            Whose::Right => right.next(),
+        });
+        let mut order: Vec<usize> = leading.collect();
+        order.extend((0..self.n_matrix[0]).map(|_| n_both + n_left));
+        order.extend((0..self.n_matrix[1]).map(|_| first_right + n_right));
+        order
+    }
 }

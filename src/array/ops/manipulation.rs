@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::array::args::{Axes, AxisRef, Shape};
 use crate::array::chunks::{
     AxisChunks, AxisSlice, Chunks, broadcast_shapes, check_shape, reshape_steps, resolve_shape,
-    unify_broadcast,
 };
 use crate::array::expr::{Handle, Node};
 use crate::array::op::{ArrayOp, ReshapeTarget, concatenated_chunks};
@@ -218,7 +217,7 @@ pub(crate) fn concatenate(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Han
 
 /// Arrays one after another along a new axis.
 pub(crate) fn stack(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
-    let expanded = Handle::join(arrays, |nodes| {
+    Handle::join(arrays, |nodes| {
         let first = first_of(call, nodes)?;
         for node in nodes {
             check_like(call, first, node, None)?;
@@ -240,8 +239,7 @@ pub(crate) fn stack(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
         let meta = crate::array::meta::Meta { dtype: first.meta.dtype, chunks };
         let nodes: Vec<_> = expanded.iter().collect();
         Ok(Handle::with_meta(ArrayOp::Concat(place), &nodes, meta))
-    });
-    expanded
+    })
 }
 
 fn first_of<'a>(call: Call, nodes: &[&'a Arc<Node>]) -> Result<&'a Arc<Node>> {
@@ -273,9 +271,4 @@ fn check_like(call: Call, first: &Node, node: &Node, except: Option<usize>) -> R
         });
     }
     Ok(())
-}
-
-/// The arrays, each in the shape to which they all broadcast.
-pub(crate) fn common_chunks(call: Call, nodes: &[&Arc<Node>]) -> Result<Chunks> {
-    unify_broadcast(call, &nodes.iter().map(|node| &node.meta.chunks).collect::<Vec<_>>())
 }

@@ -81,7 +81,7 @@ pub(crate) fn reduce(
         let mut fan_in = vec![1; node.ndim()];
         let split_every = match &over.split_every {
             SplitEvery::Default => SplitEvery::Blocks(Config::current()?.split_every() as u64),
-            said => said.clone(),
+            given => given.clone(),
         };
         for (axis, k) in tree::fan_in(&split_every, &axes) {
             fan_in[axis] = k;

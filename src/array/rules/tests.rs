@@ -7,7 +7,8 @@ use super::*;
 use crate::array::chunks::ChunkSpec;
 use crate::array::expr::import;
 use crate::array::{
-    AnyViewMut, Array, DType, Element, Index, Source, arange, concatenate, from_source, ones, stack, where_,
+    AnyViewMut, Array, DType, Element, Index, Source, arange, concatenate, from_source, ones,
+    stack, where_,
 };
 use crate::error::Error;
 
@@ -79,8 +80,13 @@ fn structure(plan: &Plan<ArrayOp>) -> (Vec<(ArrayOp, Vec<usize>)>, Vec<usize>) {
     (nodes, plan.roots().iter().map(position).collect())
 }
 
-fn names(plan: &Plan<ArrayOp>) -> Vec<&'static str> {
-    plan.topological().iter().map(|id| plan.op(*id).name()).collect()
+/// The names of the live operations, inputs before users.
+fn names(plan: &Plan<ArrayOp>) -> Vec<String> {
+    let name = |id: &NodeId| {
+        let text = format!("{:?}", plan.op(*id));
+        text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    };
+    plan.topological().iter().map(name).collect()
 }
 
 #[track_caller]
@@ -135,7 +141,10 @@ fn slices_of_what_broadcasts_take_only_the_axes_that_are_not_repeated() {
 fn slices_move_through_axes() {
     let x = opaque(&[10, 4, 6], &[5, 2, 3]);
     same_plan(&x.transpose().slice(s![1..3, .., ..5]), &x.slice(s![..5, .., 1..3]).transpose());
-    same_plan(&x.expand_dims(1).slice(s![..5, .., .., ..]), &x.slice(s![..5, .., ..]).expand_dims(1));
+    same_plan(
+        &x.expand_dims(1).slice(s![..5, .., .., ..]),
+        &x.slice(s![..5, .., ..]).expand_dims(1),
+    );
 }
 
 #[test]
@@ -165,7 +174,11 @@ fn slices_of_whole_leading_axes_move_through_a_reshape() {
     let x = opaque(&[8, 3, 4], &[2, 3, 4]);
     same_plan(&x.reshape([8, 12]).slice(s![2..4, ..]), &x.slice(s![2..4, .., ..]).reshape([2, 12]));
     let inside = x.reshape([8, 12]).slice(s![.., 2..4]);
-    assert!(names(&optimized(&[&inside])).ends_with(&["Slice"]), "{:?}", optimized(&[&inside]));
+    assert!(
+        names(&optimized(&[&inside])).last().is_some_and(|last| last == "Slice"),
+        "{:?}",
+        optimized(&[&inside])
+    );
 }
 
 #[test]
@@ -242,7 +255,7 @@ fn shared_work_is_not_duplicated() {
     let x = opaque(&[10], &[5]);
     let y = (&x + 1.0).sqrt();
     let n_elemwise = |arrays: &[&Array<f64>]| {
-        names(&optimized(arrays)).iter().filter(|name| **name == "Elemwise").count()
+        names(&optimized(arrays)).iter().filter(|name| *name == "Elemwise").count()
     };
     // Both parts, and the whole: the root is computed once.
     let parts = [&y.slice(s![..5]), &y.slice(s![5..]), &y];
@@ -260,7 +273,7 @@ fn shared_work_is_not_duplicated() {
 fn a_read_of_which_somebody_wants_all_is_not_split() {
     let x = stored(&[100], &[10]);
     let plan = optimized(&[&x.slice(s![..10]), &(&x + 1.0)]);
-    assert_eq!(names(&plan).iter().filter(|name| **name == "Read").count(), 1);
+    assert_eq!(names(&plan).iter().filter(|name| *name == "Read").count(), 1);
     let plan = optimized(&[&x.slice(s![..10]), &x.slice(s![50..60])]);
     assert_eq!(names(&plan), ["Read", "Read"]);
 }
@@ -278,7 +291,10 @@ fn a_misaligned_rechunk_stays_out_of_a_chunked_source() {
 fn a_reduction_is_not_sliced_along_its_axis() {
     let x = opaque(&[10, 4], &[5, 4]);
     let kept = x.sum(crate::array::over(0).keepdims());
-    same_plan(&kept.slice(s![.., 1..]), &x.slice(s![.., 1..]).sum(crate::array::over(0).keepdims()));
+    same_plan(
+        &kept.slice(s![.., 1..]),
+        &x.slice(s![.., 1..]).sum(crate::array::over(0).keepdims()),
+    );
     check_names(&kept.slice(s![0..0, ..]), &["Create", "MapBlocks", "Reduce", "Slice"]);
 }
 
@@ -357,7 +373,8 @@ impl Rule<ArrayOp> for RechunkMore {
 
     fn apply(&self, plan: &mut Plan<ArrayOp>, id: NodeId) -> Result<Option<NodeId>> {
         let ArrayOp::Rechunk(chunks) = plan.op(id).clone() else { return Ok(None) };
-        let between = plan.push(ArrayOp::Rechunk(chunks.clone()), plan.inputs(id).to_vec().as_slice())?;
+        let between =
+            plan.push(ArrayOp::Rechunk(chunks.clone()), plan.inputs(id).to_vec().as_slice())?;
         Ok(Some(plan.push(ArrayOp::Rechunk(chunks), &[between])?))
     }
 }

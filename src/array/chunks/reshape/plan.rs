@@ -30,13 +30,8 @@ pub(crate) enum Unsupported {
 
 type Result<T> = std::result::Result<T, Unsupported>;
 
-/// Plans a reshape in which each axis is kept, merged with others or split.
-///
-/// Blocks of the plan stay about as large as those of the input. They may be up to twice as large
-/// where an axis does not divide well; [`plan_reshape_within`] never lets them grow.
-///
-/// # Source
-/// Dask, `reshape_rechunk`. Dask refuses what `NeedsSteps` says.
+/// As [`plan_reshape_within`] without a limit, which is what Dask does.
+#[cfg(test)]
 pub(crate) fn plan_reshape(
     in_shape: &[u64],
     out_shape: &[u64],
@@ -45,8 +40,14 @@ pub(crate) fn plan_reshape(
     plan(in_shape, out_shape, chunks, false)
 }
 
-/// As [`plan_reshape`], with no block larger than `limit` elements or the largest input block,
-/// whichever is greater.
+/// Plans a reshape in which each axis is kept, merged with others or split.
+///
+/// Blocks of the plan stay about as large as those of the input. Where an axis does not divide well
+/// they may be up to twice as large, but none is larger than `limit` elements or the largest input
+/// block, whichever is greater.
+///
+/// # Source
+/// Dask, `reshape_rechunk`. Dask refuses what `NeedsSteps` says.
 pub(crate) fn plan_reshape_within(
     in_shape: &[u64],
     out_shape: &[u64],

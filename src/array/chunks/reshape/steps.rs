@@ -1,8 +1,10 @@
 //! Takes any legal reshape apart into ones that can be planned.
 
-use super::plan::{ReshapePlan, Unsupported, n_elements, plan_reshape_within};
-use crate::array::chunks::grid::Chunks;
-use crate::array::chunks::limit::MAX_LISTED;
+use super::plan::n_elements;
+#[cfg(test)]
+use super::plan::{ReshapePlan, Unsupported, plan_reshape_within};
+#[cfg(test)]
+use crate::array::chunks::{grid::Chunks, limit::MAX_LISTED};
 use crate::error::{Call, Error, Result};
 
 /// The shapes to go through, of which the last is `out_shape`.
@@ -82,6 +84,7 @@ fn groups(a: &[u64], b: &[u64]) -> Vec<(Vec<u64>, Vec<u64>)> {
 /// [`Error::ShapeMismatch`] if the shapes have different numbers of elements;
 /// [`Error::UnknownChunks`]; [`Error::TooManyTasks`] if there are more irregular blocks than may
 /// be listed.
+#[cfg(test)]
 pub(crate) fn plan_reshape_steps(
     call: Call,
     chunks: &Chunks,
@@ -107,6 +110,7 @@ pub(crate) fn plan_reshape_steps(
     Ok(plans)
 }
 
+#[cfg(test)]
 fn refused(call: Call, problem: Unsupported, left: &[u64], right: &[u64]) -> Error {
     match problem {
         Unsupported::UnknownChunks(axis) => Error::UnknownChunks { call, axis },

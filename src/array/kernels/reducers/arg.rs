@@ -80,6 +80,7 @@ impl<G: Goal> Reducer for Arg<G> {
     type In = G::T;
     type Acc = Found<G::T>;
     type Out = i64;
+    type Tile = Vec<Self::Acc>;
 
     fn empty(self) -> Self::Acc {
         Found { value: G::T::LOWEST, at: NOWHERE }
@@ -96,8 +97,16 @@ impl<G: Goal> Reducer for Arg<G> {
         }
     }
 
+    fn tile(self, width: usize) -> Self::Tile {
+        vec![self.empty(); width]
+    }
+
+    fn close(self, tile: Self::Tile, _n: u64) -> Vec<Self::Acc> {
+        tile
+    }
+
     #[inline(always)]
-    fn fold_row(self, accs: &mut [Self::Acc], _n: u64, xs: &[G::T], first: u64) {
+    fn add_row(self, accs: &mut Self::Tile, _n: u64, xs: &[G::T], first: u64) {
         for (i, (acc, &x)) in accs.iter_mut().zip(xs).enumerate() {
             let is_candidate = !G::SKIPS_NAN || !x.is_nan();
             if is_candidate && (acc.at == NOWHERE || Self::beats(x, acc.value)) {

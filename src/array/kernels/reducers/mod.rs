@@ -22,6 +22,7 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     type In: Lane;
     type Acc: Copy + fmt::Debug + Send + Sync + 'static;
     type Out: Lane;
+    type Tile;
 
     /// The accumulator of no elements.
     fn empty(self) -> Self::Acc;
@@ -29,11 +30,14 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     /// The accumulator of a run; `first` is the position of its first element in the block.
     fn fold(self, xs: &[Self::In], first: u64) -> Self::Acc;
 
-    /// Adds one element to each of many accumulators, which hold `n` elements already.
-    fn fold_row(self, accs: &mut [Self::Acc], n: u64, xs: &[Self::In], first: u64);
+    /// Neighbouring columns that rows are added to.
+    fn tile(self, width: usize) -> Self::Tile;
 
-    /// Ends a series of `n` calls of `fold_row`, before accumulators are merged.
-    fn close_rows(self, _accs: &mut [Self::Acc], _n: u64) {}
+    /// Adds one element to each column of a tile that holds `n` rows already.
+    fn add_row(self, tile: &mut Self::Tile, n: u64, xs: &[Self::In], first: u64);
+
+    /// The accumulators of the columns after `n` rows.
+    fn close(self, tile: Self::Tile, n: u64) -> Vec<Self::Acc>;
 
     /// The accumulator of `na` elements followed by `nb` others.
     fn merge(self, a: Self::Acc, na: u64, b: Self::Acc, nb: u64) -> Self::Acc;

@@ -120,6 +120,26 @@ impl<M: Wide> Spread<M> {
     }
 }
 
+/// Spreads of neighbouring columns, field by field, so that rows are added with vectors.
+#[derive(Debug)]
+pub(crate) struct Columns<M> {
+    near: Vec<M>,
+    sums: Vec<M>,
+    squares: Vec<f64>,
+}
+
+impl<M: Wide> Columns<M> {
+    fn new(width: usize) -> Self {
+        let zeros = || vec![M::ZERO; width];
+        Columns { near: zeros(), sums: zeros(), squares: vec![0.0; width] }
+    }
+
+    fn spreads(self) -> impl Iterator<Item = Spread<M>> {
+        let columns = self.near.into_iter().zip(self.sums).zip(self.squares);
+        columns.map(|((mean, sum), squares)| Spread { mean, sum, squares })
+    }
+}
+
 /// Types that have variances.
 pub(crate) trait Varied: Summed<Total = Self::Wide> {
     type Wide: Wide;
@@ -166,6 +186,7 @@ impl<T: Varied> Reducer for Moments<T> {
     type In = T;
     type Acc = Spread<T::Wide>;
     type Out = T::Variance;
+    type Tile = Columns<T::Wide>;
 
     fn empty(self) -> Self::Acc {
         Spread::EMPTY
@@ -192,19 +213,26 @@ impl<T: Varied> Reducer for Moments<T> {
         total.close(xs.len() as f64)
     }
 
+    fn tile(self, width: usize) -> Self::Tile {
+        Columns::new(width)
+    }
+
     #[inline(always)]
-    fn fold_row(self, accs: &mut [Self::Acc], n: u64, xs: &[T], _first: u64) {
+    fn add_row(self, tile: &mut Self::Tile, n: u64, xs: &[T], _first: u64) {
         if n == 0 {
-            accs.iter_mut().zip(xs).for_each(|(acc, &x)| *acc = Spread::around(x.cast_to()));
+            tile.near.iter_mut().zip(xs).for_each(|(near, &x)| *near = x.cast_to());
             return;
         }
-        for (acc, &x) in accs.iter_mut().zip(xs) {
-            acc.push(x.cast_to());
+        let columns = tile.near.iter().zip(&mut tile.sums).zip(&mut tile.squares);
+        for (((&near, sum), square), &x) in columns.zip(xs) {
+            let distance = x.cast_to().minus(near);
+            *sum = sum.plus(distance);
+            *square += distance.norm_sqr();
         }
     }
 
-    fn close_rows(self, accs: &mut [Self::Acc], n: u64) {
-        accs.iter_mut().for_each(|acc| *acc = acc.close(n as f64));
+    fn close(self, tile: Self::Tile, n: u64) -> Vec<Self::Acc> {
+        tile.spreads().map(|spread| spread.close(n as f64)).collect()
     }
 
     #[inline(always)]
@@ -225,6 +253,7 @@ impl<T: Varied> Reducer for NanMoments<T> {
     type In = T;
     type Acc = (f64, Spread<T::Wide>);
     type Out = T::Variance;
+    type Tile = (Vec<f64>, Columns<T::Wide>);
 
     fn empty(self) -> Self::Acc {
         (0.0, Spread::EMPTY)
@@ -246,24 +275,32 @@ impl<T: Varied> Reducer for NanMoments<T> {
         (n, spread.close(n))
     }
 
+    fn tile(self, width: usize) -> Self::Tile {
+        (vec![0.0; width], Columns::new(width))
+    }
+
     #[inline(always)]
-    fn fold_row(self, accs: &mut [Self::Acc], _n: u64, xs: &[T], _first: u64) {
-        for ((n, spread), &x) in accs.iter_mut().zip(xs) {
+    fn add_row(self, (counts, tile): &mut Self::Tile, _n: u64, xs: &[T], _first: u64) {
+        let columns = tile.near.iter_mut().zip(&mut tile.sums).zip(&mut tile.squares);
+        for ((((near, sum), square), n), &x) in columns.zip(counts).zip(xs) {
             #[expect(clippy::eq_op, reason = "this asks for NaN")]
             if x == x {
                 if *n == 0.0 {
-                    spread.mean = x.cast_to();
+                    *near = x.cast_to();
                 }
+                let distance = x.cast_to().minus(*near);
+                *sum = sum.plus(distance);
+                *square += distance.norm_sqr();
                 *n += 1.0;
-                spread.push(x.cast_to());
             }
         }
     }
 
-    fn close_rows(self, accs: &mut [Self::Acc], _n: u64) {
-        for (n, spread) in accs.iter_mut().filter(|(n, _)| *n > 0.0) {
-            *spread = spread.close(*n);
-        }
+    fn close(self, (counts, tile): Self::Tile, _n: u64) -> Vec<Self::Acc> {
+        let close = |(n, spread): (f64, Spread<T::Wide>)| {
+            (n, if n == 0.0 { Spread::EMPTY } else { spread.close(n) })
+        };
+        counts.into_iter().zip(tile.spreads()).map(close).collect()
     }
 
     #[inline(always)]

@@ -31,6 +31,7 @@ impl<M: Monoid> Reducer for Fold<M> {
     type In = M::In;
     type Acc = M::Acc;
     type Out = M::Out;
+    type Tile = Vec<M::Acc>;
 
     fn empty(self) -> M::Acc {
         M::empty()
@@ -58,8 +59,16 @@ impl<M: Monoid> Reducer for Fold<M> {
         lanes[0]
     }
 
+    fn tile(self, width: usize) -> Vec<M::Acc> {
+        vec![M::empty(); width]
+    }
+
+    fn close(self, accs: Vec<M::Acc>, _n: u64) -> Vec<M::Acc> {
+        accs
+    }
+
     #[inline(always)]
-    fn fold_row(self, accs: &mut [M::Acc], _n: u64, xs: &[M::In], _first: u64) {
+    fn add_row(self, accs: &mut Vec<M::Acc>, _n: u64, xs: &[M::In], _first: u64) {
         for (acc, &x) in accs.iter_mut().zip(xs) {
             *acc = M::join(*acc, M::lift(x));
         }
