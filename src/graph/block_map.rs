@@ -18,7 +18,6 @@ pub(crate) enum BlockMap {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AxisMap {
     /// Every block: the axis is contracted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for blockwise functions that contract"))]
     All,
     /// One fixed block: the axis is broadcast or was dropped.
     At(u64),

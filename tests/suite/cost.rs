@@ -116,8 +116,8 @@ fn the_configured_fan_in_is_used() {
     // Thirds are rounded, so that trees of another form give other last bits.
     let x: Array<f64> = array::arange(0.0, 1000.0, 1.0, 3);
     let x = 1.0 / (x * 3.0 + 1.0);
-    let by_two = x.sum(array::over(0).split_every(2)).compute().unwrap();
-    let by_all = x.sum(array::over(0).split_every(100)).compute().unwrap();
+    let by_two = x.sum(over(0).split_every(2)).compute().unwrap();
+    let by_all = x.sum(over(0).split_every(100)).compute().unwrap();
     assert_ne!(by_two, by_all);
     for (n, want) in [(2, by_two), (100, by_all)] {
         let got = Config::new().with_split_every(n).scope(|| x.sum(0).compute().unwrap());

@@ -308,7 +308,7 @@ fn expressions() -> Vec<Array<f64>> {
         (&x - &x.mean(crate::array::over(0).keepdims())).slice(s![.., ..4]).std(1),
         x.matmul(&y).transpose().slice(s![..2, ..]),
         stack(&[z.clone(), x.clone()], 2).reshape([96]).rechunk(7).slice(s![3..50]),
-        where_(&z.gt(0.5), &x, &y.transpose()).flip(..).expand_dims(0).broadcast_to([3, 6, 8]),
+        where_(&z.gt(0.5), &x, y.transpose()).flip(..).expand_dims(0).broadcast_to([3, 6, 8]),
     ]
 }
 
