@@ -19,7 +19,7 @@ lint:
 doc:
     .ci/run doc
 
-# Every example, with little data
+# Every example
 examples:
     .ci/run examples
 

@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use dask_rs::bench_support::Planned;
 use dask_rs::prelude::*;
 
 fn main() {
@@ -18,16 +19,29 @@ fn main() {
 
 /// `((ones + 1) * 2 - 3).sum()` and a slice of it.
 fn million_chunks(n_chunks: u64) {
+    let expression = || (array::ones::<f64>(n_chunks, [1]) + 1.0) * 2.0 - 3.0;
     let start = Instant::now();
-    let y: Array<f64> = (array::ones::<f64>(n_chunks, [1]) + 1.0) * 2.0 - 3.0;
-    let sum = y.sum(..);
-    println!("construct: {:?}", start.elapsed());
+    let planned = Planned::new(&expression().sum(..)).expect("ones can be summed");
+    println!("construct, optimize, lower to layers: {:?}", start.elapsed());
+    let (start, before) = (Instant::now(), peak_kib());
+    let n_tasks = planned.expand().expect("a million tasks are few");
+    let grown = peak_kib() - before;
+    println!("expand and order {n_tasks} tasks: {:?}, {} MiB", start.elapsed(), grown >> 10);
     let start = Instant::now();
-    let result = sum.compute().expect("ones can be summed");
-    println!("sum of {n_chunks} chunks = {result}: {:?}", start.elapsed());
+    let sum = expression().sum(..).compute().expect("ones can be summed");
+    println!("compute the sum, {sum}: {:?}", start.elapsed());
+    let first = expression().slice(s![0..1]);
+    let n_tasks = Planned::new(&first).and_then(Planned::expand).expect("ones can be sliced");
     let start = Instant::now();
-    black_box(y.slice(s![0..1]).compute().expect("ones can be sliced"));
-    println!("first element: {:?}", start.elapsed());
+    black_box(first.compute().expect("ones can be sliced"));
+    println!("compute the first element, {n_tasks} tasks: {:?}", start.elapsed());
+}
+
+/// The most memory that the process has had, in KiB; 0 where the system does not tell.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok()).unwrap_or(0)
 }
 
 /// A loop that adds to an array again and again.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::compute::{Collection, NoWatch, Session};
 use crate::config::{Config, ExecutorKind};
 use crate::error::Result;
 use crate::graph::{
@@ -15,6 +16,36 @@ use crate::sched::{CancelToken, Runtime, Sink, state_bytes};
 
 #[cfg(feature = "array")]
 pub use crate::array::kernels::bench_support as elemwise;
+
+/// A collection that is planned and lowered to layers, but not to tasks.
+#[derive(Debug)]
+pub struct Planned {
+    layers: LayerGraph,
+    outputs: Vec<LayerId>,
+}
+
+impl Planned {
+    /// Plans a collection as `compute` does.
+    ///
+    /// # Errors
+    /// As `compute`, as far as it goes.
+    pub fn new<C: Collection>(collection: &C) -> Result<Self> {
+        let mut session = Session::default();
+        collection.enlist(&mut session)?;
+        let prepared = session.prepare(&Config::current()?, &mut NoWatch)?;
+        Ok(Planned { layers: prepared.layers, outputs: prepared.outputs })
+    }
+
+    /// Expands the layers to tasks and orders them; returns how many there are.
+    ///
+    /// # Errors
+    /// [`Error::TooManyTasks`](crate::Error::TooManyTasks).
+    pub fn expand(self) -> Result<usize> {
+        let graph = TaskGraph::expand(self.layers, &self.outputs)?;
+        let ranks = order(&graph);
+        Ok(ranks.len())
+    }
+}
 
 /// The shapes of graph that the scheduler is measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

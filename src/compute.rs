@@ -116,15 +116,16 @@ impl Session {
 
     /// Plans, lowers and fuses everything that was enlisted, which takes O(layers).
     pub(crate) fn prepare(self, config: &Config, watch: &mut dyn Watch) -> Result<Prepared> {
-        let mut layers = LayerGraph::default();
         #[cfg(feature = "array")]
-        let (outputs, collectors) = {
+        let (layers, outputs, collectors) = {
+            let mut layers = LayerGraph::default();
             let (nodes, collectors): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
             // The expressions end here: they may hold blocks of memory that only a run still needs.
-            (array::lower_all(nodes, &mut layers, config, watch)?, collectors)
+            let outputs = array::lower_all(nodes, &mut layers, config, watch)?;
+            (layers, outputs, collectors)
         };
         #[cfg(not(feature = "array"))]
-        let (outputs, collectors) = (Vec::new(), Vec::new());
+        let (layers, outputs, collectors) = (LayerGraph::default(), Vec::new(), Vec::new());
         watch.on_lowered(&layers);
         let (mut layers, outputs) = physical(layers, outputs, config);
         for (output, collector) in outputs.iter().zip(&collectors) {

@@ -7,6 +7,7 @@
     allow(
         dead_code,
         unused_imports,
+        unused_mut,
         reason = "without a kind of collection there is nothing to run"
     )
 )]

@@ -143,7 +143,7 @@ fn a_product_of_matrices() {
     plan
       %0  memory                                        float64 (8, 8) in 4 chunks of (4, 4), 512 B
       %1  permute [1, 0]                      ← %0      float64 (8, 8) in 4 chunks of (4, 4), 512 B
-      %2  contract axes [1] and [0]           ← %0, %1  float64 (8, 8, 2) in 8 chunks of (4, 4, 1), 1.00 KiB
+      %2  contract axes [(1, 0)]              ← %0, %1  float64 (8, 8, 2) in 8 chunks of (4, 4, 1), 1.00 KiB
       %3  sum(axes: [2]) by [1, 1, 4] blocks  ← %2      float64 (8, 8, 1) in 4 chunks of (4, 4, 1), 512 B
       %4  permute [0, 1]                      ← %3      float64 (8, 8) in 4 chunks of (4, 4), 512 B
       result %4

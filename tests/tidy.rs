@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("array::op", Some(&PLAN)),
     ("array::rules", Some(&PLAN)),
     ("array::lower", Some(&PLAN)),
+    ("array::show", Some(&PLAN)),
     // Expressions, and the functions that make them. Only `canonical` is used of the rules.
     ("array::expr", Some(&["array::chunks", "array::meta", "array::op", "error", "graph"])),
     (
@@ -62,13 +63,15 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("", None),
 ];
 
-const PLAN: [&str; 8] = [
+const PLAN: [&str; 10] = [
     "array::chunks",
     "array::dtype",
     "array::io",
     "array::kernels",
     "array::meta",
     "array::op",
+    "array::show",
+    "bytes",
     "error",
     "graph",
 ];

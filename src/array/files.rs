@@ -4,21 +4,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chunk::chunk;
-use super::chunks::{AxisChunks, ChunkSpec, Chunks};
-use super::dtype::{DType, Element, dispatch};
+use super::chunks::{ChunkSpec, Chunks};
+use super::dtype::{Element, dispatch};
 use super::expr::{Handle, Node};
 use super::handle::{Array, DynArray};
 use super::io::{NpySource, NpyWriter, Source};
-use super::op::ArrayOp;
-use super::ops::{creation, scalar};
+use super::ops::creation;
 use crate::compute::{Collection, Collector, Session};
 use crate::error::{Call, Error, Result};
 use crate::graph::Block;
 
-#[cfg(feature = "netcdf")]
-use super::io::{NetcdfFile, Packing};
 #[cfg(feature = "zarr")]
 use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
+#[cfg(feature = "zarr")]
+use super::{chunks::AxisChunks, op::ArrayOp};
+#[cfg(feature = "netcdf")]
+use super::{
+    dtype::DType,
+    io::{NetcdfFile, Packing},
+    ops::scalar,
+};
 
 /// An array over what `open` finds, or the error that it ends with.
 fn from_opened<S: Source + 'static>(call: Call, opened: Result<S>) -> Handle {

@@ -87,8 +87,8 @@ impl Picture {
         for (i, &rank) in ranks.iter().enumerate() {
             let task = TaskId(i as u32);
             let layer = graph.layers().get(graph.layer(task));
-            let title = format!("{} {:?}", title(layer), graph.block_index(task));
-            let lines = vec![rank.to_string(), cut(&title, TASK_CHARS_MAX)];
+            let (title, block) = (title(layer), format!("{:?}", graph.block_index(task)));
+            let lines = vec![rank.to_string(), cut(&title, TASK_CHARS_MAX), block];
             let fill = Color::of_rank(rank as usize, ranks.len());
             let is_result = graph.output_positions(task).next().is_some();
             picture.boxes.push(PictureBox { lines, tooltip: title, fill, is_result });

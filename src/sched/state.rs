@@ -92,10 +92,9 @@ impl<'a> State<'a> {
         let own_bytes = |layer: &Layer| layer.out_bytes.saturating_add(layer.scratch_bytes);
         let readers = layers.iter().filter(|layer| !layer.inputs.is_empty());
         let headroom = readers.map(own_bytes).max().unwrap_or(0).min(limit / HEADROOM_PART);
-        let layers = layers.iter().map(|layer| LayerBytes {
-            out: layer.out_bytes,
-            out_and_scratch: own_bytes(layer),
-        });
+        let layers = layers
+            .iter()
+            .map(|layer| LayerBytes { out: layer.out_bytes, out_and_scratch: own_bytes(layer) });
         State {
             graph,
             ranks,

@@ -1,11 +1,13 @@
 //! Products of two blocks over common axes.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use ndarray::linalg::general_mat_mul;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, IxDyn};
-use num_traits::{One, Zero};
+use num_traits::One;
 
 use super::copy::pooled;
 use super::read::standard;
@@ -95,7 +97,7 @@ pub(crate) trait MatMul: Element {
     );
 }
 
-macro_rules! matmul_by_ndarray {
+macro_rules! matmul_by_faer {
     ($($t:ty),*) => {$(
         impl MatMul for $t {
             fn matmul(
@@ -103,13 +105,49 @@ macro_rules! matmul_by_ndarray {
                 right: ArrayView2<'_, Self>,
                 mut out: ArrayViewMut2<'_, Self>,
             ) {
-                general_mat_mul(Self::one(), &left, &right, Self::zero(), &mut out);
+                let (n_rows, n_cols) = out.dim();
+                let out = out.as_slice_mut().expect("products are written in C order");
+                let out = MatMut::from_row_major_slice_mut(out, n_rows, n_cols);
+                let (left, right) = (Dense::new(left), Dense::new(right));
+                // The tasks around this are the parallelism.
+                let one = Self::one();
+                matmul(out, Accum::Replace, left.as_faer(), right.as_faer(), one, Par::Seq);
             }
         }
     )*};
 }
 
-matmul_by_ndarray!(f32, f64, num_complex::Complex<f32>, num_complex::Complex<f64>);
+matmul_by_faer!(f32, f64, num_complex::Complex<f32>, num_complex::Complex<f64>);
+
+/// A matrix whose elements lie densely in memory, row after row or column after column.
+struct Dense<'a, T: Element> {
+    elements: Cow<'a, [T]>,
+    dim: (usize, usize),
+    by_columns: bool,
+}
+
+impl<'a, T: Element> Dense<'a, T> {
+    /// Copied only if the strides are neither of the two.
+    fn new(view: ArrayView2<'a, T>) -> Self {
+        let (dim, by_rows) = (view.dim(), view.to_slice());
+        let by_columns = by_rows.is_none();
+        let view = view.reversed_axes();
+        let elements = match by_rows.or_else(|| view.to_slice()) {
+            Some(slice) => Cow::Borrowed(slice),
+            None => Cow::Owned(view.iter().copied().collect()),
+        };
+        Dense { elements, dim, by_columns }
+    }
+
+    fn as_faer(&self) -> MatRef<'_, T> {
+        let (n_rows, n_cols) = self.dim;
+        if self.by_columns {
+            MatRef::from_column_major_slice(&self.elements, n_rows, n_cols)
+        } else {
+            MatRef::from_row_major_slice(&self.elements, n_rows, n_cols)
+        }
+    }
+}
 
 macro_rules! matmul_wrapping {
     ($($t:ty),*) => {$(
