@@ -62,6 +62,11 @@ pub(crate) trait Collector: Send + Sync {
         Ok(())
     }
 
+    /// Bytes that [`accept`](Self::accept) uses beside the block, at most.
+    fn scratch_bytes(&self) -> u64 {
+        0
+    }
+
     /// Takes the block with row-major number `block`.
     fn accept(&self, block: usize, value: Block) -> Result<()>;
 }
@@ -122,7 +127,12 @@ impl Session {
         #[cfg(not(feature = "array"))]
         let (layers, outputs, collectors) = (LayerGraph::default(), Vec::new(), Vec::new());
         watch.on_lowered(&layers);
-        let (layers, outputs) = physical(layers, outputs, config);
+        let (mut layers, outputs) = physical(layers, outputs, config);
+        for (output, collector) in outputs.iter().zip(&collectors) {
+            // A result is handed over at the end of its task, when the kernel's own scratch is free.
+            let layer = layers.get_mut(*output);
+            layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes());
+        }
         Ok(Prepared { layers, outputs, collectors })
     }
 }

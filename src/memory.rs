@@ -5,8 +5,10 @@
 //! for the next chunk of about the same size. Buffers stay initialized, which keeps the whole
 //! path free of `unsafe`: whoever takes one overwrites what the last owner left.
 //!
-//! Invariant: idle bytes never exceed the cap, and idle bytes count against the byte budget
-//! of a run (`sched`), which trims the pool before it makes a reader wait.
+//! Invariant: idle bytes count against the byte budget of a run (`sched`), which says how many it has
+//! room for and trims the pool before it makes a reader wait; between runs they never exceed the cap.
+//! During a run all buffers that fit are kept, because an allocator that gets them back keeps
+//! much of that memory for itself, where no budget sees it.
 
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
@@ -20,15 +22,17 @@ const POOLED_BYTES_MIN: usize = 128 << 10;
 #[derive(Debug)]
 pub(crate) struct BufferPool {
     shelves: Mutex<Shelves>,
+    /// Changed only under the lock of the shelves.
+    idle_bytes: AtomicU64,
+    /// Bytes of idle buffers that are kept between runs.
     idle_bytes_max: u64,
-    /// Bytes that a run has left for idle buffers.
+    /// Bytes that there is room for right now.
     room: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Shelves {
     by_type: HashMap<TypeId, Shelf>,
-    idle_bytes: u64,
 }
 
 /// Buffers of one element type by capacity, each a boxed `Vec<T>`, with the bytes of an element.
@@ -39,10 +43,14 @@ struct Shelf {
 }
 
 impl BufferPool {
-    /// A pool that keeps at most `idle_bytes_max` bytes of unused buffers.
+    /// A pool that keeps at most `idle_bytes_max` bytes of unused buffers between runs.
     pub(crate) fn new(idle_bytes_max: u64) -> Self {
-        let room = AtomicU64::new(u64::MAX);
-        BufferPool { shelves: Mutex::default(), idle_bytes_max, room }
+        BufferPool {
+            shelves: Mutex::default(),
+            idle_bytes: AtomicU64::new(0),
+            idle_bytes_max,
+            room: AtomicU64::new(idle_bytes_max),
+        }
     }
 
     /// A buffer of `len` elements with unspecified (but initialized) contents.
@@ -52,7 +60,14 @@ impl BufferPool {
                 buffer.resize(len, T::default());
                 buffer
             }
-            None => vec![T::default(); len],
+            None => {
+                let bytes = (len * size_of::<T>()) as u64;
+                let room = self.room.load(Ordering::Relaxed).saturating_sub(bytes);
+                if bytes >= POOLED_BYTES_MIN as u64 && self.idle_bytes() > room {
+                    self.trim(room);
+                }
+                vec![T::default(); len]
+            }
         }
     }
 
@@ -63,12 +78,11 @@ impl BufferPool {
             return;
         }
         let mut shelves = self.lock();
-        let allowed = self.idle_bytes_max.min(self.room.load(Ordering::Relaxed));
-        if shelves.idle_bytes + bytes as u64 > allowed {
+        if self.idle_bytes() + bytes as u64 > self.room.load(Ordering::Relaxed) {
             drop(shelves);
             return;
         }
-        shelves.idle_bytes += bytes as u64;
+        self.idle_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let shelf = shelves.by_type.entry(TypeId::of::<T>()).or_default();
         shelf.item_bytes = size_of::<T>();
         shelf.by_capacity.entry(buffer.capacity()).or_default().push(Box::new(buffer));
@@ -76,32 +90,37 @@ impl BufferPool {
 
     /// Says how many bytes a run leaves for idle buffers; given buffers beyond them are freed.
     ///
-    /// Of several runs that share the pool, the last one counts until it says so again.
+    /// Of several runs that share the pool, the last one to say so counts.
     pub(crate) fn set_room(&self, bytes: u64) {
         self.room.store(bytes, Ordering::Relaxed);
     }
 
-    /// The most bytes of unused buffers that the pool keeps.
+    /// Says that a run has ended.
+    pub(crate) fn settle(&self) {
+        self.set_room(self.idle_bytes_max);
+        self.trim(self.idle_bytes_max);
+    }
+
+    /// The most bytes of unused buffers that the pool keeps between runs.
     pub(crate) fn idle_bytes_max(&self) -> u64 {
         self.idle_bytes_max
     }
 
     /// Bytes of buffers that nobody uses.
     pub(crate) fn idle_bytes(&self) -> u64 {
-        self.lock().idle_bytes
+        self.idle_bytes.load(Ordering::Relaxed)
     }
 
     /// Frees idle buffers until at most `idle_bytes_max` bytes of them remain.
     pub(crate) fn trim(&self, idle_bytes_max: u64) {
         let mut freed = Vec::new();
         let mut shelves = self.lock();
-        let Shelves { by_type, idle_bytes } = &mut *shelves;
-        for shelf in by_type.values_mut() {
-            while *idle_bytes > idle_bytes_max {
+        for shelf in shelves.by_type.values_mut() {
+            while self.idle_bytes() > idle_bytes_max {
                 let Some(mut largest) = shelf.by_capacity.last_entry() else { break };
                 let bytes = *largest.key() * shelf.item_bytes;
                 freed.extend(largest.get_mut().pop());
-                *idle_bytes -= bytes as u64;
+                self.idle_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
                 if largest.get().is_empty() {
                     largest.remove();
                 }
@@ -124,7 +143,7 @@ impl BufferPool {
         if stack.is_empty() {
             shelf.by_capacity.remove(&capacity);
         }
-        shelves.idle_bytes -= (capacity * size_of::<T>()) as u64;
+        self.idle_bytes.fetch_sub((capacity * size_of::<T>()) as u64, Ordering::Relaxed);
         drop(shelves);
         buffer.downcast().ok().map(|buffer| *buffer)
     }
@@ -175,6 +194,29 @@ mod tests {
         pool.set_room(800_000);
         pool.give(vec![0_f64; 50_000]);
         assert_eq!(pool.idle_bytes(), 800_000);
+    }
+
+    #[test]
+    fn a_new_buffer_takes_the_room_of_idle_ones() {
+        let pool = BufferPool::new(1 << 30);
+        pool.give(vec![0_f64; 50_000]);
+        pool.give(vec![0_f64; 50_000]);
+        pool.set_room(1_000_000);
+        let _buffer = pool.take::<f32>(150_000);
+        assert_eq!(pool.idle_bytes(), 400_000);
+    }
+
+    #[test]
+    fn a_run_may_keep_more_than_the_cap_until_it_ends() {
+        let pool = BufferPool::new(400_000);
+        pool.set_room(u64::MAX);
+        pool.give(vec![0_f64; 50_000]);
+        pool.give(vec![0_f64; 50_000]);
+        assert_eq!(pool.idle_bytes(), 800_000);
+        pool.settle();
+        assert_eq!(pool.idle_bytes(), 400_000);
+        pool.give(vec![0_f64; 50_000]);
+        assert_eq!(pool.idle_bytes(), 400_000);
     }
 
     #[test]

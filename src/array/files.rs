@@ -264,12 +264,19 @@ enum Format {
 trait Writer: Send + Sync {
     fn write(&self, start: &[u64], block: Block) -> Result<()>;
 
+    /// Bytes that `write` uses beside the block, at most.
+    fn scratch_bytes(&self) -> u64;
+
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
 impl Writer for NpyWriter {
     fn write(&self, start: &[u64], block: Block) -> Result<()> {
         dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
+    }
+
+    fn scratch_bytes(&self) -> u64 {
+        NpyWriter::scratch_bytes(self)
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
@@ -281,6 +288,10 @@ impl Writer for NpyWriter {
 impl Writer for ZarrWriter {
     fn write(&self, start: &[u64], block: Block) -> Result<()> {
         dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
+    }
+
+    fn scratch_bytes(&self) -> u64 {
+        ZarrWriter::scratch_bytes(self)
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
@@ -295,6 +306,10 @@ struct Writing {
 }
 
 impl Collector for Writing {
+    fn scratch_bytes(&self) -> u64 {
+        self.writer.scratch_bytes()
+    }
+
     fn accept(&self, block: usize, value: Block) -> Result<()> {
         let place = self.chunks.unravel_block(block as u64);
         let start = place.and_then(|index| self.chunks.block_start(&index));

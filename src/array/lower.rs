@@ -159,8 +159,9 @@ impl Lowering<'_> {
             ReadFrom::Storage(source) => {
                 let amplification = read_amplification(&window);
                 let bytes = out.block_bytes_max().unwrap_or(self.options.chunk_bytes);
-                let scratch =
+                let bridged =
                     if amplification > 1 { bytes.saturating_mul(amplification) } else { 0 };
+                let scratch = bridged.saturating_add(source.scratch_bytes());
                 let name = format!("read {}", source.name());
                 let source = Arc::clone(source);
                 let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {

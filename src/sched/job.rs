@@ -32,7 +32,7 @@ impl<'a> Job<'a> {
     }
 
     pub(crate) fn state(&self, ranks: &'a [u32]) -> State<'a> {
-        State::new(self.graph, ranks, self.run.budget_bytes, self.run.pool.idle_bytes_max())
+        State::new(self.graph, ranks, self.run.budget_bytes)
     }
 
     /// Runs one task and hands its block to the sink; the block, if other tasks read it.
@@ -61,6 +61,7 @@ impl<'a> Job<'a> {
 
     /// Tells that no task runs any more.
     pub(crate) fn end(&self, state: &State<'_>, error: Option<Error>) -> Result<()> {
+        self.run.pool.settle();
         let result = match error {
             Some(error) => Err(error),
             None if state.is_complete() => Ok(()),

@@ -22,7 +22,7 @@ impl Executor for Serial {
                 error.get_or_insert(Error::Cancelled);
             }
             let next = state.next_task(&|| run.pool.idle_bytes());
-            run.pool.set_room(state.room());
+            run.pool.set_room(state.room(&next));
             match next {
                 Next::Run(task) => {
                     let mut inputs = Vec::with_capacity(graph.dependencies(task).len());
@@ -45,7 +45,7 @@ impl Executor for Serial {
 
 /// Bytes that the state of a run takes at its end, when its queues have been at their longest.
 pub(crate) fn state_bytes(graph: &TaskGraph, ranks: &[u32]) -> usize {
-    let mut state = State::new(graph, ranks, u64::MAX, 0);
+    let mut state = State::new(graph, ranks, u64::MAX);
     let mut inputs = Vec::new();
     let mut dropped = Vec::new();
     while let Next::Run(task) = state.next_task(&|| 0) {

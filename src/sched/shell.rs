@@ -88,7 +88,7 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
             shared.error.get_or_insert(Error::Cancelled);
         }
         let next = state.next_task(&|| self.job.run.pool.idle_bytes());
-        self.job.run.pool.set_room(state.room());
+        self.job.run.pool.set_room(state.room(&next));
         match next {
             Next::Run(task) => {
                 let mut inputs = Vec::with_capacity(self.job.graph.dependencies(task).len());

@@ -51,8 +51,6 @@ pub(crate) struct State<'a> {
     limit: u64,
     /// What tasks that fill the memory leave free, so that one that empties it fits.
     headroom: u64,
-    /// The most bytes of buffers that can be idle.
-    idle_bytes_max: u64,
     resident: u64,
     in_flight: u64,
     peak: u64,
@@ -88,7 +86,6 @@ impl<'a> State<'a> {
         graph: &'a TaskGraph,
         ranks: &'a [u32],
         limit: u64,
-        idle_bytes_max: u64,
     ) -> Self {
         let n = graph.n_tasks();
         let layers = graph.layers().layers();
@@ -111,7 +108,6 @@ impl<'a> State<'a> {
             layers: layers.collect(),
             limit,
             headroom,
-            idle_bytes_max,
             resident: 0,
             in_flight: 0,
             peak: 0,
@@ -121,7 +117,7 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Decides what to do next. `idle` tells the bytes of idle buffers; it is rarely asked.
+    /// Decides what to do next. `idle` tells the bytes of idle buffers.
     pub(crate) fn next_task(&mut self, idle: &dyn Fn() -> u64) -> Next {
         let next = if self.is_stopped { None } else { self.choose(idle) };
         if let Some(next) = next {
@@ -232,9 +228,14 @@ impl<'a> State<'a> {
             + self.layers.capacity() * size_of::<LayerBytes>()
     }
 
-    /// Bytes that idle buffers may take beside all blocks and running tasks.
-    pub(crate) fn room(&self) -> u64 {
-        self.limit.saturating_sub(self.used())
+    /// Bytes that idle buffers may take beside all blocks and running tasks, when `next` was decided
+    /// on last: the output of a task that starts now is still to be made from them.
+    pub(crate) fn room(&self, next: &Next) -> u64 {
+        let out = match next {
+            Next::Run(task) => self.bytes_of(*task).out,
+            _ => 0,
+        };
+        self.limit.saturating_sub(self.used()).saturating_add(out)
     }
 
     fn used(&self) -> u64 {
@@ -343,9 +344,13 @@ impl<'a> State<'a> {
     }
 
     fn fit(&self, task: TaskId, idle: &dyn Fn() -> u64) -> Fit {
-        let needed = self.used().saturating_add(self.bytes_of(task).out_and_scratch);
+        let LayerBytes { out, out_and_scratch } = self.bytes_of(task);
+        let besides_out = self.used().saturating_add(out_and_scratch - out);
+        // An idle buffer may become the output; one that does not fit is freed by the pool then.
+        let (needed, idle) = (besides_out.saturating_add(out), idle());
+        let needed_with_idle = besides_out.saturating_add(idle.max(out));
         let mut limit = self.limit - self.headroom;
-        if needed.saturating_add(self.idle_bytes_max) <= limit {
+        if needed_with_idle <= limit {
             return Fit::Yes;
         }
         if self.frees_memory(task) {
@@ -353,10 +358,10 @@ impl<'a> State<'a> {
         }
         if needed > limit {
             Fit::No
-        } else if needed.saturating_add(idle()) <= limit {
+        } else if needed_with_idle <= limit {
             Fit::Yes
         } else {
-            Fit::AfterTrim(limit - needed)
+            Fit::AfterTrim(limit - besides_out)
         }
     }
 

@@ -15,7 +15,7 @@ use super::layout::{Layout, Run};
 use crate::error::{Call, Result};
 
 /// The most that is read or written at once: it fits into L2.
-const SCRATCH_BYTES: u64 = 512 << 10;
+pub(crate) const SCRATCH_BYTES: u64 = 256 << 10;
 
 /// A gap of at most so many bytes between two runs is read along: copying it costs less than
 /// another system call.

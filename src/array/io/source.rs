@@ -32,6 +32,12 @@ pub trait Source: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Bytes that one call of [`read`](Self::read) uses beside `out`, at most. They count against
+    /// the memory limit.
+    fn scratch_bytes(&self) -> u64 {
+        0
+    }
+
     /// Reads the box that begins at `start` and has the shape of `out`, which has the source's dtype.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ struct TestEnv<'a> {
 
 impl<'a> TestEnv<'a> {
     fn new(graph: &'a TaskGraph, ranks: &'a [u32], limit: u64) -> Self {
-        let state = State::new(graph, ranks, limit, 0);
+        let state = State::new(graph, ranks, limit);
         state.sanity_check();
         TestEnv { state, graph, running: Vec::new(), dropped: Vec::new() }
     }
@@ -190,7 +190,7 @@ fn the_last_reader_owns_the_block_and_others_share_it() {
     let z = b.task("z", B, &[x, y]);
     let graph = b.expand(&[z]);
     let ranks = order(&graph);
-    let mut state = State::new(&graph, &ranks, 10 * B, 0);
+    let mut state = State::new(&graph, &ranks, 10 * B);
     let (mut inputs, mut dropped) = (Vec::new(), Vec::new());
     for expected_owned in [vec![], vec![false], vec![true, true]] {
         let Next::Run(task) = state.next_task(&|| 0) else { panic!("a task is ready") };
@@ -227,9 +227,9 @@ fn idle_buffers_are_trimmed_before_a_reader_waits() {
     let x = b.array("x", &[3], B, &[]);
     let graph = b.expand(&[x]);
     let ranks = order(&graph);
-    let mut state = State::new(&graph, &ranks, 2 * B, B + B / 2);
+    let mut state = State::new(&graph, &ranks, 2 * B);
     assert!(matches!(state.next_task(&|| B), Next::Run(_)));
-    assert_eq!(state.next_task(&|| B), Next::Trim(0));
+    assert_eq!(state.next_task(&|| B + B / 2), Next::Trim(B));
     assert!(matches!(state.next_task(&|| 0), Next::Run(_)));
     assert_eq!(state.next_task(&|| 0), Next::Wait);
 }

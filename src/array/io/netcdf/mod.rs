@@ -19,7 +19,7 @@ pub use self::write::{NetcdfSchema, NetcdfWriter};
 use super::bytes::ByteOrder;
 use super::errors::{Blame, check_dtype};
 use super::layout::Layout;
-use super::region::PositionedFile;
+use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, dispatch};
@@ -180,6 +180,10 @@ impl Source for NetcdfSource {
 
     fn dim_names(&self) -> Option<Vec<String>> {
         Some(self.dim_names.clone())
+    }
+
+    fn scratch_bytes(&self) -> u64 {
+        SCRATCH_BYTES
     }
 
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {

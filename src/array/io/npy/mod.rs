@@ -15,7 +15,7 @@ use super::atomic::AtomicFile;
 use super::bytes::{ByteOrder, Stored};
 use super::errors::{Blame, check_dtype};
 use super::layout::Layout;
-use super::region::PositionedFile;
+use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, Element, dispatch};
@@ -82,6 +82,10 @@ impl Source for NpySource {
         &self.shape
     }
 
+    fn scratch_bytes(&self) -> u64 {
+        SCRATCH_BYTES
+    }
+
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {
         check_dtype(self.call, &out, self.dtype)?;
         dispatch!(self.dtype, T => {
@@ -123,6 +127,11 @@ impl NpyWriter {
         file.file().write_at(call, 0, &header)?;
         file.file().set_len(call, layout.end())?;
         Ok(NpyWriter { call, file, dtype, layout })
+    }
+
+    /// Bytes that writing a box uses beside it.
+    pub(crate) fn scratch_bytes(&self) -> u64 {
+        SCRATCH_BYTES
     }
 
     /// Writes the box that begins at `start`. Threads may write boxes that do not overlap at once.

@@ -180,6 +180,11 @@ impl Source for ZarrSource {
         self.dim_names.clone()
     }
 
+    /// A chunk as it is stored, the same decoded, and the part of it that is wanted.
+    fn scratch_bytes(&self) -> u64 {
+        bytes_of(&self.chunk, self.dtype).unwrap_or(u64::MAX).saturating_mul(3)
+    }
+
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {
         check_dtype(self.call, &out, self.dtype)?;
         let inside = start.len() == self.shape.len()

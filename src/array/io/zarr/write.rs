@@ -10,7 +10,7 @@ use zarrs::array::{Array, ArrayBytes};
 use super::super::atomic::{AtomicDir, write_new_file};
 use super::super::bytes::{ByteOrder, encode_slice};
 use super::super::errors::{Blame, box_outside, io_error};
-use super::metadata::{ZarrFormat, ZarrOptions, create_error, dtype_of, parse};
+use super::metadata::{ZarrFormat, ZarrOptions, bytes_of, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
 use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
@@ -31,6 +31,12 @@ impl ZarrWriter {
     /// The element type.
     pub(crate) fn dtype(&self) -> DType {
         self.options.dtype
+    }
+
+    /// Bytes that writing a box uses beside it: one chunk or shard in C order, the same as bytes, and
+    /// compressed.
+    pub(crate) fn scratch_bytes(&self) -> u64 {
+        bytes_of(self.options.unit(), self.options.dtype).unwrap_or(u64::MAX).saturating_mul(3)
     }
 
     /// Starts an array beside the directory `path`.
