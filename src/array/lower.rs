@@ -388,7 +388,7 @@ mod tests {
     use crate::prelude::*;
 
     /// What the kernels of the fused layers say of themselves, closures nothing.
-    fn specs<T: crate::array::Element>(x: &Array<T>) -> Vec<Option<String>> {
+    fn specs(x: &Array<f64>) -> Vec<Option<String>> {
         let mut session = Session::default();
         x.enlist(&mut session).unwrap();
         let prepared = session.prepare(&Config::current().unwrap(), &mut NoWatch).unwrap();
