@@ -82,6 +82,7 @@ fn run(settings: &Settings) -> Result<(), Failure> {
 fn make_sample(settings: &Settings) -> Result<Field, Failure> {
     let start = Instant::now();
     let path = settings.out.join("sample.zarr");
+    std::fs::create_dir_all(&path)?;
     let bytes = sample::write(&path, settings.limit, settings.factor)?;
     let seconds = start.elapsed().as_secs_f64();
     println!("made {} of data in {seconds:.1} s\n", mib(bytes));

@@ -26,31 +26,32 @@ pub(crate) fn write(dir: &Path, limit: u64, factor: f64) -> Result<u64> {
     let bytes = temperature.nbytes()?;
     compute((
         temperature.store_zarr(dir.join(NAME), how()),
-        latitudes().store_zarr(dir.join("latitude"), how()),
-        longitudes().store_zarr(dir.join("longitude"), how()),
+        latitudes(N_LAT).store_zarr(dir.join("latitude"), how()),
+        longitudes(N_LON).store_zarr(dir.join("longitude"), how()),
     ))?;
     Ok(bytes)
 }
 
-fn latitudes() -> Array<f32> {
-    array::arange(-89.5, 90.0, 1.0, -1)
+fn latitudes(chunk: u64) -> Array<f32> {
+    array::arange(-89.5, 90.0, 1.0, chunk)
 }
 
-fn longitudes() -> Array<f32> {
-    array::arange(0.5, 360.0, 1.0, -1)
+fn longitudes(chunk: u64) -> Array<f32> {
+    array::arange(0.5, 360.0, 1.0, chunk)
 }
 
 /// Kelvin: warm at the equator, seasons that grow with latitude and land, and moving weather.
 fn temperature(n_days: u64, chunks: [u64; 3]) -> Array<f32> {
-    let lat = latitudes().deg2rad().expand_dims([0, 2]);
-    let lon = longitudes().deg2rad().expand_dims([0, 1]);
-    let day = array::arange(0.0, n_days as f32, 1.0, -1).expand_dims([1, 2]);
+    // The chunks of the axes become those of their products.
+    let day = array::arange(0.0, n_days as f32, 1.0, chunks[0]).expand_dims([1, 2]);
+    let lat = latitudes(chunks[1]).deg2rad().expand_dims([0, 2]);
+    let lon = longitudes(chunks[2]).deg2rad().expand_dims([0, 1]);
     let land = land(&lat, &lon);
     let season = (&day * (std::f32::consts::TAU / 365.25)).cos() * lat.sin();
     let weather = (&lon * 5.0 - &day * 0.9 + &lat * 2.0).sin() * (&lat * 2.0).sin() * 4.0;
     let climate = lat.sin().square() * -48.0 + &land * 3.0 + 299.0;
     let swing = season * (land * 9.0 + 12.0) * -1.0;
-    (climate + swing + weather).rechunk(chunks).with_dim_names(["time", "latitude", "longitude"])
+    (climate + swing + weather).with_dim_names(["time", "latitude", "longitude"])
 }
 
 /// About 1 on made-up continents and about 0 between them.
