@@ -48,9 +48,29 @@ pub trait Collection {
 /// # Ok::<(), Error>(())
 /// ```
 pub fn compute<C: Collection>(collections: C) -> Result<C::Output> {
+    compute_with(collections, &CancelToken::new())
+}
+
+/// [`compute`], until `cancel` says to stop.
+///
+/// # Errors
+/// As [`compute`]; [`Error::Cancelled`](crate::Error::Cancelled) once the token is cancelled and the
+/// tasks that ran have ended. Nothing is left half-written then.
+///
+/// # Example
+/// ```
+/// use dask_rs::prelude::*;
+/// let cancel = dask_rs::CancelToken::new();
+/// cancel.cancel();
+/// let x: Array<f64> = array::ones([1000], [10]);
+/// let stopped = dask_rs::compute_with(x.sum(..), &cancel);
+/// assert!(matches!(stopped, Err(Error::Cancelled)));
+/// ```
+#[track_caller]
+pub fn compute_with<C: Collection>(collections: C, cancel: &CancelToken) -> Result<C::Output> {
     let mut session = Session::default();
     let pending = collections.enlist(&mut session)?;
-    session.run(&CancelToken::new())?;
+    session.run(cancel)?;
     C::collect(pending)
 }
 

@@ -27,7 +27,7 @@ mod visualize;
 #[cfg(feature = "array")]
 pub mod array;
 
-pub use compute::{Collection, compute};
+pub use compute::{Collection, compute, compute_with};
 pub use config::{Config, ExecutorKind};
 pub use error::{Call, Error, Result};
 pub use explain::{Explain, explain};

@@ -3,9 +3,15 @@
 
 mod suite {
     mod bits;
+    mod cost;
+    mod errors;
     mod files;
     mod first;
     mod golden_values;
+    mod no_panic;
     mod oracle;
+    mod reads;
+    mod recorder;
+    mod tasks;
     mod values;
 }

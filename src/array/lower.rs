@@ -380,3 +380,28 @@ fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> AxisMap {
     });
     AxisMap::Ranges { axis, ranges: ranges.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compute::{Collection, NoWatch, Session};
+    use crate::config::Config;
+    use crate::prelude::*;
+
+    /// What the kernels of the fused layers say of themselves, closures nothing.
+    fn specs(x: &Array<f64>) -> Vec<Option<String>> {
+        let mut session = Session::default();
+        x.enlist(&mut session).unwrap();
+        let prepared = session.prepare(&Config::current().unwrap(), &mut NoWatch).unwrap();
+        let layers = prepared.layers.layers().iter();
+        layers.map(|layer| layer.kernel.spec().map(|spec| spec.name.to_owned())).collect()
+    }
+
+    #[test]
+    fn kernels_describe_themselves_unless_they_hold_a_closure() {
+        let x = array::arange(0., 60., 1., [7]).reshape([6, 10]);
+        let y = x.rechunk([5, 4]).matmul(&x.transpose()).slice([array::Index::from(1..)]).std(0);
+        assert!(specs(&y).iter().all(Option::is_some), "{:?}", specs(&y));
+        let mapped = y.map_blocks(|block, _| block.to_owned());
+        assert_eq!(specs(&mapped).iter().filter(|spec| spec.is_none()).count(), 1);
+    }
+}

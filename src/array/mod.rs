@@ -11,6 +11,8 @@ mod args;
 mod chunk;
 mod chunks;
 mod collect;
+#[cfg(test)]
+mod cost_tests;
 mod create;
 mod display;
 mod dtype;

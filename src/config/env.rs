@@ -89,14 +89,14 @@ mod tests {
     #[test]
     fn variables_become_settings() {
         let config = from_pairs(&[
-            ("DASK_RS_MEMORY_LIMIT", "2 GiB"),
+            ("DASK_RS_MEMORY_LIMIT", "8 GiB"),
             ("DASK_RS_THREADS", " 3 "),
             ("DASK_RS_CHUNK_SIZE", ""),
             ("DASK_RS_EXECUTOR", "seeded:42"),
             ("DASK_RS_PROGRESS", "Yes"),
         ]);
         let config = config.unwrap();
-        assert_eq!((config.memory_limit(), config.threads()), (2 << 30, 3));
+        assert_eq!((config.memory_limit(), config.threads()), (8 << 30, 3));
         assert_eq!(config.chunk_bytes(), 128 << 20);
         assert_eq!(config.executor(), ExecutorKind::Seeded(42));
         assert!(config.progress());

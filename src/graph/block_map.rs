@@ -18,7 +18,6 @@ pub(crate) enum BlockMap {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AxisMap {
     /// Every block: the axis is contracted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for blockwise functions that contract"))]
     All,
     /// One fixed block: the axis is broadcast or was dropped.
     At(u64),
@@ -128,6 +127,8 @@ impl AxisMap {
             (AxisMap::All, AxisMap::Axis { first, .. }) if mid_grid[axis] == 1 => {
                 Some(AxisMap::At(*first))
             }
+            // The only group has all blocks.
+            (AxisMap::At(0), AxisMap::Group { .. }) if mid_grid[axis] == 1 => Some(AxisMap::All),
             (&AxisMap::At(mid), &AxisMap::Axis { first, step, .. }) => {
                 Some(AxisMap::At(first.checked_add_signed(step.checked_mul(mid as i64)?)?))
             }
@@ -314,5 +315,14 @@ mod tests {
         assert_eq!(BlockMap::Linear.compose(&outer, &[2, 1], &[2, 2], &[4]), None);
         let same = BlockMap::Linear.compose(&BlockMap::Linear, &[2, 2], &[4], &[2, 2]);
         assert_eq!(same, Some(BlockMap::Linear));
+    }
+
+    #[test]
+    fn the_only_group_is_all_blocks() {
+        let outer = BlockMap::axes([AxisMap::At(0), AxisMap::same(0)]);
+        let inner = BlockMap::axes([AxisMap::Group { axis: 0, size: 4 }, AxisMap::same(1)]);
+        let both = inner.compose(&outer, &[2], &[1, 2], &[3, 2]).unwrap();
+        assert_eq!(blocks(&both, &[1], &[3, 2]), [1, 3, 5]);
+        assert_eq!(inner.compose(&outer, &[2], &[2, 2], &[5, 2]), None);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::kernel::BytesRead;
 use super::layer::{Layer, LayerGraph, LayerId, LayerInput};
-use super::{Block, BlockMap, Inputs, Kernel, TaskContext, Wiring};
+use super::{Block, BlockMap, Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 use crate::error::Result;
 
 /// How large a fused layer may become.
@@ -309,5 +309,11 @@ impl Kernel for Chain {
             all: producer.all.saturating_add(consumer.all),
             task_max: producer.task_max.saturating_add(consumer.task_max),
         }
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        let (producer, consumer) = (self.producer.spec()?, self.consumer.spec()?);
+        let parameters = (&producer, &self.producer_map, &self.wiring, &consumer, self.slot);
+        Some(KernelSpec { name: "chain", parameters: format!("{parameters:?}") })
     }
 }

@@ -82,11 +82,7 @@ enum Fit {
 }
 
 impl<'a> State<'a> {
-    pub(crate) fn new(
-        graph: &'a TaskGraph,
-        ranks: &'a [u32],
-        limit: u64,
-    ) -> Self {
+    pub(crate) fn new(graph: &'a TaskGraph, ranks: &'a [u32], limit: u64) -> Self {
         let n = graph.n_tasks();
         let layers = graph.layers().layers();
         let own_bytes = |layer: &Layer| layer.out_bytes.saturating_add(layer.scratch_bytes);

@@ -28,6 +28,23 @@ impl Chunks {
         &self.0
     }
 
+    /// The lengths of the chunks along an axis, in order.
+    ///
+    /// `None` if there is no such axis or its lengths are unknown. Lists a number for each chunk, which
+    /// a regular axis itself does not.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let x: Array<f64> = array::ones([10, 6], [4, 3]);
+    /// assert_eq!(x.chunks()?.sizes(0), Some(vec![4, 4, 2]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn sizes(&self, axis: usize) -> Option<Vec<u64>> {
+        let axis = self.0.get(axis).filter(|axis| axis.is_known())?;
+        Some(axis.sizes().collect())
+    }
+
     /// Number of dimensions.
     pub(crate) fn ndim(&self) -> usize {
         self.0.len()

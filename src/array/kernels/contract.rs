@@ -15,7 +15,7 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
 use crate::memory::BufferPool;
 
 /// Which axes of two arrays are multiplied index by index, and which are summed away, pair by pair.
@@ -220,6 +220,10 @@ impl<T: MatMul> Kernel for ContractKernel<T> {
         }
         let out = out.into_shape_with_order(IxDyn(&shape)).expect("the product is in C order");
         Ok(Block::new(Chunk::new(out, task.pool)))
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        Some(KernelSpec::new("contract", T::DTYPE.name(), &self.contraction))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::array::chunks::{AxisSlice, Chunks};
 use crate::array::dtype::Element;
 use crate::array::io::Source;
 use crate::error::Result;
-use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, KernelSpec, TaskContext};
 use crate::memory::BufferPool;
 
 /// Up to this step it is cheaper to read what lies between than to read element by element.
@@ -123,6 +123,10 @@ impl Kernel for ForwardKernel {
             found = inputs.take_slot(slot).next().or(found);
         }
         Ok(found.expect("windows of a concatenation cover every block"))
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        Some(KernelSpec { name: "forward", parameters: String::new() })
     }
 }
 

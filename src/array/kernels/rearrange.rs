@@ -12,7 +12,7 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{AxisSlice, Chunks, SlicePieces};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
 
 /// Takes a part of one input block.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ impl<T: Element> Kernel for SliceKernel<T> {
         };
         let slices: Vec<_> = self.pieces.iter().enumerate().map(local).collect();
         Ok(slice_chunk(input, &slices, task.pool))
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        Some(KernelSpec::new("slice", T::DTYPE.name(), &self.pieces))
     }
 }
 
@@ -76,6 +80,10 @@ impl<T: Element> Kernel for PermuteKernel<T> {
         });
         Ok(Block::new(permuted))
     }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        Some(KernelSpec::new("permute", T::DTYPE.name(), &self.axes))
+    }
 }
 
 /// Gives a block another shape; its elements in C order stay where they are.
@@ -100,6 +108,10 @@ impl<T: Element> Kernel for ReshapeKernel<T> {
                 .expect("the planner pairs blocks of equal size, and this one is in C order")
         });
         Ok(Block::new(reshaped))
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        Some(KernelSpec::new("reshape", T::DTYPE.name(), &self.out))
     }
 }
 
@@ -189,5 +201,9 @@ impl<T: Element> Kernel for RechunkKernel<T> {
             }
         });
         Ok(Block::new(Chunk::new(array, task.pool)))
+    }
+
+    fn spec(&self) -> Option<KernelSpec> {
+        Some(KernelSpec::new("rechunk", T::DTYPE.name(), (&self.old, &self.new)))
     }
 }

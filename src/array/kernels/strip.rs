@@ -18,7 +18,7 @@ use crate::array::dtype::DType;
 ///
 /// Long enough to hide the calls, short enough that a handful of `f64` registers fit into 32 KiB.
 /// Sums add up strip by strip, so changing this changes the last bits of sums.
-pub(crate) const STRIP: usize = 1024;
+pub(crate) const STRIP: usize = 512;
 
 /// Where an instruction finds a value.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -99,7 +99,8 @@ pub(crate) fn linspace(
     chunks: &ChunkSpec,
 ) -> Handle {
     let dtype = start.dtype();
-    let program = (|| {
+    let is_float = dtype.is_float() || dtype.is_complex();
+    let program = is_float.then(|| {
         let mut b = Builder::new(0);
         let index = b.index(0, 0, 1);
         let position = b.cast(index, dtype);
@@ -115,8 +116,8 @@ pub(crate) fn linspace(
         let is_last = b.binary(BinaryOp::Eq, index, end).ok()?;
         let value = b.select(is_last, last, inner);
         Some(b.finish(value))
-    })();
-    match program.filter(|_| !dtype.is_integer()) {
+    });
+    match program.flatten() {
         Some(program) => create(call, program, &Shape::from(n), chunks),
         None => Handle::from_result(Err(super::unsupported(call, dtype, "a float"))),
     }

@@ -13,6 +13,9 @@ mod merge;
 mod push_rechunk;
 mod push_slice;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use merge::canonical;
 
 use super::op::{ArrayOp, ReadFrom};

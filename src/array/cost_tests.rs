@@ -1,0 +1,159 @@
+//! How many tasks expressions become, and that tasks keep to the bytes that they declare.
+
+use std::sync::{Arc, Mutex};
+
+use super::{Array, DynArray, Index, concatenate, from_fn, ones, over};
+use crate::compute::{Collector, NoWatch, Session};
+use crate::config::Config;
+use crate::error::Result;
+use crate::graph::{Block, TaskGraph, TaskId};
+use crate::sched::{CancelToken, EventSink, RunSummary, Runtime, Sink};
+
+/// Takes blocks and forgets them.
+struct Forget;
+
+impl Collector for Forget {
+    fn accept(&self, _block: usize, _value: Block) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Forget {
+    fn accept(&self, _output: usize, _block: Block) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn graph(arrays: &[&DynArray]) -> TaskGraph {
+    let config = Config::current().expect("the environment is in order");
+    let mut session = Session::default();
+    for array in arrays {
+        let node = array.handle.node().expect("no error");
+        session.add_array(Arc::clone(node), Arc::new(Forget));
+    }
+    let prepared = session.prepare(&config, &mut NoWatch).expect("the plan lowers");
+    TaskGraph::expand(prepared.layers, &prepared.outputs).expect("the graph is small")
+}
+
+fn n_tasks(arrays: &[&DynArray]) -> usize {
+    graph(arrays).n_tasks()
+}
+
+/// Blocks that are really computed, in tasks of their own.
+fn opaque(shape: &[u64], chunks: &[u64]) -> Array<f64> {
+    ones::<f64>(shape, chunks.to_vec()).map_blocks(|block, _| block.to_owned())
+}
+
+#[test]
+fn a_slice_of_a_million_chunks_is_a_handful_of_tasks() {
+    let x: Array<f64> = ones(1_000_000, 1);
+    let y = (x + 1.0) * 2.0 - 3.0;
+    assert!(n_tasks(&[&y.slice([Index::from(0..1)]).to_dyn()]) <= 3);
+    assert!(n_tasks(&[&y.slice([Index::At(-1)]).to_dyn()]) <= 3);
+    let z = opaque(&[1_000_000], &[1]);
+    assert!(n_tasks(&[&(&z + 1.0).slice([Index::from(5..6)]).to_dyn()]) <= 3);
+}
+
+#[test]
+fn elementwise_steps_take_no_tasks_of_their_own() {
+    let x: Array<f64> = ones(100, 1);
+    let y = ((&x + 1.0) * 2.0 - &x).sqrt();
+    assert_eq!(n_tasks(&[&y.to_dyn()]), 100);
+    assert_eq!(n_tasks(&[&y.transpose().cast::<f32>().to_dyn()]), 100);
+}
+
+#[test]
+fn a_reduction_is_a_tree() {
+    // 1000 chunks, combined four at a time.
+    let sum = (ones::<f64>(1000, 1) * 2.0).sum(0);
+    assert_eq!(n_tasks(&[&sum.to_dyn()]), 1000 + 250 + 63 + 16 + 4 + 1);
+    let wide = ones::<f64>(1000, 1).sum(over(0).split_every(1000));
+    assert_eq!(n_tasks(&[&wide.to_dyn()]), 1000 + 1);
+    // Two trees over one array read it once.
+    let x = opaque(&[64], &[1]);
+    let (mean, std) = (x.mean(0).to_dyn(), x.std(0).to_dyn());
+    let one = n_tasks(&[&mean]);
+    assert_eq!(one, 64 + 16 + 4 + 1);
+    assert_eq!(n_tasks(&[&mean, &std]), 64 + 2 * one);
+    assert_eq!(n_tasks(&[&mean, &mean]), one);
+}
+
+/// Compares what tasks return with what their layers declare.
+struct Watch<'a> {
+    graph: &'a TaskGraph,
+    problems: Mutex<Vec<String>>,
+    summary: Mutex<Option<RunSummary>>,
+}
+
+impl EventSink for Watch<'_> {
+    fn on_task_finished(&self, _op: usize, task: TaskId, bytes: u64) {
+        let declared = self.graph.out_bytes(task);
+        if bytes > declared {
+            let name = self.graph.op_name(task);
+            self.problems.lock().unwrap().push(format!("{name}: {bytes} bytes, not {declared}"));
+        }
+    }
+
+    fn on_run_ended(&self, summary: &RunSummary) {
+        *self.summary.lock().unwrap() = Some(*summary);
+    }
+}
+
+#[test]
+fn blocks_are_no_larger_than_declared() {
+    let x = opaque(&[60, 40], &[20, 7]);
+    let y = from_fn([60, 40], [13, 40], |index| index[0] as f64 - index[1] as f64);
+    let arrays = [
+        (&x + &y).to_dyn(),
+        x.transpose().reshape([2400]).to_dyn(),
+        x.rechunk([7, 20]).std(0).to_dyn(),
+        x.matmul(&y.transpose()).sum(1).to_dyn(),
+        concatenate(&[x.clone(), y.clone()], 1).slice(vec![Index::from(5..50)]).to_dyn(),
+        (&x - &x.mean(over(0).keepdims())).argmax(1).to_dyn(),
+        y.gt(0.0).cast::<i32>().nanvar([0, 1]).to_dyn(),
+    ];
+    for limit in [1 << 30, 200_000] {
+        for optimize in [true, false] {
+            let config =
+                Config::new().with_memory_limit(limit).with_optimize(optimize).with_threads(2);
+            config.scope(|| {
+                let graph = graph(&arrays.iter().collect::<Vec<_>>());
+                let watch =
+                    Watch { graph: &graph, problems: Mutex::default(), summary: Mutex::default() };
+                let runtime = Runtime::of(&Config::current().unwrap()).unwrap();
+                runtime.execute_watched(&graph, &CancelToken::new(), &watch, &Forget).unwrap();
+                assert_eq!(*watch.problems.lock().unwrap(), [""; 0]);
+                let summary = watch.summary.lock().unwrap().expect("the run ended");
+                assert!(summary.is_ok && summary.peak_bytes <= limit, "{summary:?} of {limit}");
+                assert_eq!(summary.n_finished, graph.n_tasks() as u64);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_run_says_so() {
+    let graph = graph(&[&opaque(&[100], &[1]).to_dyn()]);
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let runtime = Runtime::of(&Config::current().unwrap()).unwrap();
+    let error = runtime.execute(&graph, &cancel, &Forget).unwrap_err();
+    assert!(matches!(error, crate::error::Error::Cancelled), "{error}");
+}
+
+#[test]
+fn cancelling_from_inside_stops_the_run() {
+    let cancel = CancelToken::new();
+    let (inside, n) = (cancel.clone(), Arc::new(Mutex::new(0)));
+    let counter = Arc::clone(&n);
+    let x = ones::<f64>(10_000, 1).map_blocks(move |block, _| {
+        *counter.lock().unwrap() += 1;
+        inside.cancel();
+        block.to_owned()
+    });
+    let graph = graph(&[&x.to_dyn()]);
+    let config = Config::new().with_threads(2);
+    let error = Runtime::of(&config).unwrap().execute(&graph, &cancel, &Forget).unwrap_err();
+    assert!(matches!(error, crate::error::Error::Cancelled), "{error}");
+    assert!(*n.lock().unwrap() < 100);
+}
