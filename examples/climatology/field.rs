@@ -30,14 +30,17 @@ pub(crate) struct Field {
 impl Field {
     /// A variable of a NetCDF file, or the Zarr array in a directory.
     pub(crate) fn open(path: &Path, variable: Option<&str>) -> Result<Field, Failure> {
-        if path.is_dir() { Field::of_zarr(path, variable) } else { Field::of_netcdf(path, variable) }
+        if path.is_dir() {
+            Field::of_zarr(path, variable)
+        } else {
+            Field::of_netcdf(path, variable)
+        }
     }
 
     fn of_netcdf(path: &Path, variable: Option<&str>) -> Result<Field, Failure> {
         let call = Call::new("open_netcdf");
         let file = NetcdfFile::open(call, path)?;
-        let is_large =
-            |name: &&str| file.dim_names(call, name).is_ok_and(|dims| dims.len() >= 3);
+        let is_large = |name: &&str| file.dim_names(call, name).is_ok_and(|dims| dims.len() >= 3);
         let name = variable.or_else(|| file.variables().find(is_large));
         let name = name.ok_or("the file has no variable of three or more dimensions")?.to_owned();
         let values = DynArray::open_netcdf(path, &name).cast();
@@ -73,7 +76,10 @@ impl Field {
         let degrees = |axis: &String| {
             let len = names.iter().position(|name| name == axis).map_or(0, |i| shape[i] as usize);
             let read = coordinate(axis).compute().ok().filter(|read| read.shape() == [len]);
-            read.map_or_else(|| (0..len).map(|i| i as f64).collect(), |read| read.into_iter().collect())
+            read.map_or_else(
+                || (0..len).map(|i| i as f64).collect(),
+                |read| read.into_iter().collect(),
+            )
         };
         let (latitudes, longitudes) = (degrees(&latitude), degrees(&longitude));
         let path = path.to_owned();

@@ -49,7 +49,8 @@ struct Scale {
 
 impl Scale {
     fn new(values: ArrayView2<'_, f32>) -> Scale {
-        let known = || values.iter().map(|&value| f64::from(value)).filter(|value| value.is_finite());
+        let known =
+            || values.iter().map(|&value| f64::from(value)).filter(|value| value.is_finite());
         let (low, high) = known().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low < high { (low, high) } else { (low - 1.0, low + 1.0) };
         if low < 0.0 && high > 0.0 {
@@ -126,7 +127,7 @@ fn graticule(area: &Area<'_>, chart: &mut Chart<'_>, field: &Field) -> Result<()
         let ends = [(x, lat.start), (x, lat.end)];
         chart.draw_series(std::iter::once(PathElement::new(ends.to_vec(), line)))?;
         let (px, py) = chart.backend_coord(&(x, lat.start));
-        let label = degrees(x, 'E', 'W');
+        let label = degrees(if x > 180.0 { x - 360.0 } else { x }, 'E', 'W');
         text(area, &label, (px - width(&label) / 2, py + 10), RasterHeight::Size16)?;
     }
     for y in ticks(&lat, 7) {

@@ -49,7 +49,7 @@ fn temperature(n_days: u64, chunks: [u64; 3]) -> Array<f32> {
     let land = land(&lat, &lon);
     let season = (&day * (std::f32::consts::TAU / 365.25)).cos() * lat.sin();
     let weather = (&lon * 5.0 - &day * 0.9 + &lat * 2.0).sin() * (&lat * 2.0).sin() * 4.0;
-    let climate = lat.sin().square() * -48.0 + &land * 3.0 + 299.0;
+    let climate = lat.sin().square() * -48.0 + &land * 9.0 + 294.0;
     let swing = season * (land * 9.0 + 12.0) * -1.0;
     (climate + swing + weather).with_dim_names(["time", "latitude", "longitude"])
 }
