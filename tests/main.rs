@@ -1,6 +1,9 @@
 //! The one integration test binary: it links the crate once. Each module is a suite.
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+#[path = "../examples/common/mod.rs"]
+mod common;
+
 mod suite {
     mod bits;
     mod cost;
@@ -10,6 +13,7 @@ mod suite {
     mod golden_values;
     mod no_panic;
     mod oracle;
+    mod peak_memory;
     mod reads;
     mod recorder;
     mod tasks;

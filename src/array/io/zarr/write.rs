@@ -16,6 +16,9 @@ use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
 use crate::error::{Call, Error, Result};
 
+/// Tables and windows of a compressor at its usual levels, and of the writer of the file.
+const COMPRESSOR_BYTES: u64 = 1 << 20;
+
 /// An array that is being written, under a temporary name until [`finish`](Self::finish).
 ///
 /// Chunks that nobody writes read as zero.
@@ -34,9 +37,10 @@ impl ZarrWriter {
     }
 
     /// Bytes that writing a box uses beside it: one chunk or shard in C order, the same as bytes, and
-    /// compressed.
+    /// compressed, with what the compressor needs.
     pub(crate) fn scratch_bytes(&self) -> u64 {
-        bytes_of(self.options.unit(), self.options.dtype).unwrap_or(u64::MAX).saturating_mul(3)
+        let unit = bytes_of(self.options.unit(), self.options.dtype).unwrap_or(u64::MAX);
+        unit.saturating_mul(3).saturating_add(COMPRESSOR_BYTES)
     }
 
     /// Starts an array beside the directory `path`.

@@ -1,0 +1,117 @@
+//! The memory that a process really uses stays near its limit: measured in child processes, each of
+//! which runs one computation over a file 4 or 10 times larger than the limit.
+//!
+//! Not here: rechunks in which every new block needs every old one. They don't fit without a disk
+//! to spill to.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dask_rs::prelude::*;
+
+use crate::common::{PeakMemory, mib};
+
+/// The file: `N` by `N` of `f64`, 128 MiB.
+const N: u64 = 4096;
+const DATA_BYTES: u64 = N * N * 8;
+/// What a child is told: the case, the limit and the directory.
+const ENV: [&str; 3] = ["DASK_RS_PEAK_CASE", "DASK_RS_PEAK_LIMIT", "DASK_RS_PEAK_DIR"];
+const CASES: [&str; 6] = ["write", "sum", "mean and std", "x + x.T", "anomaly", "to columns"];
+
+#[test]
+fn peaks_stay_near_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    if PeakMemory::start().bytes().is_none() {
+        eprintln!("skipped: this system does not tell the peak of a process");
+        return;
+    }
+    let mut failures = Vec::new();
+    for factor in [4, 10] {
+        let limit = DATA_BYTES / factor;
+        let allowed = limit + limit * 15 / 100;
+        for case in CASES {
+            if case == "to columns" && factor == 10 {
+                // Its stages hold more than a tenth of the data at once, which has to be spilled.
+                continue;
+            }
+            let peak = peak_of_child(case, limit, dir.path());
+            eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
+            if peak > allowed {
+                failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+fn peak_of_child(case: &str, limit: u64, dir: &Path) -> u64 {
+    let name = format!("{}::child", module_path!().split_once("::").unwrap().1);
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([&name, "--exact", "--nocapture", "--test-threads=1"])
+        .envs([(ENV[0], case), (ENV[1], &limit.to_string()), (ENV[2], dir.to_str().unwrap())])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    let peak = text.lines().find_map(|line| line.strip_prefix("peak ")?.parse().ok());
+    peak.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status))
+}
+
+/// Runs one case, if this process is a child.
+#[test]
+fn child() {
+    let [Ok(case), Ok(limit), Ok(dir)] = ENV.map(std::env::var) else { return };
+    let dir = PathBuf::from(dir);
+    let config = Config::new().with_memory_limit(limit.parse().unwrap()).with_threads(2);
+    config.scope(|| {
+        // Wakes the threads, and what else every computation needs.
+        array::ones::<f64>([64, 64], [8, 8])
+            .map_blocks(|block, _| &block + 1.0)
+            .sum(..)
+            .compute()
+            .unwrap();
+        let memory = PeakMemory::start();
+        run(&case, &dir).unwrap();
+        eprintln!("peak {}", memory.bytes().unwrap());
+    });
+}
+
+fn run(case: &str, dir: &Path) -> Result<()> {
+    let npy = dir.join("x.npy");
+    let fresh = |name: &str| {
+        let path = dir.join(name);
+        // Left over from the case with another limit.
+        let _ = std::fs::remove_dir_all(&path);
+        path
+    };
+    let x: Array<f64> = if case == "write" { computed() } else { array::open_npy(&npy) };
+    match case {
+        "write" => x.to_npy(&npy),
+        "sum" => check(x.sum(..).compute()?[[]], computed().sum(..).compute()?[[]]),
+        "mean and std" => compute((x.mean(0), x.std(1))).map(drop),
+        "x + x.T" => {
+            let twice = (&x + x.transpose()).sum(..).compute()?[[]];
+            check(twice, 2.0 * x.sum(..).compute()?[[]])
+        }
+        "anomaly" => {
+            let path = fresh("anomaly.zarr");
+            (&x - x.mean(0)).to_zarr(&path)?;
+            let column: ndarray::Array1<f64> = (0..N).map(|i| (i % 7) as f64 * 0.1).collect();
+            let mean = column.mean().unwrap();
+            let expected = column.mapv(|value| (value - mean).abs()).mean().unwrap();
+            check(array::open_zarr::<f64>(&path).abs().mean(..).compute()?[[]], expected)
+        }
+        "to columns" => x.rechunk([N, 16]).to_zarr(fresh("columns.zarr")),
+        other => panic!("no case {other}"),
+    }
+}
+
+/// Something that has to be computed: sums of digits.
+fn computed() -> Array<f64> {
+    let i = || array::arange(0.0, N as f64, 1.0, "auto");
+    (i() % 7.0).expand_dims(1) * 0.1 + (i() % 5.0).expand_dims(0)
+}
+
+fn check(got: f64, expected: f64) -> Result<()> {
+    assert!((got - expected).abs() <= 1e-9 * expected.abs(), "{got} is not {expected}");
+    Ok(())
+}
