@@ -106,7 +106,7 @@ impl Graph {
             Shape::Rechunk => {
                 let n = n / 40 * 20;
                 let x = push(&mut layers, n, &[]);
-                let range = |i: u64| ((i / 20 * 20) as u32, (i / 20 * 20 + 20) as u32);
+                let range = |i: u64| (i / 20 * 20, i / 20 * 20 + 20);
                 let ranges = (0..n).map(range).collect();
                 let group = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
                 vec![push(&mut layers, n, &[(x, group)])]
@@ -206,7 +206,7 @@ fn quadratic_means(layers: &mut LayerGraph, n: u64) -> Vec<LayerId> {
 }
 
 fn windows(n: u64) -> BlockMap {
-    let range = |i: u64| (i.saturating_sub(1) as u32, (i + 2).min(n) as u32);
+    let range = |i: u64| (i.saturating_sub(1), (i + 2).min(n));
     BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: (0..n).map(range).collect() }])
 }
 

@@ -47,6 +47,7 @@ pub trait Collection {
 /// assert!((std[[]] - 8.25_f64.sqrt()).abs() < 1e-12);
 /// # Ok::<(), Error>(())
 /// ```
+#[track_caller]
 pub fn compute<C: Collection>(collections: C) -> Result<C::Output> {
     compute_with(collections, &CancelToken::new())
 }
@@ -167,9 +168,9 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     fn execute(self, config: &Config, cancel: &CancelToken) -> Result<()> {
-        self.collectors.iter().try_for_each(|collector| collector.start())?;
         let routes = Routes::new(&self.layers, &self.outputs, self.collectors);
         let graph = TaskGraph::expand(self.layers, &self.outputs)?;
+        routes.collectors.iter().try_for_each(|collector| collector.start())?;
         Runtime::of(config)?.execute(&graph, cancel, &routes)
     }
 }
@@ -217,6 +218,7 @@ impl<C: Collection + ?Sized> Collection for &C {
     type Output = C::Output;
     type Pending = C::Pending;
 
+    #[track_caller]
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
         (**self).enlist(session)
     }
@@ -230,8 +232,13 @@ impl<C: Collection> Collection for Vec<C> {
     type Output = Vec<C::Output>;
     type Pending = Vec<C::Pending>;
 
+    #[track_caller]
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
-        self.iter().map(|collection| collection.enlist(session)).collect()
+        let mut pending = Vec::with_capacity(self.len());
+        for collection in self {
+            pending.push(collection.enlist(session)?);
+        }
+        Ok(pending)
     }
 
     fn collect(pending: Self::Pending) -> Result<Self::Output> {
@@ -245,7 +252,8 @@ macro_rules! tuples {
             type Output = ($($c::Output,)+);
             type Pending = ($($c::Pending,)+);
 
-            fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
+            #[track_caller]
+    fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
                 Ok(($(self.$i.enlist(session)?,)+))
             }
 

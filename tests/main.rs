@@ -11,6 +11,7 @@ mod suite {
     mod files;
     mod first;
     mod golden_values;
+    mod limits;
     mod no_panic;
     mod oracle;
     mod peak_memory;

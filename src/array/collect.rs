@@ -140,13 +140,14 @@ fn join_owned<T: Element>(blocks: &[ArrayD<T>], grid: &[u64]) -> Option<ArrayD<T
 /// Keeps the blocks as they are.
 pub(crate) struct Keep {
     dtype: DType,
+    n_blocks: u64,
     blocks: Mutex<Vec<Option<Block>>>,
 }
 
 impl Keep {
     pub(crate) fn new(node: &Node) -> Self {
-        let n_blocks = node.meta.chunks.n_blocks() as usize;
-        Keep { dtype: node.meta.dtype, blocks: Mutex::new(vec![None; n_blocks]) }
+        let n_blocks = node.meta.chunks.n_blocks();
+        Keep { dtype: node.meta.dtype, n_blocks, blocks: Mutex::default() }
     }
 
     /// An expression over the kept blocks that stands for `node`.
@@ -164,6 +165,13 @@ impl Keep {
 }
 
 impl Collector for Keep {
+    fn start(&self) -> Result<()> {
+        // The task graph exists by now, so there are fewer blocks than it can have tasks.
+        let places = vec![None; self.n_blocks as usize];
+        *self.blocks.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        Ok(())
+    }
+
     fn accept(&self, block: usize, value: Block) -> Result<()> {
         // From now on the memory is the array's and no longer the run's.
         let kept = dispatch!(self.dtype, T => {

@@ -156,7 +156,8 @@ pub fn from_fn<T: Element>(
 /// An array in storage of any kind; `chunks` of `"auto"` are multiples of the storage's own.
 #[track_caller]
 pub fn from_source(source: Arc<dyn Source>, chunks: impl Into<ChunkSpec>) -> DynArray {
-    DynArray { handle: creation::from_source(Call::new("from_source"), source, &chunks.into()) }
+    let (call, dtype) = (Call::new("from_source"), source.dtype());
+    DynArray { handle: creation::from_source(call, source, dtype, &chunks.into()) }
 }
 
 /// Arrays one after another along an axis that they have.

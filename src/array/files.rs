@@ -17,7 +17,10 @@ use crate::graph::Block;
 #[cfg(feature = "zarr")]
 use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
 #[cfg(feature = "zarr")]
-use super::{chunks::AxisChunks, op::ArrayOp};
+use super::{
+    chunks::{AxisChunks, aligned_to},
+    op::ArrayOp,
+};
 #[cfg(feature = "netcdf")]
 use super::{
     dtype::DType,
@@ -28,7 +31,10 @@ use super::{
 /// An array over what `open` finds, or the error that it ends with.
 fn from_opened<S: Source + 'static>(call: Call, opened: Result<S>) -> Handle {
     match opened {
-        Ok(source) => creation::from_source(call, Arc::new(source), &ChunkSpec::from("auto")),
+        Ok(source) => {
+            let dtype = source.dtype();
+            creation::from_source(call, Arc::new(source), dtype, &ChunkSpec::from("auto"))
+        }
         Err(error) => Handle::from_result(Err(error)),
     }
 }
@@ -117,7 +123,12 @@ impl DynArray {
         let opened = NetcdfFile::open(call, path)
             .and_then(|file| Ok((file.source(call, variable)?, file.packing(call, variable)?)));
         let handle = match opened {
-            Ok((source, packing)) => unpacked(call, &from_opened(call, Ok(source)), &packing),
+            Ok((source, packing)) => {
+                let (source, auto) = (Arc::new(source), ChunkSpec::from("auto"));
+                // Chunks are chosen for what the values become, which may be four times as many bytes.
+                let stored = creation::from_source(call, source, packing.dtype, &auto);
+                unpacked(call, &stored, &packing)
+            }
             Err(error) => Handle::from_result(Err(error)),
         };
         DynArray { handle }
@@ -351,15 +362,7 @@ impl Store {
 /// The array in chunks that consist of whole storage units, so that each has one writer.
 #[cfg(feature = "zarr")]
 fn align_to(node: &Arc<Node>, unit: &[u64]) -> Result<Arc<Node>> {
-    let aligned = |(axis, &unit): (&AxisChunks, &u64)| {
-        let starts_unit = |i| axis.block_start(i).is_some_and(|start| start % unit == 0);
-        if (1..axis.n_blocks()).all(starts_unit) {
-            return axis.clone();
-        }
-        let longest = axis.max_len().unwrap_or(1);
-        AxisChunks::uniform(axis.len().unwrap_or(0), longest.next_multiple_of(unit))
-    };
-    let chunks: Chunks = node.meta.chunks.axes().iter().zip(unit).map(aligned).collect();
+    let chunks = aligned_to(&node.meta.chunks, unit);
     if chunks == node.meta.chunks {
         return Ok(Arc::clone(node));
     }

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::chunks::limit::check_listed;
 use super::chunks::{
     AxisChunks, Chunks, Piece, SlicePieces, THRESHOLD, plan_rechunk, slice_axis, tree,
 };
@@ -19,7 +20,7 @@ use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
 use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
-use crate::error::{Error, Result};
+use crate::error::{Call, Error, Result};
 use crate::graph::{
     AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
 };
@@ -92,9 +93,9 @@ impl Lowering<'_> {
                 let pieces = pieces.ok_or_else(|| unfit("slice", &metas[0].chunks))?;
                 let maps = pieces.iter().enumerate().map(|(axis, pieces)| match pieces {
                     Some(pieces) => slice_map(axis, pieces),
-                    None => AxisMap::same(axis),
+                    None => Ok(AxisMap::same(axis)),
                 });
-                let map = BlockMap::axes(maps);
+                let map = BlockMap::Axes(maps.collect::<Result<_>>()?);
                 let kernel: Arc<dyn Kernel> =
                     dispatch!(dtype, T => Arc::new(SliceKernel::<T>::new(pieces)));
                 Ok(self.push("slice", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
@@ -111,7 +112,7 @@ impl Lowering<'_> {
                 Ok(self.push("permute", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
             }
             ArrayOp::Concat(axis) => Ok(self.concat(*axis, out, &inputs, &metas)),
-            ArrayOp::Rechunk(_) => Ok(self.rechunk(&metas[0].chunks, out, inputs[0])),
+            ArrayOp::Rechunk(_) => self.rechunk(&metas[0].chunks, out, inputs[0]),
             ArrayOp::Reshape(_) => Err(unfit("reshape that was not planned", chunks)),
             ArrayOp::ReshapeBlocks(chunks) => {
                 let kernel: Arc<dyn Kernel> =
@@ -159,8 +160,9 @@ impl Lowering<'_> {
             ReadFrom::Storage(source) => {
                 let amplification = read_amplification(&window);
                 let bytes = out.block_bytes_max().unwrap_or(self.options.chunk_bytes);
-                let bridged =
-                    if amplification > 1 { bytes.saturating_mul(amplification) } else { 0 };
+                // Only what is read in its order is read into its place.
+                let in_place = window.iter().all(|slice| slice.step == 1);
+                let bridged = if in_place { 0 } else { bytes.saturating_mul(amplification) };
                 let scratch = bridged.saturating_add(source.scratch_bytes());
                 let name = format!("read {}", source.name());
                 let source = Arc::clone(source);
@@ -219,14 +221,14 @@ impl Lowering<'_> {
         self.push("concatenate", out, 0, Arc::new(ForwardKernel), slots)
     }
 
-    fn rechunk(&mut self, old: &Chunks, out: &Meta, input: LayerId) -> LayerId {
+    fn rechunk(&mut self, old: &Chunks, out: &Meta, input: LayerId) -> Result<LayerId> {
         let itemsize = out.dtype.nbytes() as u64;
         let limit = self.options.chunk_bytes;
         let stages = plan_rechunk(old, &out.chunks, itemsize, THRESHOLD, limit);
         let (mut old, mut layer) = (old.clone(), input);
         for new in stages {
             let maps = (0..new.ndim()).map(|axis| rechunk_map(&old, &new, axis));
-            let map = BlockMap::axes(maps);
+            let map = BlockMap::Axes(maps.collect::<Result<_>>()?);
             let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
                 Arc::new(RechunkKernel::<T>::new(old.clone(), new.clone()))
             });
@@ -234,7 +236,7 @@ impl Lowering<'_> {
             layer = self.push("rechunk", &meta, 0, kernel, vec![LayerInput { layer, map }]);
             old = new;
         }
-        layer
+        Ok(layer)
     }
 
     /// A chunk step for every block, rounds that combine neighbours, and a last one that finishes.
@@ -326,7 +328,8 @@ impl Lowering<'_> {
         let contraction = Arc::clone(contraction);
         let kernel = contract_kernel(out.dtype, contraction)?;
         // Blocks whose axes can't be merged in place are copied into matrices first.
-        let scratch = metas.iter().filter_map(|meta| meta.block_bytes_max()).sum();
+        let bytes = metas.iter().filter_map(|meta| meta.block_bytes_max());
+        let scratch = bytes.fold(0, u64::saturating_add);
         Ok(self.push("contract", out, scratch, kernel, slots))
     }
 }
@@ -359,26 +362,25 @@ fn at_the_element(axis: &AxisChunks) -> AxisMap {
 }
 
 /// Which input block each piece of a slice reads, as a formula where there is one.
-fn slice_map(axis: usize, pieces: &SlicePieces) -> AxisMap {
+fn slice_map(axis: usize, pieces: &SlicePieces) -> Result<AxisMap> {
     let block = |i| pieces.block(i).unwrap_or(0);
     if let Some(step) = pieces.run_step() {
-        return AxisMap::Axis { axis, first: block(0), step };
+        return Ok(AxisMap::Axis { axis, first: block(0), step });
     }
-    let range = |piece: Piece| (piece.block as u32, piece.block as u32 + 1);
-    AxisMap::Ranges { axis, ranges: pieces.iter().map(range).collect() }
+    check_listed(Call::new("slice"), pieces.n_blocks())?;
+    let range = |piece: Piece| (piece.block, piece.block + 1);
+    Ok(AxisMap::Ranges { axis, ranges: pieces.iter().map(range).collect() })
 }
 
 /// Which old blocks each new block along an axis is made of.
-fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> AxisMap {
+fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> Result<AxisMap> {
     if old.axes()[axis] == new.axes()[axis] {
-        return AxisMap::same(axis);
+        return Ok(AxisMap::same(axis));
     }
-    let new_axis: &AxisChunks = &new.axes()[axis];
-    let ranges = (0..new_axis.n_blocks()).map(|i| {
-        let (first, end) = blocks_read(old, new, axis, i);
-        (first as u32, end as u32)
-    });
-    AxisMap::Ranges { axis, ranges: ranges.collect() }
+    let n_blocks = new.axes()[axis].n_blocks();
+    check_listed(Call::new("rechunk"), n_blocks)?;
+    let ranges = (0..n_blocks).map(|i| blocks_read(old, new, axis, i));
+    Ok(AxisMap::Ranges { axis, ranges: ranges.collect() })
 }
 
 #[cfg(test)]

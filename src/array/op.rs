@@ -6,6 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::chunks::limit::check_listed;
 use super::chunks::{
     AxisChunks, AxisSlice, Chunks, ReshapePlan, plan_reshape_within, slice_axis, unify_broadcast,
 };
@@ -261,6 +262,8 @@ pub(crate) fn plan_reshaped(chunks: &Chunks, target: &ReshapeTarget) -> Result<R
 
 /// Chunks of arrays one after another along `axis`, with the other axes' chunks unified.
 pub(crate) fn concatenated_chunks(call: Call, inputs: &[&Meta], axis: usize) -> Result<Chunks> {
+    let n_blocks = inputs.iter().map(|meta| meta.chunks.axes()[axis].n_blocks());
+    check_listed(call, n_blocks.fold(0, u64::saturating_add))?;
     let along: Option<Vec<u64>> = inputs
         .iter()
         .map(|meta| {

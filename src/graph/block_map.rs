@@ -28,7 +28,7 @@ pub(crate) enum AxisMap {
     /// Blocks `out[axis] * size .. (out[axis] + 1) * size`, cut off at the last block.
     Group { axis: usize, size: u64 },
     /// Blocks `ranges[out[axis]]`, from inclusive to exclusive.
-    Ranges { axis: usize, ranges: Arc<[(u32, u32)]> },
+    Ranges { axis: usize, ranges: Arc<[(u64, u64)]> },
 }
 
 impl AxisMap {
@@ -55,7 +55,7 @@ impl AxisMap {
             }
             AxisMap::Ranges { axis, ref ranges } => {
                 let (start, end) = ranges[out[axis] as usize];
-                u64::from(start)..u64::from(end)
+                start..end
             }
         }
     }
@@ -101,7 +101,7 @@ impl AxisMap {
                     }
                     next = next.max(end);
                 }
-                u64::from(next) >= n_in
+                next >= n_in
             }
         }
     }

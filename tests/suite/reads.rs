@@ -83,3 +83,20 @@ fn a_rechunked_read_reads_the_new_boxes() {
     x.rechunk([20, 30]).compute().unwrap();
     assert_eq!(source.take(), [(vec![0, 0], vec![20, 30]), (vec![20, 0], vec![20, 30])]);
 }
+
+#[test]
+fn overlapping_slices_share_one_read() {
+    let (source, x) = Recorder::array(&[100, 40], &[10, 40]);
+    let difference = &x.slice(s![1.., ..]) - &x.slice(s![..-1, ..]);
+    assert_eq!(difference.mean(..).compute().unwrap()[[]], 40.0);
+    assert_eq!(n_read(&source.take()), 4000);
+}
+
+#[test]
+fn a_slice_with_a_sliced_reader_of_its_own_still_sinks() {
+    let (source, x) = Recorder::array(&[1000], &[100]);
+    let z = (&x + 1.0).slice(s![..10]);
+    let (all, half) = compute((z.sum(..), z.slice(s![..5]).sum(..))).unwrap();
+    assert_eq!((all[[]], half[[]]), (55.0, 15.0));
+    assert_eq!(n_read(&source.take()), 10);
+}

@@ -13,7 +13,7 @@ mod axis;
 mod grid;
 
 mod auto;
-mod limit;
+pub(crate) mod limit;
 mod normalize;
 
 #[cfg_attr(not(test), expect(dead_code, reason = "for `map_overlap`, which is not here yet"))]
@@ -22,6 +22,7 @@ mod rechunk;
 mod reshape;
 mod slice;
 mod split;
+mod storage;
 #[cfg_attr(not(test), expect(dead_code, reason = "for `take`, which is not here yet"))]
 mod take;
 pub(crate) mod tree;
@@ -38,5 +39,6 @@ pub(crate) use normalize::{check_shape, normalize_chunks};
 pub(crate) use rechunk::{THRESHOLD, plan_rechunk};
 pub(crate) use reshape::{ReshapePlan, plan_reshape_within, reshape_steps, resolve_shape};
 pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
+pub(crate) use storage::aligned_to;
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};

@@ -108,7 +108,7 @@ macro_rules! matmul_by_faer {
                 let (n_rows, n_cols) = out.dim();
                 let out = out.as_slice_mut().expect("products are written in C order");
                 let out = MatMut::from_row_major_slice_mut(out, n_rows, n_cols);
-                let (left, right) = (Dense::new(left), Dense::new(right));
+                let (left, right) = (Dense::new(&left), Dense::new(&right));
                 // The tasks around this are the parallelism.
                 let one = Self::one();
                 matmul(out, Accum::Replace, left.as_faer(), right.as_faer(), one, Par::Seq);
@@ -128,10 +128,10 @@ struct Dense<'a, T: Element> {
 
 impl<'a, T: Element> Dense<'a, T> {
     /// Copied only if the strides are neither of the two.
-    fn new(view: ArrayView2<'a, T>) -> Self {
+    fn new(view: &ArrayView2<'a, T>) -> Self {
         let (dim, by_rows) = (view.dim(), view.to_slice());
         let by_columns = by_rows.is_none();
-        let view = view.reversed_axes();
+        let view = (*view).reversed_axes();
         let elements = match by_rows.or_else(|| view.to_slice()) {
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(view.iter().copied().collect()),

@@ -60,7 +60,7 @@ pub(crate) fn sliced<T: Element>(
 
 /// The selected part of a chunk as a block of its own.
 ///
-/// A small part is copied, so that it does not keep the memory of the whole.
+/// A part is copied unless it is nearly all, so that it does not keep the memory of the whole.
 pub(crate) fn slice_chunk<T: Element>(
     chunk: Chunk<T>,
     slices: &[AxisSlice],
@@ -68,7 +68,7 @@ pub(crate) fn slice_chunk<T: Element>(
 ) -> Block {
     let n_before = chunk.data().len();
     let part = chunk.map(|data| sliced(data, slices));
-    if part.is_borrowed() || 2 * part.data().len() >= n_before {
+    if part.is_borrowed() || 8 * part.data().len() >= 7 * n_before {
         return Block::new(part);
     }
     Block::new(Chunk::new(copied(&part.view(), pool), pool))

@@ -119,7 +119,7 @@ impl ReduceSpec {
                 size_of::<R::Acc>() as u64
             }
         }
-        kept_elements * self.visit(AccBytes).unwrap_or(0)
+        kept_elements.saturating_mul(self.visit(AccBytes).unwrap_or(0))
     }
 
     fn is_float(&self) -> bool {

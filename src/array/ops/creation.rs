@@ -6,7 +6,9 @@ use ndarray::{ArcArray, IxDyn};
 
 use super::chunk_bytes;
 use crate::array::args::Shape;
-use crate::array::chunks::{AxisSlice, ChunkSpec, Chunks, normalize_chunks};
+use crate::array::chunks::{
+    AxisChunks, AxisSlice, ChunkSpec, Chunks, aligned_to, normalize_chunks,
+};
 use crate::array::dtype::{DType, Element};
 use crate::array::expr::{Handle, Node};
 use crate::array::io::Source;
@@ -56,8 +58,9 @@ fn arange_len(call: Call, [start, stop, step]: [Scalar; 3]) -> Result<u64> {
     let invalid = |argument, got: Scalar, expected| {
         Err(Error::InvalidArgument { call, argument, got: got.to_string(), expected })
     };
-    let integer = |scalar: Scalar| match scalar.cast(DType::I64) {
-        Scalar::I64(value) => i128::from(value),
+    let integer = |scalar: Scalar| match (scalar, scalar.cast(DType::I64)) {
+        (Scalar::U64(value), _) => i128::from(value),
+        (_, Scalar::I64(value)) => i128::from(value),
         _ => 0,
     };
     if start.dtype().is_integer() {
@@ -73,7 +76,7 @@ fn arange_len(call: Call, [start, stop, step]: [Scalar; 3]) -> Result<u64> {
         _ => f64::NAN,
     };
     let n_steps = ((float(stop) - float(start)) / float(step)).ceil();
-    if float(step) == 0.0 || n_steps.is_nan() || n_steps.is_infinite() {
+    if float(step) == 0.0 || n_steps.is_nan() || n_steps >= i64::MAX as f64 {
         return invalid("step", step, "a finite range and a step other than 0");
     }
     Ok(n_steps.max(0.0) as u64)
@@ -112,7 +115,11 @@ pub(crate) fn linspace(
         let scaled = b.binary(BinaryOp::Mul, position, step).ok()?;
         let inner = b.binary(BinaryOp::Add, first, scaled).ok()?;
         // As in NumPy, rounding must not keep the last number from being `stop`.
-        let end = b.constant(Scalar::I64(if n > 1 { n as i64 - 1 } else { i64::MAX }));
+        let end = b.constant(Scalar::I64(if n > 1 {
+            i64::try_from(n - 1).unwrap_or(i64::MAX)
+        } else {
+            i64::MAX
+        }));
         let is_last = b.binary(BinaryOp::Eq, index, end).ok()?;
         let value = b.select(is_last, last, inner);
         Some(b.finish(value))
@@ -153,26 +160,36 @@ pub(crate) fn from_shared<T: Element>(
     )
 }
 
-/// An array in storage. Automatic chunks are multiples of the storage's own.
-pub(crate) fn from_source(call: Call, source: Arc<dyn Source>, chunks: &ChunkSpec) -> Handle {
+/// An array in storage, of which values of type `dtype` are made. Automatic chunks are multiples of the
+/// storage's own; if the user's are not, what is read in multiples is then rechunked.
+pub(crate) fn from_source(
+    call: Call,
+    source: Arc<dyn Source>,
+    dtype: DType,
+    chunks: &ChunkSpec,
+) -> Handle {
     Handle::from_result((|| {
         let shape = source.shape().to_vec();
-        let storage = source.storage_chunks().map(|storage| {
-            let axes = shape.iter().zip(&storage);
-            axes.map(|(&len, &size)| crate::array::chunks::AxisChunks::uniform(len, size)).collect()
+        let unit = source.storage_chunks();
+        let stored: Option<Chunks> = unit.as_ref().map(|unit| {
+            let axes = shape.iter().zip(unit);
+            axes.map(|(&len, &size)| AxisChunks::uniform(len, size.max(1))).collect()
         });
-        let storage: Option<Chunks> = storage;
-        let itemsize = Some(source.dtype().nbytes() as u64);
+        let itemsize = Some(dtype.nbytes() as u64);
         let bytes = chunk_bytes()?;
-        let chunks = normalize_chunks(call, chunks, &shape, itemsize, bytes, storage.as_ref())?;
+        let wanted = normalize_chunks(call, chunks, &shape, itemsize, bytes, stored.as_ref())?;
+        let aligned = unit.map_or_else(|| wanted.clone(), |unit| aligned_to(&wanted, &unit));
         let names = source.dim_names().filter(|names| names.len() == shape.len());
         let read = Read {
             window: shape.iter().map(|&len| AxisSlice::full(len)).collect(),
             from: ReadFrom::Storage(source),
-            chunks,
+            chunks: aligned.clone(),
         };
-        let node = Handle::new(ArrayOp::Read(read), &[])?;
         let names = names.map(|names| names.into_iter().map(Arc::from).collect());
-        Ok(node.with_dim_names(names))
+        let node = Handle::new(ArrayOp::Read(read), &[])?.with_dim_names(names);
+        if aligned == wanted {
+            return Ok(node);
+        }
+        Handle::new(ArrayOp::Rechunk(wanted), &[&node])
     })())
 }

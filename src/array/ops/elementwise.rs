@@ -26,7 +26,8 @@ pub(crate) fn elemwise_of(call: Call, program: Program, nodes: &[&Arc<Node>]) ->
     } else {
         let largest = nodes.iter().filter_map(|node| node.meta.block_bytes_max()).max();
         let itemsize = program.dtype().nbytes() as u64;
-        not_grown(call, unify_broadcast(call, &chunks)?, largest, itemsize)?
+        let unified = super::countable(call, unify_broadcast(call, &chunks)?)?;
+        not_grown(call, unified, largest, itemsize)?
     };
     let meta = Meta { dtype: program.dtype(), chunks };
     Ok(Handle::with_meta(ArrayOp::Elemwise(Arc::new(program)), nodes, meta))

@@ -10,6 +10,7 @@ use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::ReduceKind;
 use crate::array::kernels::contract::Contraction;
+use crate::array::meta::Meta;
 use crate::array::op::ArrayOp;
 use crate::error::{Call, Error, Result};
 
@@ -95,7 +96,9 @@ fn partial_products(
     };
     let left = aligned(left, left_chunks)?;
     let right = aligned(right, right_chunks)?;
-    Handle::new(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right])
+    let chunks = contraction.out_chunks(&left.meta.chunks, &right.meta.chunks);
+    let meta = Meta { dtype: left.meta.dtype, chunks: super::countable(call, chunks)? };
+    Ok(Handle::with_meta(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right], meta))
 }
 
 /// NumPy's `dot`: the last axis of the left with the last but one of the right.

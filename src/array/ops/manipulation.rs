@@ -21,7 +21,8 @@ pub(crate) fn reshape(call: Call, x: &Handle, shape: &Shape) -> Handle {
         let in_shape = node.known_shape(call)?;
         let shape = resolve_shape(call, &in_shape, &shape.0)?;
         check_shape(call, &shape)?;
-        if in_shape.iter().product::<u64>() != shape.iter().product::<u64>() {
+        let count = |shape: &[u64]| shape.iter().map(|&len| u128::from(len)).product::<u128>();
+        if check_shape(call, &in_shape).is_err() || count(&in_shape) != count(&shape) {
             return Err(Error::ShapeMismatch {
                 call,
                 left: in_shape,
@@ -209,7 +210,7 @@ pub(crate) fn concatenate(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Han
             return Ok(Arc::clone(first));
         }
         let metas: Vec<_> = nodes.iter().map(|node| &node.meta).collect();
-        let chunks = concatenated_chunks(call, &metas, axis)?;
+        let chunks = super::countable(call, concatenated_chunks(call, &metas, axis)?)?;
         let meta = crate::array::meta::Meta { dtype: first.meta.dtype, chunks };
         Ok(Handle::with_meta(ArrayOp::Concat(axis), nodes, meta))
     })
@@ -235,7 +236,7 @@ pub(crate) fn stack(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
             return Ok(Arc::clone(only));
         }
         let metas: Vec<_> = expanded.iter().map(|node| &node.meta).collect();
-        let chunks = concatenated_chunks(call, &metas, place)?;
+        let chunks = super::countable(call, concatenated_chunks(call, &metas, place)?)?;
         let meta = crate::array::meta::Meta { dtype: first.meta.dtype, chunks };
         let nodes: Vec<_> = expanded.iter().collect();
         Ok(Handle::with_meta(ArrayOp::Concat(place), &nodes, meta))

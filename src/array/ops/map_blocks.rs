@@ -36,7 +36,7 @@ pub(crate) fn map_blocks<T: Element, U: Element>(
 fn declared(call: Call, node: &Node, chunks: Option<Chunks>) -> Result<Chunks> {
     let Some(chunks) = chunks else { return Ok(node.meta.chunks.clone()) };
     if chunks.grid() == node.meta.chunks.grid() {
-        return Ok(chunks);
+        return super::countable(call, chunks);
     }
     Err(Error::InvalidChunks {
         call,

@@ -13,6 +13,7 @@ pub(crate) mod reductions;
 
 use std::any::Any;
 
+use super::chunks::{Chunks, check_shape};
 use super::dtype::{DType, Element, dispatch};
 use super::kernels::Scalar;
 use crate::config::Config;
@@ -30,6 +31,15 @@ pub(crate) fn scalar<T: Element>(value: T) -> Scalar {
 /// Bytes of a chunk where the user did not say.
 pub(crate) fn chunk_bytes() -> Result<u64> {
     Ok(Config::current()?.chunk_bytes())
+}
+
+/// Refuses a result whose elements can't be counted, as creation does: inputs that can be counted may
+/// broadcast or be put together to more.
+pub(crate) fn countable(call: Call, chunks: Chunks) -> Result<Chunks> {
+    if let Some(shape) = chunks.known_shape() {
+        check_shape(call, &shape)?;
+    }
+    Ok(chunks)
 }
 
 /// The error for an operation that does not exist for a dtype.

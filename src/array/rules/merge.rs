@@ -21,6 +21,10 @@ impl Rule<ArrayOp> for MergeSlice {
         let below = plan.inputs(id)[0];
         let ArrayOp::Slice(inner) = plan.op(below) else { return Ok(None) };
         let input = plan.inputs(below)[0];
+        // A second reader of the input would keep both slices from sinking any further.
+        if !plan.has_one_user(below) && !super::is_free(plan.op(input)) {
+            return Ok(None);
+        }
         let composed = inner.iter().zip(outer.iter()).map(|pair| match pair {
             (Some(inner), Some(outer)) => Some(inner.compose(outer)),
             (inner, outer) => inner.or(*outer),

@@ -31,13 +31,21 @@ impl Rule<ArrayOp> for PushDownSlice {
     }
 }
 
-/// Whether a node is read from storage and nobody wants all of it, so that every reader may read
-/// its own part.
+/// Whether a node is read from storage, and its readers together want no more than all of it, so that
+/// each may read its own part.
 fn is_only_sliced(plan: &Plan<ArrayOp>, id: NodeId) -> bool {
-    let is_slice = |user: &NodeId| matches!(plan.op(*user), ArrayOp::Slice(_));
-    matches!(plan.op(id), ArrayOp::Read(_))
-        && !plan.is_root(id)
-        && plan.users(id).iter().all(is_slice)
+    if !matches!(plan.op(id), ArrayOp::Read(_)) || plan.is_root(id) {
+        return false;
+    }
+    let elements = |id: NodeId| {
+        let shape = plan.meta(id).chunks.known_shape()?;
+        Some(shape.iter().fold(1_u64, |n, &len| n.saturating_mul(len)))
+    };
+    let wanted = plan.users(id).iter().try_fold(0_u64, |sum, &user| match plan.op(user) {
+        ArrayOp::Slice(_) => Some(sum.saturating_add(elements(user)?)),
+        _ => None,
+    });
+    wanted.is_some() && wanted <= elements(id)
 }
 
 /// What gives the slice of `below` by slicing its inputs, if there is such a thing.
@@ -53,8 +61,9 @@ fn push_through(
             let program = program.map_index(|axis, start, step| match slices[axis] {
                 Some(slice) => Instr::Index {
                     axis,
-                    start: start + step * slice.start as i64,
-                    step: step * slice.step,
+                    // As evaluation does, which takes indices modulo 2^64.
+                    start: start.wrapping_add(step.wrapping_mul(slice.start as i64)),
+                    step: step.wrapping_mul(slice.step),
                 },
                 None => Instr::Index { axis, start, step },
             });

@@ -177,7 +177,7 @@ fn overlapping_windows_walk_along() {
 
 /// Each block with its two neighbours.
 fn windows(n: u64) -> BlockMap {
-    let range = |i: u64| (i.saturating_sub(1) as u32, (i + 2).min(n) as u32);
+    let range = |i: u64| (i.saturating_sub(1), (i + 2).min(n));
     BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: (0..n).map(range).collect() }])
 }
 

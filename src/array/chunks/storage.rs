@@ -1,0 +1,38 @@
+//! Chunks that consist of whole storage units.
+
+use super::axis::AxisChunks;
+use super::grid::Chunks;
+
+/// `chunks`, with the axes that cut through a unit cut between units instead.
+///
+/// Blocks get no longer, unless one unit already is.
+pub(crate) fn aligned_to(chunks: &Chunks, unit: &[u64]) -> Chunks {
+    let aligned = |(axis, &unit): (&AxisChunks, &u64)| {
+        let unit = unit.max(1);
+        let starts_unit = |i| axis.block_start(i).is_some_and(|start| start % unit == 0);
+        let is_aligned = match axis {
+            AxisChunks::Uniform { size, .. } => axis.n_blocks() == 1 || size % unit == 0,
+            _ => (1..axis.n_blocks()).all(starts_unit),
+        };
+        if is_aligned {
+            return axis.clone();
+        }
+        let longest = axis.max_len().unwrap_or(1);
+        AxisChunks::uniform(axis.len().unwrap_or(0), (longest / unit).max(1).saturating_mul(unit))
+    };
+    chunks.axes().iter().zip(unit).map(aligned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_move_down_to_the_next_unit() {
+        let chunks: Chunks =
+            [AxisChunks::uniform(3000, 1001), AxisChunks::uniform(10, 4)].into_iter().collect();
+        let aligned = aligned_to(&chunks, &[1000, 2]);
+        assert_eq!(aligned.axes(), [AxisChunks::uniform(3000, 1000), AxisChunks::uniform(10, 4)]);
+        assert_eq!(aligned_to(&chunks, &[5000, 7]).grid(), [1, 2]);
+    }
+}
