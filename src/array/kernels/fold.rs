@@ -92,11 +92,11 @@ impl<R: Reducer> Walk<'_, '_, R> {
             let mut tree = Tree::default();
             for start in (0..len).step_by(STRIP) {
                 let end = len.min(start + STRIP);
-                let acc = self.fold(row * len + start, row * len + end);
-                tree.push(self.reducer, [acc], (end - start) as u64);
+                let lanes = self.fold_lanes(row * len + start, row * len + end);
+                tree.push(self.reducer, lanes, (end - start) as u64);
             }
-            if let Some((acc, n)) = tree.finish(self.reducer) {
-                self.add(outer, row, acc[0], n);
+            if let Some((lanes, n)) = tree.finish(self.reducer) {
+                self.add(outer, row, self.reducer.join_lanes(lanes), n);
             }
         }
     }
@@ -181,6 +181,16 @@ impl<R: Reducer> Walk<'_, '_, R> {
         let mut splat = Vec::new();
         let xs = as_slice(xs, end - start, &mut splat);
         run(self.reducer, self.frame.arch, xs, start as u64)
+    }
+
+    /// What one strip of a long run becomes.
+    fn fold_lanes(&mut self, start: usize, end: usize) -> R::Lanes {
+        self.strip(start, end);
+        let xs = self.frame.value::<R::In>(self.compiled.result());
+        let mut splat = Vec::new();
+        let xs = as_slice(xs, end - start, &mut splat);
+        let fold = RunLanes { reducer: self.reducer, xs, first: start as u64 };
+        if R::In::HAS_SIMD { self.frame.arch.dispatch(fold) } else { fold.call() }
     }
 
     /// Adds the accumulator of a row to its result.
@@ -289,6 +299,22 @@ impl<R: Reducer> NullaryFnOnce for Run<'_, R> {
     #[inline(always)]
     fn call(self) -> R::Acc {
         self.reducer.fold(self.xs, self.first)
+    }
+}
+
+/// A strip of a long run.
+struct RunLanes<'s, R: Reducer> {
+    reducer: R,
+    xs: &'s [R::In],
+    first: u64,
+}
+
+impl<R: Reducer> NullaryFnOnce for RunLanes<'_, R> {
+    type Output = R::Lanes;
+
+    #[inline(always)]
+    fn call(self) -> R::Lanes {
+        self.reducer.fold_lanes(self.xs, self.first)
     }
 }
 

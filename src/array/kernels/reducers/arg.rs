@@ -81,6 +81,7 @@ impl<G: Goal> Reducer for Arg<G> {
     type Acc = Found<G::T>;
     type Out = i64;
     type Tile = Vec<Self::Acc>;
+    type Lanes = [Self::Acc; 1];
 
     fn empty(self) -> Self::Acc {
         Found { value: G::T::LOWEST, at: NOWHERE }
@@ -95,6 +96,15 @@ impl<G: Goal> Reducer for Arg<G> {
             Some(i) => Found { value: best, at: first + i as u64 },
             None => self.empty(),
         }
+    }
+
+    #[inline(always)]
+    fn fold_lanes(self, xs: &[G::T], first: u64) -> [Self::Acc; 1] {
+        [self.fold(xs, first)]
+    }
+
+    fn join_lanes(self, [acc]: [Self::Acc; 1]) -> Self::Acc {
+        acc
     }
 
     fn tile(self, width: usize) -> Self::Tile {

@@ -23,12 +23,20 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     type Acc: Copy + fmt::Debug + Send + Sync + 'static;
     type Out: Lane;
     type Tile;
+    /// What a strip of a long run becomes; these are merged strip by strip, and joined at the end.
+    type Lanes: AsRef<[Self::Acc]> + AsMut<[Self::Acc]>;
 
     /// The accumulator of no elements.
     fn empty(self) -> Self::Acc;
 
     /// The accumulator of a run; `first` is the position of its first element in the block.
     fn fold(self, xs: &[Self::In], first: u64) -> Self::Acc;
+
+    /// A part of a run, not yet joined to one accumulator.
+    fn fold_lanes(self, xs: &[Self::In], first: u64) -> Self::Lanes;
+
+    /// The accumulator of a run.
+    fn join_lanes(self, lanes: Self::Lanes) -> Self::Acc;
 
     /// Neighbouring columns that rows are added to.
     fn tile(self, width: usize) -> Self::Tile;

@@ -187,6 +187,7 @@ impl<T: Varied> Reducer for Moments<T> {
     type Acc = Spread<T::Wide>;
     type Out = T::Variance;
     type Tile = Columns<T::Wide>;
+    type Lanes = [Self::Acc; 1];
 
     fn empty(self) -> Self::Acc {
         Spread::EMPTY
@@ -211,6 +212,15 @@ impl<T: Varied> Reducer for Moments<T> {
             total.squares += lane.squares;
         }
         total.close(xs.len() as f64)
+    }
+
+    #[inline(always)]
+    fn fold_lanes(self, xs: &[T], first: u64) -> [Self::Acc; 1] {
+        [self.fold(xs, first)]
+    }
+
+    fn join_lanes(self, [acc]: [Self::Acc; 1]) -> Self::Acc {
+        acc
     }
 
     fn tile(self, width: usize) -> Self::Tile {
@@ -254,6 +264,7 @@ impl<T: Varied> Reducer for NanMoments<T> {
     type Acc = (f64, Spread<T::Wide>);
     type Out = T::Variance;
     type Tile = (Vec<f64>, Columns<T::Wide>);
+    type Lanes = [Self::Acc; 1];
 
     fn empty(self) -> Self::Acc {
         (0.0, Spread::EMPTY)
@@ -273,6 +284,15 @@ impl<T: Varied> Reducer for NanMoments<T> {
             }
         }
         (n, spread.close(n))
+    }
+
+    #[inline(always)]
+    fn fold_lanes(self, xs: &[T], first: u64) -> [Self::Acc; 1] {
+        [self.fold(xs, first)]
+    }
+
+    fn join_lanes(self, [acc]: [Self::Acc; 1]) -> Self::Acc {
+        acc
     }
 
     fn tile(self, width: usize) -> Self::Tile {

@@ -32,13 +32,19 @@ impl<M: Monoid> Reducer for Fold<M> {
     type Acc = M::Acc;
     type Out = M::Out;
     type Tile = Vec<M::Acc>;
+    type Lanes = [M::Acc; LANES];
 
     fn empty(self) -> M::Acc {
         M::empty()
     }
 
     #[inline(always)]
-    fn fold(self, xs: &[M::In], _first: u64) -> M::Acc {
+    fn fold(self, xs: &[M::In], first: u64) -> M::Acc {
+        self.join_lanes(self.fold_lanes(xs, first))
+    }
+
+    #[inline(always)]
+    fn fold_lanes(self, xs: &[M::In], _first: u64) -> [M::Acc; LANES] {
         let mut lanes = [M::empty(); LANES];
         let (blocks, rest) = xs.as_chunks::<LANES>();
         for block in blocks {
@@ -49,6 +55,11 @@ impl<M: Monoid> Reducer for Fold<M> {
         for (lane, &x) in lanes.iter_mut().zip(rest) {
             *lane = M::join(*lane, M::lift(x));
         }
+        lanes
+    }
+
+    #[inline(always)]
+    fn join_lanes(self, mut lanes: [M::Acc; LANES]) -> M::Acc {
         let mut width = LANES / 2;
         while width > 0 {
             for i in 0..width {
