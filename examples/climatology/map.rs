@@ -48,7 +48,7 @@ struct Scale {
 }
 
 impl Scale {
-    fn new(values: ArrayView2<'_, f32>) -> Scale {
+    fn new(values: &ArrayView2<'_, f32>) -> Scale {
         let known =
             || values.iter().map(|&value| f64::from(value)).filter(|value| value.is_finite());
         let (low, high) = known().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
@@ -76,7 +76,7 @@ impl Scale {
 /// Draws the mean into a PNG file.
 pub(crate) fn draw(path: &Path, field: &Field, mean: &ArrayD<f32>) -> Result<(), Failure> {
     let values = field.first_map(mean)?;
-    let scale = Scale::new(values);
+    let scale = Scale::new(&values);
     let area = BitMapBackend::new(path, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let (lon, lat) = (edges(&field.longitudes), edges(&field.latitudes));

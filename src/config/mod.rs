@@ -123,7 +123,7 @@ impl Config {
     }
 
     /// Bytes that automatically chosen chunks aim at. By default 128 MiB, but no more than a
-    /// thirty-second part of the memory limit: a task has several chunks, and there are several tasks.
+    /// 64th part of the memory limit: tasks have several chunks each, and allocators keep some more.
     #[must_use]
     pub fn chunk_bytes(&self) -> u64 {
         let default = || (self.memory_limit() / LIMIT_PER_CHUNK).clamp(1, 128 << 20);
@@ -197,7 +197,7 @@ impl Config {
 }
 
 /// How many chunks of the default size the memory limit should hold at least.
-const LIMIT_PER_CHUNK: u64 = 32;
+const LIMIT_PER_CHUNK: u64 = 64;
 
 fn default_memory_limit() -> u64 {
     static LIMIT: OnceLock<u64> = OnceLock::new();
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn default_chunks_are_small_where_the_limit_is() {
         let config = Config::new().with_memory_limit(64 << 20);
-        assert_eq!(config.chunk_bytes(), 2 << 20);
+        assert_eq!(config.chunk_bytes(), 1 << 20);
         assert_eq!(config.with_memory_limit(64 << 30).chunk_bytes(), 128 << 20);
         assert_eq!(Config::new().with_memory_limit(0).chunk_bytes(), 1);
         let chosen = Config::new().with_memory_limit(64 << 20).with_chunk_bytes(32 << 20);

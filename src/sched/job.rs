@@ -10,6 +10,10 @@ use super::{Run, Sink, check_budget};
 use crate::error::{Error, Result};
 use crate::graph::{Block, TaskGraph, TaskId};
 
+/// The part of the limit that is left to what nobody counts: stacks, and memory that the allocator
+/// keeps for itself when buffers are freed.
+const ALLOCATOR_PART: u64 = 16;
+
 /// A graph with all that its tasks need to run.
 pub(crate) struct Job<'a> {
     pub(crate) graph: &'a TaskGraph,
@@ -32,7 +36,8 @@ impl<'a> Job<'a> {
     }
 
     pub(crate) fn state(&self, ranks: &'a [u32]) -> State<'a> {
-        State::new(self.graph, ranks, self.run.budget_bytes)
+        let limit = self.run.budget_bytes;
+        State::new(self.graph, ranks, limit - limit / ALLOCATOR_PART)
     }
 
     /// Runs one task and hands its block to the sink; the block, if other tasks read it.

@@ -274,41 +274,36 @@ impl<'a> State<'a> {
                     self.ready.pop();
                     return Some(Next::Run(task));
                 }
-                Fit::No if self.frees_memory(task) => return self.choose_anyway(idle),
+                Fit::No if self.frees_memory(task) => {
+                    return self.choose_over_limit(idle, |state| {
+                        state.ready.pop();
+                        task
+                    });
+                }
                 Fit::No => {
                     self.ready.pop();
                     self.held_back.push(Reverse(rank));
                 }
             }
         }
-        self.choose_held_back(idle)
-    }
-
-    /// The best ready task frees memory and has no room for its output. It waits only for tasks that run.
-    fn choose_anyway(&mut self, idle: &dyn Fn() -> u64) -> Option<Next> {
-        let next = self.over_limit(idle)?;
-        if next.is_none() {
-            let rank = self.ready.pop()?.0;
-            return Some(Next::Run(self.by_rank[rank as usize]));
-        }
-        next
-    }
-
-    /// Only tasks that were refused are left: without a running task the best of them runs anyway.
-    fn choose_held_back(&mut self, idle: &dyn Fn() -> u64) -> Option<Next> {
         let rank = self.waiting()?;
-        let next = self.over_limit(idle)?;
-        next.or_else(|| Some(Next::Run(self.take_waiting(rank))))
+        self.choose_over_limit(idle, |state| state.take_waiting(rank))
     }
 
-    /// Whether a task may start that does not fit: `None` while others run, and what has to be done
-    /// before.
-    fn over_limit(&mut self, idle: &dyn Fn() -> u64) -> Option<Option<Next>> {
+    /// Runs what `take` takes over the limit, unless something that runs may still make room.
+    fn choose_over_limit(
+        &mut self,
+        idle: &dyn Fn() -> u64,
+        take: impl FnOnce(&mut Self) -> TaskId,
+    ) -> Option<Next> {
         if !self.running.is_empty() {
             return None;
         }
         self.is_trimmed = !self.is_trimmed && idle() > 0;
-        Some(self.is_trimmed.then_some(Next::Trim(0)))
+        if self.is_trimmed {
+            return Some(Next::Trim(0));
+        }
+        Some(Next::Run(take(self)))
     }
 
     /// The best rank among tasks that may have to wait: those without inputs and those refused.
