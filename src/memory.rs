@@ -138,8 +138,7 @@ impl BufferPool {
         }
         let mut shelves = self.lock();
         let shelf = shelves.by_type.get_mut(&TypeId::of::<T>())?;
-        let (&capacity, stack) =
-            shelf.by_capacity.range_mut(len..=len.saturating_mul(2)).next()?;
+        let (&capacity, stack) = shelf.by_capacity.range_mut(len..=len.saturating_mul(2)).next()?;
         let buffer = stack.pop()?;
         if stack.is_empty() {
             shelf.by_capacity.remove(&capacity);
