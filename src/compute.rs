@@ -146,7 +146,8 @@ impl Session {
             (layers, outputs, collectors)
         };
         #[cfg(not(feature = "array"))]
-        let (layers, outputs, collectors) = (LayerGraph::default(), Vec::new(), Vec::new());
+        let (layers, outputs, collectors) =
+            (LayerGraph::default(), Vec::new(), Vec::<Arc<dyn Collector>>::new());
         watch.on_lowered(&layers);
         let (mut layers, outputs) = physical(layers, outputs, config);
         for (output, collector) in outputs.iter().zip(&collectors) {
