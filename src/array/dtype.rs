@@ -170,188 +170,38 @@ elements! {
 /// With a class after the dtype (`real`: everything ordered, that is all but complex; `number`:
 /// all but bool; `float`: floats and complex) other dtypes evaluate `else`.
 macro_rules! dispatch {
-    ($dtype:expr, $t:ident => $body:expr) => {{
-        use $crate::array::dtype::DType as D;
+    // The one match; `[..]` pairs the dtypes of a class with their types.
+    (@match $dtype:expr, $t:ident => $body:expr, [$($variant:ident $ty:ty),*] $(, $other:expr)?) => {
         match $dtype {
-            D::Bool => {
-                type $t = bool;
+            $($crate::array::dtype::DType::$variant => {
+                type $t = $ty;
                 $body
-            }
-            D::I8 => {
-                type $t = i8;
-                $body
-            }
-            D::I16 => {
-                type $t = i16;
-                $body
-            }
-            D::I32 => {
-                type $t = i32;
-                $body
-            }
-            D::I64 => {
-                type $t = i64;
-                $body
-            }
-            D::U8 => {
-                type $t = u8;
-                $body
-            }
-            D::U16 => {
-                type $t = u16;
-                $body
-            }
-            D::U32 => {
-                type $t = u32;
-                $body
-            }
-            D::U64 => {
-                type $t = u64;
-                $body
-            }
-            D::F32 => {
-                type $t = f32;
-                $body
-            }
-            D::F64 => {
-                type $t = f64;
-                $body
-            }
-            D::C64 => {
-                type $t = num_complex::Complex<f32>;
-                $body
-            }
-            D::C128 => {
-                type $t = num_complex::Complex<f64>;
-                $body
-            }
+            })*
+            $(_ => $other,)?
         }
-    }};
-    ($dtype:expr, real $t:ident => $body:expr, else $other:expr) => {{
-        use $crate::array::dtype::DType as D;
-        match $dtype {
-            D::Bool => {
-                type $t = bool;
-                $body
-            }
-            D::I8 => {
-                type $t = i8;
-                $body
-            }
-            D::I16 => {
-                type $t = i16;
-                $body
-            }
-            D::I32 => {
-                type $t = i32;
-                $body
-            }
-            D::I64 => {
-                type $t = i64;
-                $body
-            }
-            D::U8 => {
-                type $t = u8;
-                $body
-            }
-            D::U16 => {
-                type $t = u16;
-                $body
-            }
-            D::U32 => {
-                type $t = u32;
-                $body
-            }
-            D::U64 => {
-                type $t = u64;
-                $body
-            }
-            D::F32 => {
-                type $t = f32;
-                $body
-            }
-            D::F64 => {
-                type $t = f64;
-                $body
-            }
-            _ => $other,
-        }
-    }};
-    ($dtype:expr, number $t:ident => $body:expr, else $other:expr) => {{
-        use $crate::array::dtype::DType as D;
-        match $dtype {
-            D::Bool => $other,
-            D::I8 => {
-                type $t = i8;
-                $body
-            }
-            D::I16 => {
-                type $t = i16;
-                $body
-            }
-            D::I32 => {
-                type $t = i32;
-                $body
-            }
-            D::I64 => {
-                type $t = i64;
-                $body
-            }
-            D::U8 => {
-                type $t = u8;
-                $body
-            }
-            D::U16 => {
-                type $t = u16;
-                $body
-            }
-            D::U32 => {
-                type $t = u32;
-                $body
-            }
-            D::U64 => {
-                type $t = u64;
-                $body
-            }
-            D::F32 => {
-                type $t = f32;
-                $body
-            }
-            D::F64 => {
-                type $t = f64;
-                $body
-            }
-            D::C64 => {
-                type $t = num_complex::Complex<f32>;
-                $body
-            }
-            D::C128 => {
-                type $t = num_complex::Complex<f64>;
-                $body
-            }
-        }
-    }};
-    ($dtype:expr, float $t:ident => $body:expr, else $other:expr) => {{
-        use $crate::array::dtype::DType as D;
-        match $dtype {
-            D::F32 => {
-                type $t = f32;
-                $body
-            }
-            D::F64 => {
-                type $t = f64;
-                $body
-            }
-            D::C64 => {
-                type $t = num_complex::Complex<f32>;
-                $body
-            }
-            D::C128 => {
-                type $t = num_complex::Complex<f64>;
-                $body
-            }
-            _ => $other,
-        }
-    }};
+    };
+    ($dtype:expr, $t:ident => $body:expr) => {
+        dispatch!(@match $dtype, $t => $body, [
+            Bool bool, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64,
+            F32 f32, F64 f64, C64 num_complex::Complex<f32>, C128 num_complex::Complex<f64>
+        ])
+    };
+    ($dtype:expr, real $t:ident => $body:expr, else $other:expr) => {
+        dispatch!(@match $dtype, $t => $body, [
+            Bool bool, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64,
+            F32 f32, F64 f64
+        ], $other)
+    };
+    ($dtype:expr, number $t:ident => $body:expr, else $other:expr) => {
+        dispatch!(@match $dtype, $t => $body, [
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64,
+            F32 f32, F64 f64, C64 num_complex::Complex<f32>, C128 num_complex::Complex<f64>
+        ], $other)
+    };
+    ($dtype:expr, float $t:ident => $body:expr, else $other:expr) => {
+        dispatch!(@match $dtype, $t => $body, [
+            F32 f32, F64 f64, C64 num_complex::Complex<f32>, C128 num_complex::Complex<f64>
+        ], $other)
+    };
 }
 pub(crate) use dispatch;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::chunks::Chunks;
 use super::meta::Meta;
 use super::op::ArrayOp;
 use crate::error::{Call, Error, Result};
@@ -96,6 +97,14 @@ impl Node {
             call,
             axis: self.meta.chunks.first_unknown().unwrap_or(0),
         })
+    }
+
+    /// The same values in other chunks; the expression itself if it has these already.
+    pub(crate) fn in_chunks(self: &Arc<Node>, chunks: Chunks) -> Result<Arc<Node>> {
+        if chunks == self.meta.chunks {
+            return Ok(Arc::clone(self));
+        }
+        Handle::new(ArrayOp::Rechunk(chunks), &[self])
     }
 
     /// The same expression under other dimension names.

@@ -15,12 +15,9 @@ use crate::error::{Call, Error, Result};
 use crate::graph::Block;
 
 #[cfg(feature = "zarr")]
-use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
+use super::chunks::{AxisChunks, aligned_to};
 #[cfg(feature = "zarr")]
-use super::{
-    chunks::{AxisChunks, aligned_to},
-    op::ArrayOp,
-};
+use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
 #[cfg(feature = "netcdf")]
 use super::{
     dtype::DType,
@@ -352,21 +349,13 @@ impl Store {
             Format::Zarr(how) => {
                 let options = how.options(node, &shape);
                 let writer = ZarrWriter::create(self.call, &self.path, options)?;
-                let aligned = align_to(node, writer.storage_chunks())?;
+                // Whole storage units in each block, so that each unit has one writer.
+                let chunks = aligned_to(&node.meta.chunks, writer.storage_chunks());
+                let aligned = node.in_chunks(chunks)?;
                 Ok((Box::new(writer), aligned))
             }
         }
     }
-}
-
-/// The array in chunks that consist of whole storage units, so that each has one writer.
-#[cfg(feature = "zarr")]
-fn align_to(node: &Arc<Node>, unit: &[u64]) -> Result<Arc<Node>> {
-    let chunks = aligned_to(&node.meta.chunks, unit);
-    if chunks == node.meta.chunks {
-        return Ok(Arc::clone(node));
-    }
-    Handle::new(ArrayOp::Rechunk(chunks), &[node])
 }
 
 impl Collection for Store {

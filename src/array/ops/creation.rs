@@ -183,13 +183,10 @@ pub(crate) fn from_source(
         let read = Read {
             window: shape.iter().map(|&len| AxisSlice::full(len)).collect(),
             from: ReadFrom::Storage(source),
-            chunks: aligned.clone(),
+            chunks: aligned,
         };
         let names = names.map(|names| names.into_iter().map(Arc::from).collect());
         let node = Handle::new(ArrayOp::Read(read), &[])?.with_dim_names(names);
-        if aligned == wanted {
-            return Ok(node);
-        }
-        Handle::new(ArrayOp::Rechunk(wanted), &[&node])
+        node.in_chunks(wanted)
     })())
 }

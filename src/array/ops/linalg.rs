@@ -88,14 +88,8 @@ fn partial_products(
         left_chunks = left_chunks.with_axis(a, common.clone());
         right_chunks = right_chunks.with_axis(b, common);
     }
-    let aligned = |node: &Arc<Node>, chunks| {
-        if node.meta.chunks == chunks {
-            return Ok(Arc::clone(node));
-        }
-        Handle::new(ArrayOp::Rechunk(chunks), &[node])
-    };
-    let left = aligned(left, left_chunks)?;
-    let right = aligned(right, right_chunks)?;
+    let left = left.in_chunks(left_chunks)?;
+    let right = right.in_chunks(right_chunks)?;
     let chunks = contraction.out_chunks(&left.meta.chunks, &right.meta.chunks);
     let meta = Meta { dtype: left.meta.dtype, chunks: super::countable(call, chunks)? };
     Ok(Handle::with_meta(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right], meta))

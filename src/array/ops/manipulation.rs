@@ -7,6 +7,7 @@ use crate::array::chunks::{
     AxisChunks, AxisSlice, Chunks, broadcast_shapes, check_shape, reshape_steps, resolve_shape,
 };
 use crate::array::expr::{Handle, Node};
+use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, ReshapeTarget, concatenated_chunks};
 use crate::array::rules::canonical;
 use crate::error::{Call, Error, Result};
@@ -206,13 +207,7 @@ pub(crate) fn concatenate(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Han
         for node in nodes {
             check_like(call, first, node, Some(axis))?;
         }
-        if nodes.len() == 1 {
-            return Ok(Arc::clone(first));
-        }
-        let metas: Vec<_> = nodes.iter().map(|node| &node.meta).collect();
-        let chunks = super::countable(call, concatenated_chunks(call, &metas, axis)?)?;
-        let meta = crate::array::meta::Meta { dtype: first.meta.dtype, chunks };
-        Ok(Handle::with_meta(ArrayOp::Concat(axis), nodes, meta))
+        side_by_side(call, nodes, axis)
     })
 }
 
@@ -232,15 +227,19 @@ pub(crate) fn stack(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
                 permute(node, axes)
             })
             .collect::<Result<_>>()?;
-        if let [only] = &expanded[..] {
-            return Ok(Arc::clone(only));
-        }
-        let metas: Vec<_> = expanded.iter().map(|node| &node.meta).collect();
-        let chunks = super::countable(call, concatenated_chunks(call, &metas, place)?)?;
-        let meta = crate::array::meta::Meta { dtype: first.meta.dtype, chunks };
-        let nodes: Vec<_> = expanded.iter().collect();
-        Ok(Handle::with_meta(ArrayOp::Concat(place), &nodes, meta))
+        side_by_side(call, &expanded.iter().collect::<Vec<_>>(), place)
     })
+}
+
+/// Arrays that fit one after another along `axis`; there is at least one.
+fn side_by_side(call: Call, nodes: &[&Arc<Node>], axis: usize) -> Result<Arc<Node>> {
+    if let [only] = nodes {
+        return Ok(Arc::clone(only));
+    }
+    let metas: Vec<_> = nodes.iter().map(|node| &node.meta).collect();
+    let chunks = super::countable(call, concatenated_chunks(call, &metas, axis)?)?;
+    let meta = Meta { dtype: nodes[0].meta.dtype, chunks };
+    Ok(Handle::with_meta(ArrayOp::Concat(axis), nodes, meta))
 }
 
 fn first_of<'a>(call: Call, nodes: &[&'a Arc<Node>]) -> Result<&'a Arc<Node>> {

@@ -1,10 +1,7 @@
 //! The same values in other chunks.
 
-use std::sync::Arc;
-
 use crate::array::chunks::{AxisSpec, ChunkSpec, Chunks, normalize_chunks};
 use crate::array::expr::{Handle, Node};
-use crate::array::op::ArrayOp;
 use crate::error::{Call, Error, Result};
 
 /// The array in the chunks that `spec` asks for.
@@ -14,10 +11,7 @@ pub(crate) fn rechunk(call: Call, x: &Handle, spec: &ChunkSpec) -> Handle {
             None => of_known(call, node, &node.meta.chunks, spec)?,
             Some(_) => around_unknown(call, node, spec)?,
         };
-        if chunks == node.meta.chunks {
-            return Ok(Arc::clone(node));
-        }
-        Handle::new(ArrayOp::Rechunk(chunks), &[node])
+        node.in_chunks(chunks)
     })
 }
 
