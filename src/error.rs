@@ -127,6 +127,44 @@ pub enum Error {
         /// The dtype or dtypes that are possible.
         expected: String,
     },
+    /// A column that the frame does not have.
+    #[error("{}: there is no column {got:?}, {call}; the columns are {columns:?}", call.op)]
+    UnknownColumn {
+        /// The operation and its caller.
+        call: Call,
+        /// The name that was given.
+        got: String,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
+    /// A frame would have two columns of one name.
+    #[error("{}: two columns are called {name:?}, {call}; give one another name with alias()", call.op)]
+    DuplicateColumn {
+        /// The operation and its caller.
+        call: Call,
+        /// The name.
+        name: String,
+    },
+    /// Two frames that have to have the same columns do not.
+    #[error("{}: got the columns {got}, expected {expected}, {call}; {remedy}", call.op)]
+    SchemaMismatch {
+        /// The operation and its caller.
+        call: Call,
+        /// The columns that were got, with their dtypes.
+        got: String,
+        /// The columns that were expected.
+        expected: String,
+        /// What the user can do.
+        remedy: &'static str,
+    },
+    /// Values on which an operation of polars failed.
+    #[error("{operation}: {problem}")]
+    Values {
+        /// What was computed.
+        operation: String,
+        /// What polars said.
+        problem: String,
+    },
     /// A file that can't be read or written.
     #[error("{}: {path}: {source}, {call}", call.op, path = path.display())]
     Io {

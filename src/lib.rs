@@ -1,6 +1,6 @@
 //! Lazy, chunked, parallel arrays and dataframes inside a memory budget.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
 #![cfg_attr(
     not(feature = "array"),
@@ -26,6 +26,9 @@ mod visualize;
 
 #[cfg(feature = "array")]
 pub mod array;
+#[cfg(feature = "frame")]
+#[allow(dead_code, unused_imports, reason = "its parts are joined as they come")]
+pub mod frame;
 
 pub use compute::{Collection, compute, compute_with};
 pub use config::{Config, ExecutorKind};

@@ -1,0 +1,9 @@
+//! Formats of frames: where rows come from and go to.
+//!
+//! Invariant: sources and writers know nothing of plans and lazy frames.
+
+mod condition;
+mod source;
+
+pub(crate) use condition::{Comparison, Condition};
+pub(crate) use source::{PartStats, Request, Source};
