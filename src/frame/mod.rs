@@ -3,7 +3,10 @@
 //! A frame is cut into partitions, each a [`polars_core::frame::DataFrame`] of a size that a task can hold.
 //! Names and semantics of expressions are those of Polars.
 
+mod expr;
 mod interop;
 mod io;
+mod kernels;
 
+pub use expr::{Expr, col};
 pub use polars_core;

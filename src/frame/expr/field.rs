@@ -1,0 +1,46 @@
+//! Names and dtypes of what expressions give, found by computing them on no rows.
+
+use polars_core::prelude::{DataFrame, Field, Schema};
+
+use super::Expr;
+use crate::error::{Call, Error, Result};
+use crate::frame::kernels::eval::evaluate;
+
+/// The name and dtype of `expr` on frames with these columns.
+///
+/// # Errors
+/// [`Error::UnknownColumn`], or [`Error::Values`] if the dtypes of the columns do not go with what is done to them.
+pub(crate) fn infer_field(expr: &Expr, schema: &Schema, call: Call) -> Result<Field> {
+    let mut columns = Vec::new();
+    expr.add_columns(&mut columns);
+    for name in columns {
+        check_column(&name, schema, call)?;
+    }
+    let column = evaluate(expr, &DataFrame::empty_with_schema(schema))?;
+    Ok(Field::new(expr.output_name(), column.dtype().clone()))
+}
+
+/// The schema of a frame that consists of `exprs`.
+///
+/// # Errors
+/// As [`infer_field`], and [`Error::DuplicateColumn`].
+pub(crate) fn infer_schema(exprs: &[Expr], schema: &Schema, call: Call) -> Result<Schema> {
+    let mut out = Schema::with_capacity(exprs.len());
+    for expr in exprs {
+        let field = infer_field(expr, schema, call)?;
+        if out.contains(field.name()) {
+            return Err(Error::DuplicateColumn { call, name: field.name().to_string() });
+        }
+        out.with_column(field.name, field.dtype);
+    }
+    Ok(out)
+}
+
+/// Refuses a name that is no column.
+pub(crate) fn check_column(name: &str, schema: &Schema, call: Call) -> Result<()> {
+    if schema.contains(name) {
+        return Ok(());
+    }
+    let columns = schema.iter_names().map(|name| name.to_string()).collect();
+    Err(Error::UnknownColumn { call, got: name.to_owned(), columns })
+}

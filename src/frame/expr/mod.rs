@@ -1,0 +1,224 @@
+//! Expressions of columns, as data: what `filter`, `with_columns`, `select` and `agg` take.
+//!
+//! Names and semantics follow Polars. An expression is an immutable tree that plans compare, print and take
+//! apart; [`eval`](super::kernels::eval) computes it on the rows of one partition.
+//!
+//! Invariant: a function of columns is a `static` [`Function`] in a file of `functions/`, not a variant here.
+
+mod field;
+mod function;
+mod show;
+
+pub(crate) use field::{infer_field, infer_schema};
+pub(crate) use function::Function;
+
+use std::sync::Arc;
+
+use polars_core::prelude::{DataType, PlSmallStr, Scalar};
+
+/// A column that is computed from the columns of a frame.
+///
+/// Made by [`col`] and [`lit`] and combined with operators and methods, which have the names and the semantics
+/// of Polars' expressions. Nothing is computed, and nothing is checked, until a frame gets it.
+#[derive(Clone, PartialEq)]
+pub struct Expr(Arc<ExprKind>);
+
+/// What an expression is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ExprKind {
+    /// A column of the frame.
+    Column(PlSmallStr),
+    /// The same value on each row.
+    Literal(Literal),
+    /// The same values under another name.
+    Alias(Expr, PlSmallStr),
+    /// The same values as another type.
+    Cast { input: Expr, dtype: DataType, strict: bool },
+    /// A function of columns, row by row or over the whole column, as the function says.
+    Call { function: &'static Function, inputs: Vec<Expr> },
+    /// One value for all rows, or for each group.
+    Aggregate { aggregate: Aggregate, input: Expr },
+    /// The number of rows, or of rows of each group.
+    Len,
+    /// `input` computed for each group of equal `keys`, and given to each row of the group.
+    Over { input: Expr, keys: Vec<Expr> },
+}
+
+/// A value written by the user.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Literal {
+    pub(crate) value: Scalar,
+    /// Whether the value takes the type of what it meets, as the `1` of `col("small") + 1` does.
+    pub(crate) dynamic: bool,
+}
+
+/// From many rows to one value. Nulls are skipped, as in Polars.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Aggregate {
+    Sum,
+    Product,
+    Mean,
+    Min,
+    Max,
+    /// Rows that are not null.
+    Count,
+    NullCount,
+    Var {
+        ddof: u8,
+    },
+    Std {
+        ddof: u8,
+    },
+    Median,
+    /// Linear interpolation between the nearest values unless `nearest`.
+    Quantile {
+        q: f64,
+        nearest: bool,
+    },
+    NUnique,
+    /// HyperLogLog, within about 1 %.
+    ApproxNUnique,
+    First,
+    Last,
+    Any,
+    All,
+    /// The number of the row with the smallest value, within its group or the whole frame.
+    ArgMin,
+    ArgMax,
+    /// All values, in the order of the rows.
+    Implode,
+}
+
+/// How the rows of a result depend on the rows of the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shape {
+    /// One value, whatever the rows are.
+    Scalar,
+    /// Each row depends on the same row only, so that partitions, rows and order do not matter.
+    Rows,
+    /// Rows depend on other rows of the frame.
+    Frame,
+}
+
+impl Expr {
+    pub(crate) fn new(kind: ExprKind) -> Self {
+        Expr(Arc::new(kind))
+    }
+
+    pub(crate) fn kind(&self) -> &ExprKind {
+        &self.0
+    }
+
+    pub(crate) fn call(function: &'static Function, inputs: Vec<Expr>) -> Self {
+        Expr::new(ExprKind::Call { function, inputs })
+    }
+
+    pub(crate) fn aggregate(&self, aggregate: Aggregate) -> Self {
+        Expr::new(ExprKind::Aggregate { aggregate, input: self.clone() })
+    }
+
+    /// The expressions that this one is made of.
+    pub(crate) fn inputs(&self) -> Vec<&Expr> {
+        match self.kind() {
+            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Len => vec![],
+            ExprKind::Alias(input, _)
+            | ExprKind::Cast { input, .. }
+            | ExprKind::Aggregate { input, .. } => vec![input],
+            ExprKind::Call { inputs, .. } => inputs.iter().collect(),
+            ExprKind::Over { input, keys } => std::iter::once(input).chain(keys).collect(),
+        }
+    }
+
+    /// The same expression of other inputs, which `change` makes of these.
+    pub(crate) fn map_inputs(&self, mut change: impl FnMut(&Expr) -> Expr) -> Expr {
+        let kind = match self.kind() {
+            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Len => return self.clone(),
+            ExprKind::Alias(input, name) => ExprKind::Alias(change(input), name.clone()),
+            ExprKind::Cast { input, dtype, strict } => {
+                ExprKind::Cast { input: change(input), dtype: dtype.clone(), strict: *strict }
+            }
+            ExprKind::Aggregate { aggregate, input } => {
+                ExprKind::Aggregate { aggregate: *aggregate, input: change(input) }
+            }
+            ExprKind::Call { function, inputs } => {
+                ExprKind::Call { function, inputs: inputs.iter().map(change).collect() }
+            }
+            ExprKind::Over { input, keys } => ExprKind::Over {
+                input: change(input),
+                keys: keys.iter().map(&mut change).collect(),
+            },
+        };
+        Expr::new(kind)
+    }
+
+    /// The expression with each column replaced by what `of` says, if it says something.
+    pub(crate) fn substitute(&self, of: &impl Fn(&str) -> Option<Expr>) -> Expr {
+        match self.kind() {
+            ExprKind::Column(name) => of(name).unwrap_or_else(|| self.clone()),
+            _ => self.map_inputs(|input| input.substitute(of)),
+        }
+    }
+
+    /// Adds the names of the columns that the expression reads, each once, in the order in which they stand there.
+    pub(crate) fn add_columns(&self, names: &mut Vec<PlSmallStr>) {
+        if let ExprKind::Column(name) = self.kind()
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
+        for input in self.inputs() {
+            input.add_columns(names);
+        }
+    }
+
+    /// The name of the resulting column: the last alias, or that of the leftmost column.
+    pub(crate) fn output_name(&self) -> PlSmallStr {
+        match self.kind() {
+            ExprKind::Column(name) | ExprKind::Alias(_, name) => name.clone(),
+            ExprKind::Literal(_) => PlSmallStr::from_static("literal"),
+            ExprKind::Len => PlSmallStr::from_static("len"),
+            _ => self.inputs()[0].output_name(),
+        }
+    }
+
+    /// The expression without the names that it was given.
+    pub(crate) fn without_alias(&self) -> &Expr {
+        match self.kind() {
+            ExprKind::Alias(input, _) => input.without_alias(),
+            _ => self,
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        let of_inputs = || self.inputs().into_iter().map(Expr::shape).max();
+        match self.kind() {
+            ExprKind::Column(_) => Shape::Rows,
+            ExprKind::Literal(_) | ExprKind::Len | ExprKind::Aggregate { .. } => Shape::Scalar,
+            ExprKind::Alias(..) | ExprKind::Cast { .. } => of_inputs().unwrap_or(Shape::Rows),
+            ExprKind::Call { function, .. } if function.is_rowwise => {
+                of_inputs().unwrap_or(Shape::Rows)
+            }
+            ExprKind::Call { .. } | ExprKind::Over { .. } => Shape::Frame,
+        }
+    }
+
+    /// Whether a value of the result needs more than one row, be it for an aggregate, a neighbour or a group.
+    pub(crate) fn crosses_rows(&self) -> bool {
+        match self.kind() {
+            ExprKind::Len | ExprKind::Aggregate { .. } | ExprKind::Over { .. } => true,
+            ExprKind::Call { function, .. } if !function.is_rowwise => true,
+            _ => self.inputs().into_iter().any(Expr::crosses_rows),
+        }
+    }
+}
+
+/// The column `name` of a frame.
+///
+/// # Example
+/// ```
+/// use dask_rs::frame::col;
+/// assert_eq!(col("price").to_string(), r#"col("price")"#);
+/// ```
+pub fn col(name: impl Into<PlSmallStr>) -> Expr {
+    Expr::new(ExprKind::Column(name.into()))
+}

@@ -1,0 +1,76 @@
+//! Expressions as text, close to how users write them.
+
+use std::fmt;
+
+use super::{Expr, ExprKind};
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind() {
+            ExprKind::Column(name) => write!(f, "col({name:?})"),
+            ExprKind::Literal(literal) => write!(f, "{}", literal.value.value()),
+            ExprKind::Alias(input, name) => write!(f, "{input}.alias({name:?})"),
+            ExprKind::Cast { input, dtype, .. } => write!(f, "{input}.cast({dtype})"),
+            ExprKind::Call { function, inputs } => call(f, function.name, inputs),
+            ExprKind::Aggregate { aggregate, input } => {
+                let name = format!("{aggregate:?}");
+                write!(
+                    f,
+                    "{input}.{}()",
+                    name.split([' ', '{']).next().unwrap_or("").to_lowercase()
+                )
+            }
+            ExprKind::Len => f.write_str("len()"),
+            ExprKind::Over { input, keys } => {
+                write!(f, "{input}.over(")?;
+                list(f, keys)?;
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+/// Operators stand between their inputs, functions behind the first.
+fn call(f: &mut fmt::Formatter<'_>, name: &str, inputs: &[Expr]) -> fmt::Result {
+    match inputs {
+        [left, right] if !name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            operand(f, left)?;
+            write!(f, " {name} ")?;
+            operand(f, right)
+        }
+        [first, rest @ ..] => {
+            operand(f, first)?;
+            write!(f, ".{name}(")?;
+            list(f, rest)?;
+            f.write_str(")")
+        }
+        [] => write!(f, "{name}()"),
+    }
+}
+
+/// An operator inside of another one stands in brackets.
+fn operand(f: &mut fmt::Formatter<'_>, expr: &Expr) -> fmt::Result {
+    match expr.kind() {
+        ExprKind::Call { function, inputs }
+            if inputs.len() == 2
+                && !function.name.starts_with(|c: char| c.is_ascii_alphabetic()) =>
+        {
+            write!(f, "({expr})")
+        }
+        _ => write!(f, "{expr}"),
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, exprs: &[Expr]) -> fmt::Result {
+    for (i, expr) in exprs.iter().enumerate() {
+        let comma = if i > 0 { ", " } else { "" };
+        write!(f, "{comma}{expr}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
