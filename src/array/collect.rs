@@ -7,7 +7,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use super::chunk::{Chunk, chunk};
 use super::chunks::Chunks;
 use super::dtype::{DType, Element, dispatch};
-use super::expr::{Handle, Node};
+use super::expr::Node;
 use super::kernels::to_usize;
 use super::op::{ArrayOp, PersistedBlocks};
 use crate::compute::Collector;
@@ -159,8 +159,8 @@ impl Keep {
             problem: "not all blocks came".into(),
         })?;
         let persisted = PersistedBlocks { blocks: blocks.into(), meta: node.meta.clone() };
-        let kept = Handle::new(ArrayOp::Blocks(Arc::new(persisted)), &[])?;
-        Ok(kept.with_dim_names(node.dim_names.clone()))
+        let kept = Node::of(ArrayOp::Blocks(Arc::new(persisted)), &[])?;
+        Ok(kept.with_note(node.note.clone()))
     }
 }
 

@@ -34,7 +34,7 @@ fn show_table(node: &Node, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (name, array, chunk) in &rows {
         writeln!(f, "{name:<5}  {array:<width$}  {chunk}")?;
     }
-    if let Some(names) = &node.dim_names {
+    if let Some(names) = node.dim_names() {
         writeln!(f, "Dims   {}", names.join(", "))?;
     }
     let (n_blocks, operations) = (chunks.n_blocks(), n_operations(node));

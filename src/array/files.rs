@@ -232,7 +232,7 @@ impl ZarrWrite {
         if let Some(compressor) = self.compressor {
             options.compressor = compressor;
         }
-        let names = node.dim_names.as_ref();
+        let names = node.dim_names();
         options.dim_names = names.map(|names| names.iter().map(|name| name.to_string()).collect());
         options.attributes = self.attributes.iter().cloned().collect();
         options.overwrite = self.overwrite;

@@ -131,7 +131,7 @@ macro_rules! untyped_methods {
         /// # Errors
         /// The error that the handle carries.
         pub fn dim_names(&self) -> Result<Option<Vec<String>>> {
-            let names = self.handle.node()?.dim_names.as_ref();
+            let names = self.handle.node()?.dim_names();
             Ok(names.map(|names| names.iter().map(|name| name.to_string()).collect()))
         }
 
@@ -765,7 +765,7 @@ fn with_dim_names(call: Call, handle: &Handle, names: DimNames) -> Handle {
                 expected: "one name for each dimension",
             });
         }
-        Ok(node.with_dim_names(Some(names)))
+        Ok(node.with_note(Some(names)))
     })
 }
 

@@ -59,7 +59,7 @@ use std::sync::Arc;
 use crate::compute::Watch;
 use crate::config::Config;
 use crate::error::Result;
-use crate::graph::{LayerGraph, LayerId};
+use crate::graph::{LayerGraph, LayerId, import};
 
 /// Plans and lowers some arrays together; returns the layer of each.
 pub(crate) fn lower_all(
@@ -68,7 +68,7 @@ pub(crate) fn lower_all(
     config: &Config,
     watch: &mut dyn Watch,
 ) -> Result<Vec<LayerId>> {
-    let mut plan = expr::import(&nodes);
+    let mut plan = import(&nodes);
     drop(nodes);
     watch.on_imported(&plan);
     let trace = rules::optimize(&mut plan, config.optimize())?;

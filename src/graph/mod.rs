@@ -5,6 +5,7 @@
 mod block;
 mod block_map;
 mod dot;
+mod expression;
 mod fuse;
 mod kernel;
 mod layer;
@@ -21,6 +22,7 @@ pub(crate) mod test_graphs;
 
 pub(crate) use block::{Block, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
+pub(crate) use expression::{Handle, Node, Step, import};
 pub(crate) use fuse::{FuseLimits, fuse};
 pub(crate) use kernel::{BytesRead, Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};

@@ -26,7 +26,7 @@ pub(crate) fn create(call: Call, program: Program, shape: &Shape, chunks: &Chunk
 }
 
 pub(crate) fn create_in_chunks(program: Program, chunks: Chunks) -> Result<Arc<Node>> {
-    Handle::new(ArrayOp::Create { program: Arc::new(program), chunks }, &[])
+    Node::of(ArrayOp::Create { program: Arc::new(program), chunks }, &[])
 }
 
 /// The same value everywhere.
@@ -156,7 +156,7 @@ pub(crate) fn from_shared<T: Element>(
     Handle::from_result(
         chunk_bytes()
             .and_then(|bytes| normalize_chunks(call, chunks, &shape, itemsize, bytes, None))
-            .and_then(|chunks| Handle::new(ArrayOp::Read(read(chunks)), &[])),
+            .and_then(|chunks| Node::of(ArrayOp::Read(read(chunks)), &[])),
     )
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn from_source(
             chunks: aligned,
         };
         let names = names.map(|names| names.into_iter().map(Arc::from).collect());
-        let node = Handle::new(ArrayOp::Read(read), &[])?.with_dim_names(names);
+        let node = Node::of(ArrayOp::Read(read), &[])?.with_note(names);
         node.in_chunks(wanted)
     })())
 }

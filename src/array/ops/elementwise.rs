@@ -30,7 +30,7 @@ pub(crate) fn elemwise_of(call: Call, program: Program, nodes: &[&Arc<Node>]) ->
         not_grown(call, unified, largest, itemsize)?
     };
     let meta = Meta { dtype: program.dtype(), chunks };
-    Ok(Handle::with_meta(ArrayOp::Elemwise(Arc::new(program)), nodes, meta))
+    Ok(Node::with_meta(ArrayOp::Elemwise(Arc::new(program)), nodes, meta))
 }
 
 /// `chunks`, cut where broadcasting made blocks larger than those of the inputs and than the chunk

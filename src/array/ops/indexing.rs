@@ -139,14 +139,14 @@ pub(crate) fn slice(call: Call, x: &Handle, entries: &[IndexEntry]) -> Handle {
         let sliced = if slices.iter().all(Option::is_none) {
             Arc::clone(node)
         } else {
-            Handle::new(ArrayOp::Slice(slices), &[node])?
+            Node::of(ArrayOp::Slice(slices), &[node])?
         };
         let unmoved =
             axes.len() == node.ndim() && axes.iter().enumerate().all(|(i, axis)| *axis == Some(i));
         if unmoved {
             return Ok(sliced);
         }
-        Handle::new(ArrayOp::Permute(axes.into()), &[&sliced])
+        Node::of(ArrayOp::Permute(axes.into()), &[&sliced])
     })
 }
 

@@ -24,8 +24,8 @@ pub(crate) fn tensordot(
 ) -> Handle {
     let products = Handle::join(&[left, right], |nodes| {
         let (left, right) = (nodes[0], nodes[1]);
-        let left_axes = left_axes.resolve(call, left.ndim(), left.dim_names.as_ref())?;
-        let right_axes = right_axes.resolve(call, right.ndim(), right.dim_names.as_ref())?;
+        let left_axes = left_axes.resolve(call, left.ndim(), left.dim_names())?;
+        let right_axes = right_axes.resolve(call, right.ndim(), right.dim_names())?;
         if left_axes.len() != right_axes.len() {
             return Err(mismatch(call, left, right));
         }
@@ -92,7 +92,7 @@ fn partial_products(
     let right = right.in_chunks(right_chunks)?;
     let chunks = contraction.out_chunks(&left.meta.chunks, &right.meta.chunks);
     let meta = Meta { dtype: left.meta.dtype, chunks: super::countable(call, chunks)? };
-    Ok(Handle::with_meta(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right], meta))
+    Ok(Node::with_meta(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right], meta))
 }
 
 /// NumPy's `dot`: the last axis of the left with the last but one of the right.
@@ -128,9 +128,8 @@ pub(crate) fn matmul(call: Call, left: &Handle, right: &Handle) -> Handle {
         order = stack.order();
         partial_products(call, &stack.left, &stack.right, stack.contraction)
     });
-    sum_partials(call, &products, 1).then(|node| {
-        Handle::new(ArrayOp::Permute(order.iter().copied().map(Some).collect()), &[node])
-    })
+    sum_partials(call, &products, 1)
+        .then(|node| Node::of(ArrayOp::Permute(order.iter().copied().map(Some).collect()), &[node]))
 }
 
 /// Stacks of matrices that are ready to be multiplied.

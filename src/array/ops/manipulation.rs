@@ -36,7 +36,7 @@ pub(crate) fn reshape(call: Call, x: &Handle, shape: &Shape) -> Handle {
         let mut current = Arc::clone(node);
         for shape in reshape_steps(&in_shape, &shape) {
             let target = ReshapeTarget { shape, block_len_max };
-            current = Handle::new(ArrayOp::Reshape(Arc::new(target)), &[&current])?;
+            current = Node::of(ArrayOp::Reshape(Arc::new(target)), &[&current])?;
         }
         Ok(current)
     })
@@ -47,7 +47,7 @@ pub(crate) fn transpose(call: Call, x: &Handle, axes: Option<&Axes>) -> Handle {
     x.then(|node| {
         let ndim = node.ndim();
         let order = match axes {
-            Some(axes) => axes.resolve(call, ndim, node.dim_names.as_ref())?,
+            Some(axes) => axes.resolve(call, ndim, node.dim_names())?,
             None => (0..ndim).rev().collect(),
         };
         if order.len() != ndim {
@@ -63,14 +63,14 @@ pub(crate) fn transpose(call: Call, x: &Handle, axes: Option<&Axes>) -> Handle {
 }
 
 fn permute(node: &Arc<Node>, axes: Vec<Option<usize>>) -> Result<Arc<Node>> {
-    Handle::new(ArrayOp::Permute(axes.into()), &[node])
+    Node::of(ArrayOp::Permute(axes.into()), &[node])
 }
 
 /// Two axes in each other's place.
 pub(crate) fn swapaxes(call: Call, x: &Handle, a: &AxisRef, b: &AxisRef) -> Handle {
     x.then(|node| {
-        let a = a.resolve(call, node.ndim(), node.dim_names.as_ref())?;
-        let b = b.resolve(call, node.ndim(), node.dim_names.as_ref())?;
+        let a = a.resolve(call, node.ndim(), node.dim_names())?;
+        let b = b.resolve(call, node.ndim(), node.dim_names())?;
         let mut axes: Vec<_> = (0..node.ndim()).map(Some).collect();
         axes.swap(a, b);
         permute(node, axes)
@@ -81,7 +81,7 @@ pub(crate) fn swapaxes(call: Call, x: &Handle, a: &AxisRef, b: &AxisRef) -> Hand
 pub(crate) fn moveaxis(call: Call, x: &Handle, from: &Axes, to: &Axes) -> Handle {
     x.then(|node| {
         let ndim = node.ndim();
-        let from = from.resolve(call, ndim, node.dim_names.as_ref())?;
+        let from = from.resolve(call, ndim, node.dim_names())?;
         let to = to.resolve(call, ndim, None)?;
         if from.len() != to.len() {
             return Err(Error::InvalidArgument {
@@ -109,7 +109,7 @@ pub(crate) fn squeeze(call: Call, x: &Handle, axes: &Axes) -> Handle {
                 let all = node.meta.chunks.axes().iter().enumerate();
                 all.filter(|(_, axis)| is_one(axis)).map(|(i, _)| i).collect()
             }
-            list => list.resolve(call, node.ndim(), node.dim_names.as_ref())?,
+            list => list.resolve(call, node.ndim(), node.dim_names())?,
         };
         for &axis in &axes {
             let len = node.meta.chunks.axes()[axis].len();
@@ -151,7 +151,7 @@ pub(crate) fn expand_dims(call: Call, x: &Handle, axes: &Axes) -> Handle {
 pub(crate) fn flip(call: Call, x: &Handle, axes: &Axes) -> Handle {
     x.then(|node| {
         let mut slices = vec![None; node.ndim()];
-        for axis in axes.resolve(call, node.ndim(), node.dim_names.as_ref())? {
+        for axis in axes.resolve(call, node.ndim(), node.dim_names())? {
             let len = node.meta.chunks.axes()[axis].len();
             let len = len.ok_or(Error::UnknownChunks { call, axis })?;
             slices[axis] = Some(AxisSlice::new(len.saturating_sub(1), len, -1));
@@ -160,7 +160,7 @@ pub(crate) fn flip(call: Call, x: &Handle, axes: &Axes) -> Handle {
         if slices.iter().all(Option::is_none) {
             return Ok(Arc::clone(node));
         }
-        Handle::new(ArrayOp::Slice(slices), &[node])
+        Node::of(ArrayOp::Slice(slices), &[node])
     })
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn broadcast_to(call: Call, x: &Handle, shape: &Shape) -> Handle {
             }));
         }
         axes.reverse();
-        Handle::new(ArrayOp::Broadcast(Chunks::new(axes)), &[node])
+        Node::of(ArrayOp::Broadcast(Chunks::new(axes)), &[node])
     })
 }
 
@@ -203,7 +203,7 @@ pub(crate) fn broadcast_to(call: Call, x: &Handle, shape: &Shape) -> Handle {
 pub(crate) fn concatenate(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
     Handle::join(arrays, |nodes| {
         let first = first_of(call, nodes)?;
-        let axis = axis.resolve(call, first.ndim(), first.dim_names.as_ref())?;
+        let axis = axis.resolve(call, first.ndim(), first.dim_names())?;
         for node in nodes {
             check_like(call, first, node, Some(axis))?;
         }
@@ -239,7 +239,7 @@ fn side_by_side(call: Call, nodes: &[&Arc<Node>], axis: usize) -> Result<Arc<Nod
     let metas: Vec<_> = nodes.iter().map(|node| &node.meta).collect();
     let chunks = super::countable(call, concatenated_chunks(call, &metas, axis)?)?;
     let meta = Meta { dtype: nodes[0].meta.dtype, chunks };
-    Ok(Handle::with_meta(ArrayOp::Concat(axis), nodes, meta))
+    Ok(Node::with_meta(ArrayOp::Concat(axis), nodes, meta))
 }
 
 fn first_of<'a>(call: Call, nodes: &[&'a Arc<Node>]) -> Result<&'a Arc<Node>> {

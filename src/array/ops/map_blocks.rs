@@ -29,7 +29,7 @@ pub(crate) fn map_blocks<T: Element, U: Element>(
             out: Meta { dtype: U::DTYPE, chunks },
             shape_of: shape_of::<U>,
         };
-        Handle::new(ArrayOp::MapBlocks(Arc::new(map)), &[node])
+        Node::of(ArrayOp::MapBlocks(Arc::new(map)), &[node])
     })
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn reduce(
     over: &Over,
 ) -> Handle {
     x.then(|node| {
-        let mut axes = over.axes.resolve(call, node.ndim(), node.dim_names.as_ref())?;
+        let mut axes = over.axes.resolve(call, node.ndim(), node.dim_names())?;
         axes.sort_unstable();
         if kind.is_position() && axes.len() != 1 && axes.len() != node.ndim() {
             return Err(Error::InvalidArgument {
@@ -95,7 +95,7 @@ pub(crate) fn reduce(
         };
         let spec =
             spec.check().map_err(|error| super::unsupported(call, error.got, "a real number"))?;
-        let reduced = Handle::new(ArrayOp::Reduce(Arc::new(Reduction { spec, fan_in })), &[node])?;
+        let reduced = Node::of(ArrayOp::Reduce(Arc::new(Reduction { spec, fan_in })), &[node])?;
         if over.keepdims { Ok(reduced) } else { drop_axes(&reduced, &axes) }
     })
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::array::chunks::ChunkSpec;
-use crate::array::expr::import;
 use crate::array::{
     AnyViewMut, Array, DType, Element, Index, Source, arange, concatenate, from_source, ones,
     stack, where_,
 };
 use crate::error::Error;
+use crate::graph::import;
 
 /// Storage without content: plans only ask for its shape.
 #[derive(Debug)]
