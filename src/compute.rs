@@ -11,7 +11,9 @@ use crate::graph::{Block, FuseLimits, LayerGraph, LayerId, TaskGraph, Trace, fus
 use crate::sched::{CancelToken, Runtime, Sink};
 
 #[cfg(feature = "array")]
-use crate::array::{self, Node};
+use crate::array;
+#[cfg(feature = "frame")]
+use crate::frame;
 
 /// Something lazy that can be computed: an array, a frame, a tuple or list of them.
 pub trait Collection {
@@ -79,7 +81,7 @@ pub fn compute_with<C: Collection>(collections: C, cancel: &CancelToken) -> Resu
 pub(crate) trait Collector: Send + Sync {
     /// Makes room for the result. Called once, after planning and before anything runs, so that what is
     /// only explained costs no memory.
-    fn start(&self) -> Result<()> {
+    fn start(&self, _n_blocks: u64) -> Result<()> {
         Ok(())
     }
 
@@ -114,7 +116,9 @@ impl Watch for NoWatch {}
 #[derive(Default)]
 pub struct Session {
     #[cfg(feature = "array")]
-    arrays: Vec<(Arc<Node>, Arc<dyn Collector>)>,
+    arrays: Vec<(Arc<array::Node>, Arc<dyn Collector>)>,
+    #[cfg(feature = "frame")]
+    frames: Vec<(Arc<frame::Node>, Arc<dyn Collector>)>,
 }
 
 impl fmt::Debug for Session {
@@ -125,8 +129,13 @@ impl fmt::Debug for Session {
 
 impl Session {
     #[cfg(feature = "array")]
-    pub(crate) fn add_array(&mut self, node: Arc<Node>, collector: Arc<dyn Collector>) {
+    pub(crate) fn add_array(&mut self, node: Arc<array::Node>, collector: Arc<dyn Collector>) {
         self.arrays.push((node, collector));
+    }
+
+    #[cfg(feature = "frame")]
+    pub(crate) fn add_frame(&mut self, node: Arc<frame::Node>, collector: Arc<dyn Collector>) {
+        self.frames.push((node, collector));
     }
 
     /// Plans, lowers, fuses and runs everything that was enlisted.
@@ -137,17 +146,22 @@ impl Session {
 
     /// Plans, lowers and fuses everything that was enlisted, which takes O(layers).
     pub(crate) fn prepare(self, config: &Config, watch: &mut dyn Watch) -> Result<Prepared> {
+        let mut layers = LayerGraph::default();
+        let mut outputs: Vec<LayerId> = Vec::new();
+        let mut collectors: Vec<Arc<dyn Collector>> = Vec::new();
+        // The expressions end here: they may hold blocks of memory that only a run still needs.
         #[cfg(feature = "array")]
-        let (layers, outputs, collectors) = {
-            let mut layers = LayerGraph::default();
-            let (nodes, collectors): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
-            // The expressions end here: they may hold blocks of memory that only a run still needs.
-            let outputs = array::lower_all(nodes, &mut layers, config, watch)?;
-            (layers, outputs, collectors)
-        };
-        #[cfg(not(feature = "array"))]
-        let (layers, outputs, collectors) =
-            (LayerGraph::default(), Vec::new(), Vec::<Arc<dyn Collector>>::new());
+        if !self.arrays.is_empty() {
+            let (nodes, of_arrays): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
+            outputs.extend(array::lower_all(nodes, &mut layers, config, watch)?);
+            collectors.extend(of_arrays);
+        }
+        #[cfg(feature = "frame")]
+        if !self.frames.is_empty() {
+            let (nodes, of_frames): (Vec<_>, Vec<_>) = self.frames.into_iter().unzip();
+            outputs.extend(frame::lower_all(nodes, &mut layers, config, watch)?);
+            collectors.extend(of_frames);
+        }
         watch.on_lowered(&layers);
         let (mut layers, outputs) = physical(layers, outputs, config);
         for (output, collector) in outputs.iter().zip(&collectors) {
@@ -169,9 +183,13 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     fn execute(self, config: &Config, cancel: &CancelToken) -> Result<()> {
+        let n_blocks = self.outputs.iter().map(|id| self.layers.get(*id).n_blocks());
+        let n_blocks: Vec<u64> = n_blocks.collect();
         let routes = Routes::new(&self.layers, &self.outputs, self.collectors);
         let graph = TaskGraph::expand(self.layers, &self.outputs)?;
-        routes.collectors.iter().try_for_each(|collector| collector.start())?;
+        for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
+            collector.start(n_blocks)?;
+        }
         Runtime::of(config)?.execute(&graph, cancel, &routes)
     }
 }
@@ -254,7 +272,7 @@ macro_rules! tuples {
             type Pending = ($($c::Pending,)+);
 
             #[track_caller]
-    fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
+            fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
                 Ok(($(self.$i.enlist(session)?,)+))
             }
 

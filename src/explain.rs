@@ -80,17 +80,25 @@ struct Stages {
 
 impl Watch for Stages {
     fn on_imported(&mut self, plan: &dyn fmt::Display) {
-        self.plan = plan.to_string();
+        add_plan(&mut self.plan, plan);
     }
 
     fn on_optimized(&mut self, plan: &dyn fmt::Display, trace: &Trace) {
-        self.optimized = plan.to_string();
-        self.rules = trace.clone();
+        add_plan(&mut self.optimized, plan);
+        self.rules.0.extend(trace.0.iter().copied());
     }
 
     fn on_lowered(&mut self, layers: &LayerGraph) {
         self.n_layers = layers.layers().len();
     }
+}
+
+/// Arrays and frames have a plan each.
+fn add_plan(text: &mut String, plan: &dyn fmt::Display) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&plan.to_string());
 }
 
 impl Explain {

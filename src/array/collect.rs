@@ -78,11 +78,11 @@ impl<T: Element> Assemble<T> {
 }
 
 impl<T: Element> Collector for Assemble<T> {
-    fn start(&self) -> Result<()> {
+    fn start(&self, n_blocks: u64) -> Result<()> {
         let state = match self.chunks.known_shape() {
-            _ if self.chunks.n_blocks() == 1 => State::Single(None),
+            _ if n_blocks == 1 => State::Single(None),
             Some(shape) => State::Places(self.places(&shape).ok_or_else(|| self.too_large())?),
-            None => State::Blocks(vec![None; self.chunks.n_blocks() as usize]),
+            None => State::Blocks(vec![None; n_blocks as usize]),
         };
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         Ok(())
@@ -140,14 +140,12 @@ fn join_owned<T: Element>(blocks: &[ArrayD<T>], grid: &[u64]) -> Option<ArrayD<T
 /// Keeps the blocks as they are.
 pub(crate) struct Keep {
     dtype: DType,
-    n_blocks: u64,
     blocks: Mutex<Vec<Option<Block>>>,
 }
 
 impl Keep {
     pub(crate) fn new(node: &Node) -> Self {
-        let n_blocks = node.meta.chunks.n_blocks();
-        Keep { dtype: node.meta.dtype, n_blocks, blocks: Mutex::default() }
+        Keep { dtype: node.meta.dtype, blocks: Mutex::default() }
     }
 
     /// An expression over the kept blocks that stands for `node`.
@@ -165,9 +163,9 @@ impl Keep {
 }
 
 impl Collector for Keep {
-    fn start(&self) -> Result<()> {
+    fn start(&self, n_blocks: u64) -> Result<()> {
         // The task graph exists by now, so there are fewer blocks than it can have tasks.
-        let places = vec![None; self.n_blocks as usize];
+        let places = vec![None; n_blocks as usize];
         *self.blocks.lock().unwrap_or_else(PoisonError::into_inner) = places;
         Ok(())
     }

@@ -2,11 +2,65 @@
 //!
 //! A frame is cut into partitions, each a [`polars_core::frame::DataFrame`] of a size that a task can hold.
 //! Names and semantics of expressions are those of Polars.
+//!
+//! ```
+//! use dask_rs::frame::{DataFrame, col, lit};
+//! use dask_rs::frame::polars_core::df;
+//!
+//! let trips = df!["vendor" => ["a", "b", "a"], "fare" => [10.0, 5.0, 20.0]]?;
+//! let frame = DataFrame::from_polars(&trips, 2);
+//! let costly = frame.filter(col("fare").gt(lit(8.0))).compute()?;
+//! assert_eq!(costly.height(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod collect;
 mod expr;
+mod handle;
 mod interop;
 mod io;
 mod kernels;
+mod layout;
+mod lower;
+mod op;
+mod ops;
+mod partition;
+mod rules;
+mod show;
 
 pub use expr::{Expr, col};
+pub use handle::DataFrame;
 pub use polars_core;
+
+pub(crate) use op::Node;
+
+use std::sync::Arc;
+
+use crate::compute::Watch;
+use crate::config::Config;
+use crate::error::Result;
+use crate::graph::{LayerGraph, LayerId, import};
+
+/// Plans and lowers some frames together; returns the layer of each.
+pub(crate) fn lower_all(
+    nodes: Vec<Arc<Node>>,
+    layers: &mut LayerGraph,
+    config: &Config,
+    watch: &mut dyn Watch,
+) -> Result<Vec<LayerId>> {
+    let plan = import(&nodes);
+    drop(nodes);
+    watch.on_imported(&plan);
+    let (plan, trace) = rules::optimize(plan, config.optimize())?;
+    if cfg!(debug_assertions) {
+        plan.check()?;
+    }
+    watch.on_optimized(&plan, &trace);
+    let lowered = lower::lower(&plan, layers, options(config))?;
+    Ok(lowered.into_iter().map(|lowered| lowered.layer).collect())
+}
+
+/// What lowering takes from the configuration.
+fn options(config: &Config) -> lower::LowerOptions {
+    lower::LowerOptions { part_bytes: config.chunk_bytes(), prune: config.optimize() }
+}

@@ -37,7 +37,9 @@ pub(crate) fn fuse(
     for idx in (0..graph.layers().len()).rev() {
         fusion.absorb_producers(idx);
     }
-    fusion.finish(outputs)
+    let (mut fused, outputs) = fusion.finish(outputs);
+    fused.reserve(graph.reserved_bytes());
+    (fused, outputs)
 }
 
 struct Fusion {

@@ -48,6 +48,8 @@ impl Layer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LayerGraph {
     layers: Vec<Layer>,
+    /// Bytes that kernels keep for each other from task to task, at most; the budget of blocks is without them.
+    reserved_bytes: u64,
 }
 
 impl LayerGraph {
@@ -55,6 +57,15 @@ impl LayerGraph {
         debug_assert!(layer.inputs.iter().all(|input| input.layer.idx() < self.layers.len()));
         self.layers.push(layer);
         LayerId((self.layers.len() - 1) as u32)
+    }
+
+    /// Says that kernels keep up to `bytes` more from task to task.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        self.reserved_bytes = self.reserved_bytes.saturating_add(bytes);
+    }
+
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        self.reserved_bytes
     }
 
     pub(crate) fn layers(&self) -> &[Layer] {

@@ -24,7 +24,7 @@ pub(crate) trait Rule<O: Operation>: Sync {
 pub(crate) struct Trace(pub(crate) Vec<(&'static str, usize)>);
 
 impl Trace {
-    fn count(&mut self, rule: &'static str) {
+    pub(crate) fn count(&mut self, rule: &'static str) {
         match self.0.iter_mut().find(|(name, _)| *name == rule) {
             Some((_, n)) => *n += 1,
             None => self.0.push((rule, 1)),

@@ -60,7 +60,7 @@ impl Runtime {
         sink: &dyn Sink,
     ) -> Result<()> {
         let run = Run {
-            budget_bytes: self.budget_bytes,
+            budget_bytes: self.budget_bytes.saturating_sub(graph.layers().reserved_bytes()),
             pool: Arc::clone(&self.pool),
             events,
             cancel: cancel.clone(),

@@ -9,7 +9,7 @@ mod field;
 mod function;
 mod show;
 
-pub(crate) use field::{infer_field, infer_schema};
+pub(crate) use field::{check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
 
 use std::sync::Arc;

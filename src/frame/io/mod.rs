@@ -3,7 +3,9 @@
 //! Invariant: sources and writers know nothing of plans and lazy frames.
 
 mod condition;
+mod memory;
 mod source;
 
 pub(crate) use condition::{Comparison, Condition};
+pub(crate) use memory::MemoryFrames;
 pub(crate) use source::{PartStats, Request, Source};

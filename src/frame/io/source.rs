@@ -35,6 +35,11 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether the rows are in memory already, so that reading them takes none.
+    fn is_resident(&self) -> bool {
+        false
+    }
+
     /// Reads a part.
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame>;
 }

@@ -1,0 +1,260 @@
+//! The handle: many short methods with documentation; what they mean is in `ops`.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use polars_core::prelude::{DataFrame as PolarsFrame, PlSmallStr, PolarsResult, SchemaRef};
+
+use super::collect::Gather;
+use super::expr::Expr;
+use super::io::MemoryFrames;
+use super::op::Handle;
+use super::ops::rows;
+use super::show::schema_text;
+use crate::compute::{Collection, Collector, Session};
+use crate::error::{Call, Result};
+use crate::explain::Explain;
+use crate::sched::CancelToken;
+
+/// A lazy frame in partitions, or the first error of the chain that should have made one.
+///
+/// Methods make new frames and compute nothing. A wrong step (an unknown column, dtypes that do not fit
+/// together) makes a frame that carries the error with the line of that step; [`compute`](Self::compute),
+/// [`persist`](Self::persist), [`check`](Self::check) and all accessors return it.
+#[derive(Clone)]
+pub struct DataFrame {
+    handle: Handle,
+}
+
+impl DataFrame {
+    pub(crate) fn of(handle: Handle) -> Self {
+        DataFrame { handle }
+    }
+
+    /// A frame in memory, cut into `n_partitions` partitions of about the same number of rows, which share its
+    /// memory.
+    ///
+    /// # Cost
+    /// No row is copied.
+    #[must_use]
+    pub fn from_polars(frame: &PolarsFrame, n_partitions: usize) -> Self {
+        let source = Arc::new(MemoryFrames::split(frame, n_partitions));
+        DataFrame::of(Handle::from_result(rows::scan(source)))
+    }
+
+    /// The columns that `exprs` compute, each row from one row.
+    ///
+    /// # Errors
+    /// Carried: [`Error::UnknownColumn`](crate::Error::UnknownColumn),
+    /// [`Error::DuplicateColumn`](crate::Error::DuplicateColumn), or
+    /// [`Error::Values`](crate::Error::Values) if dtypes do not fit together.
+    #[track_caller]
+    #[must_use]
+    pub fn select(&self, exprs: impl IntoIterator<Item = impl Into<Expr>>) -> Self {
+        let exprs = exprs.into_iter().map(Into::into).collect();
+        DataFrame::of(rows::select(Call::new("select"), &self.handle, exprs))
+    }
+
+    /// All columns, and those that `exprs` compute, behind them or in the place of those of the same name.
+    ///
+    /// # Errors
+    /// Carried, as for [`select`](Self::select).
+    #[track_caller]
+    #[must_use]
+    pub fn with_columns(&self, exprs: impl IntoIterator<Item = impl Into<Expr>>) -> Self {
+        let exprs = exprs.into_iter().map(Into::into).collect();
+        DataFrame::of(rows::with_columns(Call::new("with_columns"), &self.handle, exprs))
+    }
+
+    /// The rows for which `predicate` is true; where it is null, it is not.
+    ///
+    /// Comparisons of columns with literals move into the files that are read, where statistics may save
+    /// reading whole row groups.
+    ///
+    /// # Errors
+    /// Carried, as for [`select`](Self::select), and
+    /// [`Error::DTypeMismatch`](crate::Error::DTypeMismatch) if the predicate is not boolean.
+    #[track_caller]
+    #[must_use]
+    pub fn filter(&self, predicate: impl Into<Expr>) -> Self {
+        DataFrame::of(rows::filter(Call::new("filter"), &self.handle, predicate.into()))
+    }
+
+    /// Columns under other names: pairs of the old and the new one.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or two of one name.
+    #[track_caller]
+    #[must_use]
+    pub fn rename<A, B>(&self, names: impl IntoIterator<Item = (A, B)>) -> Self
+    where
+        A: Into<PlSmallStr>,
+        B: Into<PlSmallStr>,
+    {
+        let names: Vec<_> = names.into_iter().map(|(a, b)| (a.into(), b.into())).collect();
+        DataFrame::of(rows::rename(Call::new("rename"), &self.handle, &names))
+    }
+
+    /// All columns but these.
+    ///
+    /// # Errors
+    /// Carried: an unknown column.
+    #[track_caller]
+    #[must_use]
+    pub fn drop_columns(&self, names: impl IntoIterator<Item = impl Into<PlSmallStr>>) -> Self {
+        let names: Vec<PlSmallStr> = names.into_iter().map(Into::into).collect();
+        DataFrame::of(rows::drop_columns(Call::new("drop_columns"), &self.handle, &names))
+    }
+
+    /// The first `n` rows, as one partition.
+    ///
+    /// # Cost
+    /// Reads the first partitions only, if the rows of partitions are known (files read without a filter).
+    #[must_use]
+    pub fn head(&self, n: u64) -> Self {
+        self.slice(0, n)
+    }
+
+    /// `len` rows, or as many as there are, after the first `offset`; as one partition.
+    #[must_use]
+    pub fn slice(&self, offset: u64, len: u64) -> Self {
+        DataFrame::of(rows::slice(&self.handle, offset, len))
+    }
+
+    /// The rows of frames of the same columns, one frame after another.
+    ///
+    /// # Errors
+    /// Carried: [`Error::SchemaMismatch`](crate::Error::SchemaMismatch) if the columns differ.
+    #[track_caller]
+    #[must_use]
+    pub fn concat<'a>(frames: impl IntoIterator<Item = &'a DataFrame>) -> Self {
+        let handles: Vec<&Handle> = frames.into_iter().map(|frame| &frame.handle).collect();
+        DataFrame::of(rows::concat(Call::new("concat"), &handles))
+    }
+
+    /// What `function` makes of each partition, given its number; it returns frames of `schema`.
+    ///
+    /// # Errors
+    /// At compute: [`Error::SchemaMismatch`](crate::Error::SchemaMismatch) if it returns something else.
+    #[track_caller]
+    #[must_use]
+    pub fn map_partitions(
+        &self,
+        schema: SchemaRef,
+        function: impl Fn(PolarsFrame, usize) -> PolarsResult<PolarsFrame> + Send + Sync + 'static,
+    ) -> Self {
+        let call = Call::new("map_partitions");
+        DataFrame::of(rows::map_partitions(call, &self.handle, schema, Box::new(function)))
+    }
+
+    /// Names and dtypes of the columns.
+    ///
+    /// # Errors
+    /// The error that the frame carries.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        Ok(Arc::clone(&self.handle.node()?.meta.schema))
+    }
+
+    /// The names of the columns.
+    ///
+    /// # Errors
+    /// The error that the frame carries.
+    pub fn columns(&self) -> Result<Vec<String>> {
+        Ok(self.schema()?.iter_names().map(|name| name.to_string()).collect())
+    }
+
+    /// `Ok` if the frame carries no error.
+    ///
+    /// # Errors
+    /// The error that the frame carries.
+    pub fn check(&self) -> Result<()> {
+        self.handle.node().map(|_| ())
+    }
+
+    /// Computes all rows, in parallel and inside the memory limit, as one frame.
+    ///
+    /// # Errors
+    /// The error that the frame carries, or that of the first task that failed.
+    #[track_caller]
+    pub fn compute(&self) -> Result<PolarsFrame> {
+        crate::compute(self)
+    }
+
+    /// Computes the partitions and keeps them in memory: a frame that is like this one, but done.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute).
+    pub fn persist(&self) -> Result<Self> {
+        let node = self.handle.node()?;
+        let schema = Arc::clone(&node.meta.schema);
+        let gather = Arc::new(Gather::new(Arc::clone(&schema)));
+        let mut session = Session::default();
+        session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
+        session.run(&CancelToken::new())?;
+        let source = MemoryFrames::new("persisted", schema, gather.take_parts()?);
+        Ok(DataFrame::of(Handle::from_result(rows::scan(Arc::new(source)))))
+    }
+
+    /// What would run to compute the frame, and what it would cost, as text; see
+    /// [`dask_rs::explain`](crate::explain()).
+    ///
+    /// # Errors
+    /// The error that the frame carries.
+    pub fn explain(&self) -> Result<Explain> {
+        crate::explain(self)
+    }
+
+    /// Draws the layers of tasks that would run into a file, `.svg` or `.dot`; see
+    /// [`dask_rs::visualize`](crate::visualize()).
+    ///
+    /// # Errors
+    /// The error that the frame carries; [`Error::InvalidArgument`](crate::Error::InvalidArgument) for another
+    /// kind of file; [`Error::Io`](crate::Error::Io).
+    #[track_caller]
+    pub fn visualize(&self, path: impl AsRef<Path>) -> Result<()> {
+        crate::visualize(self, path)
+    }
+}
+
+/// The columns, or the error; nothing is computed.
+impl fmt::Display for DataFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.handle.node() {
+            Ok(node) => write!(f, "DataFrame({})", schema_text(&node.meta.schema)),
+            Err(error) => write!(f, "DataFrame(error: {error})"),
+        }
+    }
+}
+
+impl fmt::Debug for DataFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The result of a frame that is being computed.
+#[doc(hidden)]
+pub struct PendingFrame(Arc<Gather>);
+
+impl fmt::Debug for PendingFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingFrame").finish_non_exhaustive()
+    }
+}
+
+impl Collection for DataFrame {
+    type Output = PolarsFrame;
+    type Pending = PendingFrame;
+
+    fn enlist(&self, session: &mut Session) -> Result<PendingFrame> {
+        let node = self.handle.node()?;
+        let gather = Arc::new(Gather::new(Arc::clone(&node.meta.schema)));
+        session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
+        Ok(PendingFrame(gather))
+    }
+
+    fn collect(pending: PendingFrame) -> Result<PolarsFrame> {
+        pending.0.take_frame()
+    }
+}

@@ -1,0 +1,82 @@
+//! Frames in memory as a source.
+
+use polars_core::frame::DataFrame;
+use polars_core::prelude::{Column, PlSmallStr, SchemaRef};
+
+use super::{Request, Source};
+use crate::error::{Error, Result};
+
+/// Partitions that the user gave, or that an earlier run left in memory.
+#[derive(Debug)]
+pub(crate) struct MemoryFrames {
+    name: &'static str,
+    schema: SchemaRef,
+    parts: Vec<DataFrame>,
+}
+
+impl MemoryFrames {
+    /// Partitions of the same schema.
+    pub(crate) fn new(name: &'static str, schema: SchemaRef, parts: Vec<DataFrame>) -> Self {
+        MemoryFrames { name, schema, parts }
+    }
+
+    /// `frame` in `n` partitions of about the same number of rows, which share its memory.
+    pub(crate) fn split(frame: &DataFrame, n: usize) -> Self {
+        let n_rows = frame.height();
+        let n = n.clamp(1, n_rows.max(1));
+        let cut = |i: usize| (n_rows as u128 * i as u128 / n as u128) as usize;
+        let part = |i| frame.slice(cut(i) as i64, cut(i + 1) - cut(i));
+        MemoryFrames::new("memory", frame.schema().clone(), (0..n).map(part).collect())
+    }
+}
+
+/// Bytes of memory of a column.
+fn nbytes_of(column: &Column) -> u64 {
+    column.as_materialized_series().estimated_size() as u64
+}
+
+impl Source for MemoryFrames {
+    fn name(&self) -> String {
+        self.name.into()
+    }
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn n_parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    fn n_rows(&self, part: usize) -> Option<u64> {
+        Some(self.parts[part].height() as u64)
+    }
+
+    fn nbytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
+        let bytes = |name| self.parts[part].column(name).map_or(0, nbytes_of);
+        columns.iter().map(|name| bytes(name)).sum()
+    }
+
+    fn scratch_bytes(&self, _part: usize, _columns: &[PlSmallStr]) -> u64 {
+        0
+    }
+
+    fn is_resident(&self) -> bool {
+        true
+    }
+
+    fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
+        let part = &self.parts[part];
+        let columns = request.columns.iter().map(|name| part.column(name).cloned());
+        let columns = columns.collect::<Result<Vec<_>, _>>();
+        let frame = columns.and_then(|columns| DataFrame::new(part.height(), columns));
+        let frame = frame.map_err(|error| Error::Values {
+            operation: self.name(),
+            problem: error.to_string(),
+        })?;
+        Ok(match request.n_rows_max {
+            Some(n) if (n as usize) < frame.height() => frame.slice(0, n as usize),
+            _ => frame,
+        })
+    }
+}

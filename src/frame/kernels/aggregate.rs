@@ -1,0 +1,54 @@
+//! The tasks of aggregations.
+
+use std::sync::Arc;
+
+use super::group_by::{combine, finish, partial, project, whole, whole_of_projected};
+use crate::error::Result;
+use crate::frame::expr::AggregatePlan;
+use crate::frame::partition::{block, frame};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
+
+/// What a task of an aggregation makes of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AggregateStep {
+    /// States of the groups of one partition's rows.
+    Partial,
+    /// States of the groups of several partitions' states.
+    Combine,
+    /// The result of the groups of several partitions' states.
+    Finish,
+    /// Keys and inputs of one partition's rows, for aggregates that need all rows of a group.
+    Project,
+    /// The result of all rows of groups, projected.
+    Whole,
+    /// The result of all rows of groups in one step.
+    All,
+}
+
+/// A step of an aggregation.
+#[derive(Debug)]
+pub(crate) struct AggregateKernel {
+    pub(crate) plan: Arc<AggregatePlan>,
+    pub(crate) step: AggregateStep,
+}
+
+impl Kernel for AggregateKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let mut frames: Vec<_> = inputs.take_slot(0).map(frame).collect();
+        let plan = &self.plan;
+        let out = match self.step {
+            AggregateStep::Combine => combine(frames, plan)?,
+            AggregateStep::Finish => finish(&combine(frames, plan)?, plan)?,
+            step => {
+                let rows = frames.pop().expect("the map of this slot names one block");
+                match step {
+                    AggregateStep::Partial => partial(&rows, plan)?,
+                    AggregateStep::Project => project(&rows, plan)?,
+                    AggregateStep::Whole => whole_of_projected(&rows, plan)?,
+                    _ => whole(&rows, plan)?,
+                }
+            }
+        };
+        Ok(block(out))
+    }
+}

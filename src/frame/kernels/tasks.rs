@@ -1,0 +1,153 @@
+//! What the tasks of frames do, as kernels of layers.
+
+use std::sync::Arc;
+
+use polars_core::frame::DataFrame;
+use polars_core::prelude::{BooleanChunked, Column, SchemaRef};
+
+use super::eval::evaluate;
+use super::values_error;
+use crate::error::{Error, Result};
+use crate::frame::expr::Expr;
+use crate::frame::io::{Request, Source};
+use crate::frame::partition::{block, borrowed, frame};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
+
+/// Reads part `parts[i]` of a source for block `i`.
+#[derive(Debug)]
+pub(crate) struct ScanKernel {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) parts: Arc<[usize]>,
+    pub(crate) request: Request,
+    pub(crate) bytes_read: BytesRead,
+}
+
+impl Kernel for ScanKernel {
+    fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
+        let part = self.parts[task.block[0] as usize];
+        let rows = self.source.read(part, &self.request)?;
+        Ok(if self.source.is_resident() { borrowed(rows) } else { block(rows) })
+    }
+
+    fn bytes_read(&self) -> BytesRead {
+        self.bytes_read
+    }
+}
+
+/// Computes columns, each row from one row.
+#[derive(Debug)]
+pub(crate) struct SelectKernel {
+    pub(crate) exprs: Arc<[Expr]>,
+}
+
+impl Kernel for SelectKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        Ok(block(select(&frame(inputs.take_one(0)), &self.exprs)?))
+    }
+}
+
+/// The frame of these columns; what is the same for all rows is repeated.
+pub(crate) fn select(frame: &DataFrame, exprs: &[Expr]) -> Result<DataFrame> {
+    let height = frame.height();
+    let columns: Result<Vec<Column>> = exprs
+        .iter()
+        .map(|expr| {
+            let column = evaluate(expr, frame)?;
+            let is_scalar = column.len() == 1 && height != 1;
+            let column = if is_scalar { column.new_from_index(0, height) } else { column };
+            Ok(column.with_name(expr.output_name()))
+        })
+        .collect();
+    DataFrame::new(height, columns?).map_err(values_error("select"))
+}
+
+/// Keeps the rows for which the predicate is true.
+#[derive(Debug)]
+pub(crate) struct FilterKernel {
+    pub(crate) predicate: Expr,
+}
+
+impl Kernel for FilterKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let frame = frame(inputs.take_one(0));
+        Ok(block(filter(&frame, &self.predicate)?))
+    }
+}
+
+/// The rows of `frame` for which `predicate` is true; where it is null it is not.
+pub(crate) fn filter(frame: &DataFrame, predicate: &Expr) -> Result<DataFrame> {
+    let mask = evaluate(predicate, frame)?;
+    let mask: &BooleanChunked = mask.bool().map_err(values_error(predicate.to_string()))?;
+    frame.filter(mask).map_err(values_error(predicate.to_string()))
+}
+
+/// Rows `offset..offset + len` of all blocks of slot 0 together.
+#[derive(Debug)]
+pub(crate) struct ConcatKernel {
+    pub(crate) schema: SchemaRef,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+}
+
+impl Kernel for ConcatKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let whole = concat(inputs.take_slot(0).map(frame), &self.schema)?;
+        let offset = self.offset.min(whole.height() as u64);
+        let len = self.len.min(whole.height() as u64 - offset);
+        if len == whole.height() as u64 {
+            return Ok(block(whole));
+        }
+        Ok(block(whole.slice(offset as i64, len as usize)))
+    }
+}
+
+/// The rows of all frames one after another; `schema` is that of none.
+pub(crate) fn concat(
+    frames: impl IntoIterator<Item = DataFrame>,
+    schema: &SchemaRef,
+) -> Result<DataFrame> {
+    let mut frames = frames.into_iter();
+    let Some(mut whole) = frames.next() else { return Ok(DataFrame::empty_with_schema(schema)) };
+    for frame in frames {
+        whole.vstack_mut_owned(frame).map_err(values_error("concat"))?;
+    }
+    Ok(whole)
+}
+
+/// Passes the only block of its slots on: of several layers, each block comes from one.
+#[derive(Debug)]
+pub(crate) struct ForwardKernel;
+
+impl Kernel for ForwardKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        for slot in 0..inputs.n_slots() {
+            if let Some(block) = inputs.take_slot(slot).next() {
+                return Ok(block);
+            }
+        }
+        Err(Error::Internal { place: "forward".into(), problem: "a block has no origin".into() })
+    }
+}
+
+/// Calls a user's function on each partition and checks what it returns.
+#[derive(Debug)]
+pub(crate) struct MapPartitionsKernel {
+    pub(crate) map: Arc<crate::frame::op::MapPartitions>,
+}
+
+impl Kernel for MapPartitionsKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let map = &self.map;
+        let out = (map.function)(frame(inputs.take_one(0)), task.block[0] as usize);
+        let out = out.map_err(values_error(&*map.name))?;
+        if **out.schema() == *map.schema {
+            return Ok(block(out));
+        }
+        Err(Error::SchemaMismatch {
+            call: map.call,
+            got: crate::frame::show::schema_text(out.schema()),
+            expected: crate::frame::show::schema_text(&map.schema),
+            remedy: "declare the schema that the function returns",
+        })
+    }
+}

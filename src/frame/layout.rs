@@ -1,0 +1,139 @@
+//! How a frame is cut into partitions, as far as that is known before anything runs.
+//!
+//! Layouts are made while a plan is lowered, from the sources upwards. Rows and bytes of what depends on the
+//! data are estimates; they decide how to compute, never what comes out.
+
+use std::sync::Arc;
+
+use polars_core::prelude::{DataType, PlSmallStr, Schema};
+
+use super::io::Source;
+
+/// Bytes of a string for which nothing is known.
+const STRING_BYTES: f64 = 24.0;
+
+/// Partitions, rows and bytes of a frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) n_parts: usize,
+    /// Rows of the largest partition.
+    pub(crate) rows_max: u64,
+    /// Rows of all partitions.
+    pub(crate) rows: u64,
+    /// Whether `rows_of` says how many rows each partition has.
+    pub(crate) rows_of: Option<Arc<[u64]>>,
+    /// Bytes of a row by column.
+    pub(crate) widths: Vec<(PlSmallStr, f64)>,
+}
+
+impl Layout {
+    /// The layout of these parts of a source; `is_exact` says that all their rows are read.
+    pub(crate) fn of_source(
+        source: &dyn Source,
+        parts: &[usize],
+        columns: &[PlSmallStr],
+        is_exact: bool,
+    ) -> Self {
+        let schema = source.schema();
+        let all: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
+        let row_bytes: f64 = schema.iter_values().map(width).sum();
+        let estimated = |part: &usize| {
+            let bytes = source.nbytes(*part, &all) as f64;
+            source.n_rows(*part).unwrap_or((bytes / row_bytes.max(1.0)) as u64)
+        };
+        let rows_of: Vec<u64> = parts.iter().map(estimated).collect();
+        let rows: u64 = rows_of.iter().sum();
+        let of_column = |name: &PlSmallStr| {
+            let name = std::slice::from_ref(name);
+            let bytes: u64 = parts.iter().map(|part| source.nbytes(*part, name)).sum();
+            (name[0].clone(), bytes as f64 / rows.max(1) as f64)
+        };
+        let known = is_exact && parts.iter().all(|part| source.n_rows(*part).is_some());
+        Layout {
+            n_parts: parts.len(),
+            rows_max: rows_of.iter().copied().max().unwrap_or(0),
+            rows,
+            rows_of: known.then(|| rows_of.into()),
+            widths: columns.iter().map(of_column).collect(),
+        }
+    }
+
+    /// The same partitions with other columns; those that are not columns of this layout have the width of
+    /// their dtype.
+    pub(crate) fn with_columns(
+        &self,
+        schema: &Schema,
+        from: impl Fn(&str) -> Option<PlSmallStr>,
+    ) -> Self {
+        let widths = schema.iter().map(|(name, dtype)| {
+            let kept = from(name).and_then(|name| self.width_of(&name));
+            (name.clone(), kept.unwrap_or_else(|| width(dtype)))
+        });
+        Layout { widths: widths.collect(), ..self.clone() }
+    }
+
+    /// The same partitions, of which rows may be missing.
+    pub(crate) fn with_fewer_rows(&self) -> Self {
+        Layout { rows_of: None, ..self.clone() }
+    }
+
+    /// The same rows in `n_parts` partitions of about the same size.
+    pub(crate) fn in_parts(&self, n_parts: usize) -> Self {
+        let rows_max = self.rows.div_ceil(n_parts.max(1) as u64);
+        Layout { n_parts, rows_max, rows_of: None, ..self.clone() }
+    }
+
+    /// These partitions and then those of `other`.
+    pub(crate) fn followed_by(&self, other: &Layout) -> Self {
+        let rows_of = match (&self.rows_of, &other.rows_of) {
+            (Some(a), Some(b)) => Some(a.iter().chain(b.iter()).copied().collect()),
+            _ => None,
+        };
+        let wider = self
+            .widths
+            .iter()
+            .map(|(name, width)| (name.clone(), width.max(other.width_of(name).unwrap_or(0.0))));
+        Layout {
+            n_parts: self.n_parts + other.n_parts,
+            rows_max: self.rows_max.max(other.rows_max),
+            rows: self.rows + other.rows,
+            rows_of,
+            widths: wider.collect(),
+        }
+    }
+
+    fn width_of(&self, name: &str) -> Option<f64> {
+        self.widths.iter().find(|(other, _)| other == name).map(|(_, width)| *width)
+    }
+
+    fn row_bytes(&self) -> f64 {
+        self.widths.iter().map(|(_, width)| width).sum()
+    }
+
+    /// Bytes of the largest partition.
+    pub(crate) fn part_bytes(&self) -> u64 {
+        (self.rows_max as f64 * self.row_bytes()) as u64
+    }
+
+    /// Bytes of all partitions.
+    pub(crate) fn nbytes(&self) -> u64 {
+        (self.rows as f64 * self.row_bytes()) as u64
+    }
+}
+
+/// Bytes that a value of `dtype` takes, about.
+pub(crate) fn width(dtype: &DataType) -> f64 {
+    use DataType as D;
+    match dtype {
+        D::Null => 0.0,
+        D::Boolean => 0.25,
+        D::Int8 | D::UInt8 => 1.0,
+        D::Int16 | D::UInt16 => 2.0,
+        D::Int32 | D::UInt32 | D::Float32 | D::Date | D::Categorical(..) | D::Enum(..) => 4.0,
+        D::Decimal(..) => 16.0,
+        D::String | D::Binary => STRING_BYTES,
+        D::List(inner) => 8.0 + 4.0 * width(inner),
+        D::Struct(fields) => fields.iter().map(|field| width(field.dtype())).sum(),
+        _ => 8.0,
+    }
+}

@@ -1,0 +1,156 @@
+//! The structural operations that every function of frames is made of.
+//!
+//! Each is data: compared, hashed and printed, so that plans can be rewritten by looking at them. What a plan
+//! knows of a result is its schema; how it is partitioned follows when it is lowered (`layout`), because rules may
+//! change that.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use polars_core::frame::DataFrame;
+use polars_core::prelude::{PlSmallStr, PolarsResult, Schema, SchemaExt, SchemaRef};
+
+use super::expr::{Expr, infer_schema};
+use super::io::{Condition, Source};
+use crate::error::{Call, Result};
+use crate::graph::{self, Operation, Step};
+
+/// One step of an expression of frames.
+pub(crate) type Node = graph::Node<FrameOp>;
+
+/// An untyped frame: an expression or an error.
+pub(crate) type Handle = graph::Handle<FrameOp>;
+
+/// What is known of a frame before it is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FrameMeta {
+    pub(crate) schema: SchemaRef,
+}
+
+/// One structural operation of a plan.
+#[derive(Clone, Debug)]
+pub(crate) enum FrameOp {
+    /// Stored rows, or those in memory.
+    Scan(Scan),
+    /// These columns, each row from one row of the input.
+    Select(Select),
+    /// The rows for which this is true.
+    Filter(Expr),
+    /// The first rows after some.
+    Slice { offset: u64, len: u64 },
+    /// The rows of several frames of one schema, one after another.
+    Concat,
+    /// A user's function of whole partitions.
+    MapPartitions(Arc<MapPartitions>),
+}
+
+/// What is read: from where, which columns, and which rows may be left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Scan {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) columns: Arc<[PlSmallStr]>,
+    pub(crate) conditions: Arc<[Condition]>,
+    pub(crate) n_rows_max: Option<u64>,
+}
+
+/// Columns, each computed row by row. The schema is what inference found once.
+#[derive(Clone, Debug)]
+pub(crate) struct Select {
+    pub(crate) exprs: Arc<[Expr]>,
+    pub(crate) schema: SchemaRef,
+}
+
+impl Select {
+    /// # Errors
+    /// An unknown column, two columns of one name, or dtypes that do not fit together.
+    pub(crate) fn new(exprs: Vec<Expr>, input: &Schema, call: Call) -> Result<Self> {
+        let schema = Arc::new(infer_schema(&exprs, input, call)?);
+        Ok(Select { exprs: exprs.into(), schema })
+    }
+
+    /// Columns of the input as they are.
+    pub(crate) fn columns(names: &[PlSmallStr], input: &Schema) -> Self {
+        let fields = names.iter().filter_map(|name| input.get_field(name));
+        let schema = Arc::new(fields.collect());
+        let exprs = names.iter().map(|name| super::col(name.clone())).collect();
+        Select { exprs, schema }
+    }
+}
+
+/// A user's function of whole partitions.
+pub(crate) struct MapPartitions {
+    pub(crate) name: Arc<str>,
+    pub(crate) function: Box<PartitionFunction>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) call: Call,
+}
+
+/// From the rows of a partition and its number to other rows.
+pub(crate) type PartitionFunction =
+    dyn Fn(DataFrame, usize) -> PolarsResult<DataFrame> + Send + Sync;
+
+impl std::fmt::Debug for MapPartitions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl PartialEq for FrameOp {
+    fn eq(&self, other: &Self) -> bool {
+        use FrameOp as O;
+        match (self, other) {
+            (O::Scan(a), O::Scan(b)) => {
+                std::ptr::addr_eq(Arc::as_ptr(&a.source), Arc::as_ptr(&b.source))
+                    && a.columns == b.columns
+                    && a.conditions == b.conditions
+                    && a.n_rows_max == b.n_rows_max
+            }
+            (O::Select(a), O::Select(b)) => a.exprs == b.exprs,
+            (O::Filter(a), O::Filter(b)) => a == b,
+            (O::Slice { offset: a, len: n }, O::Slice { offset: b, len: m }) => a == b && n == m,
+            (O::Concat, O::Concat) => true,
+            (O::MapPartitions(a), O::MapPartitions(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Operation for FrameOp {
+    type Meta = FrameMeta;
+
+    fn infer(&self, inputs: &[&FrameMeta]) -> Result<FrameMeta> {
+        let schema = match self {
+            FrameOp::Scan(scan) => {
+                let schema = scan.source.schema();
+                let fields = scan.columns.iter().filter_map(|name| schema.get_field(name));
+                Arc::new(fields.collect())
+            }
+            FrameOp::Select(select) => Arc::clone(&select.schema),
+            FrameOp::Filter(_) | FrameOp::Slice { .. } | FrameOp::Concat => {
+                Arc::clone(&inputs[0].schema)
+            }
+            FrameOp::MapPartitions(map) => Arc::clone(&map.schema),
+        };
+        Ok(FrameMeta { schema })
+    }
+
+    fn fingerprint(&self, hasher: &mut impl Hasher) {
+        std::mem::discriminant(self).hash(hasher);
+        match self {
+            FrameOp::Scan(scan) => {
+                Arc::as_ptr(&scan.source).cast::<()>().hash(hasher);
+                scan.columns.hash(hasher);
+            }
+            FrameOp::Select(select) => select.schema.iter_names().for_each(|n| n.hash(hasher)),
+            FrameOp::Slice { offset, len } => (offset, len).hash(hasher),
+            FrameOp::MapPartitions(map) => Arc::as_ptr(map).hash(hasher),
+            FrameOp::Filter(_) | FrameOp::Concat => {}
+        }
+    }
+}
+
+impl Step for FrameOp {
+    type Note = ();
+
+    fn note(&self, _inputs: &[&Arc<Node>], _meta: &FrameMeta) {}
+}

@@ -1,0 +1,5 @@
+//! The functions of frames by family, from untyped handles to untyped handles.
+//!
+//! Invariant: this is the only folder besides `files.rs` that makes nodes.
+
+pub(crate) mod rows;

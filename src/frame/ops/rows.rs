@@ -1,0 +1,143 @@
+//! Functions that look at rows one by one, or take some of them.
+
+use std::sync::Arc;
+
+use polars_core::prelude::{DataType, PlSmallStr, SchemaRef};
+
+use crate::error::{Call, Error, Result};
+use crate::frame::expr::{Expr, check_column, col, infer_field};
+use crate::frame::io::Source;
+use crate::frame::op::{FrameOp, Handle, MapPartitions, Node, PartitionFunction, Scan, Select};
+use crate::frame::show::schema_text;
+
+/// All rows and columns of a source.
+pub(crate) fn scan(source: Arc<dyn Source>) -> Result<Arc<Node>> {
+    let columns = source.schema().iter_names().cloned().collect();
+    let scan = Scan { source, columns, conditions: [].into(), n_rows_max: None };
+    Node::of(FrameOp::Scan(scan), &[])
+}
+
+/// The columns that `exprs` compute.
+pub(crate) fn select(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
+    handle.then(|node| select_node(call, node, exprs))
+}
+
+fn select_node(call: Call, node: &Arc<Node>, exprs: Vec<Expr>) -> Result<Arc<Node>> {
+    for expr in &exprs {
+        refuse_across_rows(call, expr)?;
+    }
+    let select = Select::new(exprs, &node.meta.schema, call)?;
+    Node::of(FrameOp::Select(select), &[node])
+}
+
+/// All columns, and those that `exprs` compute behind them or in the place of those of the same name.
+pub(crate) fn with_columns(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
+    handle.then(|node| {
+        let mut all: Vec<Expr> = node.meta.schema.iter_names().map(|n| col(n.clone())).collect();
+        for expr in exprs {
+            let name = expr.output_name();
+            match all.iter_mut().find(|other| other.output_name() == name) {
+                // Two new columns of one name are a mistake, which `select` finds.
+                Some(old) if *old == col(name.clone()) => *old = expr,
+                _ => all.push(expr),
+            }
+        }
+        select_node(call, node, all)
+    })
+}
+
+/// The rows for which `predicate` is true.
+pub(crate) fn filter(call: Call, handle: &Handle, predicate: Expr) -> Handle {
+    handle.then(|node| {
+        refuse_across_rows(call, &predicate)?;
+        let field = infer_field(&predicate, &node.meta.schema, call)?;
+        if *field.dtype() != DataType::Boolean {
+            return Err(Error::DTypeMismatch {
+                call,
+                got: field.dtype().to_string(),
+                expected: "bool".into(),
+            });
+        }
+        Node::of(FrameOp::Filter(predicate), &[node])
+    })
+}
+
+/// Columns under other names.
+pub(crate) fn rename(call: Call, handle: &Handle, names: &[(PlSmallStr, PlSmallStr)]) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        names.iter().try_for_each(|(old, _)| check_column(old, schema, call))?;
+        let exprs = schema.iter_names().map(|name| {
+            let new = names.iter().find(|(old, _)| old == name);
+            new.map_or_else(|| col(name.clone()), |(old, new)| col(old.clone()).alias(new.clone()))
+        });
+        let exprs = exprs.collect();
+        select_node(call, node, exprs)
+    })
+}
+
+/// All columns but these.
+pub(crate) fn drop_columns(call: Call, handle: &Handle, names: &[PlSmallStr]) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        names.iter().try_for_each(|name| check_column(name, schema, call))?;
+        let kept = schema.iter_names().filter(|name| !names.contains(name));
+        let kept: Vec<PlSmallStr> = kept.cloned().collect();
+        Node::of(FrameOp::Select(Select::columns(&kept, schema)), &[node])
+    })
+}
+
+/// Rows `offset..offset + len`.
+pub(crate) fn slice(handle: &Handle, offset: u64, len: u64) -> Handle {
+    handle.then(|node| Node::of(FrameOp::Slice { offset, len }, &[node]))
+}
+
+/// The rows of frames of the same columns, one frame after another.
+pub(crate) fn concat(call: Call, handles: &[&Handle]) -> Handle {
+    if handles.is_empty() {
+        return Handle::from_result(Err(Error::InvalidArgument {
+            call,
+            argument: "frames",
+            got: "none".into(),
+            expected: "one frame at least",
+        }));
+    }
+    Handle::join(handles, |nodes| {
+        let schema = &nodes[0].meta.schema;
+        if let Some(other) = nodes.iter().find(|node| node.meta.schema != *schema) {
+            return Err(Error::SchemaMismatch {
+                call,
+                got: schema_text(&other.meta.schema),
+                expected: schema_text(schema),
+                remedy: "give all frames the same columns with select() and cast()",
+            });
+        }
+        Node::of(FrameOp::Concat, nodes)
+    })
+}
+
+/// A user's function of whole partitions, which returns frames of `schema`.
+pub(crate) fn map_partitions(
+    call: Call,
+    handle: &Handle,
+    schema: SchemaRef,
+    function: Box<PartitionFunction>,
+) -> Handle {
+    handle.then(|node| {
+        let map = MapPartitions { name: "map_partitions".into(), function, schema, call };
+        Node::of(FrameOp::MapPartitions(Arc::new(map)), &[node])
+    })
+}
+
+/// Refuses what one row does not decide; the functions that can compute it do not come here.
+fn refuse_across_rows(call: Call, expr: &Expr) -> Result<()> {
+    if !expr.crosses_rows() {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument {
+        call,
+        argument: "expressions",
+        got: expr.to_string(),
+        expected: "expressions of single rows; aggregate with agg() or group_by()",
+    })
+}

@@ -1,0 +1,39 @@
+//! Limits move towards the sources.
+
+use crate::error::Result;
+use crate::frame::op::{FrameOp, Scan};
+use crate::graph::{NodeId, Plan, Rule};
+
+/// `x.select(a).head(n)` is `x.head(n).select(a)`, and a scan reads no more rows than a limit keeps.
+pub(super) struct PushDownSlice;
+
+impl Rule<FrameOp> for PushDownSlice {
+    fn name(&self) -> &'static str {
+        "PushDownSlice"
+    }
+
+    fn apply(&self, plan: &mut Plan<FrameOp>, id: NodeId) -> Result<Option<NodeId>> {
+        let &FrameOp::Slice { offset, len } = plan.op(id) else { return Ok(None) };
+        let below = plan.inputs(id)[0];
+        if !plan.has_one_user(below) {
+            return Ok(None);
+        }
+        match plan.op(below).clone() {
+            op @ FrameOp::Select(_) => {
+                let input = plan.inputs(below)[0];
+                let sliced = plan.push(FrameOp::Slice { offset, len }, &[input])?;
+                Ok(Some(plan.push(op, &[sliced])?))
+            }
+            FrameOp::Scan(scan) if scan.conditions.is_empty() => {
+                // The first partition can have all of them.
+                let end = offset.saturating_add(len);
+                if scan.n_rows_max.is_some_and(|n| n <= end) {
+                    return Ok(None);
+                }
+                let scan = plan.push(FrameOp::Scan(Scan { n_rows_max: Some(end), ..scan }), &[])?;
+                Ok(Some(plan.push(FrameOp::Slice { offset, len }, &[scan])?))
+            }
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Operations of frames as plans print them.
+
+use std::fmt;
+
+use polars_core::prelude::Schema;
+
+use super::expr::Expr;
+use super::op::{FrameMeta, FrameOp, Scan};
+
+impl fmt::Display for FrameOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FrameOp::Scan(scan) => show_scan(scan, f),
+            FrameOp::Select(select) => write!(f, "select [{}]", named(&select.exprs)),
+            FrameOp::Filter(predicate) => write!(f, "filter {predicate}"),
+            FrameOp::Slice { offset: 0, len } => write!(f, "head {len}"),
+            FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
+            FrameOp::Concat => f.write_str("concat"),
+            FrameOp::MapPartitions(map) => f.write_str(&map.name),
+        }
+    }
+}
+
+fn show_scan(scan: &Scan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "scan {}", scan.source.name())?;
+    if scan.columns.len() < scan.source.schema().len() {
+        write!(f, " columns [{}]", scan.columns.join(", "))?;
+    }
+    for (i, condition) in scan.conditions.iter().enumerate() {
+        write!(f, "{} {condition}", if i == 0 { " where" } else { " and" })?;
+    }
+    match scan.n_rows_max {
+        Some(n) => write!(f, " rows {n}"),
+        None => Ok(()),
+    }
+}
+
+/// Expressions with the names of their results where these are not the names of their columns.
+pub(crate) fn named(exprs: &[Expr]) -> String {
+    let texts: Vec<String> = exprs.iter().map(Expr::to_string).collect();
+    texts.join(", ")
+}
+
+/// Names and dtypes, for plans and messages.
+pub(crate) fn schema_text(schema: &Schema) -> String {
+    let columns: Vec<_> = schema.iter().map(|(name, dtype)| format!("{name} {dtype}")).collect();
+    columns.join(", ")
+}
+
+impl fmt::Display for FrameMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.schema.iter_names().take(8).map(|name| name.as_str()).collect();
+        let dots = if self.schema.len() > names.len() { ", …" } else { "" };
+        write!(f, "{} columns: {}{dots}", self.schema.len(), names.join(", "))
+    }
+}
