@@ -8,5 +8,8 @@ mod interop;
 mod io;
 mod kernels;
 
-pub use expr::{Expr, col};
+pub use expr::{
+    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, Then, When,
+    coalesce, col, len, lit, map_many, null, when,
+};
 pub use polars_core;
