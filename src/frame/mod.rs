@@ -28,7 +28,10 @@ mod partition;
 mod rules;
 mod show;
 
-pub use expr::{Expr, col};
+pub use expr::{
+    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, Then, When,
+    coalesce, col, len, lit, map_many, null, when,
+};
 pub use handle::DataFrame;
 pub use polars_core;
 

@@ -13,8 +13,42 @@ pub(crate) struct Function {
     pub(crate) name: &'static str,
     /// Whether each row of the result depends on the same row of the inputs only.
     pub(crate) is_rowwise: bool,
+    /// What happens to the dtypes of the inputs before `apply` gets them.
+    pub(crate) coercion: Coercion,
     /// Inputs have the same length or length 1, and so has the result.
     pub(crate) apply: fn(&[Column]) -> PolarsResult<Column>,
+}
+
+/// How inputs of different dtypes come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coercion {
+    /// Inputs stay as they are.
+    None,
+    /// A dynamic literal and what it meets get the smallest dtype for both; other inputs stay as they are.
+    Literals,
+    /// The first inputs, this many, get the smallest dtype for all of them.
+    Supertype(usize),
+}
+
+impl Function {
+    /// A function in which each row depends on the same row of the inputs only.
+    pub(crate) const fn new(
+        name: &'static str,
+        apply: fn(&[Column]) -> PolarsResult<Column>,
+    ) -> Self {
+        Function { name, is_rowwise: true, coercion: Coercion::None, apply }
+    }
+
+    /// The same function, where rows depend on other rows.
+    pub(crate) const fn across_rows(mut self) -> Self {
+        self.is_rowwise = false;
+        self
+    }
+
+    pub(crate) const fn coerce(mut self, coercion: Coercion) -> Self {
+        self.coercion = coercion;
+        self
+    }
 }
 
 impl PartialEq for Function {
@@ -28,3 +62,16 @@ impl fmt::Debug for Function {
         f.write_str(self.name)
     }
 }
+
+/// Registers functions: `NAME = "name", how to compute it;`, with `across_rows` and `coerce` where they apply.
+macro_rules! functions {
+    ($($name:ident = $text:literal $(, $change:ident($($arg:expr)?))* => $apply:expr;)*) => {
+        $(pub(crate) static $name: $crate::frame::expr::Function =
+            $crate::frame::expr::Function::new($text, $apply)$(.$change($($arg)?))*;)*
+
+        /// The functions of this file.
+        #[cfg(test)]
+        pub(crate) static ALL: &[&$crate::frame::expr::Function] = &[$(&$name),*];
+    };
+}
+pub(crate) use functions;

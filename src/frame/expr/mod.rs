@@ -5,16 +5,34 @@
 //!
 //! Invariant: a function of columns is a `static` [`Function`] in a file of `functions/`, not a variant here.
 
+mod aggregate;
+mod coerce;
 mod field;
 mod function;
+mod functions;
+mod literal;
+mod name;
 mod show;
+mod user;
 
+pub(crate) use aggregate::aggregate_column;
+pub use aggregate::{Interpolation, len};
+pub(crate) use coerce::coerce;
 pub(crate) use field::{check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
+pub use functions::compare::ClosedInterval;
+pub use functions::conditional::{Then, When, when};
+pub use functions::nulls::coalesce;
+pub(crate) use literal::LiteralValue;
+pub use literal::{IntoExprs, IntoValues, Literal, lit, null};
+pub use name::ExprName;
+pub(crate) use user::UserFunction;
+pub use user::map_many;
 
+use std::fmt;
 use std::sync::Arc;
 
-use polars_core::prelude::{DataType, PlSmallStr, Scalar};
+use polars_core::prelude::{DataType, PlSmallStr};
 
 /// A column that is computed from the columns of a frame.
 ///
@@ -29,27 +47,21 @@ pub(crate) enum ExprKind {
     /// A column of the frame.
     Column(PlSmallStr),
     /// The same value on each row.
-    Literal(Literal),
+    Literal(LiteralValue),
     /// The same values under another name.
     Alias(Expr, PlSmallStr),
     /// The same values as another type.
     Cast { input: Expr, dtype: DataType, strict: bool },
     /// A function of columns, row by row or over the whole column, as the function says.
     Call { function: &'static Function, inputs: Vec<Expr> },
+    /// A function of the user, equal only to itself.
+    Map { function: UserFunction, inputs: Vec<Expr> },
     /// One value for all rows, or for each group.
     Aggregate { aggregate: Aggregate, input: Expr },
     /// The number of rows, or of rows of each group.
     Len,
     /// `input` computed for each group of equal `keys`, and given to each row of the group.
     Over { input: Expr, keys: Vec<Expr> },
-}
-
-/// A value written by the user.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Literal {
-    pub(crate) value: Scalar,
-    /// Whether the value takes the type of what it meets, as the `1` of `col("small") + 1` does.
-    pub(crate) dynamic: bool,
 }
 
 /// From many rows to one value. Nulls are skipped, as in Polars.
@@ -89,6 +101,34 @@ pub(crate) enum Aggregate {
     Implode,
 }
 
+/// The name of the method that makes it.
+impl fmt::Display for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Aggregate::Sum => f.write_str("sum"),
+            Aggregate::Product => f.write_str("product"),
+            Aggregate::Mean => f.write_str("mean"),
+            Aggregate::Min => f.write_str("min"),
+            Aggregate::Max => f.write_str("max"),
+            Aggregate::Count => f.write_str("count"),
+            Aggregate::NullCount => f.write_str("null_count"),
+            Aggregate::Var { .. } => f.write_str("var"),
+            Aggregate::Std { .. } => f.write_str("std"),
+            Aggregate::Median => f.write_str("median"),
+            Aggregate::Quantile { .. } => f.write_str("quantile"),
+            Aggregate::NUnique => f.write_str("n_unique"),
+            Aggregate::ApproxNUnique => f.write_str("approx_n_unique"),
+            Aggregate::First => f.write_str("first"),
+            Aggregate::Last => f.write_str("last"),
+            Aggregate::Any => f.write_str("any"),
+            Aggregate::All => f.write_str("all"),
+            Aggregate::ArgMin => f.write_str("arg_min"),
+            Aggregate::ArgMax => f.write_str("arg_max"),
+            Aggregate::Implode => f.write_str("implode"),
+        }
+    }
+}
+
 /// How the rows of a result depend on the rows of the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shape {
@@ -124,7 +164,7 @@ impl Expr {
             ExprKind::Alias(input, _)
             | ExprKind::Cast { input, .. }
             | ExprKind::Aggregate { input, .. } => vec![input],
-            ExprKind::Call { inputs, .. } => inputs.iter().collect(),
+            ExprKind::Call { inputs, .. } | ExprKind::Map { inputs, .. } => inputs.iter().collect(),
             ExprKind::Over { input, keys } => std::iter::once(input).chain(keys).collect(),
         }
     }
@@ -143,6 +183,10 @@ impl Expr {
             ExprKind::Call { function, inputs } => {
                 ExprKind::Call { function, inputs: inputs.iter().map(change).collect() }
             }
+            ExprKind::Map { function, inputs } => ExprKind::Map {
+                function: function.clone(),
+                inputs: inputs.iter().map(change).collect(),
+            },
             ExprKind::Over { input, keys } => ExprKind::Over {
                 input: change(input),
                 keys: keys.iter().map(&mut change).collect(),
@@ -177,7 +221,10 @@ impl Expr {
             ExprKind::Column(name) | ExprKind::Alias(_, name) => name.clone(),
             ExprKind::Literal(_) => PlSmallStr::from_static("literal"),
             ExprKind::Len => PlSmallStr::from_static("len"),
-            _ => self.inputs()[0].output_name(),
+            _ => match self.inputs().first() {
+                Some(input) => input.output_name(),
+                None => PlSmallStr::from_static("literal"),
+            },
         }
     }
 
@@ -195,10 +242,8 @@ impl Expr {
             ExprKind::Column(_) => Shape::Rows,
             ExprKind::Literal(_) | ExprKind::Len | ExprKind::Aggregate { .. } => Shape::Scalar,
             ExprKind::Alias(..) | ExprKind::Cast { .. } => of_inputs().unwrap_or(Shape::Rows),
-            ExprKind::Call { function, .. } if function.is_rowwise => {
-                of_inputs().unwrap_or(Shape::Rows)
-            }
-            ExprKind::Call { .. } | ExprKind::Over { .. } => Shape::Frame,
+            _ if self.is_rowwise_step() => of_inputs().unwrap_or(Shape::Rows),
+            _ => Shape::Frame,
         }
     }
 
@@ -206,9 +251,45 @@ impl Expr {
     pub(crate) fn crosses_rows(&self) -> bool {
         match self.kind() {
             ExprKind::Len | ExprKind::Aggregate { .. } | ExprKind::Over { .. } => true,
-            ExprKind::Call { function, .. } if !function.is_rowwise => true,
+            _ if !self.is_rowwise_step() => true,
             _ => self.inputs().into_iter().any(Expr::crosses_rows),
         }
+    }
+
+    /// Whether each row depends on the same row of the inputs only, whatever these do.
+    pub(crate) fn is_rowwise_step(&self) -> bool {
+        match self.kind() {
+            ExprKind::Call { function, .. } => function.is_rowwise,
+            ExprKind::Map { function, .. } => function.is_rowwise,
+            ExprKind::Len | ExprKind::Aggregate { .. } | ExprKind::Over { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// The same values under another name.
+    ///
+    /// ```
+    /// use dask_rs::frame::{col, lit};
+    /// let taxed = (col("fare") * lit(1.2)).alias("taxed");
+    /// ```
+    pub fn alias(&self, name: impl Into<PlSmallStr>) -> Expr {
+        Expr::new(ExprKind::Alias(self.clone(), name.into()))
+    }
+
+    /// The values as another dtype; those that it can't hold become null.
+    ///
+    /// ```
+    /// use dask_rs::frame::col;
+    /// use dask_rs::frame::polars_core::prelude::DataType;
+    /// let cents = (col("fare") * 100).cast(DataType::Int64);
+    /// ```
+    pub fn cast(&self, dtype: DataType) -> Expr {
+        Expr::new(ExprKind::Cast { input: self.clone(), dtype, strict: false })
+    }
+
+    /// The values as another dtype; a value that it can't hold is an error.
+    pub fn strict_cast(&self, dtype: DataType) -> Expr {
+        Expr::new(ExprKind::Cast { input: self.clone(), dtype, strict: true })
     }
 }
 
@@ -222,3 +303,6 @@ impl Expr {
 pub fn col(name: impl Into<PlSmallStr>) -> Expr {
     Expr::new(ExprKind::Column(name.into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,27 +2,37 @@
 
 use std::fmt;
 
-use super::{Expr, ExprKind};
+use super::{Aggregate, Expr, ExprKind};
 
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
             ExprKind::Column(name) => write!(f, "col({name:?})"),
             ExprKind::Literal(literal) => write!(f, "{}", literal.value.value()),
-            ExprKind::Alias(input, name) => write!(f, "{input}.alias({name:?})"),
-            ExprKind::Cast { input, dtype, .. } => write!(f, "{input}.cast({dtype})"),
+            ExprKind::Alias(input, name) => {
+                operand(f, input)?;
+                write!(f, ".alias({name:?})")
+            }
+            ExprKind::Cast { input, dtype, strict } => {
+                operand(f, input)?;
+                write!(f, ".{}({dtype})", if *strict { "strict_cast" } else { "cast" })
+            }
             ExprKind::Call { function, inputs } => call(f, function.name, inputs),
+            ExprKind::Map { function, inputs } => call(f, function.name(), inputs),
             ExprKind::Aggregate { aggregate, input } => {
-                let name = format!("{aggregate:?}");
-                write!(
-                    f,
-                    "{input}.{}()",
-                    name.split([' ', '{']).next().unwrap_or("").to_lowercase()
-                )
+                operand(f, input)?;
+                match aggregate {
+                    Aggregate::Var { ddof } | Aggregate::Std { ddof } => {
+                        write!(f, ".{aggregate}({ddof})")
+                    }
+                    Aggregate::Quantile { q, .. } => write!(f, ".{aggregate}({q})"),
+                    _ => write!(f, ".{aggregate}()"),
+                }
             }
             ExprKind::Len => f.write_str("len()"),
             ExprKind::Over { input, keys } => {
-                write!(f, "{input}.over(")?;
+                operand(f, input)?;
+                f.write_str(".over(")?;
                 list(f, keys)?;
                 f.write_str(")")
             }
@@ -33,6 +43,9 @@ impl fmt::Display for Expr {
 /// Operators stand between their inputs, functions behind the first.
 fn call(f: &mut fmt::Formatter<'_>, name: &str, inputs: &[Expr]) -> fmt::Result {
     match inputs {
+        [yes, no, condition] if name == "when" => {
+            write!(f, "when({condition}).then({yes}).otherwise({no})")
+        }
         [left, right] if !name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
             operand(f, left)?;
             write!(f, " {name} ")?;

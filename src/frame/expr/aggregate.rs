@@ -1,0 +1,179 @@
+//! From many rows to one value: the methods, and how a whole column is aggregated.
+
+use polars_core::error::polars_bail;
+use polars_core::prelude::{
+    Column, DataType, IDX_DTYPE, IdxSize, IntoColumn, PolarsResult, QuantileMethod, Scalar,
+};
+use polars_ops::series::ArgAgg;
+
+use super::{Aggregate, Expr, ExprKind};
+
+/// How [`Expr::quantile`] chooses between two neighbouring values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Interpolation {
+    /// The nearer of both.
+    #[default]
+    Nearest,
+    /// Between both, by distance.
+    Linear,
+}
+
+/// The number of rows, or of rows of each group.
+///
+/// ```
+/// use dask_rs::frame::len;
+/// assert_eq!(len().alias("n").to_string(), r#"len().alias("n")"#);
+/// ```
+pub fn len() -> Expr {
+    Expr::new(ExprKind::Len)
+}
+
+macro_rules! aggregates {
+    ($($(#[$doc:meta])* $method:ident $aggregate:ident)*) => {
+        /// Aggregates: one value for all rows, or in `agg` for each group. Nulls are skipped.
+        ///
+        /// ```
+        /// use dask_rs::frame::{Interpolation, col, len};
+        /// let stats = [
+        ///     col("fare").sum(),
+        ///     col("fare").std(1).alias("spread"),
+        ///     col("fare").quantile(0.95, Interpolation::Linear).alias("p95"),
+        ///     len().alias("n"),
+        /// ];
+        /// let share = col("fare") / col("fare").sum();
+        /// ```
+        impl Expr { $(
+            $(#[$doc])*
+            pub fn $method(&self) -> Expr {
+                self.aggregate(Aggregate::$aggregate)
+            }
+        )* }
+    };
+}
+
+aggregates! {
+    /// The sum, 0 if there are no values. Of integers below 32 bits it is an `i64`, of booleans a count.
+    sum Sum
+    /// The product, 1 if there are no values.
+    product Product
+    /// The mean.
+    mean Mean
+    /// The smallest value; NaN only if there is no other.
+    min Min
+    /// The largest value; NaN only if there is no other.
+    max Max
+    /// How many values are not null.
+    count Count
+    /// How many values are null.
+    null_count NullCount
+    /// The median.
+    median Median
+    /// How many different values there are; null counts as one.
+    n_unique NUnique
+    /// About how many different values there are.
+    approx_n_unique ApproxNUnique
+    /// The value of the first row, also if it is null.
+    first First
+    /// The value of the last row, also if it is null.
+    last Last
+    /// Whether one of the values is true.
+    any Any
+    /// Whether no value is false.
+    all All
+    /// The number of the row with the smallest value.
+    arg_min ArgMin
+    /// The number of the row with the largest value.
+    arg_max ArgMax
+    /// All values as one list.
+    implode Implode
+}
+
+impl Expr {
+    /// The variance, divided by the number of values less `ddof`.
+    pub fn var(&self, ddof: u8) -> Expr {
+        self.aggregate(Aggregate::Var { ddof })
+    }
+
+    /// The standard deviation, see [`var`](Self::var).
+    pub fn std(&self, ddof: u8) -> Expr {
+        self.aggregate(Aggregate::Std { ddof })
+    }
+
+    /// The value below which a share `q` of the values lies; `q` is between 0 and 1.
+    pub fn quantile(&self, q: f64, interpolation: Interpolation) -> Expr {
+        self.aggregate(Aggregate::Quantile { q, nearest: interpolation == Interpolation::Nearest })
+    }
+
+    /// The expression computed for each group of rows with equal keys, and given to each row of the group.
+    ///
+    /// ```
+    /// use dask_rs::frame::col;
+    /// let share = col("fare") / col("fare").sum().over(["vendor"]);
+    /// ```
+    pub fn over(&self, keys: impl super::IntoExprs) -> Expr {
+        Expr::new(ExprKind::Over { input: self.clone(), keys: keys.into_exprs() })
+    }
+}
+
+/// `aggregate` of all rows of `column`, as a column of length 1.
+pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsResult<Column> {
+    let scalar = |scalar: Scalar| Ok(scalar.into_column(column.name().clone()));
+    let index = |n: usize| scalar(Scalar::from(n as IdxSize));
+    let row = |n: Option<usize>| match n {
+        Some(n) => index(n),
+        None => scalar(Scalar::null(IDX_DTYPE)),
+    };
+    check_dtype(aggregate, column.dtype())?;
+    match aggregate {
+        Aggregate::Sum => scalar(column.sum_reduce()?),
+        Aggregate::Product => scalar(column.product()?),
+        Aggregate::Mean => scalar(column.mean_reduce()?),
+        Aggregate::Min => scalar(column.min_reduce()?),
+        Aggregate::Max => scalar(column.max_reduce()?),
+        Aggregate::Count => index(column.len() - column.null_count()),
+        Aggregate::NullCount => index(column.null_count()),
+        Aggregate::Var { ddof } => scalar(column.var_reduce(ddof)?),
+        Aggregate::Std { ddof } => scalar(column.std_reduce(ddof)?),
+        Aggregate::Median => scalar(column.median_reduce()?),
+        Aggregate::Quantile { q, nearest } => {
+            let method = if nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear };
+            scalar(column.quantile_reduce(q, method)?)
+        }
+        Aggregate::NUnique => index(column.n_unique()?),
+        Aggregate::ApproxNUnique => index(column.n_unique()?),
+        Aggregate::First if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
+        Aggregate::Last if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
+        Aggregate::First => Ok(column.new_from_index(0, 1)),
+        Aggregate::Last => Ok(column.new_from_index(column.len() - 1, 1)),
+        Aggregate::Any => scalar(Scalar::from(column.bool()?.any())),
+        Aggregate::All => scalar(Scalar::from(column.bool()?.all())),
+        Aggregate::ArgMin => row(column.as_materialized_series().arg_min()),
+        Aggregate::ArgMax => row(column.as_materialized_series().arg_max()),
+        Aggregate::Implode => Ok(column.implode()?.into_column()),
+    }
+}
+
+/// Where polars would panic, or give null for a mistake, it is refused.
+pub(crate) fn check_dtype(aggregate: Aggregate, dtype: &DataType) -> PolarsResult<()> {
+    let is_number = dtype.is_primitive_numeric() || dtype.is_decimal() || dtype.is_bool();
+    let is_fine = match aggregate {
+        Aggregate::Sum => is_number || dtype.is_duration() || dtype.is_null(),
+        Aggregate::Product => is_number,
+        Aggregate::Mean | Aggregate::Median | Aggregate::Quantile { .. } => {
+            is_number || dtype.is_temporal() || dtype.is_null()
+        }
+        Aggregate::Var { .. } | Aggregate::Std { .. } => {
+            is_number || dtype.is_duration() || dtype.is_null()
+        }
+        Aggregate::Any | Aggregate::All => dtype.is_bool(),
+        Aggregate::Min | Aggregate::Max | Aggregate::ArgMin | Aggregate::ArgMax => {
+            !dtype.is_nested() && !dtype.is_object()
+        }
+        _ => true,
+    };
+    if is_fine {
+        return Ok(());
+    }
+    polars_bail!(InvalidOperation: "{aggregate} of {dtype} is not possible")
+}
