@@ -2,7 +2,11 @@
 //!
 //! Invariant: sources and writers know nothing of plans and lazy frames.
 
+mod atomic;
+mod blame;
 mod condition;
+mod hive;
+mod paths;
 mod source;
 
 pub(crate) use condition::{Comparison, Condition};
