@@ -6,8 +6,11 @@ mod atomic;
 mod blame;
 mod condition;
 mod hive;
+mod parquet;
 mod paths;
 mod source;
 
 pub(crate) use condition::{Comparison, Condition};
+pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
+pub(crate) use parquet::{ParquetFiles, ParquetWriter, write_one};
 pub(crate) use source::{PartStats, Request, Source};
