@@ -2,10 +2,17 @@
 //!
 //! Invariant: sources and writers know nothing of plans and lazy frames.
 
+mod atomic;
+mod blame;
 mod condition;
+mod hive;
 mod memory;
+mod parquet;
+mod paths;
 mod source;
 
 pub(crate) use condition::{Comparison, Condition};
 pub(crate) use memory::MemoryFrames;
+pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
+pub(crate) use parquet::{ParquetFiles, ParquetWriter, write_one};
 pub(crate) use source::{PartStats, Request, Source};

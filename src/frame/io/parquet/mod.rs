@@ -1,0 +1,26 @@
+//! Parquet files, decoded and encoded by the `parquet` crate.
+//!
+//! The format: <https://parquet.apache.org/docs/file-format/>. What is here is planning: which files, row groups, pages
+//! and columns make a part, what can be left out, what columns become in polars, and how files appear whole.
+//! Everything runs in the thread that calls, because the tasks that call it are the parallelism.
+//!
+//! Deliberately not here: filtering of rows inside the decoder. It pays for selective predicates only, and the
+//! filter stays in the plan anyway.
+
+mod bounds;
+mod file;
+mod memory;
+mod plan;
+mod prune;
+mod read;
+mod schema;
+mod source;
+mod write;
+
+pub use source::ParquetOptions;
+pub(crate) use source::ParquetFiles;
+pub use write::{IfExists, ParquetCompression, ParquetWriteOptions};
+pub(crate) use write::{ParquetWriter, write_one};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! Parquet files as one frame in parts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef, UnknownKind};
+
+use super::super::blame::Blame;
+use super::super::paths::{Files, find_files};
+use super::super::{PartStats, Request, Source};
+use super::bounds::Bounds;
+use super::file::{CheckedFile, Footer};
+use super::memory::{column_bytes, fixed_width, group_bytes, scratch_bytes};
+use super::plan::{Group, Part, Piece, Share, of_bytes, of_groups};
+use crate::error::{Call, Result};
+
+/// With more files than this, footers are read when the rows are: opening ten thousand files to plan a
+/// query would cost more than many a query.
+const FOOTERS_MAX: usize = 64;
+
+/// How Parquet files are read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ParquetOptions {
+    /// Bytes of memory that a partition with all columns should take.
+    pub part_bytes: u64,
+    /// Whether directories named `key=value` are columns.
+    pub hive: bool,
+}
+
+impl Default for ParquetOptions {
+    /// Partitions of 128 MiB, with the columns of Hive.
+    fn default() -> Self {
+        ParquetOptions { part_bytes: 128 << 20, hive: true }
+    }
+}
+
+/// Rows of Parquet files, in the order of the files.
+///
+/// The first file says which columns there are. Others may have them in another order, in a narrower dtype, and
+/// have more of them. A column that polars can't hold has the dtype `Unknown`, and asking for it is an error.
+#[derive(Debug)]
+pub(crate) struct ParquetFiles {
+    pub(super) call: Call,
+    pub(super) name: String,
+    pub(super) files: Files,
+    pub(super) schema: SchemaRef,
+    /// Of all files, or of the first one.
+    footers: Vec<Arc<Footer>>,
+    parts: Vec<Part>,
+}
+
+impl ParquetFiles {
+    /// Finds the files and reads the footers of the first ones.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io), [`Error::CorruptFile`](crate::Error::CorruptFile),
+    /// [`Error::UnsupportedFile`](crate::Error::UnsupportedFile).
+    pub(crate) fn open(
+        call: Call,
+        paths: &[impl AsRef<Path>],
+        options: &ParquetOptions,
+    ) -> Result<Self> {
+        let files = find_files(call, paths, options.hive)?;
+        let name = match paths {
+            [path] => format!("parquet {}", path.as_ref().display()),
+            [path, ..] => format!("parquet {} and {} more", path.as_ref().display(), paths.len() - 1),
+            [] => "parquet".to_string(),
+        };
+        let n_footers = if files.files.len() <= FOOTERS_MAX { files.files.len() } else { 1 };
+        let footers: Result<Vec<_>> = files.files[..n_footers]
+            .iter()
+            .map(|found| {
+                let blame = Blame { call, path: &found.path, format: "Parquet" };
+                let file = CheckedFile::open(&blame, found.bytes)?;
+                Footer::read(&blame, &file).map(Arc::new)
+            })
+            .collect();
+        let footers = footers?;
+        let schema = Arc::new(schema(&footers[0], &files));
+        let parts = if footers.len() == files.files.len() {
+            let groups: Vec<Vec<Group>> = footers.iter().map(|footer| groups(footer)).collect();
+            of_groups(&groups, options.part_bytes)
+        } else {
+            let memory = groups(&footers[0]).iter().fold(0_u64, |sum, group| sum.saturating_add(group.bytes));
+            let scale = |bytes: u64| scaled(memory, bytes, files.files[0].bytes);
+            let sizes: Vec<_> =
+                files.files.iter().map(|file| (file.bytes, scale(file.bytes))).collect();
+            of_bytes(&sizes, options.part_bytes)
+        };
+        Ok(ParquetFiles { call, name, files, schema, footers, parts })
+    }
+
+    pub(super) fn blame(&self, file: usize) -> Blame<'_> {
+        Blame { call: self.call, path: &self.files.files[file].path, format: "Parquet" }
+    }
+
+    pub(super) fn pieces(&self, part: usize) -> &[Piece] {
+        &self.parts[part].pieces
+    }
+
+    /// The footer of a file, if it was read when the files were opened.
+    pub(super) fn known_footer(&self, file: usize) -> Option<&Arc<Footer>> {
+        // The first one alone stands for files that are planned without theirs, and is good for its own file.
+        self.footers.get(file)
+    }
+
+    /// The bytes of a column in a piece; an estimate where the footer is not known.
+    fn piece_bytes(&self, piece: &Piece, name: &str) -> u64 {
+        if self.files.hive.contains(name) {
+            let width = self.schema.get(name).and_then(fixed_width).unwrap_or(16);
+            return self.piece_rows(piece).unwrap_or(0).saturating_mul(width);
+        }
+        let (footer, groups) = match &piece.share {
+            Share::Groups(groups) => (self.footer_or_first(piece), groups.clone()),
+            Share::Rows { group, .. } => (self.footer_or_first(piece), *group..*group + 1),
+            Share::Bytes(_) => (&self.footers[0], 0..self.footers[0].groups().len()),
+        };
+        let Some(column) = footer.column(name) else { return 0 };
+        let bytes = groups.map(|group| column_bytes(&footer.groups()[group], column));
+        let bytes = bytes.fold(0, u64::saturating_add);
+        match &piece.share {
+            Share::Groups(_) => bytes,
+            Share::Rows { group, rows } => {
+                scaled(bytes, rows.end - rows.start, footer.group_rows(*group))
+            }
+            Share::Bytes(share) => scaled(bytes, share.end - share.start, self.files.files[0].bytes),
+        }
+    }
+
+    fn footer_or_first(&self, piece: &Piece) -> &Arc<Footer> {
+        self.known_footer(piece.file).unwrap_or(&self.footers[0])
+    }
+
+    fn piece_rows(&self, piece: &Piece) -> Option<u64> {
+        match &piece.share {
+            Share::Groups(groups) => {
+                let footer = self.known_footer(piece.file)?;
+                Some(groups.clone().map(|group| footer.group_rows(group)).sum())
+            }
+            Share::Rows { rows, .. } => Some(rows.end - rows.start),
+            Share::Bytes(_) => None,
+        }
+    }
+
+    fn column_bytes(&self, part: usize, columns: &[PlSmallStr]) -> Vec<u64> {
+        let bytes = |name: &PlSmallStr| {
+            let pieces = self.pieces(part).iter().map(|piece| self.piece_bytes(piece, name));
+            pieces.fold(0, u64::saturating_add)
+        };
+        columns.iter().map(bytes).collect()
+    }
+}
+
+impl Source for ParquetFiles {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn n_parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    fn n_rows(&self, part: usize) -> Option<u64> {
+        self.pieces(part).iter().map(|piece| self.piece_rows(piece)).sum()
+    }
+
+    fn nbytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
+        self.column_bytes(part, columns).into_iter().fold(0, u64::saturating_add)
+    }
+
+    fn scratch_bytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
+        scratch_bytes(&self.column_bytes(part, columns))
+    }
+
+    fn stats(&self, part: usize, column: &str) -> Option<PartStats> {
+        let dtype = self.schema.get(column)?;
+        let mut bounds: Option<Bounds> = None;
+        for piece in self.pieces(part) {
+            let more = if let Some(value) = self.files.hive.value(column, piece.file) {
+                Bounds::of_value(&value, self.piece_rows(piece)?)
+            } else {
+                // Of some rows of a row group only limits are known.
+                let Share::Groups(groups) = &piece.share else { return None };
+                let footer = self.known_footer(piece.file)?;
+                let groups: Vec<usize> = groups.clone().collect();
+                Bounds::of_groups(footer, footer.column(column)?, &groups, dtype)?
+            };
+            bounds = Some(match bounds {
+                None => more,
+                Some(bounds) => bounds.then(more)?,
+            });
+        }
+        bounds?.merge()
+    }
+
+    fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
+        self.read_part(part, request)
+    }
+}
+
+/// The columns of the first file, and those of the directories, which stand for columns of the same name.
+fn schema(first: &Footer, files: &Files) -> Schema {
+    let own = first.columns.iter().filter(|column| !files.hive.contains(&column.name));
+    let own = own.map(|column| {
+        let dtype = column.dtype.clone().unwrap_or(DataType::Unknown(UnknownKind::Any));
+        (column.name.clone(), dtype)
+    });
+    let hive = files.hive.columns().iter().map(|c| (c.name().clone(), c.dtype().clone()));
+    own.chain(hive).collect()
+}
+
+fn groups(footer: &Footer) -> Vec<Group> {
+    let groups = 0..footer.groups().len();
+    groups.map(|i| Group { rows: footer.group_rows(i), bytes: group_bytes(footer, i) }).collect()
+}
+
+/// `value * part / whole`, rounded up.
+fn scaled(value: u64, part: u64, whole: u64) -> u64 {
+    let scaled = (u128::from(value) * u128::from(part)).div_ceil(u128::from(whole.max(1)));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}

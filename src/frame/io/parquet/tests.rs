@@ -1,0 +1,1 @@
+//! Tests of Parquet files as a source and a sink of frames.

@@ -1,0 +1,389 @@
+//! Writing frames part by part into a directory of Parquet files, or into one file.
+//!
+//! Everything is written in a hidden directory beside the target, which takes the place of the target at the end.
+//! Appending moves the new files in among the old ones, whole: there a crash can leave some of them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
+
+use super::super::atomic::{AtomicDir, AtomicFile, sync_dir};
+use super::super::blame::Blame;
+use super::super::hive::directory_name;
+use super::source::{ParquetFiles, ParquetOptions};
+use crate::error::{Call, Error, Result};
+use crate::frame::interop::{arrow_schema, to_record_batches};
+
+/// How Parquet files are written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ParquetWriteOptions {
+    /// The codec of pages.
+    pub compression: ParquetCompression,
+    /// Rows of a row group, the unit that readers skip and share, at most.
+    pub row_group_rows: usize,
+    /// Columns that become directories `column=value` and leave the files.
+    pub partition_on: Vec<String>,
+    /// What is done about files that are there already.
+    pub if_exists: IfExists,
+}
+
+impl Default for ParquetWriteOptions {
+    /// Snappy, row groups of 1 Mi rows, no partitions, and an error if something is there.
+    fn default() -> Self {
+        ParquetWriteOptions {
+            compression: ParquetCompression::Snappy,
+            row_group_rows: 1 << 20,
+            partition_on: Vec::new(),
+            if_exists: IfExists::Error,
+        }
+    }
+}
+
+/// Codecs for pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParquetCompression {
+    /// None.
+    Uncompressed,
+    /// Fast, and read by everyone.
+    #[default]
+    Snappy,
+    /// Smaller, at level 3.
+    Zstd,
+}
+
+/// What a writer does where there is something already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IfExists {
+    /// It is an error, and nothing is written.
+    #[default]
+    Error,
+    /// It is replaced when everything is written.
+    Overwrite,
+    /// Files are added to those of the directory, whose columns have to be the same.
+    Append,
+}
+
+/// A directory of Parquet files that appears at [`finish`](Self::finish).
+///
+/// Parts may be written by several threads and in any order.
+#[derive(Debug)]
+pub(crate) struct ParquetWriter {
+    call: Call,
+    target: PathBuf,
+    dir: AtomicDir,
+    schema: SchemaRef,
+    /// The columns of the files: those of `schema` that are no directories.
+    own: Vec<PlSmallStr>,
+    partition_on: Vec<PlSmallStr>,
+    options: ParquetWriteOptions,
+    /// The number of part 0 in names of files.
+    first_number: u64,
+    /// Files so far, as paths below the directory, and the parts they belong to.
+    written: Mutex<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    parts: HashSet<usize>,
+    files: Vec<PathBuf>,
+}
+
+impl ParquetWriter {
+    /// Prepares to write frames of this schema into the directory `target`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if something is there and must not be; [`Error::SchemaMismatch`] if what is there has other
+    /// columns; [`Error::UnknownColumn`] for a partition column that is not in the schema.
+    pub(crate) fn create(
+        call: Call,
+        target: &Path,
+        schema: &SchemaRef,
+        options: ParquetWriteOptions,
+    ) -> Result<Self> {
+        let blame = Blame { call, path: target, format: "Parquet" };
+        let partition_on: Vec<PlSmallStr> =
+            options.partition_on.iter().map(|name| name.as_str().into()).collect();
+        check_partitions(call, schema, &partition_on)?;
+        let own: Vec<PlSmallStr> =
+            schema.iter_names().filter(|name| !partition_on.contains(name)).cloned().collect();
+        check_writable(&blame, &schema_of(schema, &own))?;
+        let exists = fs::symlink_metadata(target).is_ok();
+        let mut first_number = 0;
+        if exists {
+            match options.if_exists {
+                IfExists::Error => return Err(blame.io(io::ErrorKind::AlreadyExists.into())),
+                IfExists::Overwrite => {}
+                IfExists::Append => {
+                    first_number = check_append(call, target, schema, &partition_on)?;
+                }
+            }
+        }
+        let dir = AtomicDir::create(target).map_err(|error| blame.io(error))?;
+        let (target, schema) = (target.to_path_buf(), Arc::clone(schema));
+        let written = Mutex::default();
+        Ok(ParquetWriter {
+            call,
+            target,
+            dir,
+            schema,
+            own,
+            partition_on,
+            options,
+            first_number,
+            written,
+        })
+    }
+
+    fn blame(&self) -> Blame<'_> {
+        Blame { call: self.call, path: &self.target, format: "Parquet" }
+    }
+
+    /// Writes the rows of a part, each part once.
+    pub(crate) fn write(&self, part: usize, frame: &DataFrame) -> Result<()> {
+        check_schema(self.call, frame.schema(), &self.schema)?;
+        if !self.lock().parts.insert(part) {
+            let place = "ParquetWriter::write".to_string();
+            return Err(Error::Internal { place, problem: format!("part {part} is written twice") });
+        }
+        let number = self.first_number + part as u64;
+        let name = format!("part.{number:05}.parquet");
+        if self.partition_on.is_empty() {
+            return self.write_file(&PathBuf::from(name), frame);
+        }
+        let failed = |error: polars_core::prelude::PolarsError| Error::Values {
+            operation: "partition_on".to_string(),
+            problem: error.to_string(),
+        };
+        if frame.height() == 0 {
+            return Ok(());
+        }
+        let groups = frame.partition_by_stable(self.partition_on.iter().cloned(), true);
+        for group in groups.map_err(failed)? {
+            let mut path = PathBuf::new();
+            for key in &self.partition_on {
+                let column = group.column(key).map_err(failed)?;
+                path.push(directory_name(key, &column.get(0).map_err(failed)?));
+            }
+            path.push(&name);
+            self.write_file(&path, &group.select(self.own.iter().cloned()).map_err(failed)?)?;
+        }
+        Ok(())
+    }
+
+    fn write_file(&self, below: &Path, frame: &DataFrame) -> Result<()> {
+        let blame = self.blame();
+        let path = self.dir.path().join(below);
+        let create = || {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::File::create_new(&path)
+        };
+        let file = create().map_err(|error| blame.io(error))?;
+        encode(&blame, &file, frame, &self.options)?;
+        file.sync_all().map_err(|error| blame.io(error))?;
+        self.lock().files.push(below.to_path_buf());
+        Ok(())
+    }
+
+    /// Makes what was written appear, in the place of what was there if that is to be overwritten.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what was there is then there still.
+    pub(crate) fn finish(self) -> Result<()> {
+        let mut files = std::mem::take(&mut self.lock().files);
+        if files.is_empty() {
+            // A frame without rows has columns nevertheless. With partitions there is no directory to put them in.
+            let empty = DataFrame::empty_with_schema(&schema_of(&self.schema, &self.own));
+            let name = PathBuf::from(format!("part.{:05}.parquet", self.first_number));
+            if self.partition_on.is_empty() {
+                self.write_file(&name, &empty)?;
+                files.push(name);
+            }
+        }
+        let ParquetWriter { call, target, dir, options, .. } = self;
+        let blame = Blame { call, path: &target, format: "Parquet" };
+        let moved = match options.if_exists {
+            IfExists::Append if target.is_dir() => move_into(dir.path(), &target, &files),
+            if_exists => dir.finish(if_exists == IfExists::Overwrite),
+        };
+        moved.map_err(|error| blame.io(error))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Written> {
+        // What is inside is whole after each statement.
+        self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Writes a frame into the file `path`, which appears when it is whole.
+///
+/// # Errors
+/// [`Error::Io`], also if it exists and must not; [`Error::UnsupportedFile`] for dtypes that Parquet does not have.
+pub(crate) fn write_one(
+    call: Call,
+    path: &Path,
+    frame: &DataFrame,
+    options: &ParquetWriteOptions,
+) -> Result<()> {
+    let blame = Blame { call, path, format: "Parquet" };
+    if options.if_exists != IfExists::Overwrite && fs::symlink_metadata(path).is_ok() {
+        return Err(blame.io(io::ErrorKind::AlreadyExists.into()));
+    }
+    check_writable(&blame, frame.schema())?;
+    let file = AtomicFile::create(path).map_err(|error| blame.io(error))?;
+    encode(&blame, file.file(), frame, options)?;
+    file.finish().map_err(|error| blame.io(error))
+}
+
+fn encode(
+    blame: &Blame<'_>,
+    file: &fs::File,
+    frame: &DataFrame,
+    options: &ParquetWriteOptions,
+) -> Result<()> {
+    let failed = |problem: String| {
+        // The disk may be full: what the system said is inside of what the encoder says.
+        blame.io(io::Error::other(problem))
+    };
+    let schema = arrow_schema(frame.schema()).map_err(failed)?;
+    let compression = match options.compression {
+        ParquetCompression::Uncompressed => Compression::UNCOMPRESSED,
+        ParquetCompression::Snappy => Compression::SNAPPY,
+        ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::default()),
+    };
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_created_by(concat!("dask-rs version ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_max_row_group_row_count(Some(options.row_group_rows.max(1)));
+    let writer = BufWriter::new(file);
+    let write = || {
+        let mut writer = ArrowWriter::try_new(writer, schema.into(), Some(properties.build()))
+            .map_err(|error| error.to_string())?;
+        for batch in to_record_batches(frame)? {
+            writer.write(&batch).map_err(|error| error.to_string())?;
+        }
+        writer.close().map_err(|error| error.to_string()).map(|_| ())
+    };
+    write().map_err(failed)
+}
+
+/// Moves files in among those of a directory; what was moved is taken back if one can't be.
+fn move_into(from: &Path, to: &Path, files: &[PathBuf]) -> io::Result<()> {
+    let mut moved: Vec<PathBuf> = Vec::new();
+    let mut move_all = || {
+        for file in files {
+            let target = to.join(file);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            if fs::symlink_metadata(&target).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from.join(file), &target)?;
+            moved.push(target);
+        }
+        Ok(())
+    };
+    let outcome = move_all();
+    if outcome.is_err() {
+        for file in &moved {
+            // The error that brought us here says more than one of these would.
+            let _ = fs::remove_file(file);
+        }
+    }
+    sync_dir(to);
+    outcome
+}
+
+/// Compares with the files that are there, and says which number is free.
+fn check_append(
+    call: Call,
+    target: &Path,
+    schema: &Schema,
+    partition_on: &[PlSmallStr],
+) -> Result<u64> {
+    let there = ParquetFiles::open(call, &[target], &ParquetOptions::default())?;
+    let keys: Vec<&PlSmallStr> = there.files.hive.columns().iter().map(|c| c.name()).collect();
+    // Types of keys are not stored, so that only their names can be compared.
+    let is_key = |name: &PlSmallStr| partition_on.contains(name);
+    let own = |schema: &Schema| -> Vec<(PlSmallStr, DataType)> {
+        let own = schema.iter().filter(|(name, _)| !is_key(name));
+        own.map(|(name, dtype)| (name.clone(), dtype.clone())).collect()
+    };
+    if own(&there.schema) != own(schema) || !keys.into_iter().eq(partition_on) {
+        return Err(mismatch(call, schema, &there.schema));
+    }
+    let numbers = there.files.files.iter().filter_map(|file| {
+        let name = file.path.file_name()?.to_str()?;
+        name.strip_prefix("part.")?.strip_suffix(".parquet")?.parse::<u64>().ok()
+    });
+    Ok(numbers.max().map_or(0, |last| last.saturating_add(1)))
+}
+
+fn check_partitions(call: Call, schema: &Schema, partition_on: &[PlSmallStr]) -> Result<()> {
+    let names = || schema.iter_names().map(ToString::to_string).collect();
+    for (i, name) in partition_on.iter().enumerate() {
+        let Some(dtype) = schema.get(name) else {
+            return Err(Error::UnknownColumn { call, got: name.to_string(), columns: names() });
+        };
+        if partition_on[..i].contains(name) {
+            return Err(Error::DuplicateColumn { call, name: name.to_string() });
+        }
+        let has_name = dtype.is_integer()
+            || dtype.is_bool()
+            || matches!(dtype, DataType::String | DataType::Date)
+            || dtype.is_categorical()
+            || dtype.is_enum();
+        if !has_name {
+            let expected = "integers, bool, date, strings or categoricals to partition on".to_string();
+            return Err(Error::DTypeMismatch { call, got: dtype.to_string(), expected });
+        }
+    }
+    if !partition_on.is_empty() && partition_on.len() == schema.len() {
+        let got = format!("{partition_on:?}");
+        let expected = "at least one column that stays in the files";
+        return Err(Error::InvalidArgument { call, argument: "partition_on", got, expected });
+    }
+    Ok(())
+}
+
+/// Asks the encoder before anything is written.
+fn check_writable(blame: &Blame<'_>, schema: &Schema) -> Result<()> {
+    let refused = |problem: String| blame.unsupported(problem, "cast or leave out the column");
+    if schema.is_empty() {
+        return Err(refused("a frame without columns".to_string()));
+    }
+    let arrow = arrow_schema(schema).map_err(refused)?;
+    ArrowWriter::try_new(io::sink(), arrow.into(), None)
+        .map(|_| ())
+        .map_err(|error| refused(error.to_string()))
+}
+
+fn schema_of(schema: &Schema, names: &[PlSmallStr]) -> Schema {
+    let fields = schema.iter().filter(|(name, _)| names.contains(name));
+    fields.map(|(name, dtype)| (name.clone(), dtype.clone())).collect()
+}
+
+fn check_schema(call: Call, got: &Schema, expected: &Schema) -> Result<()> {
+    if got == expected { Ok(()) } else { Err(mismatch(call, got, expected)) }
+}
+
+fn mismatch(call: Call, got: &Schema, expected: &Schema) -> Error {
+    let text = |schema: &Schema| {
+        let fields = schema.iter().map(|(name, dtype)| format!("{name}: {dtype}"));
+        fields.collect::<Vec<_>>().join(", ")
+    };
+    let remedy = "select and cast the columns first";
+    Error::SchemaMismatch { call, got: text(got), expected: text(expected), remedy }
+}
