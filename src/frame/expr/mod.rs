@@ -5,6 +5,7 @@
 //!
 //! Invariant: a function of columns is a `static` [`Function`] in a file of `functions/`, not a variant here.
 
+pub(crate) mod aggregate_plan;
 mod field;
 mod function;
 mod show;

@@ -3,6 +3,7 @@
 //! Invariant: kernels know nothing of plans and lazy frames.
 
 pub(crate) mod eval;
+pub(crate) mod group_by;
 
 use polars_core::prelude::PolarsError;
 
