@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod coerce;
+pub(crate) mod aggregate_plan;
 mod field;
 mod function;
 mod functions;
@@ -17,6 +18,7 @@ mod user;
 
 pub(crate) use aggregate::aggregate_column;
 pub use aggregate::{Interpolation, len};
+pub(crate) use aggregate_plan::AggregatePlan;
 pub(crate) use coerce::coerce;
 pub(crate) use field::{check_column, infer_field, infer_schema};
 pub(crate) use function::Function;

@@ -3,7 +3,9 @@
 //! Invariant: kernels know nothing of plans and lazy frames.
 
 pub(crate) mod eval;
+pub(crate) mod aggregate;
 pub(crate) mod tasks;
+pub(crate) mod group_by;
 
 use polars_core::prelude::PolarsError;
 

@@ -1,0 +1,228 @@
+//! Which group each row belongs to.
+//!
+//! Groups are numbered in the order in which they appear. Each key column is numbered alone, in one pass that is as
+//! cheap as its dtype allows; several columns are then joined by numbering pairs of numbers. So no row is ever
+//! encoded, and the aggregates run over columns from top to bottom with a number beside each value.
+
+use std::hash::Hash;
+
+use polars_arrow::array::BinaryViewArray;
+use polars_core::chunked_array::ops::row_encode::encode_rows_unordered;
+use polars_core::prelude::*;
+use polars_utils::aliases::PlHashMap;
+use polars_utils::total_ord::{canonical_f32, canonical_f64};
+
+/// The rows of a frame by group.
+#[derive(Clone, Debug)]
+pub(crate) struct Groups {
+    /// The group of each row.
+    pub(crate) of_row: Vec<IdxSize>,
+    /// The first row of each group.
+    pub(crate) firsts: Vec<IdxSize>,
+}
+
+/// A table of this many numbers is faster than hashing for any number of rows.
+const SMALL_TABLE: usize = 1 << 16;
+
+impl Groups {
+    /// Rows with equal keys. Nulls are equal to each other, as are NaNs, and both zeros.
+    pub(crate) fn new(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
+        let Some((first, others)) = keys.split_first() else {
+            return Ok(Groups::one(n_rows));
+        };
+        let mut groups = Groups::of_series(first.as_materialized_series())?;
+        for key in others {
+            groups = groups.and(&Groups::of_series(key.as_materialized_series())?);
+        }
+        Ok(groups)
+    }
+
+    /// All rows in one group, which is there even if they are none.
+    pub(crate) fn one(n_rows: usize) -> Self {
+        Groups { of_row: vec![0; n_rows], firsts: vec![0] }
+    }
+
+    /// How many groups there are.
+    pub(crate) fn len(&self) -> usize {
+        self.firsts.len()
+    }
+
+    /// Rows that are in one group here and in one group there.
+    pub(crate) fn and(&self, other: &Groups) -> Groups {
+        let pairs = self.of_row.iter().zip(&other.of_row);
+        match self.len().checked_mul(other.len()) {
+            Some(n) if n <= table_max(self.of_row.len()) => {
+                by_code(pairs.map(|(&a, &b)| a as usize * other.len() + b as usize), n)
+            }
+            _ => by_hash(pairs.map(|(&a, &b)| (u64::from(a) << 32) | u64::from(b))),
+        }
+    }
+
+    fn of_series(series: &Series) -> PolarsResult<Self> {
+        use DataType as D;
+        macro_rules! integers {
+            ($column:expr) => {{
+                let column = $column;
+                // Differences of 64-bit integers fit in 128 bits.
+                let range = column.min().zip(column.max());
+                let range = range.map(|(min, max)| (min, (max as i128 - min as i128) as u128));
+                match range {
+                    Some((min, width)) if width < table_max(column.len()) as u128 => {
+                        let null = width as usize + 1;
+                        let code = |value| (value as i128 - min as i128) as usize;
+                        if column.has_nulls() {
+                            by_code(column.iter().map(|v| v.map_or(null, code)), null + 1)
+                        } else {
+                            by_code(column.into_no_null_iter().map(code), null)
+                        }
+                    }
+                    _ if column.has_nulls() => by_hash(column.iter()),
+                    _ => by_hash(column.into_no_null_iter()),
+                }
+            }};
+        }
+        let physical = series.to_physical_repr();
+        Ok(match physical.dtype() {
+            D::Null => {
+                let mut groups = Groups::one(series.len());
+                groups.firsts.truncate(series.len());
+                groups
+            }
+            D::Boolean => by_code(physical.bool()?.iter().map(|v| v.map_or(2, usize::from)), 3),
+            D::Int8 => integers!(physical.i8()?),
+            D::Int16 => integers!(physical.i16()?),
+            D::Int32 => integers!(physical.i32()?),
+            D::Int64 => integers!(physical.i64()?),
+            D::UInt8 => integers!(physical.u8()?),
+            D::UInt16 => integers!(physical.u16()?),
+            D::UInt32 => integers!(physical.u32()?),
+            D::UInt64 => integers!(physical.u64()?),
+            D::Int128 => by_hash(physical.i128()?.iter()),
+            D::Float32 => {
+                by_hash(physical.f32()?.iter().map(|v| v.map(|v| canonical_f32(v).to_bits())))
+            }
+            D::Float64 => {
+                by_hash(physical.f64()?.iter().map(|v| v.map(|v| canonical_f64(v).to_bits())))
+            }
+            D::String => of_bytes(&physical.str()?.as_binary()),
+            D::Binary => of_bytes(physical.binary()?),
+            _ => by_hash(encode_rows_unordered(&[series.clone().into()])?.iter()),
+        })
+    }
+
+    /// The rows sorted by group, and where each group begins among them; the end of the last one too.
+    pub(crate) fn sorted_rows(&self) -> (Vec<IdxSize>, Vec<usize>) {
+        let mut offsets = vec![0; self.len() + 1];
+        for &group in &self.of_row {
+            offsets[group as usize + 1] += 1;
+        }
+        for group in 0..self.len() {
+            offsets[group + 1] += offsets[group];
+        }
+        let mut next = offsets.clone();
+        let mut rows = vec![0; self.of_row.len()];
+        for (row, &group) in self.of_row.iter().enumerate() {
+            let place = &mut next[group as usize];
+            rows[*place] = row as IdxSize;
+            *place += 1;
+        }
+        (rows, offsets)
+    }
+}
+
+/// The largest table that is not slower than hashing so many rows.
+fn table_max(n_rows: usize) -> usize {
+    n_rows.saturating_mul(2).max(SMALL_TABLE)
+}
+
+/// Strings of up to twelve bytes are compared as one number, which is what Arrow stores of them.
+fn of_bytes(column: &BinaryChunked) -> Groups {
+    let is_short = |array: &BinaryViewArray| array.views().iter().all(|view| view.is_inline());
+    if column.has_nulls() || !column.downcast_iter().all(is_short) {
+        return by_hash(column.iter());
+    }
+    by_hash(column.downcast_iter().flat_map(|array| array.views().iter().map(|v| v.as_u128())))
+}
+
+/// Numbers keys by a table that has a place for each possible code.
+fn by_code(codes: impl Iterator<Item = usize>, n_codes: usize) -> Groups {
+    const NEW: IdxSize = IdxSize::MAX;
+    let mut table = vec![NEW; n_codes];
+    let mut firsts = Vec::new();
+    let mut of_row = Vec::with_capacity(codes.size_hint().0);
+    for (row, code) in codes.enumerate() {
+        let group = &mut table[code];
+        if *group == NEW {
+            *group = firsts.len() as IdxSize;
+            firsts.push(row as IdxSize);
+        }
+        of_row.push(*group);
+    }
+    Groups { of_row, firsts }
+}
+
+fn by_hash<K: Hash + Eq>(keys: impl Iterator<Item = K>) -> Groups {
+    let mut table: PlHashMap<K, IdxSize> = PlHashMap::default();
+    let mut firsts = Vec::new();
+    let mut of_row = Vec::with_capacity(keys.size_hint().0);
+    for (row, key) in keys.enumerate() {
+        of_row.push(*table.entry(key).or_insert_with(|| {
+            firsts.push(row as IdxSize);
+            firsts.len() as IdxSize - 1
+        }));
+    }
+    Groups { of_row, firsts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_core::df;
+
+    fn groups(column: impl IntoColumn) -> Vec<IdxSize> {
+        Groups::new(&[column.into_column()], 0).unwrap().of_row
+    }
+
+    #[test]
+    fn groups_are_numbered_as_they_appear() {
+        let name = || PlSmallStr::EMPTY;
+        assert_eq!(groups(Series::new(name(), [7_i32, -3, 7, 5])), [0, 1, 0, 2]);
+        let wide = [i64::MIN, i64::MAX, 0, i64::MIN];
+        assert_eq!(groups(Series::new(name(), wide)), [0, 1, 2, 0]);
+        assert_eq!(
+            groups(Series::new(name(), [Some(u64::MAX), None, Some(0), None])),
+            [0, 1, 2, 1]
+        );
+        assert_eq!(
+            groups(Series::new(name(), [Some(true), None, Some(false), None])),
+            [0, 1, 2, 1]
+        );
+        assert_eq!(groups(Series::new(name(), [-0.0, 0.0, f64::NAN, -f64::NAN])), [0, 0, 1, 1]);
+        let long = "a string of more than twelve bytes";
+        assert_eq!(groups(Series::new(name(), ["b", "", "b", ""])), [0, 1, 0, 1]);
+        assert_eq!(groups(Series::new(name(), ["b", long, "b", long])), [0, 1, 0, 1]);
+        assert_eq!(groups(Series::new(name(), [Some("b"), None, Some("")])), [0, 1, 2]);
+        assert_eq!(groups(Series::new_null(name(), 3)), [0, 0, 0]);
+    }
+
+    #[test]
+    fn nested_keys_are_compared_as_rows() {
+        let frame = df!["a" => [1, 1, 2, 1], "b" => [0.0, -0.0, 0.0, f64::NAN]].unwrap();
+        assert_eq!(groups(frame.into_struct("s".into()).into_series()), [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn several_keys_are_joined() {
+        let n = 100_i64;
+        let keys = df!["a" => (0..n).map(|i| i % 7).collect::<Vec<_>>(),
+            "b" => (0..n).map(|i| i64::MAX / 3 * (i % 3 - 1)).collect::<Vec<_>>()]
+        .unwrap();
+        let joined = Groups::new(keys.columns(), 100).unwrap();
+        assert_eq!(joined.firsts, (0..21).collect::<Vec<_>>());
+        let (rows, offsets) = joined.sorted_rows();
+        assert_eq!(rows[offsets[4]..offsets[5]], [4, 25, 46, 67, 88]);
+        // The hash path of pairs.
+        let many = Groups { of_row: (0..70_000).collect(), firsts: (0..70_000).collect() };
+        assert_eq!(many.and(&many).of_row, many.of_row);
+    }
+}

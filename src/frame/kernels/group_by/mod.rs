@@ -1,0 +1,207 @@
+//! Group-by in three steps that can run apart: states of each partition, their merging, the end.
+//!
+//! ```text
+//! partition ─ project ─▶ k…, i… ─ partial ─▶ k…, s… ─ combine (any tree) ─▶ k…, s… ─ finish ─▶ result
+//! ```
+//!
+//! Rows of a result are in the order in which their groups first appear. States merge in the order in which they are
+//! given, so a tree that keeps the order of the partitions gives the rows, and the first and last values, that
+//! one frame would give. Aggregates that need all rows of a group at once take [`whole`] instead, after a shuffle.
+//!
+//! All loops run down a column with the number of the group beside each value: one thread, no `unsafe`.
+
+mod fold;
+mod groups;
+mod holistic;
+mod moments;
+mod pick;
+mod results;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use groups::Groups;
+
+use polars_core::prelude::{Column, DataFrame, PolarsResult, Schema};
+
+use super::eval::evaluate;
+use super::values_error;
+use crate::error::{Error, Result};
+use crate::frame::expr::Expr;
+use crate::frame::expr::aggregate_plan::{
+    AggregatePlan, State, Step, input_column, key_column, leaf_column, state_column,
+};
+
+/// The keys and the inputs of the aggregates, row by row: all that `plan` needs of a partition.
+pub(crate) fn project(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    let n_rows = frame.height();
+    let column = |expr: &Expr, name| Ok(broadcast(evaluate(expr, frame)?, n_rows).with_name(name));
+    let keys = plan.keys.iter().enumerate().map(|(i, key)| column(key, key_column(i)));
+    let inputs = plan.inputs.iter().enumerate().map(|(i, input)| column(input, input_column(i)));
+    build(n_rows, keys.chain(inputs).collect::<Result<_>>()?)
+}
+
+/// The states of each group of a partition.
+///
+/// Without keys, no rows give no states, so that an empty partition is neither first nor last.
+pub(crate) fn partial(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    let rows = project(frame, plan)?;
+    let groups = groups(&rows, plan)?;
+    if plan.keys.is_empty() && rows.height() == 0 {
+        return Ok(with_states(&rows, &groups, plan, states_of_rows)?.clear());
+    }
+    with_states(&rows, &groups, plan, states_of_rows)
+}
+
+/// The states of each group of several frames of states, which come in the order of their rows.
+pub(crate) fn combine(frames: Vec<DataFrame>, plan: &AggregatePlan) -> Result<DataFrame> {
+    let rows = concat(frames)?;
+    let groups = groups(&rows, plan)?;
+    if groups.len() == rows.height() || rows.height() == 0 {
+        return Ok(rows);
+    }
+    with_states(&rows, &groups, plan, merged_states)
+}
+
+/// The result, of states that hold each group once.
+pub(crate) fn finish(states: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    if plan.keys.is_empty() && states.height() == 0 {
+        let states = with_states(states, &Groups::one(0), plan, merged_states)?;
+        return finish(&states, plan);
+    }
+    let leaves = plan.leaves.iter().map(|leaf| results::of_states(leaf, states));
+    results(states, leaves.collect::<PolarsResult<_>>(), states.height(), plan)
+}
+
+/// The result, of rows that hold each group completely.
+pub(crate) fn whole(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    whole_of_projected(&project(frame, plan)?, plan)
+}
+
+/// As [`whole`], of frames made by [`project`].
+pub(crate) fn whole_of_projected(rows: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    let groups = groups(rows, plan)?;
+    let frame = with_states(rows, &groups, plan, states_of_rows)?;
+    let mut sorted = None;
+    let leaves = plan.leaves.iter().map(|leaf| match leaf.aggregate {
+        Some(aggregate) if leaf.is_holistic() => {
+            let input = rows.column(&input_column(leaf.input))?;
+            holistic::aggregate(aggregate, input, &groups, &mut sorted)
+        }
+        _ => results::of_states(leaf, &frame),
+    });
+    results(&frame, leaves.collect::<PolarsResult<_>>(), groups.len(), plan)
+}
+
+/// The schema of the result on frames with this schema.
+///
+/// # Errors
+/// If the expressions around the aggregates do not go with the dtypes of these.
+pub(crate) fn output_schema(schema: &Schema, plan: &AggregatePlan) -> Result<Schema> {
+    let result = whole(&DataFrame::empty_with_schema(schema), plan)?;
+    Ok(result.schema().as_ref().clone())
+}
+
+fn groups(rows: &DataFrame, plan: &AggregatePlan) -> Result<Groups> {
+    let keys = &rows.columns()[..plan.keys.len()];
+    Groups::new(keys, rows.height()).map_err(values_error("group_by"))
+}
+
+/// One row for each group: its keys, and the states that `compute` makes of `rows`.
+fn with_states(
+    rows: &DataFrame,
+    groups: &Groups,
+    plan: &AggregatePlan,
+    compute: fn(&DataFrame, &Groups, &AggregatePlan) -> Result<Vec<Column>>,
+) -> Result<DataFrame> {
+    let mut columns = Vec::with_capacity(plan.keys.len() + plan.steps.len());
+    for key in &rows.columns()[..plan.keys.len()] {
+        columns.push(pick::take(key, &groups.firsts).map_err(values_error("group_by"))?);
+    }
+    columns.extend(compute(rows, groups, plan)?);
+    build(groups.len(), columns)
+}
+
+fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Result<Vec<Column>> {
+    let mut states: Vec<Column> = Vec::with_capacity(plan.steps.len());
+    for Step { state, input } in &plan.steps {
+        let input = || rows.column(&input_column(*input));
+        let column = match state {
+            State::Rows => Ok(fold::rows(groups)),
+            State::Count => input().and_then(|input| fold::count(input, groups)),
+            State::Spread { count, total } => input()
+                .and_then(|input| moments::spread(input, &states[*count], &states[*total], groups)),
+            state => input().and_then(|input| fold_alike(*state, input, groups)),
+        };
+        let column = column.map_err(values_error("group_by"))?;
+        states.push(column.with_name(state_column(states.len())));
+    }
+    Ok(states)
+}
+
+/// What merges as it is made, be `column` values or states.
+fn fold_alike(state: State, column: &Column, groups: &Groups) -> PolarsResult<Column> {
+    match state {
+        State::Rows | State::Count | State::Sum => fold::sum(column, groups),
+        State::Total | State::Spread { .. } => fold::total(column, groups),
+        State::Product => fold::product(column, groups),
+        State::Any => fold::logic(column, groups, true),
+        State::All => fold::logic(column, groups, false),
+        State::Min | State::Max | State::First | State::Last => {
+            pick::take(column, &pick::rows(state, column, groups)?)
+        }
+    }
+}
+
+fn merged_states(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Result<Vec<Column>> {
+    let column = |i: usize| rows.column(&state_column(i));
+    let states = plan.steps.iter().enumerate().map(|(i, step)| {
+        let merged = match step.state {
+            State::Spread { count, total } => {
+                moments::merge(column(i)?, column(count)?, column(total)?, groups)
+            }
+            state => fold_alike(state, column(i)?, groups),
+        };
+        Ok(merged?.with_name(state_column(i)))
+    });
+    states.collect::<PolarsResult<_>>().map_err(values_error("group_by"))
+}
+
+/// The columns of the user: keys by their names, and expressions of `leaves`.
+fn results(
+    frame: &DataFrame,
+    leaves: PolarsResult<Vec<Column>>,
+    n_groups: usize,
+    plan: &AggregatePlan,
+) -> Result<DataFrame> {
+    let leaves = leaves.map_err(values_error("group_by"))?.into_iter().enumerate();
+    let leaves = leaves.map(|(i, column)| column.with_name(leaf_column(i)));
+    let leaves = build(n_groups, leaves.collect())?;
+    let keys = plan.keys.iter().zip(frame.columns());
+    let keys = keys.map(|(key, column)| Ok(column.clone().with_name(key.output_name())));
+    let aggs = plan.finish.iter().map(|expr| {
+        let column = broadcast(evaluate(expr, &leaves)?, n_groups);
+        Ok(column.with_name(expr.output_name()))
+    });
+    build(n_groups, keys.chain(aggs).collect::<Result<_>>()?)
+}
+
+/// A value that is the same for all rows, on each of them.
+fn broadcast(column: Column, n_rows: usize) -> Column {
+    if column.len() == 1 && n_rows != 1 { column.new_from_index(0, n_rows) } else { column }
+}
+
+fn build(n_rows: usize, columns: Vec<Column>) -> Result<DataFrame> {
+    DataFrame::new(n_rows, columns).map_err(values_error("group_by"))
+}
+
+fn concat(frames: Vec<DataFrame>) -> Result<DataFrame> {
+    let mut frames = frames.into_iter();
+    let mut all = frames.next().ok_or_else(|| Error::Internal {
+        place: "group_by".into(),
+        problem: "no states to combine".into(),
+    })?;
+    for frame in frames {
+        all.vstack_mut_owned(frame).map_err(values_error("group_by"))?;
+    }
+    Ok(all)
+}
