@@ -5,5 +5,7 @@
 
 mod interop;
 mod io;
+mod kernels;
+mod partitions;
 
 pub use polars_core;
