@@ -7,13 +7,13 @@ use std::sync::Arc;
 use polars_core::prelude::{DataFrame as PolarsFrame, PlSmallStr, PolarsResult, SchemaRef};
 
 use super::collect::Gather;
-use super::expr::Expr;
+use super::expr::{Expr, IntoExprs};
 use super::io::MemoryFrames;
 use super::op::Handle;
-use super::ops::rows;
+use super::ops::{groups, rows};
 use super::show::schema_text;
 use crate::compute::{Collection, Collector, Session};
-use crate::error::{Call, Result};
+use crate::error::{Call, Error, Result};
 use crate::explain::Explain;
 use crate::sched::CancelToken;
 
@@ -30,6 +30,10 @@ pub struct DataFrame {
 impl DataFrame {
     pub(crate) fn of(handle: Handle) -> Self {
         DataFrame { handle }
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// A frame in memory, cut into `n_partitions` partitions of about the same number of rows, which share its
@@ -51,8 +55,8 @@ impl DataFrame {
     /// [`Error::Values`](crate::Error::Values) if dtypes do not fit together.
     #[track_caller]
     #[must_use]
-    pub fn select(&self, exprs: impl IntoIterator<Item = impl Into<Expr>>) -> Self {
-        let exprs = exprs.into_iter().map(Into::into).collect();
+    pub fn select(&self, exprs: impl IntoExprs) -> Self {
+        let exprs = exprs.into_exprs();
         DataFrame::of(rows::select(Call::new("select"), &self.handle, exprs))
     }
 
@@ -62,8 +66,8 @@ impl DataFrame {
     /// Carried, as for [`select`](Self::select).
     #[track_caller]
     #[must_use]
-    pub fn with_columns(&self, exprs: impl IntoIterator<Item = impl Into<Expr>>) -> Self {
-        let exprs = exprs.into_iter().map(Into::into).collect();
+    pub fn with_columns(&self, exprs: impl IntoExprs) -> Self {
+        let exprs = exprs.into_exprs();
         DataFrame::of(rows::with_columns(Call::new("with_columns"), &self.handle, exprs))
     }
 
@@ -131,6 +135,65 @@ impl DataFrame {
     pub fn concat<'a>(frames: impl IntoIterator<Item = &'a DataFrame>) -> Self {
         let handles: Vec<&Handle> = frames.into_iter().map(|frame| &frame.handle).collect();
         DataFrame::of(rows::concat(Call::new("concat"), &handles))
+    }
+
+    /// Groups of rows with equal `keys`, to be aggregated with [`GroupBy::agg`]. Null keys are a group.
+    #[must_use]
+    pub fn group_by(&self, keys: impl IntoExprs) -> GroupBy {
+        GroupBy { handle: self.handle.clone(), keys: keys.into_exprs() }
+    }
+
+    /// One row with aggregates of all rows, such as `col("x").sum()` or `len()`.
+    ///
+    /// # Errors
+    /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an expression that is no aggregate,
+    /// and as for [`select`](Self::select).
+    #[track_caller]
+    #[must_use]
+    pub fn agg(&self, aggs: impl IntoExprs) -> Self {
+        let call = Call::new("agg");
+        DataFrame::of(groups::aggregate(call, &self.handle, &[], aggs.into_exprs()))
+    }
+
+    /// The first of the rows that are equal in all columns.
+    #[track_caller]
+    #[must_use]
+    pub fn unique(&self) -> Self {
+        DataFrame::of(groups::unique(Call::new("unique"), &self.handle, None))
+    }
+
+    /// The first of the rows that are equal in the columns `subset`.
+    ///
+    /// # Errors
+    /// Carried: an unknown column.
+    #[track_caller]
+    #[must_use]
+    pub fn unique_by(&self, subset: impl IntoExprs) -> Self {
+        let subset = Some(subset.into_exprs());
+        DataFrame::of(groups::unique(Call::new("unique_by"), &self.handle, subset))
+    }
+
+    /// The number of rows.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute).
+    #[track_caller]
+    pub fn len(&self) -> Result<u64> {
+        let counted = self.agg([super::len()]).compute()?;
+        let n = counted.columns()[0].get(0).ok().and_then(|value| value.extract::<u64>());
+        n.ok_or_else(|| Error::Internal {
+            place: "len".into(),
+            problem: "there is no count".into(),
+        })
+    }
+
+    /// Whether there are no rows.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute).
+    #[track_caller]
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
     }
 
     /// What `function` makes of each partition, given its number; it returns frames of `schema`.
@@ -214,6 +277,33 @@ impl DataFrame {
     #[track_caller]
     pub fn visualize(&self, path: impl AsRef<Path>) -> Result<()> {
         crate::visualize(self, path)
+    }
+}
+
+/// Groups of rows with equal keys, made by [`DataFrame::group_by`].
+#[derive(Clone, Debug)]
+#[must_use = "agg() makes a frame of groups"]
+pub struct GroupBy {
+    handle: Handle,
+    keys: Vec<Expr>,
+}
+
+impl GroupBy {
+    /// One row for each group: its keys, then the aggregates, in the order in which the groups first appear.
+    ///
+    /// Each partition is aggregated by itself; the partial results are merged by a tree where they are small, and
+    /// spread by a hash of the keys where they are not. Medians and the like move the rows instead.
+    ///
+    /// # Errors
+    /// Carried: [`Error::InvalidArgument`] for an expression that is no aggregate, and as for
+    /// [`DataFrame::select`].
+    ///
+    /// # Source
+    /// Dask's `ApplyConcatApply`; means and variances are merged by the formulas of Chan, Golub and LeVeque (1979).
+    #[track_caller]
+    pub fn agg(self, aggs: impl IntoExprs) -> DataFrame {
+        let call = Call::new("agg");
+        DataFrame::of(groups::aggregate(call, &self.handle, &self.keys, aggs.into_exprs()))
     }
 }
 

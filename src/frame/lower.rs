@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use super::expr::{Expr, ExprKind};
 use super::io::Request;
+use super::kernels::aggregate::{AggregateKernel, AggregateStep};
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, ForwardKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
 use super::layout::Layout;
-use super::op::{FrameOp, Scan, Select};
+use super::op::{Aggregation, FrameOp, Scan, Select};
+use super::show::named;
 use crate::bytes::format_bytes;
 use crate::error::Result;
 use crate::graph::{
@@ -77,6 +79,7 @@ impl Lowering<'_> {
             }
             FrameOp::Slice { offset, len } => Ok(self.slice(id, *offset, *len, &inputs[0])),
             FrameOp::Concat => Ok(self.concat(&inputs)),
+            FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
         }
     }
 
@@ -180,6 +183,48 @@ impl Lowering<'_> {
         self.push("concat", ForwardKernel, slots, layout)
     }
 
+    fn aggregate(&mut self, aggregation: &Aggregation, input: &Lowered) -> Lowered {
+        let layout = input.layout.with_fewer_rows();
+        let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
+        let kernel = |step| AggregateKernel { plan: Arc::clone(&aggregation.plan), step };
+        let name = aggregate_text(aggregation);
+        if layout.n_parts == 1 {
+            return self.rowwise(&name, kernel(AggregateStep::All), input, layout);
+        }
+        if aggregation.plan.is_holistic() {
+            let rows = self.rowwise("project", kernel(AggregateStep::Project), input, layout);
+            let rows = self.gathered(&rows);
+            let layout = rows.layout.clone();
+            return self.rowwise(&name, kernel(AggregateStep::Whole), &rows, layout);
+        }
+        let partial = format!("partial {name}");
+        let mut states = self.rowwise(&partial, kernel(AggregateStep::Partial), input, layout);
+        while states.layout.n_parts > FAN_IN {
+            let n_parts = states.layout.n_parts.div_ceil(FAN_IN);
+            let layout = Layout { n_parts, ..states.layout.clone() };
+            let map = BlockMap::axes([AxisMap::Group { axis: 0, size: FAN_IN as u64 }]);
+            let inputs = vec![LayerInput { layer: states.layer, map }];
+            let combine = format!("combine {name}");
+            states = self.push(&combine, kernel(AggregateStep::Combine), inputs, layout);
+        }
+        let layout = Layout { n_parts: 1, ..states.layout.clone() };
+        let map = BlockMap::axes([AxisMap::All]);
+        let inputs = vec![LayerInput { layer: states.layer, map }];
+        self.push(&name, kernel(AggregateStep::Finish), inputs, layout)
+    }
+
+    /// All rows in one partition.
+    fn gathered(&mut self, input: &Lowered) -> Lowered {
+        if input.layout.n_parts == 1 {
+            return input.clone();
+        }
+        let schema = Arc::default();
+        let kernel = ConcatKernel { schema, offset: 0, len: u64::MAX };
+        let map = BlockMap::axes([AxisMap::All]);
+        let inputs = vec![LayerInput { layer: input.layer, map }];
+        self.push("concat", kernel, inputs, input.layout.in_parts(1))
+    }
+
     /// One task a partition, which reads the partition of the same number.
     fn rowwise(
         &mut self,
@@ -211,6 +256,16 @@ impl Lowering<'_> {
             scratch_bytes: 0,
         });
         Lowered { layer, layout }
+    }
+}
+
+/// How many partial results one task combines.
+const FAN_IN: usize = 8;
+
+fn aggregate_text(aggregation: &Aggregation) -> String {
+    match aggregation.keys() {
+        [] => format!("aggregate {}", named(&aggregation.aggs)),
+        keys => format!("group by {}", named(keys)),
     }
 }
 

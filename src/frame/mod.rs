@@ -16,6 +16,7 @@
 
 mod collect;
 mod expr;
+mod files;
 mod handle;
 mod interop;
 mod io;
@@ -25,6 +26,7 @@ mod lower;
 mod op;
 mod ops;
 mod partition;
+mod partitions;
 mod rules;
 mod show;
 
@@ -32,7 +34,8 @@ pub use expr::{
     ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, Then, When,
     coalesce, col, len, lit, map_many, null, when,
 };
-pub use handle::DataFrame;
+pub use handle::{DataFrame, GroupBy};
+pub use io::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub use polars_core;
 
 pub(crate) use op::Node;

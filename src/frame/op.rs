@@ -10,8 +10,9 @@ use std::sync::Arc;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{PlSmallStr, PolarsResult, Schema, SchemaExt, SchemaRef};
 
-use super::expr::{Expr, infer_schema};
+use super::expr::{AggregatePlan, Expr, infer_schema};
 use super::io::{Condition, Source};
+use super::kernels::group_by::output_schema;
 use crate::error::{Call, Result};
 use crate::graph::{self, Operation, Step};
 
@@ -42,6 +43,8 @@ pub(crate) enum FrameOp {
     Concat,
     /// A user's function of whole partitions.
     MapPartitions(Arc<MapPartitions>),
+    /// One row for each group of equal keys; without keys, one row.
+    Aggregate(Aggregation),
 }
 
 /// What is read: from where, which columns, and which rows may be left out.
@@ -74,6 +77,28 @@ impl Select {
         let schema = Arc::new(fields.collect());
         let exprs = names.iter().map(|name| super::col(name.clone())).collect();
         Select { exprs, schema }
+    }
+}
+
+/// Keys, and what is computed of each group.
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregation {
+    pub(crate) plan: Arc<AggregatePlan>,
+    pub(crate) aggs: Arc<[Expr]>,
+    pub(crate) schema: SchemaRef,
+}
+
+impl Aggregation {
+    /// # Errors
+    /// As [`AggregatePlan::new`].
+    pub(crate) fn new(keys: &[Expr], aggs: Vec<Expr>, input: &Schema, call: Call) -> Result<Self> {
+        let plan = AggregatePlan::new(keys, &aggs, input, call)?;
+        let schema = Arc::new(output_schema(input, &plan)?);
+        Ok(Aggregation { plan: Arc::new(plan), aggs: aggs.into(), schema })
+    }
+
+    pub(crate) fn keys(&self) -> &[Expr] {
+        &self.plan.keys
     }
 }
 
@@ -110,6 +135,7 @@ impl PartialEq for FrameOp {
             (O::Slice { offset: a, len: n }, O::Slice { offset: b, len: m }) => a == b && n == m,
             (O::Concat, O::Concat) => true,
             (O::MapPartitions(a), O::MapPartitions(b)) => Arc::ptr_eq(a, b),
+            (O::Aggregate(a), O::Aggregate(b)) => a.keys() == b.keys() && a.aggs == b.aggs,
             _ => false,
         }
     }
@@ -130,6 +156,7 @@ impl Operation for FrameOp {
                 Arc::clone(&inputs[0].schema)
             }
             FrameOp::MapPartitions(map) => Arc::clone(&map.schema),
+            FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
         };
         Ok(FrameMeta { schema })
     }
@@ -144,6 +171,7 @@ impl Operation for FrameOp {
             FrameOp::Select(select) => select.schema.iter_names().for_each(|n| n.hash(hasher)),
             FrameOp::Slice { offset, len } => (offset, len).hash(hasher),
             FrameOp::MapPartitions(map) => Arc::as_ptr(map).hash(hasher),
+            FrameOp::Aggregate(a) => a.schema.iter_names().for_each(|n| n.hash(hasher)),
             FrameOp::Filter(_) | FrameOp::Concat => {}
         }
     }

@@ -17,6 +17,10 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),
+            FrameOp::Aggregate(aggregation) => match aggregation.keys() {
+                [] => write!(f, "aggregate [{}]", named(&aggregation.aggs)),
+                keys => write!(f, "group by [{}] [{}]", named(keys), named(&aggregation.aggs)),
+            },
         }
     }
 }

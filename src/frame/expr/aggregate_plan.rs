@@ -122,7 +122,13 @@ impl AggregatePlan {
             ExprKind::Call { function, .. } if !function.is_rowwise => {
                 Err(refuse(call, "aggs", agg, "functions of each row alone"))
             }
-            ExprKind::Alias(..) | ExprKind::Cast { .. } | ExprKind::Call { .. } => {
+            ExprKind::Map { function, .. } if !function.is_rowwise => {
+                Err(refuse(call, "aggs", agg, "functions of each row alone"))
+            }
+            ExprKind::Alias(..)
+            | ExprKind::Cast { .. }
+            | ExprKind::Call { .. }
+            | ExprKind::Map { .. } => {
                 let mut failed = None;
                 let expr = part.map_inputs(|input| {
                     self.take_apart(input, agg, schema, call).unwrap_or_else(|error| {

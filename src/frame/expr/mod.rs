@@ -6,13 +6,14 @@
 //! Invariant: a function of columns is a `static` [`Function`] in a file of `functions/`, not a variant here.
 
 mod aggregate;
-mod coerce;
 pub(crate) mod aggregate_plan;
+mod coerce;
 mod field;
 mod function;
 mod functions;
 mod literal;
 mod name;
+mod predicate;
 mod show;
 mod user;
 
@@ -28,6 +29,7 @@ pub use functions::nulls::coalesce;
 pub(crate) use literal::LiteralValue;
 pub use literal::{IntoExprs, IntoValues, Literal, lit, null};
 pub use name::ExprName;
+pub(crate) use predicate::{conjuncts, to_condition};
 pub(crate) use user::UserFunction;
 pub use user::map_many;
 

@@ -10,9 +10,11 @@ mod memory;
 mod parquet;
 mod paths;
 mod source;
+mod writer;
 
 pub(crate) use condition::{Comparison, Condition};
 pub(crate) use memory::MemoryFrames;
 pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub(crate) use parquet::{ParquetFiles, ParquetWriter, write_one};
 pub(crate) use source::{PartStats, Request, Source};
+pub(crate) use writer::Writer;

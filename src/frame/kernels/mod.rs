@@ -2,10 +2,10 @@
 //!
 //! Invariant: kernels know nothing of plans and lazy frames.
 
-pub(crate) mod eval;
 pub(crate) mod aggregate;
-pub(crate) mod tasks;
+pub(crate) mod eval;
 pub(crate) mod group_by;
+pub(crate) mod tasks;
 
 use polars_core::prelude::PolarsError;
 

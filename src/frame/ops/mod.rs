@@ -2,4 +2,5 @@
 //!
 //! Invariant: this is the only folder besides `files.rs` that makes nodes.
 
+pub(crate) mod groups;
 pub(crate) mod rows;

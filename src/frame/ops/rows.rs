@@ -22,7 +22,7 @@ pub(crate) fn select(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
     handle.then(|node| select_node(call, node, exprs))
 }
 
-fn select_node(call: Call, node: &Arc<Node>, exprs: Vec<Expr>) -> Result<Arc<Node>> {
+pub(super) fn select_node(call: Call, node: &Arc<Node>, exprs: Vec<Expr>) -> Result<Arc<Node>> {
     for expr in &exprs {
         refuse_across_rows(call, expr)?;
     }

@@ -81,6 +81,10 @@ fn add_inputs(op: &FrameOp, own: &Needed, _i: usize, input: &Schema, wanted: &mu
         }
         FrameOp::Slice { .. } | FrameOp::Concat => wanted.extend(own.iter().cloned()),
         FrameOp::MapPartitions(_) => wanted.extend(input.iter_names().cloned()),
+        FrameOp::Aggregate(aggregation) => {
+            add_exprs(aggregation.keys(), wanted);
+            add_exprs(&aggregation.aggs, wanted);
+        }
     }
 }
 
@@ -119,7 +123,9 @@ fn push_narrow(
             let filtered = plan.push(op.clone(), inputs)?;
             select_columns(plan, filtered, needed)
         }
-        FrameOp::Slice { .. } | FrameOp::MapPartitions(_) => plan.push(op.clone(), inputs),
+        FrameOp::Slice { .. } | FrameOp::MapPartitions(_) | FrameOp::Aggregate(_) => {
+            plan.push(op.clone(), inputs)
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use polars_core::prelude::PlSmallStr;
 use super::merge::through;
 use crate::error::Result;
 use crate::frame::expr::{Expr, conjuncts, to_condition};
-use crate::frame::op::{FrameOp, Scan};
+use crate::frame::io::Condition;
+use crate::frame::op::{Aggregation, FrameOp, Scan};
 use crate::graph::{NodeId, Plan, Rule};
 
 /// Moves the parts of a filter below what does not change the rows that they look at.
@@ -42,9 +43,33 @@ impl Rule<FrameOp> for PushDownFilter {
                     .collect::<Result<Vec<_>>>()?;
                 Ok(Some(plan.push(FrameOp::Concat, &filtered)?))
             }
+            (FrameOp::Aggregate(aggregation), Some(input)) => {
+                below_groups(plan, aggregation, input, &predicate)
+            }
             _ => Ok(None),
         }
     }
+}
+
+/// Whole groups can be dropped before they are made, by their keys.
+fn below_groups(
+    plan: &mut Plan<FrameOp>,
+    aggregation: Aggregation,
+    input: NodeId,
+    predicate: &Expr,
+) -> Result<Option<NodeId>> {
+    let key_of = |name: &str| aggregation.keys().iter().find(|key| key.output_name() == name);
+    let of_keys = |columns: &[PlSmallStr]| {
+        !columns.is_empty() && columns.iter().all(|name| key_of(name).is_some())
+    };
+    let (Some(moved), kept) = split(predicate, of_keys) else { return Ok(None) };
+    let moved = moved.substitute(&|name: &str| key_of(name).map(|key| key.without_alias().clone()));
+    let filtered = plan.push(FrameOp::Filter(moved), &[input])?;
+    let groups = plan.push(FrameOp::Aggregate(aggregation), &[filtered])?;
+    Ok(Some(match kept {
+        Some(kept) => plan.push(FrameOp::Filter(kept), &[groups])?,
+        None => groups,
+    }))
 }
 
 /// Tells the source which rows will be dropped; the filter stays, because the source may return them all the same.
@@ -60,8 +85,8 @@ fn into_scan(
     let schema = Arc::clone(&plan.meta(below).schema);
     let found = conjuncts(&predicate).into_iter();
     let found: Vec<_> = found.filter_map(|part| to_condition(&part, &schema)).collect();
-    let is_known = |condition| scan.conditions.contains(condition);
-    if found.iter().all(is_known) {
+    let is_known = |condition: &Condition| scan.conditions.contains(condition);
+    if found.iter().all(&is_known) {
         return Ok(None);
     }
     let mut conditions = scan.conditions.to_vec();
@@ -81,6 +106,6 @@ pub(super) fn split(
         part.add_columns(&mut columns);
         may_move(&columns)
     });
-    let all = |parts: Vec<Expr>| parts.into_iter().reduce(Expr::and);
+    let all = |parts: Vec<Expr>| parts.into_iter().reduce(|a, b| a.and(b));
     (all(moved), all(kept))
 }

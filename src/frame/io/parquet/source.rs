@@ -64,7 +64,9 @@ impl ParquetFiles {
         let files = find_files(call, paths, options.hive)?;
         let name = match paths {
             [path] => format!("parquet {}", path.as_ref().display()),
-            [path, ..] => format!("parquet {} and {} more", path.as_ref().display(), paths.len() - 1),
+            [path, ..] => {
+                format!("parquet {} and {} more", path.as_ref().display(), paths.len() - 1)
+            }
             [] => "parquet".to_string(),
         };
         let n_footers = if files.files.len() <= FOOTERS_MAX { files.files.len() } else { 1 };
@@ -82,7 +84,9 @@ impl ParquetFiles {
             let groups: Vec<Vec<Group>> = footers.iter().map(|footer| groups(footer)).collect();
             of_groups(&groups, options.part_bytes)
         } else {
-            let memory = groups(&footers[0]).iter().fold(0_u64, |sum, group| sum.saturating_add(group.bytes));
+            let memory = groups(&footers[0])
+                .iter()
+                .fold(0_u64, |sum, group| sum.saturating_add(group.bytes));
             let scale = |bytes: u64| scaled(memory, bytes, files.files[0].bytes);
             let sizes: Vec<_> =
                 files.files.iter().map(|file| (file.bytes, scale(file.bytes))).collect();
@@ -124,7 +128,9 @@ impl ParquetFiles {
             Share::Rows { group, rows } => {
                 scaled(bytes, rows.end - rows.start, footer.group_rows(*group))
             }
-            Share::Bytes(share) => scaled(bytes, share.end - share.start, self.files.files[0].bytes),
+            Share::Bytes(share) => {
+                scaled(bytes, share.end - share.start, self.files.files[0].bytes)
+            }
         }
     }
 

@@ -1,0 +1,172 @@
+//! Frames from files and into files.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use polars_core::prelude::SchemaRef;
+
+use super::handle::DataFrame;
+use super::io::{ParquetFiles, ParquetOptions, ParquetWriteOptions, ParquetWriter, Source, Writer};
+use super::op::Handle;
+use super::ops::rows;
+use super::partition::frame;
+use crate::compute::{Collection, Collector, Session};
+use crate::error::{Call, Error, Result};
+use crate::graph::Block;
+
+impl DataFrame {
+    /// Parquet files: one file, a glob (`trips/*.parquet`) or a directory, below which directories named
+    /// `key=value` become columns.
+    ///
+    /// Partitions have about 128 MiB in memory, however the files are cut: large files are read by row groups, small
+    /// ones together. Columns that are not used and row groups that filters exclude are not read.
+    ///
+    /// # Cost
+    /// Reads the footers of up to 64 files, of more only the first.
+    ///
+    /// # Errors
+    /// Carried: [`Error::Io`], [`Error::CorruptFile`], [`Error::UnsupportedFile`].
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let dir = tempfile::tempdir()?;
+    /// let trips = df!["vendor" => ["a", "b", "a"], "fare" => [10.0, 5.0, 20.0]]?;
+    /// DataFrame::from_polars(&trips, 2).to_parquet(dir.path().join("trips"))?;
+    ///
+    /// let read = DataFrame::read_parquet(dir.path().join("trips"));
+    /// let fares = read.group_by(["vendor"]).agg([col("fare").sum()]).compute()?;
+    /// assert!(fares.equals(&df!["vendor" => ["a", "b"], "fare" => [30.0, 5.0]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn read_parquet(path: impl AsRef<Path>) -> Self {
+        let call = Call::new("read_parquet");
+        opened(ParquetFiles::open(call, &[path], &ParquetOptions::default()))
+    }
+
+    /// [`read_parquet`](Self::read_parquet) of several paths, with options.
+    #[track_caller]
+    #[must_use]
+    pub fn read_parquet_with(paths: &[impl AsRef<Path>], options: &ParquetOptions) -> Self {
+        opened(ParquetFiles::open(Call::new("read_parquet_with"), paths, options))
+    }
+
+    /// Computes the frame and writes each partition as one file into a new directory.
+    ///
+    /// Nothing is seen of a write that fails or is cancelled.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute), and [`Error::Io`] if something is there already.
+    #[track_caller]
+    pub fn to_parquet(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.to_parquet_with(path, &ParquetWriteOptions::default())
+    }
+
+    /// [`to_parquet`](Self::to_parquet) with options: codec, row groups, directories by the values of columns,
+    /// overwriting, appending.
+    ///
+    /// # Errors
+    /// As [`to_parquet`](Self::to_parquet).
+    #[track_caller]
+    pub fn to_parquet_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &ParquetWriteOptions,
+    ) -> Result<()> {
+        let format = Format::Parquet(options.clone());
+        let store =
+            StoreFrame { frame: self, call: Call::new("to_parquet"), path: path.as_ref(), format };
+        crate::compute(store)
+    }
+}
+
+fn opened(source: Result<impl Source + 'static>) -> DataFrame {
+    DataFrame::of(Handle::from_result(source.and_then(|source| rows::scan(Arc::new(source)))))
+}
+
+/// Into what a frame is written.
+#[derive(Clone, Debug)]
+enum Format {
+    Parquet(ParquetWriteOptions),
+}
+
+/// A frame to be computed into files.
+struct StoreFrame<'a> {
+    frame: &'a DataFrame,
+    call: Call,
+    path: &'a Path,
+    format: Format,
+}
+
+/// Hands partitions to a writer, which is made when the run starts.
+struct Write {
+    call: Call,
+    path: PathBuf,
+    schema: SchemaRef,
+    format: Format,
+    writer: RwLock<Option<Box<dyn Writer>>>,
+}
+
+impl Write {
+    fn open(&self) -> Result<Box<dyn Writer>> {
+        let Write { call, path, schema, .. } = self;
+        Ok(match &self.format {
+            Format::Parquet(options) => {
+                Box::new(ParquetWriter::create(*call, path, schema, options.clone())?)
+            }
+        })
+    }
+}
+
+impl Collector for Write {
+    fn start(&self, _n_blocks: u64) -> Result<()> {
+        let writer = self.open()?;
+        *self.writer.write().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+        Ok(())
+    }
+
+    fn accept(&self, part: usize, value: Block) -> Result<()> {
+        let writer = self.writer.read().unwrap_or_else(PoisonError::into_inner);
+        let writer = writer.as_ref().ok_or_else(not_started)?;
+        writer.write(part, &frame(value))
+    }
+}
+
+fn not_started() -> Error {
+    Error::Internal { place: "writing a frame".into(), problem: "the run has not started".into() }
+}
+
+/// A frame that is being written.
+struct PendingWrite(Arc<Write>);
+
+impl fmt::Debug for PendingWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PendingWrite").field(&self.0.path).finish()
+    }
+}
+
+impl Collection for StoreFrame<'_> {
+    type Output = ();
+    type Pending = PendingWrite;
+
+    fn enlist(&self, session: &mut Session) -> Result<PendingWrite> {
+        let node = self.frame.handle().node()?;
+        let write = Arc::new(Write {
+            call: self.call,
+            path: self.path.to_owned(),
+            schema: Arc::clone(&node.meta.schema),
+            format: self.format.clone(),
+            writer: RwLock::new(None),
+        });
+        session.add_frame(Arc::clone(node), Arc::clone(&write) as Arc<dyn Collector>);
+        Ok(PendingWrite(write))
+    }
+
+    fn collect(pending: PendingWrite) -> Result<()> {
+        let writer = pending.0.writer.write().unwrap_or_else(PoisonError::into_inner).take();
+        writer.ok_or_else(not_started)?.finish()
+    }
+}

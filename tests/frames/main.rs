@@ -1,0 +1,3 @@
+//! Dataframes through the public interface, compared with polars on one frame.
+
+mod first;
