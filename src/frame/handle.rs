@@ -10,7 +10,10 @@ use super::collect::Gather;
 use super::expr::{Expr, IntoExprs};
 use super::io::MemoryFrames;
 use super::op::Handle;
-use super::ops::{groups, rows};
+use super::kernels::join::{JoinHow, JoinSpec};
+use super::kernels::sort::SortSpec;
+use super::args::{IntoFlags, IntoNames};
+use super::ops::{groups, joins, rows, sorts};
 use super::show::schema_text;
 use crate::compute::{Collection, Collector, Session};
 use crate::error::{Call, Error, Result};
@@ -171,6 +174,91 @@ impl DataFrame {
     pub fn unique_by(&self, subset: impl IntoExprs) -> Self {
         let subset = Some(subset.into_exprs());
         DataFrame::of(groups::unique(Call::new("unique_by"), &self.handle, subset))
+    }
+
+    /// The rows sorted by the columns `by`; `descending` is one direction for all, or one for each.
+    ///
+    /// The sort is stable, and nulls come first, as in Polars; see [`sort_with`](Self::sort_with).
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or another number of directions.
+    #[track_caller]
+    #[must_use]
+    pub fn sort(&self, by: impl IntoNames, descending: impl IntoFlags) -> Self {
+        self.sort_with(by, descending, false)
+    }
+
+    /// [`sort`](Self::sort) that says whether nulls come last, for all columns or for each.
+    ///
+    /// # Cost
+    /// Small frames are sorted in one task. Larger ones are sampled, spread over partitions by ranges of the first
+    /// column, and sorted there.
+    #[track_caller]
+    #[must_use]
+    pub fn sort_with(
+        &self,
+        by: impl IntoNames,
+        descending: impl IntoFlags,
+        nulls_last: impl IntoFlags,
+    ) -> Self {
+        let by = by.into_names();
+        let (descending, nulls_last) =
+            (descending.into_flags(by.len()), nulls_last.into_flags(by.len()));
+        let spec = SortSpec { by, descending, nulls_last };
+        DataFrame::of(sorts::sort(Call::new("sort"), &self.handle, spec, None))
+    }
+
+    /// The `n` rows with the largest values of `by`, largest first.
+    #[track_caller]
+    #[must_use]
+    pub fn top_k(&self, n: u64, by: impl IntoNames) -> Self {
+        let spec = SortSpec::new(by.into_names(), true, true);
+        DataFrame::of(sorts::sort(Call::new("top_k"), &self.handle, spec, Some(n)))
+    }
+
+    /// The `n` rows with the smallest values of `by`, smallest first.
+    #[track_caller]
+    #[must_use]
+    pub fn bottom_k(&self, n: u64, by: impl IntoNames) -> Self {
+        let spec = SortSpec::new(by.into_names(), false, true);
+        DataFrame::of(sorts::sort(Call::new("bottom_k"), &self.handle, spec, Some(n)))
+    }
+
+    /// Rows of both frames with equal values in the columns `on`, joined as `how` says.
+    ///
+    /// Columns and their names are those of Polars: keys appear once, and columns of `other` that this frame
+    /// has too get the suffix `_right`. Null keys are equal to nothing.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or keys of different dtypes.
+    #[track_caller]
+    #[must_use]
+    pub fn join(&self, other: &DataFrame, on: impl IntoNames, how: JoinHow) -> Self {
+        let on = on.into_names();
+        let spec = JoinSpec::new(how, on.clone(), on);
+        DataFrame::of(joins::join(Call::new("join"), &self.handle, &other.handle, spec))
+    }
+
+    /// [`join`](Self::join) on columns that are called `left_on` here and `right_on` in `other`.
+    #[track_caller]
+    #[must_use]
+    pub fn join_on(
+        &self,
+        other: &DataFrame,
+        left_on: impl IntoNames,
+        right_on: impl IntoNames,
+        how: JoinHow,
+    ) -> Self {
+        let spec = JoinSpec::new(how, left_on.into_names(), right_on.into_names());
+        DataFrame::of(joins::join(Call::new("join_on"), &self.handle, &other.handle, spec))
+    }
+
+    /// Each row of this frame with each row of `other`.
+    #[track_caller]
+    #[must_use]
+    pub fn cross_join(&self, other: &DataFrame) -> Self {
+        let spec = JoinSpec::new(JoinHow::Cross, [], []);
+        DataFrame::of(joins::join(Call::new("cross_join"), &self.handle, &other.handle, spec))
     }
 
     /// The number of rows.

@@ -102,6 +102,15 @@ impl Layout {
         }
     }
 
+    /// With the widths that `other` knows of columns that are not of this layout.
+    pub(crate) fn widened(&self, other: &Layout, schema: &Schema) -> Self {
+        let widths = self.widths.iter().map(|(name, width)| {
+            let known = other.width_of(name).filter(|_| schema.contains(name));
+            (name.clone(), known.map_or(*width, |known| known.max(*width)))
+        });
+        Layout { widths: widths.collect(), ..self.clone() }
+    }
+
     fn width_of(&self, name: &str) -> Option<f64> {
         self.widths.iter().find(|(other, _)| other == name).map(|(_, width)| *width)
     }

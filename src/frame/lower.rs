@@ -10,10 +10,12 @@ use super::expr::{Expr, ExprKind};
 use super::io::Request;
 use super::kernels::aggregate::{AggregateKernel, AggregateStep};
 use super::kernels::tasks::{
-    ConcatKernel, FilterKernel, ForwardKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
+    ConcatKernel, FilterKernel, ForwardKernel, JoinKernel, MapPartitionsKernel, ScanKernel,
+    SelectKernel, SortKernel,
 };
 use super::layout::Layout;
-use super::op::{Aggregation, FrameOp, Scan, Select};
+use super::kernels::join::{JoinHow, JoinSpec};
+use super::op::{Aggregation, FrameOp, Join, Scan, Select, Sort};
 use super::show::named;
 use crate::bytes::format_bytes;
 use crate::error::Result;
@@ -79,6 +81,8 @@ impl Lowering<'_> {
             }
             FrameOp::Slice { offset, len } => Ok(self.slice(id, *offset, *len, &inputs[0])),
             FrameOp::Concat => Ok(self.concat(&inputs)),
+            FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
+            FrameOp::Sort(sort) => Ok(self.sort(sort, &inputs[0])),
             FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
         }
     }
@@ -213,6 +217,78 @@ impl Lowering<'_> {
         self.push(&name, kernel(AggregateStep::Finish), inputs, layout)
     }
 
+    /// The smaller side goes to every partition of the other if it is small and no unpaired row of its own is wanted;
+    /// otherwise both are spread by a hash of their keys.
+    fn join(&mut self, id: NodeId, join: &Join, inputs: &[Lowered]) -> Lowered {
+        use JoinHow as J;
+        let how = join.spec.how;
+        let schema = &self.plan.meta(id).schema;
+        let (left, right) = (&inputs[0], &inputs[1]);
+        let may_copy = [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
+        let bytes = [left.layout.nbytes(), right.layout.nbytes()];
+        let is_small = |side: usize| {
+            may_copy[side] && (inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes)
+        };
+        let copied = match (is_small(0), is_small(1)) {
+            (true, true) => Some(usize::from(bytes[1] <= bytes[0])),
+            (true, false) => Some(0),
+            (false, true) => Some(1),
+            (false, false) if how == J::Cross => Some(usize::from(bytes[1] <= bytes[0])),
+            (false, false) => None,
+        };
+        let kernel = JoinKernel { spec: Arc::clone(&join.spec) };
+        let name = join_text(&join.spec);
+        let (sides, kept) = match copied {
+            Some(side) => {
+                let whole = self.gathered(&inputs[side]);
+                let mut sides = [left.clone(), right.clone()];
+                sides[side] = whole;
+                (sides, 1 - side)
+            }
+            None => {
+                let n = [left, right].map(|side| self.n_parts_for(side)).into_iter().max().unwrap_or(1);
+                let on = [&join.spec.left_on, &join.spec.right_on];
+                let sides = [0, 1].map(|i| self.hash_exchange(&inputs[i], on[i], n));
+                (sides, usize::from(bytes[1] > bytes[0]))
+            }
+        };
+        let layout = sides[kept].layout.with_fewer_rows();
+        let other = &sides[1 - kept].layout;
+        let layout = layout.with_columns(schema, |name| Some(name.into())).widened(other, schema);
+        let slots = [0, 1].map(|i| {
+            let is_copy = copied == Some(i);
+            let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
+            LayerInput { layer: sides[i].layer, map }
+        });
+        self.push(&name, kernel, slots.into(), layout)
+    }
+
+    /// Sorts in one task what is small, and otherwise partition by partition after spreading ranges.
+    fn sort(&mut self, sort: &Sort, input: &Lowered) -> Lowered {
+        let name = format!("sort by {}", sort.spec.by.join(", "));
+        let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
+        let mut layout = input.layout.with_fewer_rows();
+        if let Some(limit) = sort.limit {
+            layout.rows_max = layout.rows_max.min(limit);
+            layout.rows = layout.rows.min(limit.saturating_mul(layout.n_parts as u64));
+        }
+        // The first rows of all are among the first rows of each partition.
+        let sorts_first = sort.limit.is_some() && input.layout.n_parts > 1;
+        let input = match sorts_first {
+            true => self.rowwise(&name, kernel.clone(), input, layout),
+            false => Lowered { layer: input.layer, layout },
+        };
+        let whole = self.gathered(&input);
+        let layout = whole.layout.clone();
+        self.rowwise(&name, kernel, &whole, layout)
+    }
+
+    /// How many partitions the rows should have.
+    fn n_parts_for(&self, input: &Lowered) -> usize {
+        let n = input.layout.nbytes().div_ceil(self.options.part_bytes.max(1));
+        (n as usize).clamp(1, MAX_PARTS)
+    }
+
     /// All rows in one partition.
     fn gathered(&mut self, input: &Lowered) -> Lowered {
         if input.layout.n_parts == 1 {
@@ -257,6 +333,13 @@ impl Lowering<'_> {
         });
         Lowered { layer, layout }
     }
+}
+
+/// More partitions are never asked for.
+const MAX_PARTS: usize = 1 << 16;
+
+fn join_text(spec: &JoinSpec) -> String {
+    format!("{:?} join on {}", spec.how, spec.left_on.join(", "))
 }
 
 /// How many partial results one task combines.

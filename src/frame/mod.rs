@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod args;
 mod collect;
 mod expr;
 mod files;
@@ -34,6 +35,8 @@ pub use expr::{
     ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, Then, When,
     coalesce, col, len, lit, map_many, null, when,
 };
+pub use args::{IntoFlags, IntoNames};
+pub use kernels::join::JoinHow;
 pub use handle::{DataFrame, GroupBy};
 pub use io::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub use polars_core;

@@ -13,6 +13,8 @@ use polars_core::prelude::{PlSmallStr, PolarsResult, Schema, SchemaExt, SchemaRe
 use super::expr::{AggregatePlan, Expr, infer_schema};
 use super::io::{Condition, Source};
 use super::kernels::group_by::output_schema;
+use super::kernels::join::JoinSpec;
+use super::kernels::sort::SortSpec;
 use crate::error::{Call, Result};
 use crate::graph::{self, Operation, Step};
 
@@ -45,6 +47,10 @@ pub(crate) enum FrameOp {
     MapPartitions(Arc<MapPartitions>),
     /// One row for each group of equal keys; without keys, one row.
     Aggregate(Aggregation),
+    /// Rows of two frames with equal keys.
+    Join(Join),
+    /// The rows in an order; stable.
+    Sort(Sort),
 }
 
 /// What is read: from where, which columns, and which rows may be left out.
@@ -78,6 +84,20 @@ impl Select {
         let exprs = names.iter().map(|name| super::col(name.clone())).collect();
         Select { exprs, schema }
     }
+}
+
+/// How two frames are joined.
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    pub(crate) spec: Arc<JoinSpec>,
+    pub(crate) schema: SchemaRef,
+}
+
+/// By which columns rows are sorted, and how many of the first are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sort {
+    pub(crate) spec: Arc<SortSpec>,
+    pub(crate) limit: Option<u64>,
 }
 
 /// Keys, and what is computed of each group.
@@ -135,6 +155,8 @@ impl PartialEq for FrameOp {
             (O::Slice { offset: a, len: n }, O::Slice { offset: b, len: m }) => a == b && n == m,
             (O::Concat, O::Concat) => true,
             (O::MapPartitions(a), O::MapPartitions(b)) => Arc::ptr_eq(a, b),
+            (O::Join(a), O::Join(b)) => a.spec == b.spec,
+            (O::Sort(a), O::Sort(b)) => a == b,
             (O::Aggregate(a), O::Aggregate(b)) => a.keys() == b.keys() && a.aggs == b.aggs,
             _ => false,
         }
@@ -152,9 +174,10 @@ impl Operation for FrameOp {
                 Arc::new(fields.collect())
             }
             FrameOp::Select(select) => Arc::clone(&select.schema),
-            FrameOp::Filter(_) | FrameOp::Slice { .. } | FrameOp::Concat => {
+            FrameOp::Filter(_) | FrameOp::Slice { .. } | FrameOp::Concat | FrameOp::Sort(_) => {
                 Arc::clone(&inputs[0].schema)
             }
+            FrameOp::Join(join) => Arc::clone(&join.schema),
             FrameOp::MapPartitions(map) => Arc::clone(&map.schema),
             FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
         };
@@ -172,6 +195,8 @@ impl Operation for FrameOp {
             FrameOp::Slice { offset, len } => (offset, len).hash(hasher),
             FrameOp::MapPartitions(map) => Arc::as_ptr(map).hash(hasher),
             FrameOp::Aggregate(a) => a.schema.iter_names().for_each(|n| n.hash(hasher)),
+            FrameOp::Join(join) => join.spec.hash(hasher),
+            FrameOp::Sort(sort) => (&sort.spec.by, sort.limit).hash(hasher),
             FrameOp::Filter(_) | FrameOp::Concat => {}
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use polars_core::prelude::Schema;
 
 use super::expr::Expr;
+use super::kernels::join::JoinSpec;
 use super::op::{FrameMeta, FrameOp, Scan};
 
 impl fmt::Display for FrameOp {
@@ -17,6 +18,14 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),
+            FrameOp::Join(join) => show_join(&join.spec, f),
+            FrameOp::Sort(sort) => {
+                write!(f, "sort by {}", sort.spec.by.join(", "))?;
+                match sort.limit {
+                    Some(n) => write!(f, ", first {n}"),
+                    None => Ok(()),
+                }
+            }
             FrameOp::Aggregate(aggregation) => match aggregation.keys() {
                 [] => write!(f, "aggregate [{}]", named(&aggregation.aggs)),
                 keys => write!(f, "group by [{}] [{}]", named(keys), named(&aggregation.aggs)),
@@ -37,6 +46,15 @@ fn show_scan(scan: &Scan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(n) => write!(f, " rows {n}"),
         None => Ok(()),
     }
+}
+
+fn show_join(spec: &JoinSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let how = format!("{:?}", spec.how).to_lowercase();
+    let pairs = spec.left_on.iter().zip(&spec.right_on);
+    let keys: Vec<String> = pairs
+        .map(|(l, r)| if l == r { l.to_string() } else { format!("{l} = {r}") })
+        .collect();
+    write!(f, "{how} join on [{}]", keys.join(", "))
 }
 
 /// Expressions with the names of their results where these are not the names of their columns.

@@ -6,6 +6,8 @@ use polars_core::frame::DataFrame;
 use polars_core::prelude::{BooleanChunked, Column, SchemaRef};
 
 use super::eval::evaluate;
+use super::join::{JoinSpec, join};
+use super::sort::{SortSpec, sort, top_k};
 use super::values_error;
 use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
@@ -112,6 +114,36 @@ pub(crate) fn concat(
         whole.vstack_mut_owned(frame).map_err(values_error("concat"))?;
     }
     Ok(whole)
+}
+
+/// Joins a block of slot 0 with a block of slot 1.
+#[derive(Debug)]
+pub(crate) struct JoinKernel {
+    pub(crate) spec: Arc<JoinSpec>,
+}
+
+impl Kernel for JoinKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let (left, right) = (frame(inputs.take_one(0)), frame(inputs.take_one(1)));
+        Ok(block(join(&left, &right, &self.spec)?))
+    }
+}
+
+/// Sorts a block, or finds the first rows of its order.
+#[derive(Clone, Debug)]
+pub(crate) struct SortKernel {
+    pub(crate) spec: Arc<SortSpec>,
+    pub(crate) limit: Option<u64>,
+}
+
+impl Kernel for SortKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let rows = frame(inputs.take_one(0));
+        Ok(block(match self.limit {
+            Some(n) => top_k(&rows, &self.spec, n as usize)?,
+            None => sort(&rows, &self.spec)?,
+        }))
+    }
 }
 
 /// Passes the only block of its slots on: of several layers, each block comes from one.

@@ -3,4 +3,6 @@
 //! Invariant: this is the only folder besides `files.rs` that makes nodes.
 
 pub(crate) mod groups;
+pub(crate) mod joins;
 pub(crate) mod rows;
+pub(crate) mod sorts;

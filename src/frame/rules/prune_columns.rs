@@ -5,12 +5,14 @@
 //! relational optimizers (Dask's projection push-down, `dask_expr`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use polars_core::prelude::{PlSmallStr, Schema, SchemaExt};
 
 use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
-use crate::frame::op::{FrameOp, Scan, Select};
+use crate::frame::kernels::join::join_schema;
+use crate::frame::op::{FrameOp, Join, Scan, Select};
 use crate::graph::{NodeId, Plan, Trace};
 
 /// Names of columns, each once, in the order of the schema that they are of.
@@ -62,7 +64,7 @@ fn needed_of(plan: &Plan<FrameOp>, order: &[NodeId]) -> HashMap<NodeId, Needed> 
 }
 
 /// Adds to `wanted` what `op` needs of its input number `i` to make the columns `own`.
-fn add_inputs(op: &FrameOp, own: &Needed, _i: usize, input: &Schema, wanted: &mut Needed) {
+fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut Needed) {
     let add_exprs = |exprs: &[Expr], wanted: &mut Needed| {
         exprs.iter().for_each(|expr| expr.add_columns(wanted));
     };
@@ -81,6 +83,19 @@ fn add_inputs(op: &FrameOp, own: &Needed, _i: usize, input: &Schema, wanted: &mu
         }
         FrameOp::Slice { .. } | FrameOp::Concat => wanted.extend(own.iter().cloned()),
         FrameOp::MapPartitions(_) => wanted.extend(input.iter_names().cloned()),
+        FrameOp::Sort(sort) => {
+            wanted.extend(own.iter().cloned());
+            wanted.extend(sort.spec.by.iter().cloned());
+        }
+        FrameOp::Join(join) => {
+            let spec = &join.spec;
+            wanted.extend(if i == 0 { &spec.left_on } else { &spec.right_on }.iter().cloned());
+            // A column of both sides keeps the other one's, because its name depends on it.
+            let is_needed = |name: &&PlSmallStr| {
+                own.contains(name) || own.contains(&format!("{name}{}", spec.suffix).into())
+            };
+            wanted.extend(input.iter_names().filter(is_needed).cloned());
+        }
         FrameOp::Aggregate(aggregation) => {
             add_exprs(aggregation.keys(), wanted);
             add_exprs(&aggregation.aggs, wanted);
@@ -109,7 +124,7 @@ fn push_narrow(
             let is_needed = |expr: &&Expr| needed.contains(&expr.output_name());
             let exprs = select.exprs.iter().filter(is_needed).cloned().collect();
             let fields = select.schema.iter_fields().filter(|f| needed.contains(f.name()));
-            let select = Select { exprs, schema: std::sync::Arc::new(fields.collect()) };
+            let select = Select { exprs, schema: Arc::new(fields.collect()) };
             plan.push(FrameOp::Select(select), inputs)
         }
         // Inputs that need more columns for somebody else would give frames of different columns.
@@ -118,12 +133,21 @@ fn push_narrow(
             let inputs = inputs.collect::<Result<Vec<_>>>()?;
             plan.push(FrameOp::Concat, &inputs)
         }
+        FrameOp::Join(join) => {
+            let schemas: Vec<_> = inputs.iter().map(|id| &plan.meta(*id).schema).collect();
+            let schema = Arc::new(join_schema(schemas[0], schemas[1], &join.spec)?);
+            let join = Join { spec: Arc::clone(&join.spec), schema };
+            plan.push(FrameOp::Join(join), inputs)
+        }
         // The filter's own columns need not go on.
         FrameOp::Filter(_) => {
             let filtered = plan.push(op.clone(), inputs)?;
             select_columns(plan, filtered, needed)
         }
-        FrameOp::Slice { .. } | FrameOp::MapPartitions(_) | FrameOp::Aggregate(_) => {
+        FrameOp::Slice { .. }
+        | FrameOp::MapPartitions(_)
+        | FrameOp::Aggregate(_)
+        | FrameOp::Sort(_) => {
             plan.push(op.clone(), inputs)
         }
     }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::PlSmallStr;
+use polars_core::prelude::{PlSmallStr, Schema};
 
 use super::merge::through;
 use crate::error::Result;
-use crate::frame::expr::{Expr, conjuncts, to_condition};
+use crate::frame::expr::{Expr, col, conjuncts, to_condition};
 use crate::frame::io::Condition;
-use crate::frame::op::{Aggregation, FrameOp, Scan};
+use crate::frame::kernels::join::{JoinHow, JoinSpec};
+use crate::frame::op::{Aggregation, FrameOp, Join, Scan, Sort};
 use crate::graph::{NodeId, Plan, Rule};
 
 /// Moves the parts of a filter below what does not change the rows that they look at.
@@ -43,12 +44,67 @@ impl Rule<FrameOp> for PushDownFilter {
                     .collect::<Result<Vec<_>>>()?;
                 Ok(Some(plan.push(FrameOp::Concat, &filtered)?))
             }
+            (op @ FrameOp::Sort(Sort { limit: None, .. }), Some(input)) => {
+                let filtered = plan.push(FrameOp::Filter(predicate), &[input])?;
+                Ok(Some(plan.push(op, &[filtered])?))
+            }
+            (FrameOp::Join(join), _) => {
+                let sides = [plan.inputs(below)[0], plan.inputs(below)[1]];
+                below_join(plan, &join, sides, &predicate)
+            }
             (FrameOp::Aggregate(aggregation), Some(input)) => {
                 below_groups(plan, aggregation, input, &predicate)
             }
             _ => Ok(None),
         }
     }
+}
+
+/// What one side alone decides is decided there, if the join keeps no unpaired rows of the other side.
+fn below_join(
+    plan: &mut Plan<FrameOp>,
+    join: &Join,
+    sides: [NodeId; 2],
+    predicate: &Expr,
+) -> Result<Option<NodeId>> {
+    use JoinHow as J;
+    let how = join.spec.how;
+    let may_filter =
+        [!matches!(how, J::Right | J::Full), matches!(how, J::Inner | J::Right | J::Cross)];
+    let schemas = sides.map(|side| Arc::clone(&plan.meta(side).schema));
+    let mut inputs = sides;
+    let mut rest = Some(predicate.clone());
+    for side in [0, 1] {
+        let Some(predicate) = rest.clone().filter(|_| may_filter[side]) else { continue };
+        let origin = |name: &str| match side {
+            0 => schemas[0].contains(name).then(|| PlSmallStr::from_str(name)),
+            _ => right_origin(name, &schemas, &join.spec),
+        };
+        let of_side = |names: &[PlSmallStr]| {
+            !names.is_empty() && names.iter().all(|name| origin(name).is_some())
+        };
+        let (Some(moved), kept) = split(&predicate, of_side) else { continue };
+        let moved = moved.substitute(&|name: &str| origin(name).map(col));
+        inputs[side] = plan.push(FrameOp::Filter(moved), &[inputs[side]])?;
+        rest = kept;
+    }
+    if inputs == sides {
+        return Ok(None);
+    }
+    let joined = plan.push(FrameOp::Join(join.clone()), &inputs)?;
+    Ok(Some(match rest {
+        Some(rest) => plan.push(FrameOp::Filter(rest), &[joined])?,
+        None => joined,
+    }))
+}
+
+/// The column of the right frame that column `name` of the joined one is.
+fn right_origin(name: &str, schemas: &[Arc<Schema>; 2], spec: &JoinSpec) -> Option<PlSmallStr> {
+    if !schemas[0].contains(name) && schemas[1].contains(name) {
+        return Some(name.into());
+    }
+    let own = name.strip_suffix(spec.suffix.as_str())?;
+    (schemas[0].contains(own) && schemas[1].contains(own)).then(|| own.into())
 }
 
 /// Whole groups can be dropped before they are made, by their keys.

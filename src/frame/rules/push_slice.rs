@@ -1,7 +1,7 @@
 //! Limits move towards the sources.
 
 use crate::error::Result;
-use crate::frame::op::{FrameOp, Scan};
+use crate::frame::op::{FrameOp, Scan, Sort};
 use crate::graph::{NodeId, Plan, Rule};
 
 /// `x.select(a).head(n)` is `x.head(n).select(a)`, and a scan reads no more rows than a limit keeps.
@@ -24,8 +24,18 @@ impl Rule<FrameOp> for PushDownSlice {
                 let sliced = plan.push(FrameOp::Slice { offset, len }, &[input])?;
                 Ok(Some(plan.push(op, &[sliced])?))
             }
+            FrameOp::Sort(sort) => {
+                // The first rows of an order are found without sorting all.
+                let end = offset.saturating_add(len);
+                if sort.limit.is_some_and(|limit| limit <= end) {
+                    return Ok(None);
+                }
+                let input = plan.inputs(below)[0];
+                let top = plan.push(FrameOp::Sort(Sort { limit: Some(end), ..sort }), &[input])?;
+                Ok(Some(plan.push(FrameOp::Slice { offset, len }, &[top])?))
+            }
+            // The first partition can have all of them.
             FrameOp::Scan(scan) if scan.conditions.is_empty() => {
-                // The first partition can have all of them.
                 let end = offset.saturating_add(len);
                 if scan.n_rows_max.is_some_and(|n| n <= end) {
                     return Ok(None);

@@ -1,0 +1,51 @@
+//! Functions of two frames.
+
+use std::sync::Arc;
+
+use crate::error::{Call, Error, Result};
+use crate::frame::expr::check_column;
+use crate::frame::kernels::join::{JoinHow, JoinSpec, join_schema};
+use crate::frame::op::{FrameOp, Handle, Join, Node};
+
+/// Rows of both frames with equal keys, as `spec` says.
+pub(crate) fn join(call: Call, left: &Handle, right: &Handle, spec: JoinSpec) -> Handle {
+    Handle::join(&[left, right], |nodes| {
+        let schemas = [&nodes[0].meta.schema, &nodes[1].meta.schema];
+        check_keys(call, &spec, schemas.map(|schema| schema.as_ref()))?;
+        let schema = Arc::new(join_schema(schemas[0], schemas[1], &spec)?);
+        Node::of(FrameOp::Join(Join { spec: Arc::new(spec), schema }), nodes)
+    })
+}
+
+/// Keys are columns of their sides, as many on both, of the same dtypes.
+fn check_keys(
+    call: Call,
+    spec: &JoinSpec,
+    schemas: [&polars_core::prelude::Schema; 2],
+) -> Result<()> {
+    let (left_on, right_on) = (&spec.left_on, &spec.right_on);
+    left_on.iter().try_for_each(|name| check_column(name, schemas[0], call))?;
+    right_on.iter().try_for_each(|name| check_column(name, schemas[1], call))?;
+    let n_keys_fit = left_on.len() == right_on.len();
+    if !n_keys_fit || left_on.is_empty() != (spec.how == JoinHow::Cross) {
+        return Err(Error::InvalidArgument {
+            call,
+            argument: "on",
+            got: format!("{} and {} columns", left_on.len(), right_on.len()),
+            expected: "as many columns of the left as of the right frame, and none for a cross join",
+        });
+    }
+    for (left, right) in left_on.iter().zip(right_on) {
+        let dtypes = [schemas[0].get(left), schemas[1].get(right)];
+        if let [Some(left), Some(right)] = dtypes
+            && left != right
+        {
+            return Err(Error::DTypeMismatch {
+                call,
+                got: format!("{left} for a key of the left frame"),
+                expected: format!("{right} as in the right frame"),
+            });
+        }
+    }
+    Ok(())
+}
