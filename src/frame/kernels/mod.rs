@@ -1,11 +1,20 @@
-//! What tasks of frames do, on partitions in memory.
+//! What tasks of frames do, on partitions in memory: one call, from any thread, on polars frames.
 //!
-//! Invariant: kernels know nothing of plans and lazy frames.
+//! Invariant: kernels know nothing of plans and lazy frames, or of the partitions of other tasks.
 
 pub(crate) mod aggregate;
+pub(crate) mod concat;
 pub(crate) mod eval;
 pub(crate) mod group_by;
+pub(crate) mod join;
+mod rows;
+pub(crate) mod sample;
+pub(crate) mod sort;
+pub(crate) mod split;
 pub(crate) mod tasks;
+#[cfg(test)]
+mod testing;
+pub(crate) mod unique;
 
 use polars_core::prelude::PolarsError;
 
@@ -15,4 +24,14 @@ use crate::error::Error;
 pub(crate) fn values_error(operation: impl Into<String>) -> impl FnOnce(PolarsError) -> Error {
     let operation = operation.into();
     move |error| Error::Values { operation, problem: error.to_string() }
+}
+
+/// Turns what polars refused into an error of this operation.
+fn failed(operation: &str) -> impl Fn(PolarsError) -> Error + '_ {
+    move |error| values_error(operation)(error)
+}
+
+/// An error of this operation that is not polars'.
+fn refused(operation: &str, problem: impl Into<String>) -> Error {
+    Error::Values { operation: operation.to_owned(), problem: problem.into() }
 }

@@ -16,7 +16,9 @@ pub(crate) struct Key(AnyValue<'static>);
 impl Key {
     /// None for null and for values without an order.
     pub(crate) fn new(value: AnyValue<'_>) -> Option<Self> {
-        (!value.is_null() && is_orderable(&value.dtype())).then(|| Self(value.into_static()))
+        let value = value.into_static();
+        let nested = matches!(value, AnyValue::List(_) | AnyValue::StructOwned(_));
+        (!value.is_null() && !nested).then_some(Self(value))
     }
 
     pub(crate) fn value(&self) -> &AnyValue<'static> {
@@ -26,10 +28,16 @@ impl Key {
 
 impl PartialOrd for Key {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        use AnyValue as V;
         // Polars' comparison panics on two dtypes; such keys have no order here.
-        let same = std::mem::discriminant(&self.0) == std::mem::discriminant(&other.0)
-            || self.0.dtype() == other.0.dtype();
-        if same { self.0.partial_cmp(&other.0) } else { None }
+        let comparable = match (&self.0, &other.0) {
+            (V::Datetime(_, a, x), V::Datetime(_, b, y)) => a == b && x == y,
+            (V::DatetimeOwned(_, a, x), V::DatetimeOwned(_, b, y)) => a == b && x == y,
+            (V::Duration(_, a), V::Duration(_, b)) => a == b,
+            (V::EnumOwned(_, a), V::EnumOwned(_, b)) => Arc::ptr_eq(a, b),
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        };
+        if comparable { self.0.partial_cmp(&other.0) } else { None }
     }
 }
 
@@ -209,6 +217,17 @@ mod tests {
         assert!(
             Divisions::new(&Series::new("s".into(), ["a", "b"])).unwrap().interpolate(2).is_none()
         );
+    }
+
+    #[test]
+    fn keys_of_two_dtypes_have_no_order() {
+        let key = |value: AnyValue<'_>| Key::new(value).unwrap();
+        use polars_core::prelude::TimeUnit;
+        let (a, b) = (AnyValue::Duration(1, TimeUnit::Microseconds), AnyValue::Duration(1, TimeUnit::Nanoseconds));
+        assert_eq!(key(a).partial_cmp(&key(b)), None);
+        assert_eq!(key(AnyValue::Int64(1)).partial_cmp(&key(AnyValue::Int32(1))), None);
+        assert!(key(AnyValue::String("a")) < key(AnyValue::StringOwned("b".into())));
+        assert!(key(AnyValue::Float64(1.0)) < key(AnyValue::Float64(f64::NAN)));
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Rows of key columns as bytes that compare as the rows do.
+
+use polars_arrow::array::BinaryArray;
+use polars_core::frame::DataFrame;
+use polars_core::prelude::row_encode::_get_rows_encoded_ca;
+use polars_core::prelude::{Column, IdxCa, IdxSize, PlSmallStr};
+
+use super::{failed, refused};
+use crate::error::Result;
+
+/// Encoded keys of the rows of a frame.
+pub(super) struct Rows(BinaryArray<i64>);
+
+impl Rows {
+    /// Keys whose bytes are in the order of a sort by these columns.
+    pub(super) fn ordered(
+        operation: &str,
+        frame: &DataFrame,
+        by: &[PlSmallStr],
+        descending: &[bool],
+        nulls_last: &[bool],
+    ) -> Result<Self> {
+        let columns = key_columns(operation, frame, by)?;
+        let ca = _get_rows_encoded_ca(PlSmallStr::EMPTY, &columns, descending, nulls_last, false)
+            .map_err(failed(operation))?;
+        Ok(Self(ca.rechunk().downcast_as_array().clone()))
+    }
+
+    /// Keys that are equal where the rows are, nulls equal to each other.
+    pub(super) fn equal(operation: &str, frame: &DataFrame, by: &[PlSmallStr]) -> Result<Self> {
+        let no = vec![false; by.len()];
+        Self::ordered(operation, frame, by, &no, &no)
+    }
+
+    pub(super) fn get(&self, row: IdxSize) -> &[u8] {
+        self.0.value(row as usize)
+    }
+}
+
+/// The columns of a key, which must be of types that polars can encode.
+pub(super) fn key_columns(operation: &str, frame: &DataFrame, by: &[PlSmallStr]) -> Result<Vec<Column>> {
+    let columns = frame.select_to_vec(by).map_err(failed(operation))?;
+    match columns.iter().find(|c| c.dtype().is_object() || c.dtype().is_unknown()) {
+        Some(column) => {
+            Err(refused(operation, format!("column {} of dtype {} can't be a key", column.name(), column.dtype())))
+        }
+        None => Ok(columns),
+    }
+}
+
+/// The rows of these numbers, in this order.
+pub(super) fn gather(operation: &str, frame: &DataFrame, rows: Vec<IdxSize>) -> Result<DataFrame> {
+    frame.take(&IdxCa::from_vec(PlSmallStr::EMPTY, rows)).map_err(failed(operation))
+}

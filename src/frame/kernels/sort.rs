@@ -1,0 +1,168 @@
+//! Sorting: one frame, the first rows of one, and sorted frames into one.
+
+use polars_core::frame::DataFrame;
+use polars_core::prelude::{IdxSize, PlSmallStr, SortMultipleOptions};
+
+use super::concat::vertical;
+use super::rows::{Rows, gather, key_columns};
+use super::{failed, refused};
+use crate::error::Result;
+
+/// The columns to sort by, the most important first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct SortSpec {
+    pub(crate) by: Vec<PlSmallStr>,
+    /// For each column whether large values come first.
+    pub(crate) descending: Vec<bool>,
+    /// For each column whether nulls come after all values.
+    pub(crate) nulls_last: Vec<bool>,
+}
+
+impl SortSpec {
+    /// All keys in the same direction.
+    pub(crate) fn new(by: impl IntoIterator<Item = PlSmallStr>, descending: bool, nulls_last: bool) -> Self {
+        let by: Vec<_> = by.into_iter().collect();
+        let n = by.len();
+        Self { by, descending: vec![descending; n], nulls_last: vec![nulls_last; n] }
+    }
+
+    fn rows(&self, frame: &DataFrame) -> Result<Rows> {
+        if self.descending.len() != self.by.len() || self.nulls_last.len() != self.by.len() {
+            let problem = "there have to be as many directions as keys";
+            return Err(refused("sort", problem));
+        }
+        Rows::ordered("sort", frame, &self.by, &self.descending, &self.nulls_last)
+    }
+}
+
+/// The frame in the order of its keys; equal rows keep their order. NaN is the largest value.
+pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
+    key_columns("sort", frame, &spec.by)?;
+    if spec.by.is_empty() || frame.height() < 2 {
+        return Ok(frame.clone());
+    }
+    let options = SortMultipleOptions::new()
+        .with_order_descending_multi(spec.descending.iter().copied())
+        .with_nulls_last_multi(spec.nulls_last.iter().copied())
+        .with_maintain_order(true);
+    frame.sort(&spec.by, options).map_err(failed("sort"))
+}
+
+/// The first `k` rows that [`sort`] would return, without sorting the others.
+pub(crate) fn top_k(frame: &DataFrame, spec: &SortSpec, k: usize) -> Result<DataFrame> {
+    if k >= frame.height() || spec.by.is_empty() {
+        return Ok(sort(frame, spec)?.head(Some(k)));
+    }
+    if k == 0 {
+        key_columns("sort", frame, &spec.by)?;
+        return Ok(frame.clear());
+    }
+    let rows = spec.rows(frame)?;
+    let mut order: Vec<IdxSize> = (0..frame.height() as IdxSize).collect();
+    // The number of the row makes keys different and so keeps the order of equal ones.
+    let compare = |a: &IdxSize, b: &IdxSize| rows.get(*a).cmp(rows.get(*b)).then(a.cmp(b));
+    order.select_nth_unstable_by(k - 1, compare);
+    order.truncate(k);
+    order.sort_unstable_by(compare);
+    gather("sort", frame, order)
+}
+
+/// Frames that are sorted by the keys as one that is; of equal rows those of earlier frames come first.
+pub(crate) fn merge_sorted(frames: Vec<DataFrame>, spec: &SortSpec) -> Result<DataFrame> {
+    let one = frames.iter().filter(|frame| frame.height() > 0).count() < 2;
+    let all = vertical(frames)?;
+    if one || spec.by.is_empty() {
+        return Ok(all);
+    }
+    let rows = spec.rows(&all)?;
+    let mut order: Vec<IdxSize> = (0..all.height() as IdxSize).collect();
+    // The stable sort of the standard library finds the sorted runs and merges them.
+    order.sort_by(|a, b| rows.get(*a).cmp(rows.get(*b)));
+    gather("sort", &all, order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{cut, frame, frames_equal};
+    use super::*;
+    use polars_core::df;
+    use polars_core::prelude::AnyValue;
+    use proptest::prelude::*;
+    use std::cmp::Ordering;
+
+    fn spec() -> impl Strategy<Value = SortSpec> {
+        let key = (prop::sample::select(vec!["k", "f", "s"]), any::<bool>(), any::<bool>());
+        prop::collection::vec(key, 1..4).prop_map(|keys| {
+            let mut spec = SortSpec::default();
+            for (name, descending, nulls_last) in keys {
+                if !spec.by.contains(&name.into()) {
+                    spec.by.push(name.into());
+                    spec.descending.push(descending);
+                    spec.nulls_last.push(nulls_last);
+                }
+            }
+            spec
+        })
+    }
+
+    fn compare(spec: &SortSpec, a: &[AnyValue<'_>], b: &[AnyValue<'_>]) -> Ordering {
+        let keys = a.iter().zip(b).zip(spec.descending.iter().zip(&spec.nulls_last));
+        keys.fold(Ordering::Equal, |order, ((a, b), (&descending, &nulls_last))| {
+            order.then_with(|| match (a.is_null(), b.is_null()) {
+                (true, true) => Ordering::Equal,
+                (true, false) => if nulls_last { Ordering::Greater } else { Ordering::Less },
+                (false, true) => if nulls_last { Ordering::Less } else { Ordering::Greater },
+                _ => {
+                    let order = a.partial_cmp(b).unwrap();
+                    if descending { order.reverse() } else { order }
+                }
+            })
+        })
+    }
+
+    fn naive(frame: &DataFrame, spec: &SortSpec) -> DataFrame {
+        let keys = frame.select(&spec.by).unwrap();
+        let mut order: Vec<IdxSize> = (0..frame.height() as IdxSize).collect();
+        order.sort_by(|&a, &b| {
+            compare(spec, &keys.get(a as usize).unwrap(), &keys.get(b as usize).unwrap())
+        });
+        gather("", frame, order).unwrap()
+    }
+
+    #[test]
+    fn sorting_takes_any_frame() {
+        let spec = SortSpec::new(["x".into()], true, true);
+        let frame = df!["x" => [Some(1_i64), None, Some(2)]].unwrap();
+        assert_eq!(sort(&frame.clear(), &spec).unwrap().shape(), (0, 1));
+        assert!(sort(&frame, &SortSpec::new(["y".into()], true, true)).is_err());
+        assert!(top_k(&frame, &SortSpec::new(["y".into()], true, true), 0).is_err());
+        assert!(sort(&DataFrame::empty_with_height(3), &SortSpec::default()).unwrap().height() == 3);
+        let top = top_k(&frame, &spec, 2).unwrap();
+        assert!(top.equals(&df!["x" => [2_i64, 1]].unwrap()));
+        assert_eq!(merge_sorted(vec![], &spec).unwrap().shape(), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn sorting_is_stable(frame in frame(40), spec in spec()) {
+            let expected = naive(&frame, &spec);
+            let got = sort(&frame, &spec).unwrap();
+            prop_assert!(frames_equal(&got, &expected), "{got:?}\n{expected:?}");
+        }
+
+        #[test]
+        fn the_first_rows_are_those_of_the_sorted_frame(frame in frame(40), spec in spec(), k in 0..50_usize) {
+            let expected = naive(&frame, &spec).head(Some(k));
+            prop_assert!(frames_equal(&top_k(&frame, &spec, k).unwrap(), &expected));
+        }
+
+        #[test]
+        fn merging_sorted_pieces_sorts_the_whole(
+            frame in frame(40), spec in spec(), at in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
+        ) {
+            let pieces = cut(&frame, &at).iter().map(|piece| sort(piece, &spec).unwrap()).collect();
+            let got = merge_sorted(pieces, &spec).unwrap();
+            prop_assert!(frames_equal(&got, &naive(&frame, &spec)));
+        }
+    }
+}

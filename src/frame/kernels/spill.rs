@@ -1,0 +1,225 @@
+//! Frames in local files, one after the other, from where they are read back by place.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use arrow::ipc::CompressionType;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use polars_core::frame::DataFrame;
+use polars_core::prelude::{BinaryChunked, Column, DataType, IntoColumn, Schema, StringChunked};
+use tempfile::TempDir;
+
+use super::concat::vertical;
+use super::{failed, refused};
+use crate::error::{Call, Error, Result};
+use crate::frame::interop::{from_record_batch, to_record_batches};
+
+/// How much is handed to the operating system at once.
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// A folder of files that goes when this does.
+#[derive(Debug)]
+pub(super) struct SpillDir(TempDir);
+
+impl SpillDir {
+    /// A new folder inside of this one.
+    pub(super) fn create(parent: &Path) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("dask-rs-").tempdir_in(parent);
+        dir.map(Self).map_err(|error| io_error(parent, error))
+    }
+
+    /// A new file, which nobody else has.
+    pub(super) fn file(&self, number: usize) -> Result<SpillFile> {
+        let path = self.0.path().join(format!("{number}.arrow"));
+        let file = OpenOptions::new().create_new(true).write(true).open(&path);
+        let file = file.map_err(|error| io_error(&path, error))?;
+        Ok(SpillFile { path: path.into(), file, end: 0 })
+    }
+}
+
+/// A file to which one thread at a time appends.
+#[derive(Debug)]
+pub(super) struct SpillFile {
+    path: Arc<Path>,
+    file: File,
+    end: u64,
+}
+
+/// Where a frame lies.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    path: Arc<Path>,
+    start: u64,
+    len: u64,
+}
+
+impl SpillFile {
+    /// Appends frames and returns where each lies and how many bytes were written.
+    ///
+    /// After an error the file has to be given up; what was appended before is not harmed.
+    pub(super) fn append<'a>(&mut self, frames: impl IntoIterator<Item = Result<DataFrame>> + 'a) -> Result<(Vec<Segment>, u64)> {
+        let before = self.end;
+        let mut writer = Counting { inner: BufWriter::with_capacity(BUFFER_BYTES, &self.file), written: 0 };
+        let mut segments = Vec::new();
+        for frame in frames {
+            let start = before + writer.written;
+            write(frame?, &mut writer).map_err(|problem| problem.at(&self.path))?;
+            let len = before + writer.written - start;
+            segments.push(Segment { path: Arc::clone(&self.path), start, len });
+        }
+        writer.flush().map_err(|error| io_error(&self.path, error))?;
+        self.end = before + writer.written;
+        Ok((segments, self.end - before))
+    }
+}
+
+impl Segment {
+    /// Reads the frame, which had this schema.
+    pub(super) fn read(&self, schema: &Schema) -> Result<DataFrame> {
+        let open = || -> io::Result<_> {
+            let mut file = File::open(&self.path)?;
+            file.seek(SeekFrom::Start(self.start))?;
+            Ok(BufReader::with_capacity(BUFFER_BYTES, file.take(self.len)))
+        };
+        let file = open().map_err(|error| io_error(&self.path, error))?;
+        let reader = StreamReader::try_new(file, None).map_err(|e| Problem::from(e).at(&self.path))?;
+        let mut frames = Vec::new();
+        for batch in reader {
+            let batch = batch.map_err(|error| Problem::from(error).at(&self.path))?;
+            frames.push(from_record_batch(&batch).map_err(|problem| refused("shuffle", problem))?);
+        }
+        let frame = vertical(frames)?;
+        let columns = frame.columns().iter().zip(schema.iter_values());
+        let columns = columns.map(|(column, dtype)| match column.dtype() == dtype {
+            true => Ok(column.clone()),
+            false => column.strict_cast(dtype).map_err(failed("shuffle")),
+        });
+        DataFrame::new(frame.height(), columns.collect::<Result<_>>()?).map_err(failed("shuffle"))
+    }
+}
+
+fn write(frame: DataFrame, writer: &mut impl Write) -> Result<(), Problem> {
+    let frame = plain(frame)?;
+    let batches = to_record_batches(&frame).map_err(Problem::Other)?;
+    let Some(first) = batches.first() else { return Err(Problem::Other("a frame without rows".into())) };
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let mut stream = StreamWriter::try_new_with_options(writer, &first.schema(), options)?;
+    for batch in &batches {
+        stream.write(batch)?;
+    }
+    Ok(stream.finish()?)
+}
+
+/// The frame as it is best stored: strings without the text of other rows, categories as strings.
+fn plain(mut frame: DataFrame) -> Result<DataFrame, Problem> {
+    frame.rechunk_mut();
+    let columns = frame.columns().iter().map(|column| -> Result<Column, Problem> {
+        match column.dtype() {
+            // Else each segment would carry all categories that there are.
+            DataType::Categorical(..) | DataType::Enum(..) => {
+                column.cast(&DataType::String).map_err(|error| Problem::Other(error.to_string()))
+            }
+            DataType::String => {
+                let strings = column.str().map_err(|error| Problem::Other(error.to_string()))?;
+                let chunks = strings.downcast_iter().map(|chunk| chunk.clone().gc());
+                Ok(StringChunked::from_chunk_iter(column.name().clone(), chunks).into_column())
+            }
+            DataType::Binary => {
+                let bytes = column.binary().map_err(|error| Problem::Other(error.to_string()))?;
+                let chunks = bytes.downcast_iter().map(|chunk| chunk.clone().gc());
+                Ok(BinaryChunked::from_chunk_iter(column.name().clone(), chunks).into_column())
+            }
+            _ => Ok(column.clone()),
+        }
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    DataFrame::new(frame.height(), columns).map_err(|error| Problem::Other(error.to_string()))
+}
+
+/// What went wrong, before it is known in which file.
+enum Problem {
+    Io(io::Error),
+    Other(String),
+}
+
+impl From<ArrowError> for Problem {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, error) => Self::Io(error),
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl Problem {
+    fn at(self, path: &Path) -> Error {
+        match self {
+            Self::Io(error) => io_error(path, error),
+            Self::Other(problem) => refused("shuffle", format!("{}: {problem}", path.display())),
+        }
+    }
+}
+
+fn io_error(path: &Path, error: io::Error) -> Error {
+    Error::Io { call: Call::new("shuffle"), path: PathBuf::from(path), source: Arc::new(error) }
+}
+
+/// Counts what goes through.
+struct Counting<W> {
+    inner: W,
+    written: u64,
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.written += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{frame, frames_equal};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_segment_holds_the_text_of_its_own_rows_only() {
+        let long: Vec<String> = (0..1000).map(|i| format!("{i:04} {:x}", (i as u128 + 1) * 0x9E37_79B9_7F4A_7C15_F39C)).collect();
+        let frame = DataFrame::new(1000, vec![Column::new("s".into(), long)]).unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let dir = SpillDir::create(parent.path()).unwrap();
+        let (segments, _) = dir.file(0).unwrap().append([Ok(frame.slice(500, 3))]).unwrap();
+        assert!(segments[0].len < 2000, "{segments:?}");
+        assert!(frames_equal(&segments[0].read(frame.schema()).unwrap(), &frame.slice(500, 3)));
+    }
+    use polars_core::prelude::NamedFrom;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn frames_come_back(frames in prop::collection::vec(frame(20), 1..4)) {
+            let frames: Vec<_> = frames.into_iter().filter(|f| f.height() > 0).collect();
+            let parent = tempfile::tempdir().unwrap();
+            let dir = SpillDir::create(parent.path()).unwrap();
+            let mut file = dir.file(0).unwrap();
+            for _ in 0..2 {
+                let (segments, _) = file.append(frames.iter().cloned().map(Ok)).unwrap();
+                for (segment, frame) in segments.iter().zip(&frames) {
+                    prop_assert!(frames_equal(&segment.read(frame.schema()).unwrap(), frame));
+                }
+            }
+            drop(dir);
+            prop_assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+        }
+    }
+}
