@@ -9,7 +9,7 @@ mod io;
 mod kernels;
 
 pub use expr::{
-    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, Then, When,
-    coalesce, col, len, lit, map_many, null, when,
+    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, RankTies,
+    RollingOptions, Then, When, coalesce, col, len, lit, map_many, null, when,
 };
 pub use polars_core;
