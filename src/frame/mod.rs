@@ -32,8 +32,8 @@ mod rules;
 mod show;
 
 pub use expr::{
-    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, Then, When,
-    coalesce, col, len, lit, map_many, null, when,
+    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, RankTies,
+    RollingOptions, Then, When, coalesce, col, len, lit, map_many, null, when,
 };
 pub use args::{IntoFlags, IntoNames};
 pub use kernels::join::JoinHow;

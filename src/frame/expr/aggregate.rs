@@ -127,7 +127,7 @@ pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsR
     check_dtype(aggregate, column.dtype())?;
     match aggregate {
         Aggregate::Sum => scalar(column.sum_reduce()?),
-        Aggregate::Product => scalar(column.product()?),
+        Aggregate::Product => product(column),
         Aggregate::Mean => scalar(column.mean_reduce()?),
         Aggregate::Min => scalar(column.min_reduce()?),
         Aggregate::Max => scalar(column.max_reduce()?),
@@ -154,12 +154,23 @@ pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsR
     }
 }
 
+/// The last of the running products, 1 if there is none.
+fn product(column: &Column) -> PolarsResult<Column> {
+    let running =
+        polars_ops::prelude::cum_prod(column.as_materialized_series(), false)?.drop_nulls();
+    if running.is_empty() {
+        let one = Scalar::from(1_i32).into_column(column.name().clone());
+        return one.cast(running.dtype());
+    }
+    Ok(running.tail(Some(1)).into_column())
+}
+
 /// Where polars would panic, or give null for a mistake, it is refused.
 pub(crate) fn check_dtype(aggregate: Aggregate, dtype: &DataType) -> PolarsResult<()> {
     let is_number = dtype.is_primitive_numeric() || dtype.is_decimal() || dtype.is_bool();
     let is_fine = match aggregate {
         Aggregate::Sum => is_number || dtype.is_duration() || dtype.is_null(),
-        Aggregate::Product => is_number,
+        Aggregate::Product => is_number && !dtype.is_decimal(),
         Aggregate::Mean | Aggregate::Median | Aggregate::Quantile { .. } => {
             is_number || dtype.is_temporal() || dtype.is_null()
         }

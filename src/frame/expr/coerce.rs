@@ -1,5 +1,6 @@
 //! How inputs of different dtypes come to one, after the rules of Polars.
 
+use polars_core::error::polars_ensure;
 use polars_core::prelude::{AnyValue, Column, DataType, PolarsResult, UnknownKind};
 use polars_core::utils::{get_numeric_upcast_supertype_lossless, get_supertype, try_get_supertype};
 
@@ -14,7 +15,7 @@ pub(crate) fn coerce(
 ) -> PolarsResult<()> {
     match function.coercion {
         Coercion::None => Ok(()),
-        Coercion::Literals => {
+        Coercion::Literals | Coercion::Arithmetic => {
             if let [left, right] = columns {
                 match (is_dynamic(&inputs[0]), is_dynamic(&inputs[1])) {
                     (false, true) => meet(left, right)?,
@@ -37,7 +38,7 @@ pub(crate) fn is_dynamic(expr: &Expr) -> bool {
     match expr.kind() {
         ExprKind::Literal(literal) => literal.dynamic,
         ExprKind::Alias(input, _) => is_dynamic(input),
-        ExprKind::Call { function, inputs } if function.coercion == Coercion::Literals => {
+        ExprKind::Call { function, inputs } if function.coercion == Coercion::Arithmetic => {
             inputs.iter().all(is_dynamic)
         }
         _ => false,
@@ -95,8 +96,16 @@ fn supertype(inputs: &[Expr], columns: &[Column]) -> PolarsResult<DataType> {
 
 fn cast(column: &mut Column, dtype: &DataType) -> PolarsResult<()> {
     if column.dtype() != dtype {
+        check_cast(column.dtype(), dtype)?;
         *column = column.cast(dtype)?;
     }
+    Ok(())
+}
+
+/// Refuses casts of which polars makes one dtype on no rows and another on some.
+pub(crate) fn check_cast(from: &DataType, to: &DataType) -> PolarsResult<()> {
+    let is_fine = !from.is_struct() || to.is_struct() || from.is_null();
+    polars_ensure!(is_fine, InvalidOperation: "{from} can't be cast to {to}");
     Ok(())
 }
 

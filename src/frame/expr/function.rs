@@ -26,6 +26,8 @@ pub(crate) enum Coercion {
     None,
     /// A dynamic literal and what it meets get the smallest dtype for both; other inputs stay as they are.
     Literals,
+    /// As `Literals`; what is made of dynamic literals only is dynamic again.
+    Arithmetic,
     /// The first inputs, this many, get the smallest dtype for all of them.
     Supertype(usize),
 }

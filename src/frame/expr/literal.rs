@@ -1,6 +1,6 @@
 //! Values written by the user, and what may stand where an expression is wanted.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 use polars_core::prelude::{AnyValue, DataType, Scalar, Series, TimeUnit};
 
 use super::{Expr, ExprKind};
@@ -148,7 +148,7 @@ impl<T: Literal> Literal for Option<T> {
 
 impl Literal for NaiveDate {
     fn lit(self) -> Expr {
-        let days = self.signed_duration_since(chrono::DateTime::UNIX_EPOCH.date_naive()).num_days();
+        let days = self.signed_duration_since(DateTime::UNIX_EPOCH.date_naive()).num_days();
         // 32 bits of days are more than chrono's range of years.
         Scalar::new_date(i32::try_from(days).unwrap_or(i32::MAX)).lit()
     }

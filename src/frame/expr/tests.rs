@@ -1,7 +1,9 @@
 //! Values of expressions, against what was worked out by hand.
 
 use polars_core::df;
-use polars_core::prelude::{AnyValue, Column, DataFrame, DataType, NamedFrom, Series};
+use polars_core::prelude::{
+    Categories, Column, DataFrame, DataType, IntoColumn, IntoSeries, NamedFrom, Series, TimeUnit,
+};
 
 use super::*;
 use crate::frame::kernels::eval::evaluate;
@@ -195,4 +197,300 @@ fn expressions_print_as_they_are_written() {
     assert_eq!(expr.to_string(), r#"((col("a") + 1) * col("b")).sum().over(col("k")).alias("x")"#);
     let expr = when(col("a").is_in([1, 2])).then(lit("x")).otherwise(null());
     assert_eq!(expr.to_string(), r#"when(col("a").is_in([1, 2])).then("x").otherwise(null)"#);
+}
+
+#[test]
+fn numbers_have_their_functions() {
+    let frame =
+        df!["x" => [-2.5_f64, 0.0, 2.5], "i" => [-2_i64, 0, 3], "u" => [1_u8, 2, 3]].unwrap();
+    check(col("i").abs(), &frame, values([2_i64, 0, 3]));
+    check(col("i").sign(), &frame, values([-1_i64, 0, 1]));
+    check(col("u").sign(), &frame, values([1_u8, 1, 1]));
+    check(col("x").sign(), &frame, values([-1.0, 0.0, 1.0]));
+    check(col("x").round(0), &frame, values([-2.0, 0.0, 2.0]));
+    check(col("x").round_half_away(0), &frame, values([-3.0, 0.0, 3.0]));
+    check(col("x").floor(), &frame, values([-3.0, 0.0, 2.0]));
+    check(col("i").clip(-1, 1), &frame, values([-1_i64, 0, 1]));
+    check(col("x").clip_max(1), &frame, values([-2.5, 0.0, 1.0]));
+    check(col("u").pow(2), &frame, values([1_u8, 4, 9]));
+    check(col("i").pow(0.5), &frame.slice(1, 2), values([0.0, 3_f64.sqrt()]));
+    check(lit(2).pow(col("u")), &frame, values([2_i32, 4, 8]));
+    check(col("u").sqrt(), &frame, values([1.0, 2_f64.sqrt(), 3_f64.sqrt()]));
+    check(col("u").log(2).floor(), &frame, values([0.0, 1.0, 1.0]));
+    check(col("x").arctan2(col("i")), &frame.slice(2, 1), values([2.5_f64.atan2(3.0)]));
+    assert!(refused(col("i").pow(-1), &frame).contains("negative powers"));
+    assert!(refused(lit("x").sqrt(), &frame).contains("not possible"));
+}
+
+#[test]
+fn rows_see_other_rows() {
+    let frame = df!["i" => [Some(1_i64), None, Some(3), Some(3)], "u" => [3_u8, 1, 2, 2]].unwrap();
+    check(col("i").shift(1), &frame, values([None, Some(1_i64), None, Some(3)]));
+    check(col("u").shift_and_fill(-2, 9), &frame, values([2_u8, 2, 9, 9]));
+    check(col("u").shift_and_fill(5, 9), &frame, values([9_u8, 9, 9, 9]));
+    check(col("u").diff(1), &frame, values([None, Some(-2_i16), Some(1), Some(0)]));
+    check(col("u").pct_change(1), &frame.slice(2, 2), values([None, Some(0.0)]));
+    check(col("i").cum_sum(false), &frame, values([Some(1_i64), None, Some(4), Some(7)]));
+    check(col("i").cum_sum(true), &frame, values([Some(7_i64), None, Some(6), Some(3)]));
+    check(col("i").cum_count(false), &frame, values([1_u32, 1, 2, 3]));
+    check(col("u").rank(RankTies::Min, false), &frame, values([4_u32, 1, 2, 2]));
+    check(col("u").rank(RankTies::Average, true), &frame, values([1.0, 4.0, 2.5, 2.5]));
+    check(col("i").interpolate(Interpolation::Linear), &frame, values([1.0, 2.0, 3.0, 3.0]));
+    check(col("i").reverse(), &frame, values([Some(3_i64), Some(3), None, Some(1)]));
+    check(col("u").sort(true, false), &frame, values([3_u8, 2, 2, 1]));
+    check(col("u").is_first_distinct(), &frame, values([true, true, true, false]));
+    let two = RollingOptions::new(2);
+    check(col("u").rolling_sum(two), &frame, values([None, Some(4_i64), Some(3), Some(4)]));
+    let some = RollingOptions { min_samples: Some(1), ..two };
+    check(col("u").rolling_max(some), &frame, values([3_u8, 3, 2, 2]));
+    check(col("u").rolling_median(two), &frame, values([None, Some(2.0), Some(1.5), Some(2.0)]));
+    check(col("u").rolling_var(two, 1), &frame, values([None, Some(2.0), Some(0.5), Some(0.0)]));
+}
+
+/// Columns of all dtypes that a frame is likely to hold.
+fn zoo() -> DataFrame {
+    let frame = df![
+        "u8" => [Some(1_u8), None, Some(250)],
+        "i16" => [Some(-1_i16), None, Some(7)],
+        "i64" => [Some(1_i64), None, Some(-7)],
+        "u64" => [Some(1_u64), None, Some(1 << 63)],
+        "f32" => [Some(0.5_f32), None, Some(f32::NAN)],
+        "f64" => [Some(0.5), None, Some(f64::NAN)],
+        "str" => [Some("2015-01-02"), None, Some("b")],
+        "bool" => [Some(true), None, Some(false)],
+        "null" => [None::<bool>, None, None],
+    ]
+    .unwrap();
+    let mut columns = frame.columns().to_vec();
+    let add = |columns: &mut Vec<Column>, of: usize, name: &str, dtype: DataType| {
+        let column = columns[of].cast(&dtype).unwrap();
+        columns.push(column.with_name(name.into()));
+    };
+    add(&mut columns, 1, "date", DataType::Date);
+    add(&mut columns, 2, "datetime", DataType::Datetime(TimeUnit::Microseconds, None));
+    let utc = Some(polars_core::prelude::TimeZone::UTC);
+    add(&mut columns, 2, "utc", DataType::Datetime(TimeUnit::Nanoseconds, utc));
+    add(&mut columns, 2, "duration", DataType::Duration(TimeUnit::Milliseconds));
+    add(&mut columns, 0, "time", DataType::Time);
+    add(&mut columns, 1, "decimal", DataType::Decimal(10, 2));
+    add(&mut columns, 6, "categorical", DataType::from_categories(Categories::global()));
+    add(&mut columns, 2, "list", DataType::List(Box::new(DataType::Int64)));
+    add(&mut columns, 6, "binary", DataType::Binary);
+    add(&mut columns, 8, "all_null", DataType::Null);
+    let fields = frame.select(["i64", "str"]).unwrap().into_struct("struct".into());
+    columns.push(fields.into_column());
+    DataFrame::new(3, columns).unwrap()
+}
+
+/// Each function of one column, and each operator on two, on each column.
+fn samples(column: &Expr, other: &Expr) -> Vec<Expr> {
+    let x = || column.clone();
+    let y = || other.clone();
+    let two = RollingOptions::new(2);
+    let mut out = vec![
+        x() + y(),
+        x() - y(),
+        x() * y(),
+        x() / y(),
+        x() % y(),
+        x().true_div(y()),
+        x().floor_div(y()),
+        x() + 1,
+        x() - 1.5,
+        x() * lit("a"),
+        x().eq(y()),
+        x().neq(y()),
+        x().lt(y()),
+        x().lt_eq(y()),
+        x().gt(y()),
+        x().gt_eq(y()),
+        x().eq_missing(y()),
+        x().neq_missing(y()),
+        x().eq(1),
+        x().lt(0.5),
+        x().eq(lit("a")),
+        x() & y(),
+        x() | y(),
+        x() ^ y(),
+        x().fill_null(y()),
+        x().fill_null(1),
+        when(x().is_null()).then(x()).otherwise(y()),
+        x().pow(y()),
+        x().log(y()),
+        x().arctan2(y()),
+        x().shift_and_fill(1, y().first()),
+        x().clip(y(), y()),
+        x().clip_min(y()),
+        x().clip_max(y()),
+    ];
+    out.extend([
+        -x(),
+        !x(),
+        x().is_null(),
+        x().is_not_null(),
+        x().is_nan(),
+        x().is_not_nan(),
+        x().is_finite(),
+        x().is_infinite(),
+        x().fill_nan(0.0),
+        x().forward_fill(None),
+        x().backward_fill(Some(1)),
+        x().is_in([1, 2]),
+        x().is_in(["a"]),
+        x().is_in([0.5]),
+        x().abs(),
+        x().sign(),
+        x().floor(),
+        x().ceil(),
+        x().round(1),
+        x().round_half_away(1),
+        x().truncate(1),
+        x().clip(0, 1),
+        x().clip_min(0),
+        x().clip_max(0.5),
+        x().pow(2),
+        x().pow(0.5),
+        x().sqrt(),
+        x().cbrt(),
+        x().exp(),
+        x().ln(),
+        x().log1p(),
+        x().sin(),
+        x().cos(),
+        x().tan(),
+        x().arcsin(),
+        x().arccos(),
+        x().arctan(),
+        x().sinh(),
+        x().cosh(),
+        x().tanh(),
+        x().degrees(),
+        x().radians(),
+        x().shift(1),
+        x().shift(-5),
+        x().diff(1),
+        x().pct_change(1),
+        x().cum_sum(false),
+        x().cum_prod(false),
+        x().cum_min(false),
+        x().cum_max(true),
+        x().cum_count(false),
+        x().rank(RankTies::Dense, false),
+        x().rank(RankTies::Average, false),
+        x().interpolate(Interpolation::Linear),
+        x().interpolate(Interpolation::Nearest),
+        x().reverse(),
+        x().sort(false, false),
+        x().is_unique(),
+        x().is_duplicated(),
+        x().is_first_distinct(),
+        x().rolling_sum(two),
+        x().rolling_mean(two),
+        x().rolling_min(two),
+        x().rolling_max(two),
+        x().rolling_var(two, 1),
+        x().rolling_std(two, 1),
+        x().rolling_median(two),
+        x().cast(DataType::String),
+        x().cast(DataType::Int32),
+        x().sum(),
+        x().product(),
+        x().mean(),
+        x().min(),
+        x().max(),
+        x().count(),
+        x().null_count(),
+        x().median(),
+        x().n_unique(),
+        x().approx_n_unique(),
+        x().first(),
+        x().last(),
+        x().any(),
+        x().all(),
+        x().arg_min(),
+        x().arg_max(),
+        x().implode(),
+        x().var(1),
+        x().std(0),
+        x().quantile(0.5, Interpolation::Nearest),
+        x().quantile(0.5, Interpolation::Linear),
+        x().sum().over([y()]),
+        x().cum_count(false).over([y()]),
+    ]);
+    out
+}
+
+fn columns_of(frame: &DataFrame) -> Vec<Expr> {
+    frame.columns().iter().map(|column| col(column.name().clone())).collect()
+}
+
+/// The names of the functions that an expression calls.
+fn called(expr: &Expr, names: &mut Vec<&'static str>) {
+    if let ExprKind::Call { function, .. } = expr.kind() {
+        names.push(function.name);
+    }
+    expr.inputs().into_iter().for_each(|input| called(input, names));
+}
+
+#[test]
+fn each_function_is_sampled() {
+    let mut names = Vec::new();
+    samples(&col("a"), &col("b")).iter().for_each(|expr| called(expr, &mut names));
+    for function in functions::registry() {
+        assert!(names.contains(&function.name), "{function:?} is in no sample");
+    }
+    let mut all: Vec<_> = functions::registry().iter().map(|function| function.name).collect();
+    all.sort_unstable();
+    let n = all.len();
+    all.dedup();
+    assert_eq!(n, all.len(), "two functions have one name");
+}
+
+/// No combination of dtypes panics, and what is inferred on no rows is what rows give.
+#[test]
+fn dtypes_are_the_same_with_and_without_rows() {
+    let frame = zoo();
+    let empty = frame.clear();
+    let columns = columns_of(&frame);
+    let mut wrong = std::collections::BTreeSet::new();
+    std::panic::set_hook(Box::new(|_| {}));
+    for x in &columns {
+        for y in &columns {
+            for expr in samples(x, y) {
+                let on = |frame: &DataFrame| {
+                    let value = std::panic::AssertUnwindSafe(|| evaluate(&expr, frame));
+                    let value = std::panic::catch_unwind(value).map_err(|panic| {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        let text =
+                            text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
+                        format!(
+                            "panics: {}",
+                            text.unwrap_or_default().lines().next().unwrap_or_default()
+                        )
+                    })?;
+                    Ok::<_, String>(value.map(|column| (column.dtype().clone(), column.len())))
+                };
+                match (on(&frame), on(&empty)) {
+                    (Err(panic), _) => drop(wrong.insert(format!("{expr}: {panic}"))),
+                    (_, Err(panic)) => drop(wrong.insert(format!("{expr} on no rows: {panic}"))),
+                    (Ok(Ok((rows, n))), Ok(Ok((none, n_none)))) => {
+                        if rows != none {
+                            wrong.insert(format!("{expr}: {rows}, on no rows {none}"));
+                        }
+                        if n != 3 && n != 1 || n_none > 1 {
+                            wrong.insert(format!("{expr}: {n} rows of 3, {n_none} of none"));
+                        }
+                    }
+                    (Ok(Ok((rows, _))), Ok(Err(error))) => {
+                        wrong.insert(format!("{expr}: {rows}, refused on no rows: {error}"));
+                    }
+                    // Values can be wrong where dtypes are not.
+                    (Ok(Err(_)), _) => {}
+                }
+            }
+        }
+    }
+    let _ = std::panic::take_hook();
+    let wrong: Vec<_> = wrong.into_iter().collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -8,7 +8,7 @@ use polars_core::prelude::{
 
 use super::values_error;
 use crate::error::Result;
-use crate::frame::expr::{Expr, ExprKind, Shape, aggregate_column, coerce};
+use crate::frame::expr::{Expr, ExprKind, Shape, aggregate_column, check_cast, coerce};
 
 /// The column that `expr` is on `frame`: as long as the frame, or of length 1 if it is the same for all rows.
 ///
@@ -52,7 +52,8 @@ fn step(expr: &Expr, mut inputs: Vec<Column>, frame: &DataFrame) -> Result<Colum
         ExprKind::Alias(..) => Ok(inputs.swap_remove(0)),
         ExprKind::Cast { dtype, strict, .. } => {
             let options = if *strict { CastOptions::Strict } else { CastOptions::NonStrict };
-            inputs[0].cast_with_options(dtype, options)
+            check_cast(inputs[0].dtype(), dtype)
+                .and_then(|()| inputs[0].cast_with_options(dtype, options))
         }
         ExprKind::Call { function, inputs: exprs } => {
             coerce(function, exprs, &mut inputs).and_then(|()| (function.apply)(&inputs))
@@ -75,7 +76,13 @@ struct Groups {
 }
 
 impl Groups {
-    fn new(keys: Vec<Column>, frame: &DataFrame) -> PolarsResult<Self> {
+    fn new(mut keys: Vec<Column>, frame: &DataFrame) -> PolarsResult<Self> {
+        if let [key] = keys.as_slice()
+            && key.dtype().is_decimal()
+        {
+            // One decimal key needs a feature of polars that costs minutes to build; two keys do not.
+            keys.push(key.clone());
+        }
         let height = frame.height();
         let mut groups =
             Groups { rows: Vec::with_capacity(height), offsets: vec![0], of_row: vec![0; height] };

@@ -10,13 +10,13 @@ use crate::frame::expr::Expr;
 use crate::frame::expr::function::{Coercion, functions};
 
 functions! {
-    ADD = "+", coerce(Coercion::Literals) => |c| arithmetic(c, |l, r| l + r);
-    SUB = "-", coerce(Coercion::Literals) => |c| arithmetic(c, |l, r| l - r);
-    MUL = "*", coerce(Coercion::Literals) => |c| arithmetic(c, |l, r| l * r);
-    DIV = "/", coerce(Coercion::Literals) => |c| arithmetic(c, |l, r| l / r);
-    REM = "%", coerce(Coercion::Literals) => |c| arithmetic(c, |l, r| l % r);
-    TRUE_DIV = "true_div", coerce(Coercion::Literals) => |c| arithmetic(c, true_div);
-    FLOOR_DIV = "floor_div", coerce(Coercion::Literals) => |c| arithmetic(c, floor_div);
+    ADD = "+", coerce(Coercion::Arithmetic) => |c| arithmetic(c, |l, r| l + r);
+    SUB = "-", coerce(Coercion::Arithmetic) => |c| arithmetic(c, |l, r| l - r);
+    MUL = "*", coerce(Coercion::Arithmetic) => |c| arithmetic(c, |l, r| l * r);
+    DIV = "/", coerce(Coercion::Arithmetic) => |c| arithmetic(c, |l, r| l / r);
+    REM = "%", coerce(Coercion::Arithmetic) => |c| arithmetic(c, |l, r| l % r);
+    TRUE_DIV = "true_div", coerce(Coercion::Arithmetic) => |c| arithmetic(c, true_div);
+    FLOOR_DIV = "floor_div", coerce(Coercion::Arithmetic) => |c| arithmetic(c, floor_div);
     NEG = "neg" => |c| series(c, polars_ops::prelude::negate);
 }
 
@@ -30,6 +30,9 @@ fn arithmetic(
     let (l, r) = (left.dtype(), right.dtype());
     if is_text(l) != is_text(r) && !l.is_null() && !r.is_null() {
         polars_bail!(InvalidOperation: "arithmetic on {l} and {r} is not possible; cast one of them");
+    }
+    if l.is_nested() || r.is_nested() {
+        polars_bail!(InvalidOperation: "arithmetic on {l} and {r} is not possible");
     }
     operator(left, right)
 }

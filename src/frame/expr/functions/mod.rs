@@ -4,7 +4,10 @@ pub(crate) mod arithmetic;
 pub(crate) mod boolean;
 pub(crate) mod compare;
 pub(crate) mod conditional;
+pub(crate) mod math;
 pub(crate) mod nulls;
+pub(crate) mod rolling;
+pub(crate) mod window;
 
 use polars_core::prelude::{Column, IntoColumn, PolarsResult, Series};
 
@@ -13,7 +16,17 @@ use super::{Expr, Function};
 /// All functions that there are.
 #[cfg(test)]
 pub(crate) fn registry() -> Vec<&'static Function> {
-    [arithmetic::ALL, boolean::ALL, compare::ALL, conditional::ALL, nulls::ALL].concat()
+    [
+        arithmetic::ALL,
+        boolean::ALL,
+        compare::ALL,
+        conditional::ALL,
+        math::ALL,
+        nulls::ALL,
+        rolling::ALL,
+        window::ALL,
+    ]
+    .concat()
 }
 
 impl Expr {
