@@ -21,10 +21,10 @@ impl AtomicFile {
     pub(crate) fn create(target: &Path) -> io::Result<Self> {
         let prefix = hidden_prefix(target)?;
         // Not `tempfile_in`: that makes files that nobody else can read.
-        let file = Builder::new()
-            .prefix(&prefix)
-            .suffix(".tmp")
-            .make_in(parent_of(target), |path| File::options().write(true).create_new(true).open(path))?;
+        let file =
+            Builder::new().prefix(&prefix).suffix(".tmp").make_in(parent_of(target), |path| {
+                File::options().write(true).create_new(true).open(path)
+            })?;
         Ok(AtomicFile { file, target: target.to_path_buf() })
     }
 
@@ -103,9 +103,9 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// `.<name>.`, so that no reader takes what is unfinished for data.
 fn hidden_prefix(target: &Path) -> io::Result<std::ffi::OsString> {
-    let name = target.file_name().ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name")
-    })?;
+    let name = target
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))?;
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(name);
     prefix.push(".");

@@ -82,7 +82,8 @@ fn infer(name: &str, values: &[Option<&str>]) -> Series {
     if values.iter().flatten().next().is_none() {
         return strings;
     }
-    let integers: Option<Vec<Option<i64>>> = values.iter().map(|value| parsed(*value, integer)).collect();
+    let integers: Option<Vec<Option<i64>>> =
+        values.iter().map(|value| parsed(*value, integer)).collect();
     if let Some(integers) = integers {
         return Series::new(name.into(), integers);
     }
@@ -233,9 +234,12 @@ mod tests {
 
     #[test]
     fn dates_are_days_since_1970() {
-        for (text, days) in
-            [("1970-01-01", 0), ("1969-12-31", -1), ("2000-03-01", 11_017), ("0001-01-01", -719_162)]
-        {
+        for (text, days) in [
+            ("1970-01-01", 0),
+            ("1969-12-31", -1),
+            ("2000-03-01", 11_017),
+            ("0001-01-01", -719_162),
+        ] {
             assert_eq!(date(text), Some(days), "{text}");
         }
         assert_eq!(date("2020-13-01"), None);

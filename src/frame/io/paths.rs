@@ -223,8 +223,16 @@ mod tests {
 
     #[test]
     fn directories_are_walked_in_natural_order() {
-        let made =
-            ["d/10.p", "d/9.p", "d/sub2/a", "d/sub10/a", "d/_meta", "d/.hid/x", "d/_tmp/y", "d/01.p"];
+        let made = [
+            "d/10.p",
+            "d/9.p",
+            "d/sub2/a",
+            "d/sub10/a",
+            "d/_meta",
+            "d/.hid/x",
+            "d/_tmp/y",
+            "d/01.p",
+        ];
         let expected = ["d/01.p", "d/9.p", "d/10.p", "d/sub2/a", "d/sub10/a"];
         assert_eq!(find(&made, &["d"]).unwrap(), expected);
     }

@@ -142,7 +142,9 @@ impl Bounds {
             _ => {}
         }
         let (Ok(min), Ok(max)) = (self.mins.get(i), self.maxes.get(i)) else { return true };
-        let may = |value: &Scalar| may_compare(condition.comparison, value.value(), &min, &max, self.may_be_nan[i]);
+        let may = |value: &Scalar| {
+            may_compare(condition.comparison, value.value(), &min, &max, self.may_be_nan[i])
+        };
         condition.values.iter().any(may) || condition.values.is_empty()
     }
 
@@ -150,7 +152,8 @@ impl Bounds {
     pub(super) fn merge(&self) -> Option<PartStats> {
         let has_values: Vec<usize> =
             (0..self.rows.len()).filter(|&i| self.nulls[i] != Some(self.rows[i])).collect();
-        if has_values.is_empty() || has_values.iter().any(|&i| !self.exact[i] || self.may_be_nan[i]) {
+        if has_values.is_empty() || has_values.iter().any(|&i| !self.exact[i] || self.may_be_nan[i])
+        {
             return None;
         }
         let (mut min, mut max): (Option<AnyValue<'_>>, Option<AnyValue<'_>>) = (None, None);
@@ -166,7 +169,8 @@ impl Bounds {
                 max = Some(high);
             }
         }
-        let scalar = |value: AnyValue<'_>| Scalar::new(self.mins.dtype().clone(), value.into_static());
+        let scalar =
+            |value: AnyValue<'_>| Scalar::new(self.mins.dtype().clone(), value.into_static());
         let n_nulls = self.nulls.iter().copied().sum();
         Some(PartStats { min: scalar(min?), max: scalar(max?), n_nulls })
     }
@@ -275,7 +279,8 @@ fn converter<'a>(
     leaf: usize,
 ) -> Option<StatisticsConverter<'a>> {
     let field = footer.reader.schema().field(column.root);
-    let converter = StatisticsConverter::from_column_index(leaf, field, footer.reader.parquet_schema());
+    let converter =
+        StatisticsConverter::from_column_index(leaf, field, footer.reader.parquet_schema());
     let orders = footer.metadata().file_metadata().column_orders();
     Some(converter.ok()?.with_column_orders(orders.map(Vec::as_slice)))
 }
@@ -332,7 +337,14 @@ mod tests {
     fn bounds(mins: Series, maxes: Series, nulls: &[Option<u64>], nan: bool) -> Bounds {
         let n = mins.len();
         let nulls = nulls.to_vec();
-        Bounds { mins, maxes, nulls, rows: vec![10; n], may_be_nan: vec![nan; n], exact: vec![true; n] }
+        Bounds {
+            mins,
+            maxes,
+            nulls,
+            rows: vec![10; n],
+            may_be_nan: vec![nan; n],
+            exact: vec![true; n],
+        }
     }
 
     fn condition(comparison: Comparison, values: &[Scalar]) -> Condition {

@@ -149,8 +149,10 @@ fn check_groups(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), Strin
             .flatten()
             .ok_or_else(|| problem(format!("it has {n} rows")))?;
         for column in group.columns() {
+            // The decoder asserts the signs of these, and stops in the middle at the end of the file.
             let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
-            let sizes = [start, column.compressed_size(), column.uncompressed_size(), column.num_values()];
+            let sizes =
+                [start, column.compressed_size(), column.uncompressed_size(), column.num_values()];
             let end = u64::try_from(start).ok().zip(u64::try_from(column.compressed_size()).ok());
             let end = end.and_then(|(start, length)| start.checked_add(length));
             if sizes.iter().any(|&size| size < 0) || end.is_none_or(|end| end > file_bytes) {
@@ -160,6 +162,11 @@ fn check_groups(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), Strin
                 return Err(problem(at));
             }
         }
+    }
+    // The decoder makes batches no longer than this, be it no rows at all.
+    let all = metadata.file_metadata().num_rows();
+    if rows != all {
+        return Err(format!("{rows} rows in its row groups, {all} in all"));
     }
     Ok(())
 }

@@ -27,7 +27,8 @@ pub(super) fn column_bytes(group: &RowGroupMetaData, column: &FileColumn) -> u64
             Err(_) => None,
         };
         // Values, the bit that says null, and an offset for each level of lists.
-        let slots = values.saturating_mul(fixed.unwrap_or(16) + 8 * levels).saturating_add(values / 8);
+        let slots =
+            values.saturating_mul(fixed.unwrap_or(16) + 8 * levels).saturating_add(values / 8);
         if fixed.is_some() { slots } else { slots.saturating_add(encoded.max(text)) }
     });
     leaves.fold(0, u64::saturating_add)

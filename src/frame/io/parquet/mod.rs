@@ -17,8 +17,8 @@ mod schema;
 mod source;
 mod write;
 
-pub use source::ParquetOptions;
 pub(crate) use source::ParquetFiles;
+pub use source::ParquetOptions;
 pub use write::{IfExists, ParquetCompression, ParquetWriteOptions};
 pub(crate) use write::{ParquetWriter, write_one};
 

@@ -53,7 +53,8 @@ pub(super) fn of_groups(files: &[Vec<Group>], part_bytes: u64) -> Vec<Part> {
                 parts.push(Piece { file, share: Share::Groups(i..i + 1) }, group.bytes);
                 continue;
             }
-            let cut = |k: u64| (u128::from(group.rows) * u128::from(k) / u128::from(n_parts)) as u64;
+            let cut =
+                |k: u64| (u128::from(group.rows) * u128::from(k) / u128::from(n_parts)) as u64;
             for k in 0..n_parts {
                 let share = Share::Rows { group: i, rows: cut(k)..cut(k + 1) };
                 parts.push(Piece { file, share }, part_bytes);

@@ -55,7 +55,12 @@ impl ParquetFiles {
     }
 
     /// The rows of a piece; None if conditions rule out all of them.
-    fn read_piece(&self, piece: &Piece, request: &Request, limit: u64) -> Result<Option<DataFrame>> {
+    fn read_piece(
+        &self,
+        piece: &Piece,
+        request: &Request,
+        limit: u64,
+    ) -> Result<Option<DataFrame>> {
         let blame = self.blame(piece.file);
         let place = format!("{:?}", piece.share);
         blame.guard(
@@ -155,7 +160,9 @@ impl ParquetFiles {
             let expected = self.schema.get(name).unwrap_or(&DataType::Null);
             if !is_lossless(got, expected) {
                 let feature = format!("column {name:?} with dtype {got}, expected {expected}");
-                return Err(blame.unsupported(feature, "all files need the dtypes of the first one"));
+                return Err(
+                    blame.unsupported(feature, "all files need the dtypes of the first one")
+                );
             }
             Ok(column)
         })

@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, FieldRef, Schema as ArrowSchema};
+use arrow::datatypes::{
+    DataType as ArrowType, Field as ArrowField, FieldRef, Schema as ArrowSchema,
+};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -50,7 +52,8 @@ impl FileColumn {
 
 /// The schema to ask of the decoder, where the file has this one.
 pub(super) fn decoded_schema(stored: &ArrowSchema) -> ArrowSchema {
-    let fields: Vec<ArrowField> = stored.fields().iter().map(|field| decoded_field(field)).collect();
+    let fields: Vec<ArrowField> =
+        stored.fields().iter().map(|field| decoded_field(field)).collect();
     ArrowSchema::new_with_metadata(fields, stored.metadata().clone())
 }
 
@@ -116,11 +119,13 @@ pub(super) fn columns_of(reader: &ArrowReaderMetadata) -> ParquetResult<Vec<File
 fn dtype_of(field: &ArrowField, imported: &ArrowType) -> Result<DataType, String> {
     // Polars marks its categoricals in the metadata of a dictionary.
     let is_categorical = *imported == ArrowType::Utf8View
-        && field.metadata().keys().any(|key| {
-            key.starts_with("_PL_CATEGORICAL") || key.starts_with("_PL_ENUM")
-        });
+        && field
+            .metadata()
+            .keys()
+            .any(|key| key.starts_with("_PL_CATEGORICAL") || key.starts_with("_PL_ENUM"));
     let field = if is_categorical {
-        let dictionary = ArrowType::Dictionary(ArrowType::UInt32.into(), ArrowType::Utf8View.into());
+        let dictionary =
+            ArrowType::Dictionary(ArrowType::UInt32.into(), ArrowType::Utf8View.into());
         field.clone().with_data_type(dictionary)
     } else {
         ArrowField::new(field.name(), imported.clone(), true)
@@ -215,8 +220,12 @@ mod tests {
             assert!(is_lossless(&from, &to), "{from} {to}");
             assert!(!is_lossless(&to, &from), "{to} {from}");
         }
-        let lossy =
-            [(T::Int64, T::Float64), (T::UInt64, T::Int64), (T::Int8, T::UInt64), (T::String, T::Int64)];
+        let lossy = [
+            (T::Int64, T::Float64),
+            (T::UInt64, T::Int64),
+            (T::Int8, T::UInt64),
+            (T::String, T::Int64),
+        ];
         for (from, to) in lossy {
             assert!(!is_lossless(&from, &to), "{from} {to}");
         }

@@ -67,7 +67,9 @@ impl ParquetFiles {
         let files = find_files(call, paths, options.hive)?;
         let name = match paths {
             [path] => format!("parquet {}", path.as_ref().display()),
-            [path, ..] => format!("parquet {} and {} more", path.as_ref().display(), paths.len() - 1),
+            [path, ..] => {
+                format!("parquet {} and {} more", path.as_ref().display(), paths.len() - 1)
+            }
             [] => "parquet".to_string(),
         };
         let n_files = files.files.len();
@@ -82,7 +84,9 @@ impl ParquetFiles {
             };
             footers.push(is_read.then(read).transpose()?);
         }
-        let of = |i: usize| footers[i].as_deref().expect("the footers of the first and the sample are read");
+        let of = |i: usize| {
+            footers[i].as_deref().expect("the footers of the first and the sample are read")
+        };
         let schema = Arc::new(schema(of(0), &files));
         let known: Option<Vec<Vec<Group>>> =
             footers.iter().map(|footer| footer.as_deref().map(groups)).collect();
@@ -136,7 +140,7 @@ impl ParquetFiles {
             }
             Share::Bytes(share) => {
                 scaled(bytes, share.end - share.start, self.files.files[self.sample].bytes)
-            },
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use polars_core::df;
 use polars_core::prelude::{
-    AnyValue, Column, DataFrame, DataType, IntoColumn, IntoSeries, NamedFrom, PlSmallStr, Scalar, Series,
-    TimeUnit,
+    AnyValue, Column, DataFrame, DataType, IntoColumn, IntoSeries, NamedFrom, PlSmallStr, Scalar,
+    Series, TimeUnit,
 };
 
 use super::super::{Comparison, Condition, Request, Source};
@@ -108,7 +108,11 @@ fn row_groups_become_parts_of_about_equal_bytes() {
     let bytes = whole.nbytes(0, &all_columns(&whole).columns);
     for (part_bytes, n_parts) in [(bytes / 10 + 8, 10), (bytes / 5 + 16, 5), (bytes / 40, 40)] {
         let source = open(&path, part_bytes).unwrap();
-        assert!(source.n_parts().abs_diff(n_parts) <= n_parts / 4, "{} {n_parts}", source.n_parts());
+        assert!(
+            source.n_parts().abs_diff(n_parts) <= n_parts / 4,
+            "{} {n_parts}",
+            source.n_parts()
+        );
         assert_same(&read_all(&source, &all_columns(&source)), &frame);
     }
     let frame = whole.read(0, &all_columns(&whole)).unwrap();
@@ -170,7 +174,8 @@ fn all_dtypes_survive() {
     ] {
         columns.push(cast(name, dtype));
     }
-    let list = df!["key" => [1, 1, 2], "list" => ["a", "a longer text than fits in a view", "b"]].unwrap();
+    let list =
+        df!["key" => [1, 1, 2], "list" => ["a", "a longer text than fits in a view", "b"]].unwrap();
     let list = list.column("list").unwrap().as_materialized_series().clone();
     let lists = [list.clone(), list.clear(), list.slice(1, 2)];
     columns.push(Series::new("list".into(), lists).into_column());
@@ -227,11 +232,14 @@ fn a_column_that_polars_cannot_hold_does_no_harm_to_others() {
     let wide = wide.with_precision_and_scale(50, 2).unwrap();
     let texts = [b"ab", b"cd", b"ef"].into_iter();
     let fixed = aa::FixedSizeBinaryArray::try_from_iter(texts).unwrap();
-    write_arrays(&path, vec![
-        ("wide", Arc::new(wide)),
-        ("i", Arc::new(aa::Int64Array::from(vec![1, 2, 3]))),
-        ("fixed", Arc::new(fixed)),
-    ]);
+    write_arrays(
+        &path,
+        vec![
+            ("wide", Arc::new(wide)),
+            ("i", Arc::new(aa::Int64Array::from(vec![1, 2, 3]))),
+            ("fixed", Arc::new(fixed)),
+        ],
+    );
     let source = open(&path, 1 << 20).unwrap();
     assert!(matches!(source.schema().get("wide").unwrap(), DataType::Unknown(_)));
     assert_eq!(source.read(0, &request(&["i"])).unwrap(), df!["i" => [1_i64, 2, 3]].unwrap());
@@ -272,7 +280,8 @@ fn statistics_leave_out_row_groups_and_pages() {
     assert_eq!(chosen(&source, &some(5000)).0, [0; 0]);
     assert_eq!(source.read(0, &some(5000)).unwrap().shape(), (0, 2));
     // The column of a condition need not be wanted.
-    let other = where_(&["f"], "s", Comparison::Eq, &[Scalar::from(PlSmallStr::from("text of 002345"))]);
+    let other =
+        where_(&["f"], "s", Comparison::Eq, &[Scalar::from(PlSmallStr::from("text of 002345"))]);
     assert_eq!(chosen(&source, &other), (vec![2], 100));
     assert_eq!(source.read(0, &other).unwrap().height(), 100);
     let no_columns = where_(&[], "i", Comparison::Lt, &[150_i64.into()]);
@@ -458,7 +467,8 @@ fn use_all_of(path: &Path) -> Result<()> {
 fn damaged_files_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.parquet");
-    let properties = groups_of(100).set_bloom_filter_enabled(true).set_data_page_row_count_limit(50);
+    let properties =
+        groups_of(100).set_bloom_filter_enabled(true).set_data_page_row_count_limit(50);
     write(&path, &counting(0, 200), properties);
     let good = fs::read(&path).unwrap();
     for length in [0, 3, 8, good.len() / 2, good.len() - 1] {
@@ -482,10 +492,12 @@ fn damaged_files_are_errors() {
 }
 
 fn parquet_testing(folder: &str) -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/parquet-testing").join(folder);
+    let dir =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/parquet-testing").join(folder);
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
-    let mut paths: Vec<_> = paths.filter(|p| p.extension().is_some_and(|e| e == "parquet")).collect();
+    let mut paths: Vec<_> =
+        paths.filter(|p| p.extension().is_some_and(|e| e == "parquet")).collect();
     paths.sort();
     paths
 }
@@ -514,6 +526,7 @@ fn good_files_of_parquet_testing_are_read() {
         ("nested_maps.snappy.parquet", "Map"),
         ("nonnullable.impala.parquet", "Map"),
         ("nullable.impala.parquet", "Map"),
+        ("repeated_no_annotation.parquet", "6 rows in its row groups, 0 in all"),
         ("rle-dict-uncompressed-corrupt-checksum.parquet", "CRC"),
     ];
     let mut wrong = Vec::new();
@@ -624,7 +637,9 @@ fn partitions_become_directories_and_come_back() {
     let twice = frame.vstack(&frame).unwrap();
     assert_same(&sorted(&got), &sorted(&twice));
 
-    for (columns, word) in [(vec!["nope"], "nope"), (vec!["v", "v"], "v"), (vec!["year", "city", "v"], "files")] {
+    for (columns, word) in
+        [(vec!["nope"], "nope"), (vec!["v", "v"], "v"), (vec!["year", "city", "v"], "files")]
+    {
         let partition_on = columns.iter().map(ToString::to_string).collect();
         let options = ParquetWriteOptions { partition_on, ..ParquetWriteOptions::default() };
         let path = dir.path().join("never");

@@ -153,7 +153,10 @@ impl ParquetWriter {
         check_schema(self.call, frame.schema(), &self.schema)?;
         if !self.lock().parts.insert(part) {
             let place = "ParquetWriter::write".to_string();
-            return Err(Error::Internal { place, problem: format!("part {part} is written twice") });
+            return Err(Error::Internal {
+                place,
+                problem: format!("part {part} is written twice"),
+            });
         }
         let number = self.first_number + part as u64;
         let name = format!("part.{number:05}.parquet");
@@ -347,7 +350,8 @@ fn check_partitions(call: Call, schema: &Schema, partition_on: &[PlSmallStr]) ->
             || dtype.is_categorical()
             || dtype.is_enum();
         if !has_name {
-            let expected = "integers, bool, date, strings or categoricals to partition on".to_string();
+            let expected =
+                "integers, bool, date, strings or categoricals to partition on".to_string();
             return Err(Error::DTypeMismatch { call, got: dtype.to_string(), expected });
         }
     }
