@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, make_array};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema as ArrowSchema};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use polars_arrow::ffi as polars_ffi;
@@ -47,8 +47,10 @@ fn is_supported(dtype: &ArrowType) -> bool {
         | T::BinaryView
         | T::Utf8
         | T::LargeUtf8
-        | T::Utf8View
-        | T::Decimal128(..) => true,
+        | T::Utf8View => true,
+        T::Decimal128(precision, scale) => {
+            (1..=38).contains(precision) && (0..=*precision as i8).contains(scale)
+        }
         T::List(field) | T::LargeList(field) => is_supported(field.data_type()),
         T::Struct(fields) => fields.iter().all(|field| is_supported(field.data_type())),
         T::Dictionary(key, value) => {
@@ -95,6 +97,10 @@ pub(crate) fn to_record_batches(frame: &DataFrame) -> Result<Vec<RecordBatch>, S
             .iter()
             .zip(schema.fields())
             .map(|(array, field)| {
+                // Polars exports a validity bitmap with it, which the other side refuses.
+                if *field.data_type() == ArrowType::Null {
+                    return Ok(Arc::new(NullArray::new(array.len())) as ArrayRef);
+                }
                 let data = polars_ffi::export_array_to_c(array.clone());
                 let c_schema = FFI_ArrowSchema::try_from(field.as_ref());
                 let c_schema = c_schema.map_err(|error| error.to_string())?;

@@ -149,6 +149,7 @@ fn check_groups(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), Strin
             .flatten()
             .ok_or_else(|| problem(format!("it has {n} rows")))?;
         for column in group.columns() {
+            // The decoder asserts the signs of these, and stops in the middle at the end of the file.
             let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
             let sizes =
                 [start, column.compressed_size(), column.uncompressed_size(), column.num_values()];
@@ -161,6 +162,11 @@ fn check_groups(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), Strin
                 return Err(problem(at));
             }
         }
+    }
+    // The decoder makes batches no longer than this, be it no rows at all.
+    let all = metadata.file_metadata().num_rows();
+    if rows != all {
+        return Err(format!("{rows} rows in its row groups, {all} in all"));
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         match &self.selection {
             Some(selection) => selection.row_count() as u64,
             None => self.groups.iter().map(|&group| self.footer.group_rows(group)).sum(),
@@ -123,17 +123,20 @@ impl ParquetFiles {
             Some((footer, selection)) => (footer, Some(selection)),
             None => (footer, None),
         };
-        if let Share::Rows { rows, .. } = &piece.share {
+        if let Share::Rows { group, rows } = &piece.share {
+            // To the last row: an intersection keeps what only one of the two says something of.
             let share = RowSelection::from(vec![
                 RowSelector::skip(rows.start as usize),
                 RowSelector::select((rows.end - rows.start) as usize),
+                RowSelector::skip((footer.group_rows(*group) - rows.end) as usize),
             ]);
             selection = Some(match selection {
                 Some(selection) => selection.intersection(&share),
                 None => share,
             });
         }
-        Ok(Some(Choice { footer, groups, selection }))
+        let choice = Choice { footer, groups, selection };
+        Ok((conditions.is_empty() || choice.rows() > 0).then_some(choice))
     }
 
     /// The requested columns that are in the file.

@@ -8,10 +8,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{
     DataType as ArrowType, Field as ArrowField, FieldRef, Schema as ArrowSchema,
 };
+use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr};
@@ -68,6 +69,7 @@ fn decoded_type(stored: &ArrowType) -> ArrowType {
         ArrowType::Dictionary(_, value) => decoded_type(value),
         ArrowType::List(field) => ArrowType::List(nested(field)),
         ArrowType::LargeList(field) => ArrowType::LargeList(nested(field)),
+        ArrowType::Map(entries, sorted) => ArrowType::Map(nested(entries), *sorted),
         ArrowType::Struct(fields) => ArrowType::Struct(fields.iter().map(nested).collect()),
         other => other.clone(),
     }
@@ -81,6 +83,7 @@ fn imported_type(decoded: &ArrowType) -> ArrowType {
         ArrowType::Decimal32(precision, scale) | ArrowType::Decimal64(precision, scale) => {
             ArrowType::Decimal128(*precision, *scale)
         }
+        ArrowType::Map(entries, _) => ArrowType::List(Arc::clone(entries)),
         other => other.clone(),
     }
 }
@@ -141,18 +144,27 @@ pub(super) fn import(batch: &RecordBatch, columns: &[&FileColumn]) -> Result<Dat
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let column = columns.iter().find(|column| column.name == field.name().as_str());
         let column = column.ok_or("a column that was not asked for")?;
-        let array = if *array.data_type() == column.imported {
-            Arc::clone(array)
-        } else {
-            arrow::compute::cast(array, &column.imported).map_err(|error| error.to_string())?
-        };
         fields.push(column.imported_field());
-        arrays.push(array);
+        arrays.push(convert(array, &column.imported).map_err(|error| error.to_string())?);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let schema = Arc::new(ArrowSchema::new(fields));
     let batch = RecordBatch::try_new_with_options(schema, arrays, &options);
     from_record_batch(&batch.map_err(|error| error.to_string())?)
+}
+
+fn convert(array: &ArrayRef, imported: &ArrowType) -> Result<ArrayRef, ArrowError> {
+    match (array.data_type(), imported) {
+        (decoded, imported) if decoded == imported => Ok(Arc::clone(array)),
+        // A map is a list of its entries.
+        (ArrowType::Map(entries, _), _) => {
+            let map = array.as_map();
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            let values = Arc::new(map.entries().clone());
+            Ok(Arc::new(ListArray::try_new(Arc::clone(entries), offsets, values, nulls)?))
+        }
+        (_, imported) => arrow::compute::cast(array, imported),
+    }
 }
 
 /// Whether every value of a dtype is a value of the other.

@@ -45,8 +45,11 @@ pub(crate) struct ParquetFiles {
     pub(super) name: String,
     pub(super) files: Files,
     pub(super) schema: SchemaRef,
-    /// Of all files, or of the first one.
-    footers: Vec<Arc<Footer>>,
+    /// Of all files; or of the first one, which has the schema, and of the largest one, which says how many
+    /// bytes of memory a byte of a file is.
+    footers: Vec<Option<Arc<Footer>>>,
+    /// The file whose footer stands for those that are not known.
+    sample: usize,
     parts: Vec<Part>,
 }
 
@@ -69,30 +72,36 @@ impl ParquetFiles {
             }
             [] => "parquet".to_string(),
         };
-        let n_footers = if files.files.len() <= FOOTERS_MAX { files.files.len() } else { 1 };
-        let footers: Result<Vec<_>> = files.files[..n_footers]
-            .iter()
-            .map(|found| {
+        let n_files = files.files.len();
+        let sample = (0..n_files).rev().max_by_key(|&i| files.files[i].bytes).unwrap_or(0);
+        let mut footers: Vec<Option<Arc<Footer>>> = Vec::with_capacity(n_files);
+        for (i, found) in files.files.iter().enumerate() {
+            let is_read = n_files <= FOOTERS_MAX || i == 0 || i == sample;
+            let read = || {
                 let blame = Blame { call, path: &found.path, format: "Parquet" };
                 let file = CheckedFile::open(&blame, found.bytes)?;
                 Footer::read(&blame, &file).map(Arc::new)
-            })
-            .collect();
-        let footers = footers?;
-        let schema = Arc::new(schema(&footers[0], &files));
-        let parts = if footers.len() == files.files.len() {
-            let groups: Vec<Vec<Group>> = footers.iter().map(|footer| groups(footer)).collect();
-            of_groups(&groups, options.part_bytes)
-        } else {
-            let memory = groups(&footers[0])
-                .iter()
-                .fold(0_u64, |sum, group| sum.saturating_add(group.bytes));
-            let scale = |bytes: u64| scaled(memory, bytes, files.files[0].bytes);
-            let sizes: Vec<_> =
-                files.files.iter().map(|file| (file.bytes, scale(file.bytes))).collect();
-            of_bytes(&sizes, options.part_bytes)
+            };
+            footers.push(is_read.then(read).transpose()?);
+        }
+        let of = |i: usize| {
+            footers[i].as_deref().expect("the footers of the first and the sample are read")
         };
-        Ok(ParquetFiles { call, name, files, schema, footers, parts })
+        let schema = Arc::new(schema(of(0), &files));
+        let known: Option<Vec<Vec<Group>>> =
+            footers.iter().map(|footer| footer.as_deref().map(groups)).collect();
+        let parts = match known {
+            Some(groups) => of_groups(&groups, options.part_bytes),
+            None => {
+                let memory = groups(of(sample)).into_iter().map(|group| group.bytes);
+                let memory = memory.fold(0, u64::saturating_add);
+                let scale = |bytes: u64| scaled(memory, bytes, files.files[sample].bytes);
+                let sizes: Vec<_> =
+                    files.files.iter().map(|file| (file.bytes, scale(file.bytes))).collect();
+                of_bytes(&sizes, options.part_bytes)
+            }
+        };
+        Ok(ParquetFiles { call, name, files, schema, footers, sample, parts })
     }
 
     pub(super) fn blame(&self, file: usize) -> Blame<'_> {
@@ -105,8 +114,7 @@ impl ParquetFiles {
 
     /// The footer of a file, if it was read when the files were opened.
     pub(super) fn known_footer(&self, file: usize) -> Option<&Arc<Footer>> {
-        // The first one alone stands for files that are planned without theirs, and is good for its own file.
-        self.footers.get(file)
+        self.footers[file].as_ref()
     }
 
     /// The bytes of a column in a piece; an estimate where the footer is not known.
@@ -115,10 +123,12 @@ impl ParquetFiles {
             let width = self.schema.get(name).and_then(fixed_width).unwrap_or(16);
             return self.piece_rows(piece).unwrap_or(0).saturating_mul(width);
         }
-        let (footer, groups) = match &piece.share {
-            Share::Groups(groups) => (self.footer_or_first(piece), groups.clone()),
-            Share::Rows { group, .. } => (self.footer_or_first(piece), *group..*group + 1),
-            Share::Bytes(_) => (&self.footers[0], 0..self.footers[0].groups().len()),
+        let file = if let Share::Bytes(_) = piece.share { self.sample } else { piece.file };
+        let Some(footer) = self.known_footer(file) else { return 0 };
+        let groups = match &piece.share {
+            Share::Groups(groups) => groups.clone(),
+            Share::Rows { group, .. } => *group..*group + 1,
+            Share::Bytes(_) => 0..footer.groups().len(),
         };
         let Some(column) = footer.column(name) else { return 0 };
         let bytes = groups.map(|group| column_bytes(&footer.groups()[group], column));
@@ -129,13 +139,9 @@ impl ParquetFiles {
                 scaled(bytes, rows.end - rows.start, footer.group_rows(*group))
             }
             Share::Bytes(share) => {
-                scaled(bytes, share.end - share.start, self.files.files[0].bytes)
+                scaled(bytes, share.end - share.start, self.files.files[self.sample].bytes)
             }
         }
-    }
-
-    fn footer_or_first(&self, piece: &Piece) -> &Arc<Footer> {
-        self.known_footer(piece.file).unwrap_or(&self.footers[0])
     }
 
     fn piece_rows(&self, piece: &Piece) -> Option<u64> {

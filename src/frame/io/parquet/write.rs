@@ -170,7 +170,8 @@ impl ParquetWriter {
         if frame.height() == 0 {
             return Ok(());
         }
-        let groups = frame.partition_by_stable(self.partition_on.iter().cloned(), true);
+        // Not the public method, which runs in the threads of polars, beside ours.
+        let groups = frame._partition_by_impl(&self.partition_on, true, true, false);
         for group in groups.map_err(failed)? {
             let mut path = PathBuf::new();
             for key in &self.partition_on {
