@@ -4,7 +4,7 @@
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{
-    Column, DataType, IdxCa, IdxSize, PlHashMap, PlSmallStr, Scalar, Schema, Series, TimeUnit,
+    AnyValue, Column, DataType, IdxCa, IdxSize, PlHashMap, PlSmallStr, Scalar, Schema, Series, TimeUnit,
 };
 
 use super::concat::unify;
@@ -135,9 +135,9 @@ fn whole_tolerance(spec: &AsofSpec, dtype: &DataType) -> Result<Option<u64>> {
     Ok(Some(units.try_extract::<i64>().map_err(failed("join_asof"))?.unsigned_abs()))
 }
 
-fn tolerance(value: &Scalar, dtype: &DataType) -> Result<Scalar> {
+fn tolerance(value: &Scalar, dtype: &DataType) -> Result<AnyValue<'static>> {
     let cast = value.clone().cast_with_options(dtype, Default::default()).map_err(failed("join_asof"))?;
-    Ok(cast.to_physical())
+    Ok(cast.to_physical().into_value())
 }
 
 /// A number of which as-of joins can be made.
@@ -301,7 +301,6 @@ fn matches<K: AsofKey>(
 mod tests {
     use super::*;
     use polars_core::df;
-    use polars_core::prelude::AnyValue;
     use proptest::prelude::*;
 
     fn spec(strategy: AsofStrategy) -> AsofSpec {
