@@ -4,11 +4,16 @@
 //! their input; what needs other rows becomes several layers.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use polars_core::prelude::PlSmallStr;
 
 use super::expr::{Expr, ExprKind};
 use super::io::Request;
 use super::kernels::aggregate::{AggregateKernel, AggregateStep};
+use super::kernels::exchange::Exchange;
+use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, ForwardKernel, JoinKernel, MapPartitionsKernel, ScanKernel,
     SelectKernel, SortKernel,
@@ -28,6 +33,10 @@ use crate::graph::{
 pub(crate) struct LowerOptions {
     /// Bytes that a partition should have.
     pub(crate) part_bytes: u64,
+    /// Bytes that the pieces of one shuffle may take in memory.
+    pub(crate) exchange_bytes: u64,
+    /// Where pieces go for which there is no memory.
+    pub(crate) spill_dir: PathBuf,
     /// Whether partitions that can't have wanted rows are left out.
     pub(crate) prune: bool,
 }
@@ -197,12 +206,25 @@ impl Lowering<'_> {
         }
         if aggregation.plan.is_holistic() {
             let rows = self.rowwise("project", kernel(AggregateStep::Project), input, layout);
-            let rows = self.gathered(&rows);
+            let n_out = self.n_parts_for(&rows);
+            let rows = match aggregation.keys() {
+                [_, ..] if n_out > 1 => {
+                    self.hash_exchange(&rows, &aggregation.plan.key_columns(), n_out)
+                }
+                _ => self.gathered(&rows),
+            };
             let layout = rows.layout.clone();
             return self.rowwise(&name, kernel(AggregateStep::Whole), &rows, layout);
         }
         let partial = format!("partial {name}");
         let mut states = self.rowwise(&partial, kernel(AggregateStep::Partial), input, layout);
+        let n_out = self.n_parts_for(&states);
+        if n_out > 1 && !aggregation.keys().is_empty() {
+            let keys = aggregation.plan.key_columns();
+            let spread = self.hash_exchange(&states, &keys, n_out);
+            let layout = spread.layout.clone();
+            return self.rowwise(&name, kernel(AggregateStep::Finish), &spread, layout);
+        }
         while states.layout.n_parts > FAN_IN {
             let n_parts = states.layout.n_parts.div_ceil(FAN_IN);
             let layout = Layout { n_parts, ..states.layout.clone() };
@@ -281,6 +303,51 @@ impl Lowering<'_> {
         let whole = self.gathered(&input);
         let layout = whole.layout.clone();
         self.rowwise(&name, kernel, &whole, layout)
+    }
+
+    /// The rows in `n_out` partitions by a hash of `keys`, in each in the order in which they stood before.
+    fn hash_exchange(&mut self, input: &Lowered, keys: &[PlSmallStr], n_out: usize) -> Lowered {
+        let exchange = self.new_exchange(n_out);
+        let split = HashSplitKernel { exchange: Arc::clone(&exchange), keys: keys.into(), n_out };
+        let split = self.silent("split", split, LayerInput { layer: input.layer, map: BlockMap::Linear }, input.layout.n_parts);
+        // The pieces are a copy of the partition.
+        self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
+        self.taken(exchange, split, input.layout.in_parts(n_out))
+    }
+
+    /// The outputs of an exchange, once all tasks of `split` have put theirs.
+    fn taken(&mut self, exchange: Arc<Exchange>, split: LayerId, layout: Layout) -> Lowered {
+        let all = LayerInput { layer: split, map: BlockMap::axes([AxisMap::All]) };
+        let barrier = self.silent("barrier", BarrierKernel, all, 1);
+        let kernel = TakeKernel { exchange, schema: Arc::default() };
+        let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
+        self.push("take", kernel, vec![after], layout)
+    }
+
+    /// A store for pieces, whose memory is set aside from the budget.
+    fn new_exchange(&mut self, n_out: usize) -> Arc<Exchange> {
+        let bytes = self.options.exchange_bytes;
+        self.layers.reserve(bytes);
+        Arc::new(Exchange::new(n_out, bytes, &self.options.spill_dir))
+    }
+
+    /// Tasks that give nothing but the word that they are done.
+    fn silent(
+        &mut self,
+        name: &str,
+        kernel: impl Kernel,
+        input: LayerInput,
+        n_blocks: usize,
+    ) -> LayerId {
+        self.layers.push(Layer {
+            name: name.into(),
+            grid: [n_blocks as u64].into(),
+            kernel: Arc::new(kernel),
+            inputs: vec![input],
+            block_text: "done".into(),
+            out_bytes: 0,
+            scratch_bytes: 0,
+        })
     }
 
     /// How many partitions the rows should have.

@@ -69,7 +69,15 @@ pub(crate) fn lower_all(
     Ok(lowered.into_iter().map(|lowered| lowered.layer).collect())
 }
 
+/// The part of the memory limit that the pieces of one shuffle may fill.
+const EXCHANGE_PART: u64 = 8;
+
 /// What lowering takes from the configuration.
 fn options(config: &Config) -> lower::LowerOptions {
-    lower::LowerOptions { part_bytes: config.chunk_bytes(), prune: config.optimize() }
+    lower::LowerOptions {
+        part_bytes: config.chunk_bytes(),
+        exchange_bytes: config.memory_limit() / EXCHANGE_PART,
+        spill_dir: std::env::temp_dir(),
+        prune: config.optimize(),
+    }
 }

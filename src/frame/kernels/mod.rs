@@ -3,13 +3,17 @@
 //! Invariant: kernels know nothing of plans and lazy frames, or of the partitions of other tasks.
 
 pub(crate) mod aggregate;
+pub(crate) mod asof;
 pub(crate) mod concat;
 pub(crate) mod eval;
+pub(crate) mod exchange;
 pub(crate) mod group_by;
 pub(crate) mod join;
 mod rows;
 pub(crate) mod sample;
+pub(crate) mod shuffle;
 pub(crate) mod sort;
+pub(crate) mod spill;
 pub(crate) mod split;
 pub(crate) mod tasks;
 #[cfg(test)]
