@@ -27,8 +27,8 @@ pub(crate) fn pair_partitions<T: PartialOrd + Clone>(left: &[T], right: &[T]) ->
         let mut row = Vec::new();
         loop {
             let lower = (right[j] > left[i] && !row.is_empty()).then(|| right[j].clone());
-            let ends_inside =
-                j + 1 < m && (right[j + 1] < left[i + 1] || (closed && right[j + 1] == left[i + 1]));
+            let ends_inside = j + 1 < m
+                && (right[j + 1] < left[i + 1] || (closed && right[j + 1] == left[i + 1]));
             let upper = ends_inside.then(|| right[j + 1].clone());
             row.push(Pair { right: j, lower, upper });
             if !ends_inside {

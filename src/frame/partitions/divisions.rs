@@ -71,7 +71,8 @@ impl Divisions {
     /// As [`new`](Self::new), of keys that all have this dtype.
     pub(crate) fn from_keys(dtype: DataType, keys: Vec<Key>) -> Option<Self> {
         let sorted = keys.windows(2).all(|w| w[0] <= w[1]);
-        (keys.len() >= 2 && sorted && is_orderable(&dtype)).then(|| Self { dtype, keys: keys.into() })
+        (keys.len() >= 2 && sorted && is_orderable(&dtype))
+            .then(|| Self { dtype, keys: keys.into() })
     }
 
     pub(crate) fn n_partitions(&self) -> usize {
@@ -146,7 +147,8 @@ impl Divisions {
     pub(crate) fn interpolate(&self, n: usize) -> Option<Self> {
         let numbers = self.series(PlSmallStr::EMPTY);
         let numbers = if self.dtype.is_float() {
-            let floats: Vec<f64> = numbers.cast(&DataType::Float64).ok()?.f64().ok()?.into_no_null_iter().collect();
+            let floats: Vec<f64> =
+                numbers.cast(&DataType::Float64).ok()?.f64().ok()?.into_no_null_iter().collect();
             Series::new(PlSmallStr::EMPTY, repartition::interpolate(&floats, n))
         } else if self.dtype.is_integer() || self.dtype.is_temporal() {
             let physical = numbers.to_physical_repr().strict_cast(&DataType::Int64).ok()?;
@@ -190,7 +192,9 @@ mod tests {
     #[test]
     fn partitions_of_a_range() {
         let d = divisions(&[0, 10, 10, 20, 30]);
-        let range = |low, high| d.partitions_in(Bound::Included(&scalar(low)), Bound::Included(&scalar(high)));
+        let range = |low, high| {
+            d.partitions_in(Bound::Included(&scalar(low)), Bound::Included(&scalar(high)))
+        };
         assert_eq!(range(0, 9), 0..1);
         assert_eq!(range(10, 10), 2..3);
         assert_eq!(range(15, 25), 2..4);
@@ -210,14 +214,19 @@ mod tests {
         let five = Divisions::new(&dates).unwrap().interpolate(2).unwrap();
         assert_eq!(five.keys()[1].value(), &AnyValue::Date(5));
         assert_eq!(five.dtype(), &DataType::Date);
-        assert!(Divisions::new(&Series::new("s".into(), ["a", "b"])).unwrap().interpolate(2).is_none());
+        assert!(
+            Divisions::new(&Series::new("s".into(), ["a", "b"])).unwrap().interpolate(2).is_none()
+        );
     }
 
     #[test]
     fn keys_of_two_dtypes_have_no_order() {
         let key = |value: AnyValue<'_>| Key::new(value).unwrap();
         use polars_core::prelude::TimeUnit;
-        let (a, b) = (AnyValue::Duration(1, TimeUnit::Microseconds), AnyValue::Duration(1, TimeUnit::Nanoseconds));
+        let (a, b) = (
+            AnyValue::Duration(1, TimeUnit::Microseconds),
+            AnyValue::Duration(1, TimeUnit::Nanoseconds),
+        );
         assert_eq!(key(a).partial_cmp(&key(b)), None);
         assert_eq!(key(AnyValue::Int64(1)).partial_cmp(&key(AnyValue::Int32(1))), None);
         assert!(key(AnyValue::String("a")) < key(AnyValue::StringOwned("b".into())));
@@ -226,7 +235,10 @@ mod tests {
 
     #[test]
     fn merging_refuses_other_dtypes() {
-        assert_eq!(divisions(&[1, 5, 9]).merge(&divisions(&[0, 5, 7])), Some(divisions(&[0, 1, 5, 7, 9])));
+        assert_eq!(
+            divisions(&[1, 5, 9]).merge(&divisions(&[0, 5, 7])),
+            Some(divisions(&[0, 1, 5, 7, 9]))
+        );
         assert_eq!(divisions(&[1, 1]).merge(&divisions(&[1, 1])), Some(divisions(&[1, 1])));
         let text = Divisions::new(&Series::new("s".into(), ["a", "b"])).unwrap();
         assert_eq!(text.merge(&divisions(&[1, 2])), None);

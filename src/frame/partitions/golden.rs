@@ -14,7 +14,12 @@ use super::quantiles::{self, Sketch};
 use super::repartition::{self, Cut, Differs, Piece};
 
 /// Runs `check` on every case of these kinds; it says what was got and what was expected, if it can check the case.
-fn each_case(file: &str, kind: &str, least: usize, check: impl Fn(&Value) -> Option<(Value, Value)>) {
+fn each_case(
+    file: &str,
+    kind: &str,
+    least: usize,
+    check: impl Fn(&Value) -> Option<(Value, Value)>,
+) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden").join(file);
     let Ok(text) = fs::read_to_string(&path) else {
         eprintln!("skipped: {} is not there", path.display());
@@ -41,7 +46,9 @@ fn each_case(file: &str, kind: &str, least: usize, check: impl Fn(&Value) -> Opt
 /// Equal, floats up to rounding.
 fn close(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b))
+        }
         (Value::Number(a), Value::Number(b)) => {
             let (a, b) = (a.as_f64().expect("a number"), b.as_f64().expect("a number"));
             (a - b).abs() <= 1e-9 * b.abs().max(1.0)
@@ -116,7 +123,8 @@ fn sorted_values_are_cut_as_in_dask() {
             Some(n) => Cut::Pieces(n as usize),
             None => Cut::Rows(size(&case["chunksize"])),
         };
-        let mut got: Vec<usize> = repartition::sorted_ranges(&keys, cut).iter().map(|r| r.start).collect();
+        let mut got: Vec<usize> =
+            repartition::sorted_ranges(&keys, cut).iter().map(|r| r.start).collect();
         got.push(keys.len());
         Some((json!(got), case["locations"].clone()))
     });
@@ -131,12 +139,15 @@ fn new_divisions_get_the_rows_of_their_keys() {
         let pieces = match got {
             Ok(pieces) => pieces,
             Err(Differs::Left) => return Some((json!("left_side_differs"), case["error"].clone())),
-            Err(Differs::Right) => return Some((json!("right_side_differs"), case["error"].clone())),
+            Err(Differs::Right) => {
+                return Some((json!("right_side_differs"), case["error"].clone()));
+            }
         };
         if !case["error"].is_null() {
             return Some((json!(null), case["error"].clone()));
         }
-        let holds = |p: &Piece<f64>, v: f64| p.low <= v && (v < p.high || (p.closed && v == p.high));
+        let holds =
+            |p: &Piece<f64>, v: f64| p.low <= v && (v < p.high || (p.closed && v == p.high));
         for (i, bounds) in old.windows(2).enumerate() {
             let mut v = bounds[0];
             while v < bounds[1] || (i + 2 == old.len() && v == bounds[1]) {
@@ -160,8 +171,11 @@ fn samples_are_taken_and_merged_as_in_dask() {
         let draws = floats(&case["random"]);
         let mut draws = draws.iter().copied();
         let upsample = case["upsample"].as_f64().expect("a factor");
-        let (old, new, length) = (size(&case["num_old"]), size(&case["num_new"]), size(&case["length"]));
-        let got = quantiles::percentiles(old, new, length, upsample, || draws.next().expect("enough draws"));
+        let (old, new, length) =
+            (size(&case["num_old"]), size(&case["num_new"]), size(&case["length"]));
+        let got = quantiles::percentiles(old, new, length, upsample, || {
+            draws.next().expect("enough draws")
+        });
         Some((json!(got), case["percentiles"].clone()))
     });
     each_case("quantile_divisions.jsonl", "weights", 50, |case| {
@@ -170,7 +184,9 @@ fn samples_are_taken_and_merged_as_in_dask() {
     });
     each_case("quantile_divisions.jsonl", "merge", 90, |case| {
         let parts = case["parts"].as_array().expect("parts").iter().filter(|p| !p.is_null());
-        let got = quantiles::merge(parts.map(|p| Sketch { values: integers(&p[0]), weights: floats(&p[1]) }));
+        let got = quantiles::merge(
+            parts.map(|p| Sketch { values: integers(&p[0]), weights: floats(&p[1]) }),
+        );
         Some((json!([got.values, got.weights]), json!([case["values"], case["weights"]])))
     });
     each_case("quantile_divisions.jsonl", "tree", 60, |case| {
@@ -200,7 +216,12 @@ fn samples_are_cut_as_in_dask() {
         }
         let (weights, n) = (floats(&case["weights"]), size(&case["npartitions"]));
         let got = if case["dtype"] == "string" {
-            json!(quantiles::cuts(&weights, n).iter().map(|&i| &case["values"][i]).collect::<Vec<_>>())
+            json!(
+                quantiles::cuts(&weights, n)
+                    .iter()
+                    .map(|&i| &case["values"][i])
+                    .collect::<Vec<_>>()
+            )
         } else {
             json!(cut(&floats(&case["values"]), &weights, n, case["dtype"] == "int64"))
         };
@@ -230,7 +251,8 @@ fn set_index_finds_the_divisions_of_dask() {
         let n_old = parts.len();
         let sketches = parts.iter_mut().map(|part| {
             part.sort_by(f64::total_cmp);
-            let percentiles = quantiles::percentiles(n_old, n, part.len(), 1.0, || unreachable!("small"));
+            let percentiles =
+                quantiles::percentiles(n_old, n, part.len(), 1.0, || unreachable!("small"));
             Sketch {
                 values: percentiles.iter().map(|&q| take(part, q, integer)).collect(),
                 weights: quantiles::weights(&percentiles, part.len()),
@@ -304,6 +326,7 @@ fn sketches_of_hashes_count_as_in_dask() {
             assert!(all.merge(&HyperLogLog::from_registers(registers).expect("a power of two")));
         }
         // With 64 bits there is nothing to correct where 32 bits run out.
-        (all.estimate() < f64::from(u32::MAX) / 30.0).then(|| (json!(all.estimate()), case["estimate"].clone()))
+        (all.estimate() < f64::from(u32::MAX) / 30.0)
+            .then(|| (json!(all.estimate()), case["estimate"].clone()))
     });
 }

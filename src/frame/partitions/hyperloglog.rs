@@ -23,7 +23,8 @@ impl HyperLogLog {
     /// The sketch with these registers, as [`registers`](Self::registers) gave them.
     pub(crate) fn from_registers(registers: Vec<u8>) -> Option<Self> {
         let bits = registers.len().checked_ilog2()?;
-        (registers.len().is_power_of_two() && (4..=16).contains(&bits)).then_some(Self { bits, registers })
+        (registers.len().is_power_of_two() && (4..=16).contains(&bits))
+            .then_some(Self { bits, registers })
     }
 
     pub(crate) fn registers(&self) -> &[u8] {

@@ -130,7 +130,11 @@ pub(crate) fn cuts(weights: &[f64], n: usize) -> Vec<usize> {
         .collect();
     let n_light = n - picks.len().min(n);
     for k in 0..=n_light {
-        let aim = if k == n_light && n_light > 0 { total } else { total / n_light.max(1) as f64 * k as f64 };
+        let aim = if k == n_light && n_light > 0 {
+            total
+        } else {
+            total / n_light.max(1) as f64 * k as f64
+        };
         let left = cumulated.partition_point(|&w| w < aim);
         let right = cumulated.partition_point(|&w| w <= aim).saturating_sub(1);
         picks.extend(light.get(left.min(right)));
@@ -162,7 +166,11 @@ pub(crate) fn positions(weights: &[f64], n: usize) -> Option<Vec<Position>> {
         if k == n || below + 1 == cumulated.len() {
             return Position { below: cumulated.len() - 1, part: 0.0, whole: 1.0 };
         }
-        Position { below, part: aim - cumulated[below], whole: cumulated[below + 1] - cumulated[below] }
+        Position {
+            below,
+            part: aim - cumulated[below],
+            whole: cumulated[below + 1] - cumulated[below],
+        }
     };
     Some((0..=n).map(position).collect())
 }
