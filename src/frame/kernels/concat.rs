@@ -89,7 +89,8 @@ pub(crate) fn diagonal(frames: Vec<DataFrame>) -> Result<DataFrame> {
 
 /// The schema of [`diagonal`]; a column that is null in one frame has the dtype of the next.
 pub(crate) fn diagonal_schema<'a>(schemas: impl IntoIterator<Item = &'a Schema>) -> Schema {
-    let (mut order, mut dtypes) = (Vec::<PlSmallStr>::new(), PlHashMap::<PlSmallStr, DataType>::default());
+    let (mut order, mut dtypes) =
+        (Vec::<PlSmallStr>::new(), PlHashMap::<PlSmallStr, DataType>::default());
     for (name, dtype) in schemas.into_iter().flat_map(Schema::iter) {
         let known = dtypes.entry(name.clone()).or_insert_with(|| {
             order.push(name.clone());
@@ -115,7 +116,7 @@ pub(crate) fn join_small_chunks(mut frame: DataFrame) -> DataFrame {
 mod tests {
     use super::*;
     use polars_core::df;
-    use polars_core::prelude::{Categories, CategoricalPhysical};
+    use polars_core::prelude::{CategoricalPhysical, Categories};
 
     #[test]
     fn chunks_are_shared() {

@@ -73,11 +73,14 @@ impl Exchange {
     ///
     /// An error says that a file could not be written; the pieces are still there.
     pub(crate) fn put(&self, input: usize, pieces: Vec<DataFrame>) -> Result<()> {
-        let pieces: Vec<Piece> =
-            pieces.into_iter().map(|frame| Piece { input, bytes: frame_bytes(&frame), frame }).collect();
+        let pieces: Vec<Piece> = pieces
+            .into_iter()
+            .map(|frame| Piece { input, bytes: frame_bytes(&frame), frame })
+            .collect();
         let mut state = self.lock();
         if pieces.len() != state.outputs.len() {
-            let problem = format!("got {} pieces for {} outputs", pieces.len(), state.outputs.len());
+            let problem =
+                format!("got {} pieces for {} outputs", pieces.len(), state.outputs.len());
             return Err(Error::Internal { place: "exchange".into(), problem });
         }
         if let (None, Some(piece)) = (&state.schema, pieces.first()) {
@@ -101,7 +104,9 @@ impl Exchange {
         let bytes: u64 = taken.iter().flat_map(|(_, pieces)| pieces).map(|piece| piece.bytes).sum();
         let written = file.and_then(|mut file| {
             // One frame for each output: many small ones would be mostly schema.
-            let frames = taken.iter().map(|(_, pieces)| vertical(pieces.iter().map(|p| p.frame.clone()).collect()));
+            let frames = taken
+                .iter()
+                .map(|(_, pieces)| vertical(pieces.iter().map(|p| p.frame.clone()).collect()));
             let (segments, n) = file.append(frames)?;
             Ok((segments, n, file))
         });
@@ -112,7 +117,8 @@ impl Exchange {
                 state.spilled_bytes += n;
                 state.idle_files.push(file);
                 for ((output, pieces), segment) in taken.iter().zip(segments) {
-                    let inputs = pieces.iter().map(|piece| (piece.input, piece.frame.height())).collect();
+                    let inputs =
+                        pieces.iter().map(|piece| (piece.input, piece.frame.height())).collect();
                     state.outputs[*output].spilled.push(Run { segment, inputs });
                 }
                 // The pieces are freed without the lock.
@@ -140,7 +146,11 @@ impl Exchange {
                 taken.push((i, std::mem::take(&mut output.pieces)));
             }
         }
-        let bytes = taken.iter().flat_map(|(_, pieces)| pieces).map(|piece: &Piece| piece.bytes).sum::<u64>();
+        let bytes = taken
+            .iter()
+            .flat_map(|(_, pieces)| pieces)
+            .map(|piece: &Piece| piece.bytes)
+            .sum::<u64>();
         state.waiting_bytes -= bytes;
         state.writing_bytes += bytes;
         if let Some(file) = state.idle_files.pop() {
@@ -177,7 +187,8 @@ impl Exchange {
         };
         state.waiting_bytes -= pieces.iter().map(|piece| piece.bytes).sum::<u64>();
         drop(state);
-        let mut frames: Vec<(usize, DataFrame)> = pieces.into_iter().map(|p| (p.input, p.frame)).collect();
+        let mut frames: Vec<(usize, DataFrame)> =
+            pieces.into_iter().map(|p| (p.input, p.frame)).collect();
         for run in spilled {
             let frame = run.segment.read(schema.schema())?;
             let mut start = 0;
@@ -242,7 +253,10 @@ mod tests {
     const KEY: PlSmallStr = PlSmallStr::from_static("k");
 
     fn files(dir: &Path) -> usize {
-        std::fs::read_dir(dir).unwrap().map(|d| std::fs::read_dir(d.unwrap().path()).unwrap().count()).sum()
+        std::fs::read_dir(dir)
+            .unwrap()
+            .map(|d| std::fs::read_dir(d.unwrap().path()).unwrap().count())
+            .sum()
     }
 
     fn ints(values: impl IntoIterator<Item = i64>) -> DataFrame {
@@ -256,7 +270,10 @@ mod tests {
         for input in [1, 0] {
             exchange.put(input, vec![ints(0..5), ints(5..10)]).unwrap();
         }
-        assert_eq!((exchange.memory_bytes(), exchange.spilled_bytes(), files(dir.path())), (160, 0, 0));
+        assert_eq!(
+            (exchange.memory_bytes(), exchange.spilled_bytes(), files(dir.path())),
+            (160, 0, 0)
+        );
         exchange.put(2, vec![ints(10..11), ints([])]).unwrap();
         assert_eq!((exchange.memory_bytes(), files(dir.path())), (0, 1));
         assert!(exchange.spilled_bytes() > 0);
@@ -288,7 +305,10 @@ mod tests {
     fn what_can_not_be_written_is_an_error_and_not_lost() {
         let exchange = Exchange::new(1, 10, "/nowhere at all");
         let error = exchange.put(1, vec![ints(0..9)]).unwrap_err();
-        assert!(matches!(&error, Error::Io { path, .. } if path == Path::new("/nowhere at all")), "{error}");
+        assert!(
+            matches!(&error, Error::Io { path, .. } if path == Path::new("/nowhere at all")),
+            "{error}"
+        );
         assert!(exchange.put(0, vec![ints([9])]).is_err());
         assert_eq!(exchange.memory_bytes(), 80);
         assert!(exchange.take(0).unwrap().equals(&ints([9, 0, 1, 2, 3, 4, 5, 6, 7, 8])));
@@ -299,7 +319,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let exchange = Exchange::new(1, 0, dir.path());
         let dtype = DataType::from_categories(Categories::global());
-        let column = Column::new("c".into(), [Some("x"), None, Some("a longer category")]).strict_cast(&dtype).unwrap();
+        let column = Column::new("c".into(), [Some("x"), None, Some("a longer category")])
+            .strict_cast(&dtype)
+            .unwrap();
         let list = polars_core::prelude::Series::new("l".into(), [1_i64, 2, 3]).into_column();
         let frame = DataFrame::new(3, vec![column, list]).unwrap();
         exchange.put(0, vec![frame.clone()]).unwrap();

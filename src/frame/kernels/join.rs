@@ -61,8 +61,12 @@ impl JoinSpec {
     fn check(&self) -> Result<()> {
         let (n, m) = (self.left_on.len(), self.right_on.len());
         match (n == m, n == 0, self.how == JoinHow::Cross) {
-            (false, ..) => Err(refused("join", format!("got {n} keys on the left and {m} on the right"))),
-            (_, true, false) => Err(refused("join", "there are no keys; for all pairs of rows use a cross join")),
+            (false, ..) => {
+                Err(refused("join", format!("got {n} keys on the left and {m} on the right")))
+            }
+            (_, true, false) => {
+                Err(refused("join", "there are no keys; for all pairs of rows use a cross join"))
+            }
             (_, false, true) => Err(refused("join", "a cross join has no keys")),
             _ => Ok(()),
         }
@@ -114,7 +118,8 @@ fn with_categories_of(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> R
     for (l, r) in spec.left_on.iter().zip(&spec.right_on) {
         let dtype = left.column(l).map_err(failed("join"))?.dtype();
         let column = right.column(r).map_err(failed("join"))?;
-        if matches!((dtype, column.dtype()), (DataType::Categorical(..), DataType::Categorical(..))) {
+        if matches!((dtype, column.dtype()), (DataType::Categorical(..), DataType::Categorical(..)))
+        {
             let column = unify(column, dtype)?;
             right.with_column(column).map_err(failed("join"))?;
         }
@@ -131,8 +136,15 @@ mod tests {
     use polars_core::prelude::{AnyValue, Column, IdxCa};
     use proptest::prelude::*;
 
-    const HOWS: [JoinHow; 7] =
-        [JoinHow::Inner, JoinHow::Left, JoinHow::Right, JoinHow::Full, JoinHow::Semi, JoinHow::Anti, JoinHow::Cross];
+    const HOWS: [JoinHow; 7] = [
+        JoinHow::Inner,
+        JoinHow::Left,
+        JoinHow::Right,
+        JoinHow::Full,
+        JoinHow::Semi,
+        JoinHow::Anti,
+        JoinHow::Cross,
+    ];
 
     fn spec(how: JoinHow, on: &[&'static str]) -> JoinSpec {
         let on = if how == JoinHow::Cross { &[] } else { on };
@@ -140,14 +152,22 @@ mod tests {
     }
 
     /// The pairs that a join has, by comparing all rows.
-    fn pairs(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Vec<(Option<u32>, Option<u32>)> {
+    fn pairs(
+        left: &DataFrame,
+        right: &DataFrame,
+        spec: &JoinSpec,
+    ) -> Vec<(Option<u32>, Option<u32>)> {
         let keys = |f: &DataFrame, on: &[PlSmallStr]| -> Vec<Vec<AnyValue<'static>>> {
             let keys = f.select(on).unwrap();
-            (0..f.height()).map(|i| keys.get(i).unwrap().into_iter().map(AnyValue::into_static).collect()).collect()
+            (0..f.height())
+                .map(|i| keys.get(i).unwrap().into_iter().map(AnyValue::into_static).collect())
+                .collect()
         };
         let (l, r) = (keys(left, &spec.left_on), keys(right, &spec.right_on));
         let equal = |a: &[AnyValue<'_>], b: &[AnyValue<'_>]| {
-            a.iter().zip(b).all(|(a, b)| a.eq_missing(b, spec.nulls_equal) && (spec.nulls_equal || !a.is_null()))
+            a.iter().zip(b).all(|(a, b)| {
+                a.eq_missing(b, spec.nulls_equal) && (spec.nulls_equal || !a.is_null())
+            })
         };
         let cross = spec.how == JoinHow::Cross;
         let mut found: Vec<(Option<u32>, Option<u32>)> = Vec::new();
@@ -193,9 +213,16 @@ mod tests {
             f.column("row").unwrap().take(&rows.into_iter().collect::<IdxCa>()).unwrap()
         };
         let left_rows = take(left, pairs.iter().map(|p| p.0).collect());
-        let right_rows = take(right, pairs.iter().map(|p| p.1).collect()).with_name("row_right".into());
-        prop_assert!(got.column("row").unwrap().equals_missing(&left_rows), "{spec:?} {got:?} {left_rows:?}");
-        prop_assert!(got.column("row_right").unwrap().equals_missing(&right_rows), "{spec:?} {got:?} {right_rows:?}");
+        let right_rows =
+            take(right, pairs.iter().map(|p| p.1).collect()).with_name("row_right".into());
+        prop_assert!(
+            got.column("row").unwrap().equals_missing(&left_rows),
+            "{spec:?} {got:?} {left_rows:?}"
+        );
+        prop_assert!(
+            got.column("row_right").unwrap().equals_missing(&right_rows),
+            "{spec:?} {got:?} {right_rows:?}"
+        );
         Ok(())
     }
 
@@ -223,7 +250,9 @@ mod tests {
         let left = df!["k" => [1_i64], "s" => ["a"]].unwrap();
         for how in HOWS {
             let bad = |l: &[&'static str], r: &[&'static str]| {
-                let on = |names: &[&'static str]| names.iter().map(|n| (*n).into()).collect::<Vec<PlSmallStr>>();
+                let on = |names: &[&'static str]| {
+                    names.iter().map(|n| (*n).into()).collect::<Vec<PlSmallStr>>()
+                };
                 join(&left, &left, &JoinSpec::new(how, on(l), on(r))).is_err()
             };
             assert!(bad(&["k"], &[]) && bad(&["no"], &["k"]) && bad(&["k"], &["s"]), "{how:?}");
@@ -238,12 +267,37 @@ mod tests {
         use polars_core::prelude::{CategoricalPhysical, Categories};
         let side = |name: &'static str, values: [&str; 2]| {
             let categories = Categories::new(name.into(), "join".into(), CategoricalPhysical::U32);
-            let column = Column::new("c".into(), values).strict_cast(&DataType::from_categories(categories));
+            let column =
+                Column::new("c".into(), values).strict_cast(&DataType::from_categories(categories));
             DataFrame::new(2, vec![column.unwrap(), Column::new("row".into(), [0_u32, 1])]).unwrap()
         };
         let (left, right) = (side("one", ["a", "b"]), side("two", ["b", "c"]));
         let joined = join(&left, &right, &spec(JoinHow::Inner, &["c"])).unwrap();
-        assert_eq!(joined.column("c").unwrap().cast(&DataType::String).unwrap(), Column::new("c".into(), ["b"]));
+        assert_eq!(
+            joined.column("c").unwrap().cast(&DataType::String).unwrap(),
+            Column::new("c".into(), ["b"])
+        );
+    }
+
+    /// Large enough that polars works on parts of it in several threads.
+    #[test]
+    fn large_joins_are_in_order_too() {
+        let side = |n: u32, step: u32| {
+            let keys: Vec<u32> = (0..n).map(|i| i.wrapping_mul(step) % 5000).collect();
+            df!["k" => keys, "row" => (0..n).collect::<Vec<_>>()].unwrap()
+        };
+        for (left, right) in [(side(20_000, 7), side(9_000, 3)), (side(9_000, 3), side(20_000, 7))]
+        {
+            for (how, first) in [(JoinHow::Inner, 0), (JoinHow::Left, 0), (JoinHow::Right, 1)] {
+                let joined = join(&left, &right, &spec(how, &["k"])).unwrap();
+                let rows = |name| {
+                    joined.column(name).unwrap().u32().unwrap().iter().map(|r| r.unwrap_or(0))
+                };
+                let pairs: Vec<_> = rows("row").zip(rows("row_right")).collect();
+                let key = |p: &(u32, u32)| if first == 0 { *p } else { (p.1, p.0) };
+                assert!(pairs.is_sorted_by_key(key), "{how:?}");
+            }
+        }
     }
 
     proptest! {

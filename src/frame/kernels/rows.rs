@@ -38,12 +38,17 @@ impl Rows {
 }
 
 /// The columns of a key, which must be of types that polars can encode.
-pub(super) fn key_columns(operation: &str, frame: &DataFrame, by: &[PlSmallStr]) -> Result<Vec<Column>> {
+pub(super) fn key_columns(
+    operation: &str,
+    frame: &DataFrame,
+    by: &[PlSmallStr],
+) -> Result<Vec<Column>> {
     let columns = frame.select_to_vec(by).map_err(failed(operation))?;
     match columns.iter().find(|c| c.dtype().is_object() || c.dtype().is_unknown()) {
-        Some(column) => {
-            Err(refused(operation, format!("column {} of dtype {} can't be a key", column.name(), column.dtype())))
-        }
+        Some(column) => Err(refused(
+            operation,
+            format!("column {} of dtype {} can't be a key", column.name(), column.dtype()),
+        )),
         None => Ok(columns),
     }
 }

@@ -1,6 +1,8 @@
 //! What is looked at of a key column before rows are moved: its ends, and a sketch of its quantiles.
 
-use polars_core::prelude::{AnyValue, Column, DataType, NamedFrom, PlSmallStr, Series, SortOptions};
+use polars_core::prelude::{
+    AnyValue, Column, DataType, NamedFrom, PlSmallStr, Series, SortOptions,
+};
 
 use super::{failed, refused};
 use crate::error::Result;
@@ -11,24 +13,30 @@ use crate::frame::partitions::{Divisions, Key};
 /// The smallest and the largest key that is not null; NaN is the largest.
 pub(crate) fn bounds(column: &Column) -> Result<Option<(Key, Key)>> {
     let values = keys("min and max", column)?;
-    let pick = |row: Option<usize>| row.and_then(|row| values.get(row).ok().and_then(Key::new));
-    if values.dtype().is_primitive_numeric() || values.dtype().is_temporal() {
-        // Polars' extremes leave out NaN, which a sort puts at the end.
-        let nan = values.is_nan().ok().and_then(|nan| nan.iter().position(|n| n == Some(true)));
-        let min = values.min_reduce().map_err(failed("min"))?;
-        let max = values.max_reduce().map_err(failed("max"))?;
-        let min = Key::new(min.into_value()).or_else(|| pick(nan));
-        return Ok(min.zip(pick(nan).or_else(|| Key::new(max.into_value()))));
+    let (min, max) = if values.dtype().is_categorical() || values.dtype().is_enum() {
+        // The extremes of polars are those of the numbers of categories, sorting is by name.
+        let sorted = values.sort(SortOptions::default()).map_err(failed("min and max"))?;
+        (sorted.first(), sorted.last())
+    } else {
+        let min = values.min_reduce().map_err(failed("min and max"))?;
+        (min, values.max_reduce().map_err(failed("min and max"))?)
+    };
+    let (min, max) = (Key::new(min.into_value()), Key::new(max.into_value()));
+    if !values.dtype().is_float() {
+        return Ok(min.zip(max));
     }
-    let sorted = values.sort(SortOptions::default()).map_err(failed("min and max"))?;
-    let ends = sorted.first().into_value().into_static();
-    Ok(Key::new(ends).zip(Key::new(sorted.last().into_value())))
+    // Polars leaves out NaN unless there is nothing else; a sort puts it at the end.
+    let is_nan = values.is_nan().map_err(failed("min and max"))?;
+    let nan = is_nan.iter().position(|nan| nan == Some(true));
+    let nan = nan.and_then(|row| values.get(row).ok()).and_then(Key::new);
+    Ok(min.or_else(|| nan.clone()).zip(nan.or(max)))
 }
 
 /// The values of a key column that are not null.
 fn keys(operation: &str, column: &Column) -> Result<Series> {
     if !is_orderable(column.dtype()) {
-        let problem = format!("column {} of dtype {} can't be sorted", column.name(), column.dtype());
+        let problem =
+            format!("column {} of dtype {} can't be sorted", column.name(), column.dtype());
         return Err(refused(operation, problem));
     }
     Ok(column.as_materialized_series().drop_nulls())
@@ -60,10 +68,14 @@ pub(crate) fn quantile_sketch(column: &Column, percentiles: &[f64]) -> Result<Sk
                 if low == high { low } else { low + (high - low) * place.fract() }
             })
             .collect();
-        let taken = Series::new(PlSmallStr::EMPTY, taken).cast(values.dtype()).map_err(failed(operation))?;
+        let taken = Series::new(PlSmallStr::EMPTY, taken)
+            .cast(values.dtype())
+            .map_err(failed(operation))?;
         taken.iter().map(Key::new).collect()
     } else {
-        places.map(|place| values.get(place.round_ties_even() as usize).ok().and_then(Key::new)).collect()
+        places
+            .map(|place| values.get(place.round_ties_even() as usize).ok().and_then(Key::new))
+            .collect()
     };
     let keys = keys.ok_or_else(|| refused(operation, "a value has no order"))?;
     let weights = quantiles::weights(percentiles, values.len());
@@ -76,14 +88,19 @@ pub(crate) fn divisions(sketch: &Sketch<Key>, dtype: &DataType, n: usize) -> Opt
     let first = sketch.values.first()?;
     let number = dtype.is_primitive_numeric() || dtype.is_temporal();
     let positions = if number { quantiles::positions(&sketch.weights, n.max(1)) } else { None };
-    let mut keys: Vec<Key> = match positions {
-        Some(positions) => {
-            let values: Vec<AnyValue<'_>> = sketch.values.iter().map(|k| k.value().clone()).collect();
-            let values = Series::from_any_values_and_dtype(PlSmallStr::EMPTY, &values, dtype, false).ok()?;
-            between(&values, &positions)?.iter().map(Key::new).collect::<Option<_>>()?
-        }
-        None => quantiles::cuts(&sketch.weights, n.max(1)).iter().map(|&i| sketch.values[i].clone()).collect(),
+    let interpolated = positions.and_then(|positions| {
+        let values: Vec<AnyValue<'_>> = sketch.values.iter().map(|k| k.value().clone()).collect();
+        let values =
+            Series::from_any_values_and_dtype(PlSmallStr::EMPTY, &values, dtype, false).ok()?;
+        between(&values, &positions)?.iter().map(Key::new).collect()
+    });
+    let picked = || {
+        quantiles::cuts(&sketch.weights, n.max(1))
+            .iter()
+            .map(|&i| sketch.values[i].clone())
+            .collect()
     };
+    let mut keys: Vec<Key> = interpolated.unwrap_or_else(picked);
     keys = quantiles::distinct(keys);
     if keys.len() == 1 {
         keys.push(first.clone());
@@ -91,15 +108,18 @@ pub(crate) fn divisions(sketch: &Sketch<Key>, dtype: &DataType, n: usize) -> Opt
     Divisions::from_keys(dtype.clone(), keys)
 }
 
-/// The values at these positions, rounded down where the dtype has no fractions.
+/// The values at these positions, rounded down where the dtype has no fractions; None where integers are
+/// too large for this.
 fn between(values: &Series, positions: &[quantiles::Position]) -> Option<Series> {
     let step = |p: &quantiles::Position| p.part / p.whole;
     let taken = if values.dtype().is_float() {
         let values = values.cast(&DataType::Float64).ok()?;
         let values: Vec<f64> = values.f64().ok()?.into_no_null_iter().collect();
         let next = |p: &quantiles::Position| values[(p.below + 1).min(values.len() - 1)];
-        let taken: Vec<f64> =
-            positions.iter().map(|p| values[p.below] + (next(p) - values[p.below]) * step(p)).collect();
+        let taken: Vec<f64> = positions
+            .iter()
+            .map(|p| values[p.below] + (next(p) - values[p.below]) * step(p))
+            .collect();
         Series::new(PlSmallStr::EMPTY, taken)
     } else {
         let physical = values.to_physical_repr().strict_cast(&DataType::Int64).ok()?;
@@ -133,7 +153,8 @@ mod tests {
 
     #[test]
     fn ends_of_columns() {
-        let ends = |c: Column| bounds(&c).unwrap().map(|(a, b)| (a.value().clone(), b.value().clone()));
+        let ends =
+            |c: Column| bounds(&c).unwrap().map(|(a, b)| (a.value().clone(), b.value().clone()));
         let (min, max) = ends(column([Some(3_i64), None, Some(-1)])).unwrap();
         assert_eq!((min, max), (AnyValue::Int64(-1), AnyValue::Int64(3)));
         let (min, max) = ends(column([f64::NAN, 2.0])).unwrap();
@@ -144,7 +165,10 @@ mod tests {
         assert_eq!((min, max), (AnyValue::String("a"), AnyValue::String("b")));
         assert!(ends(column([None::<i64>])).is_none());
         assert!(ends(column::<&str, _>([])).is_none());
-        assert!(bounds(&Column::full_null("l".into(), 1, &DataType::List(Box::new(DataType::Int8)))).is_err());
+        assert!(
+            bounds(&Column::full_null("l".into(), 1, &DataType::List(Box::new(DataType::Int8))))
+                .is_err()
+        );
     }
 
     #[test]
@@ -153,7 +177,10 @@ mod tests {
             .cast(&DataType::from_categories(polars_core::prelude::Categories::global()))
             .unwrap();
         let (min, max) = bounds(&categories).unwrap().unwrap();
-        assert_eq!((min.value().to_string(), max.value().to_string()), ("\"a\"".into(), "\"c\"".into()));
+        assert_eq!(
+            (min.value().to_string(), max.value().to_string()),
+            ("\"a\"".into(), "\"c\"".into())
+        );
         let sketch = quantile_sketch(&categories, &evenly(2)).unwrap();
         assert_eq!(divisions(&sketch, categories.dtype(), 2).unwrap().n_partitions(), 2);
     }
@@ -169,12 +196,18 @@ mod tests {
             column([0_i32, 100]).cast(&DataType::Date).unwrap(),
         ] {
             let sketch = quantile_sketch(&column, &evenly(2)).unwrap();
-            let found = divisions(&sketch, column.dtype(), 3);
-            // Integers beyond 64 bits with a sign are not interpolated.
-            let expected = column.dtype() != &DataType::UInt64;
-            assert_eq!(found.is_some(), expected, "{column:?}");
+            let found = divisions(&sketch, column.dtype(), 3).unwrap();
+            assert_eq!(found.dtype(), column.dtype());
+            assert!((1..=3).contains(&found.n_partitions()), "{found:?}");
         }
-        assert!(divisions(&quantile_sketch(&column([None::<i64>]), &evenly(2)).unwrap(), &DataType::Int64, 3).is_none());
+        assert!(
+            divisions(
+                &quantile_sketch(&column([None::<i64>]), &evenly(2)).unwrap(),
+                &DataType::Int64,
+                3
+            )
+            .is_none()
+        );
     }
 
     proptest! {

@@ -20,7 +20,11 @@ pub(crate) struct SortSpec {
 
 impl SortSpec {
     /// All keys in the same direction.
-    pub(crate) fn new(by: impl IntoIterator<Item = PlSmallStr>, descending: bool, nulls_last: bool) -> Self {
+    pub(crate) fn new(
+        by: impl IntoIterator<Item = PlSmallStr>,
+        descending: bool,
+        nulls_last: bool,
+    ) -> Self {
         let by: Vec<_> = by.into_iter().collect();
         let n = by.len();
         Self { by, descending: vec![descending; n], nulls_last: vec![nulls_last; n] }
@@ -110,8 +114,20 @@ mod tests {
         keys.fold(Ordering::Equal, |order, ((a, b), (&descending, &nulls_last))| {
             order.then_with(|| match (a.is_null(), b.is_null()) {
                 (true, true) => Ordering::Equal,
-                (true, false) => if nulls_last { Ordering::Greater } else { Ordering::Less },
-                (false, true) => if nulls_last { Ordering::Less } else { Ordering::Greater },
+                (true, false) => {
+                    if nulls_last {
+                        Ordering::Greater
+                    } else {
+                        Ordering::Less
+                    }
+                }
+                (false, true) => {
+                    if nulls_last {
+                        Ordering::Less
+                    } else {
+                        Ordering::Greater
+                    }
+                }
                 _ => {
                     let order = a.partial_cmp(b).unwrap();
                     if descending { order.reverse() } else { order }
@@ -136,7 +152,9 @@ mod tests {
         assert_eq!(sort(&frame.clear(), &spec).unwrap().shape(), (0, 1));
         assert!(sort(&frame, &SortSpec::new(["y".into()], true, true)).is_err());
         assert!(top_k(&frame, &SortSpec::new(["y".into()], true, true), 0).is_err());
-        assert!(sort(&DataFrame::empty_with_height(3), &SortSpec::default()).unwrap().height() == 3);
+        assert!(
+            sort(&DataFrame::empty_with_height(3), &SortSpec::default()).unwrap().height() == 3
+        );
         let top = top_k(&frame, &spec, 2).unwrap();
         assert!(top.equals(&df!["x" => [2_i64, 1]].unwrap()));
         assert_eq!(merge_sorted(vec![], &spec).unwrap().shape(), (0, 0));

@@ -61,9 +61,13 @@ impl SpillFile {
     /// Appends frames and returns where each lies and how many bytes were written.
     ///
     /// After an error the file has to be given up; what was appended before is not harmed.
-    pub(super) fn append<'a>(&mut self, frames: impl IntoIterator<Item = Result<DataFrame>> + 'a) -> Result<(Vec<Segment>, u64)> {
+    pub(super) fn append<'a>(
+        &mut self,
+        frames: impl IntoIterator<Item = Result<DataFrame>> + 'a,
+    ) -> Result<(Vec<Segment>, u64)> {
         let before = self.end;
-        let mut writer = Counting { inner: BufWriter::with_capacity(BUFFER_BYTES, &self.file), written: 0 };
+        let mut writer =
+            Counting { inner: BufWriter::with_capacity(BUFFER_BYTES, &self.file), written: 0 };
         let mut segments = Vec::new();
         for frame in frames {
             let start = before + writer.written;
@@ -86,7 +90,8 @@ impl Segment {
             Ok(BufReader::with_capacity(BUFFER_BYTES, file.take(self.len)))
         };
         let file = open().map_err(|error| io_error(&self.path, error))?;
-        let reader = StreamReader::try_new(file, None).map_err(|e| Problem::from(e).at(&self.path))?;
+        let reader =
+            StreamReader::try_new(file, None).map_err(|e| Problem::from(e).at(&self.path))?;
         let mut frames = Vec::new();
         for batch in reader {
             let batch = batch.map_err(|error| Problem::from(error).at(&self.path))?;
@@ -105,8 +110,11 @@ impl Segment {
 fn write(frame: DataFrame, writer: &mut impl Write) -> Result<(), Problem> {
     let frame = plain(frame)?;
     let batches = to_record_batches(&frame).map_err(Problem::Other)?;
-    let Some(first) = batches.first() else { return Err(Problem::Other("a frame without rows".into())) };
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let Some(first) = batches.first() else {
+        return Err(Problem::Other("a frame without rows".into()));
+    };
+    let options =
+        IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
     let mut stream = StreamWriter::try_new_with_options(writer, &first.schema(), options)?;
     for batch in &batches {
         stream.write(batch)?;
@@ -190,11 +198,14 @@ impl<W: Write> Write for Counting<W> {
 mod tests {
     use super::super::testing::{frame, frames_equal};
     use super::*;
+    use polars_core::prelude::NamedFrom;
     use proptest::prelude::*;
 
     #[test]
     fn a_segment_holds_the_text_of_its_own_rows_only() {
-        let long: Vec<String> = (0..1000).map(|i| format!("{i:04} {:x}", (i as u128 + 1) * 0x9E37_79B9_7F4A_7C15_F39C)).collect();
+        let long: Vec<String> = (0..1000)
+            .map(|i| format!("{i:04} {:x}", (i as u128 + 1) * 0x9E37_79B9_7F4A_7C15_F39C))
+            .collect();
         let frame = DataFrame::new(1000, vec![Column::new("s".into(), long)]).unwrap();
         let parent = tempfile::tempdir().unwrap();
         let dir = SpillDir::create(parent.path()).unwrap();
@@ -202,7 +213,6 @@ mod tests {
         assert!(segments[0].len < 2000, "{segments:?}");
         assert!(frames_equal(&segments[0].read(frame.schema()).unwrap(), &frame.slice(500, 3)));
     }
-    use polars_core::prelude::NamedFrom;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]

@@ -35,7 +35,11 @@ pub(crate) fn row_hashes(frame: &DataFrame, keys: &[PlSmallStr]) -> Result<Vec<u
 }
 
 /// `n` frames, each with the rows of some keys in their order here.
-pub(crate) fn hash_split(frame: &DataFrame, keys: &[PlSmallStr], n: usize) -> Result<Vec<DataFrame>> {
+pub(crate) fn hash_split(
+    frame: &DataFrame,
+    keys: &[PlSmallStr],
+    n: usize,
+) -> Result<Vec<DataFrame>> {
     let hashes = row_hashes(frame, keys)?;
     // The high bits, because hash tables inside of the partitions use the low ones.
     let output = |hash: u64| ((u128::from(hash) * n as u128) >> 64) as IdxSize;
@@ -56,14 +60,19 @@ pub(crate) fn range_split(
     let column = frame.column(key).map_err(failed("split"))?.as_materialized_series();
     let inner = divisions.series(key.into()).slice(1, n - 1);
     let inner = inner.strict_cast(column.dtype()).map_err(failed("split"))?;
-    let found = search_sorted(&inner, column, SearchSortedSide::Right, false).map_err(failed("split"))?;
+    let found =
+        search_sorted(&inner, column, SearchSortedSide::Right, false).map_err(failed("split"))?;
     let nulls = column.is_null();
     let null_output = if nulls_last { n - 1 } else { 0 } as IdxSize;
     let outputs = found.iter().zip(nulls.iter()).map(|(output, null)| match output {
-        Some(_) | None if null == Some(true) => null_output,
-        Some(output) if descending => n as IdxSize - 1 - output,
-        Some(output) => output,
-        None => null_output,
+        Some(output) if null != Some(true) => {
+            if descending {
+                n as IdxSize - 1 - output
+            } else {
+                output
+            }
+        }
+        _ => null_output,
     });
     split(frame, &outputs.collect::<Vec<_>>(), n)
 }
@@ -71,7 +80,10 @@ pub(crate) fn range_split(
 /// `n` frames, each with the rows whose output it is, in their order here.
 fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<Vec<DataFrame>> {
     if outputs.len() != frame.height() || outputs.iter().any(|&o| o as usize >= n) {
-        return Err(refused("split", format!("{} rows do not fit into {n} outputs", frame.height())));
+        return Err(refused(
+            "split",
+            format!("{} rows do not fit into {n} outputs", frame.height()),
+        ));
     }
     let mut starts = vec![0; n + 1];
     for &output in outputs {
@@ -109,18 +121,18 @@ mod tests {
         assert!(h[0] == h[1] && h[2] == h[3] && h[0] != h[2]);
         let one = row_hashes(&df!["i" => [1_i64]].unwrap(), &["i".into()]).unwrap();
         // What this number is does not matter, but files and tests rely on it.
-        assert_eq!(one, [HASH_OF_ONE]);
+        assert_eq!(one, [14_680_977_297_158_686_133]);
         let both = df!["a" => [Some(1_i64), None], "b" => [None, Some("x")]].unwrap();
         assert_eq!(row_hashes(&both, &["a".into(), "b".into()]).unwrap().len(), 2);
         assert!(row_hashes(&both, &["c".into()]).is_err());
     }
-    const HASH_OF_ONE: u64 = 14_680_977_297_158_686_133;
 
     #[test]
     fn keys_of_other_dtypes_go_to_the_same_output_once_cast() {
         let ints = df!["k" => [1_i32, 2, 3, 4]].unwrap();
         let floats = df!["k" => [1.0_f64, 2.0, 3.0, 4.0]].unwrap();
-        let cast = DataFrame::new(4, vec![ints.column("k").unwrap().cast(&DataType::Float64).unwrap()]);
+        let cast =
+            DataFrame::new(4, vec![ints.column("k").unwrap().cast(&DataType::Float64).unwrap()]);
         let a = hash_split(&floats, &["k".into()], 3).unwrap();
         let b = hash_split(&cast.unwrap(), &["k".into()], 3).unwrap();
         assert!(a.iter().zip(&b).all(|(a, b)| a.equals(b)));
@@ -128,7 +140,9 @@ mod tests {
 
     #[test]
     fn ranges_take_their_ends_nulls_and_nan() {
-        let frame = df!["k" => [Some(5.0), None, Some(-1.0), Some(10.0), Some(99.0), Some(f64::NAN)]].unwrap();
+        let frame =
+            df!["k" => [Some(5.0), None, Some(-1.0), Some(10.0), Some(99.0), Some(f64::NAN)]]
+                .unwrap();
         let divisions = Divisions::new(&Series::new("k".into(), [0.0, 5.0, 10.0])).unwrap();
         let heights = |descending, nulls_last| -> Vec<usize> {
             let pieces = range_split(&frame, "k", &divisions, descending, nulls_last).unwrap();

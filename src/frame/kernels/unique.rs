@@ -25,7 +25,9 @@ pub(crate) fn unique(
             return Err(refused("unique", "there are no columns to compare"));
         }
     }
-    frame.unique_impl(maintain_order, subset.map(<[_]>::to_vec), keep, None).map_err(failed("unique"))
+    frame
+        .unique_impl(maintain_order, subset.map(<[_]>::to_vec), keep, None)
+        .map_err(failed("unique"))
 }
 
 /// The different values of a column, in the order in which they first come, and a column `name` of how often each does.
@@ -33,10 +35,14 @@ pub(crate) fn unique(
 /// Counts are `u64`, as those of a whole collection may not fit into less.
 pub(crate) fn value_counts(column: &Column, name: &PlSmallStr) -> Result<DataFrame> {
     if column.name() == name {
-        return Err(refused("value_counts", format!("the column of counts can't be called {name:?} too")));
+        return Err(refused(
+            "value_counts",
+            format!("the column of counts can't be called {name:?} too"),
+        ));
     }
     let ones = Column::new_scalar(name.clone(), 1_u64.into(), column.len());
-    let frame = DataFrame::new(column.len(), vec![column.clone(), ones]).map_err(failed("value_counts"))?;
+    let frame =
+        DataFrame::new(column.len(), vec![column.clone(), ones]).map_err(failed("value_counts"))?;
     sum_counts(&frame)
 }
 
@@ -60,7 +66,11 @@ fn sum_counts(frame: &DataFrame) -> Result<DataFrame> {
             groups.select([count.clone()]).sum()
         })
         .map_err(failed("value_counts"))?;
-    let columns = summed.columns().iter().zip(&names).map(|(column, name)| column.clone().with_name(name.clone()));
+    let columns = summed
+        .columns()
+        .iter()
+        .zip(&names)
+        .map(|(column, name)| column.clone().with_name(name.clone()));
     let mut columns: Vec<Column> = columns.collect();
     columns[1] = columns[1].cast(&DataType::UInt64).map_err(failed("value_counts"))?;
     DataFrame::new(summed.height(), columns).map_err(failed("value_counts"))
@@ -86,7 +96,10 @@ mod tests {
         for keep in ALL {
             assert_eq!(unique(&frame.clear(), None, keep, true).unwrap().shape(), (0, 1));
             assert_eq!(unique(&frame.head(Some(1)), None, keep, true).unwrap().shape(), (1, 1));
-            assert_eq!(unique(&DataFrame::empty_with_height(3), None, keep, true).unwrap().shape(), (1, 0));
+            assert_eq!(
+                unique(&DataFrame::empty_with_height(3), None, keep, true).unwrap().shape(),
+                (1, 0)
+            );
             assert!(unique(&frame, Some(&["y".into()]), keep, true).is_err());
             assert!(unique(&frame, Some(&[]), keep, true).is_err());
         }
@@ -103,7 +116,10 @@ mod tests {
         assert!(value_counts(&column, &"s".into()).is_err());
         let none = value_counts(&column.clear(), &"n".into()).unwrap();
         assert_eq!(none.schema(), expected.schema());
-        assert!(frames_equal(&combine_counts(vec![none.clone(), expected.clone(), none]).unwrap(), &expected));
+        assert!(frames_equal(
+            &combine_counts(vec![none.clone(), expected.clone(), none]).unwrap(),
+            &expected
+        ));
     }
 
     proptest! {

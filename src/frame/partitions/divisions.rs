@@ -223,7 +223,10 @@ mod tests {
     fn keys_of_two_dtypes_have_no_order() {
         let key = |value: AnyValue<'_>| Key::new(value).unwrap();
         use polars_core::prelude::TimeUnit;
-        let (a, b) = (AnyValue::Duration(1, TimeUnit::Microseconds), AnyValue::Duration(1, TimeUnit::Nanoseconds));
+        let (a, b) = (
+            AnyValue::Duration(1, TimeUnit::Microseconds),
+            AnyValue::Duration(1, TimeUnit::Nanoseconds),
+        );
         assert_eq!(key(a).partial_cmp(&key(b)), None);
         assert_eq!(key(AnyValue::Int64(1)).partial_cmp(&key(AnyValue::Int32(1))), None);
         assert!(key(AnyValue::String("a")) < key(AnyValue::StringOwned("b".into())));
