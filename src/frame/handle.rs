@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use polars_core::prelude::{DataFrame as PolarsFrame, PlSmallStr, PolarsResult, SchemaRef};
 
+use super::args::{IntoFlags, IntoNames};
 use super::collect::Gather;
 use super::expr::{Expr, IntoExprs};
 use super::io::MemoryFrames;
-use super::op::Handle;
 use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::sort::SortSpec;
-use super::args::{IntoFlags, IntoNames};
+use super::op::Handle;
 use super::ops::{groups, joins, rows, sorts};
 use super::show::schema_text;
 use crate::compute::{Collection, Collector, Session};

@@ -13,13 +13,13 @@ use super::expr::{Expr, ExprKind};
 use super::io::Request;
 use super::kernels::aggregate::{AggregateKernel, AggregateStep};
 use super::kernels::exchange::Exchange;
+use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, ForwardKernel, JoinKernel, MapPartitionsKernel, ScanKernel,
     SelectKernel, SortKernel,
 };
 use super::layout::Layout;
-use super::kernels::join::{JoinHow, JoinSpec};
 use super::op::{Aggregation, FrameOp, Join, Scan, Select, Sort};
 use super::show::named;
 use crate::bytes::format_bytes;
@@ -33,7 +33,7 @@ use crate::graph::{
 pub(crate) struct LowerOptions {
     /// Bytes that a partition should have.
     pub(crate) part_bytes: u64,
-    /// Bytes that the pieces of one shuffle may take in memory.
+    /// Bytes that the pieces of all shuffles may take in memory.
     pub(crate) exchange_bytes: u64,
     /// Where pieces go for which there is no memory.
     pub(crate) spill_dir: PathBuf,
@@ -54,11 +54,13 @@ pub(crate) fn lower(
     layers: &mut LayerGraph,
     options: LowerOptions,
 ) -> Result<Vec<Lowered>> {
-    let mut lowering = Lowering { plan, layers, options, done: HashMap::new() };
+    let (done, exchanges) = (HashMap::new(), Vec::new());
+    let mut lowering = Lowering { plan, layers, options, done, exchanges };
     for id in plan.topological() {
         let lowered = lowering.node(id)?;
         lowering.done.insert(id, lowered);
     }
+    lowering.share_memory();
     Ok(plan.roots().iter().map(|root| lowering.done[root].clone()).collect())
 }
 
@@ -67,6 +69,7 @@ struct Lowering<'a> {
     layers: &'a mut LayerGraph,
     options: LowerOptions,
     done: HashMap<NodeId, Lowered>,
+    exchanges: Vec<Arc<Exchange>>,
 }
 
 impl Lowering<'_> {
@@ -246,10 +249,12 @@ impl Lowering<'_> {
         let how = join.spec.how;
         let schema = &self.plan.meta(id).schema;
         let (left, right) = (&inputs[0], &inputs[1]);
-        let may_copy = [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
+        let may_copy =
+            [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
         let bytes = [left.layout.nbytes(), right.layout.nbytes()];
         let is_small = |side: usize| {
-            may_copy[side] && (inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes)
+            may_copy[side]
+                && (inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes)
         };
         let copied = match (is_small(0), is_small(1)) {
             (true, true) => Some(usize::from(bytes[1] <= bytes[0])),
@@ -268,7 +273,8 @@ impl Lowering<'_> {
                 (sides, 1 - side)
             }
             None => {
-                let n = [left, right].map(|side| self.n_parts_for(side)).into_iter().max().unwrap_or(1);
+                let n =
+                    [left, right].map(|side| self.n_parts_for(side)).into_iter().max().unwrap_or(1);
                 let on = [&join.spec.left_on, &join.spec.right_on];
                 let sides = [0, 1].map(|i| self.hash_exchange(&inputs[i], on[i], n));
                 (sides, usize::from(bytes[1] > bytes[0]))
@@ -309,7 +315,12 @@ impl Lowering<'_> {
     fn hash_exchange(&mut self, input: &Lowered, keys: &[PlSmallStr], n_out: usize) -> Lowered {
         let exchange = self.new_exchange(n_out);
         let split = HashSplitKernel { exchange: Arc::clone(&exchange), keys: keys.into(), n_out };
-        let split = self.silent("split", split, LayerInput { layer: input.layer, map: BlockMap::Linear }, input.layout.n_parts);
+        let split = self.silent(
+            "split",
+            split,
+            LayerInput { layer: input.layer, map: BlockMap::Linear },
+            input.layout.n_parts,
+        );
         // The pieces are a copy of the partition.
         self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
         self.taken(exchange, split, input.layout.in_parts(n_out))
@@ -324,11 +335,21 @@ impl Lowering<'_> {
         self.push("take", kernel, vec![after], layout)
     }
 
-    /// A store for pieces, whose memory is set aside from the budget.
+    /// A store for pieces; how much memory it has is known when all of them are.
     fn new_exchange(&mut self, n_out: usize) -> Arc<Exchange> {
-        let bytes = self.options.exchange_bytes;
-        self.layers.reserve(bytes);
-        Arc::new(Exchange::new(n_out, bytes, &self.options.spill_dir))
+        let exchange = Arc::new(Exchange::new(n_out, 0, &self.options.spill_dir));
+        self.exchanges.push(Arc::clone(&exchange));
+        exchange
+    }
+
+    /// All shuffles share what is set aside for them, because any of them may go on at the same time.
+    fn share_memory(&mut self) {
+        let n = self.exchanges.len() as u64;
+        if n > 0 {
+            self.layers.reserve(self.options.exchange_bytes);
+            let each = self.options.exchange_bytes / n;
+            self.exchanges.iter().for_each(|exchange| exchange.set_memory(each));
+        }
     }
 
     /// Tasks that give nothing but the word that they are done.

@@ -31,14 +31,14 @@ mod partitions;
 mod rules;
 mod show;
 
+pub use args::{IntoFlags, IntoNames};
 pub use expr::{
     ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, RankTies,
     RollingOptions, Then, When, coalesce, col, len, lit, map_many, null, when,
 };
-pub use args::{IntoFlags, IntoNames};
-pub use kernels::join::JoinHow;
 pub use handle::{DataFrame, GroupBy};
 pub use io::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
+pub use kernels::join::JoinHow;
 pub use polars_core;
 
 pub(crate) use op::Node;
@@ -69,8 +69,8 @@ pub(crate) fn lower_all(
     Ok(lowered.into_iter().map(|lowered| lowered.layer).collect())
 }
 
-/// The part of the memory limit that the pieces of one shuffle may fill.
-const EXCHANGE_PART: u64 = 8;
+/// The part of the memory limit that the pieces of shuffles may fill.
+const EXCHANGE_PART: u64 = 4;
 
 /// What lowering takes from the configuration.
 fn options(config: &Config) -> lower::LowerOptions {

@@ -51,9 +51,8 @@ fn show_scan(scan: &Scan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn show_join(spec: &JoinSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let how = format!("{:?}", spec.how).to_lowercase();
     let pairs = spec.left_on.iter().zip(&spec.right_on);
-    let keys: Vec<String> = pairs
-        .map(|(l, r)| if l == r { l.to_string() } else { format!("{l} = {r}") })
-        .collect();
+    let keys: Vec<String> =
+        pairs.map(|(l, r)| if l == r { l.to_string() } else { format!("{l} = {r}") }).collect();
     write!(f, "{how} join on [{}]", keys.join(", "))
 }
 

@@ -1,3 +1,4 @@
 //! Dataframes through the public interface, compared with polars on one frame.
 
 mod first;
+mod shuffles;

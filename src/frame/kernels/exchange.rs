@@ -1,6 +1,7 @@
 //! Where the pieces of a shuffle wait until all inputs have been split.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars_core::frame::DataFrame;
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 /// before the first is needed, and none after this is dropped.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    memory_bytes_max: u64,
+    memory_bytes_max: AtomicU64,
     parent: PathBuf,
     state: Mutex<State>,
 }
@@ -66,7 +67,12 @@ impl Exchange {
     pub(crate) fn new(n_out: usize, memory_bytes_max: u64, parent: impl Into<PathBuf>) -> Self {
         let outputs = (0..n_out).map(|_| Output::default()).collect();
         let state = Mutex::new(State { outputs, ..State::default() });
-        Self { memory_bytes_max, parent: parent.into(), state }
+        Self { memory_bytes_max: memory_bytes_max.into(), parent: parent.into(), state }
+    }
+
+    /// Says how much memory there is, before the first piece comes.
+    pub(crate) fn set_memory(&self, bytes_max: u64) {
+        self.memory_bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
     /// Takes the pieces of an input, one for each output. Every input comes once, with the same columns.
@@ -93,7 +99,7 @@ impl Exchange {
                 state.outputs[output].pieces.push(piece);
             }
         }
-        let full = state.waiting_bytes > self.memory_bytes_max / 2;
+        let full = state.waiting_bytes > self.memory_bytes_max.load(Ordering::Relaxed) / 2;
         drop(state);
         if full { self.spill() } else { Ok(()) }
     }

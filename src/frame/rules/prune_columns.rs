@@ -147,9 +147,7 @@ fn push_narrow(
         FrameOp::Slice { .. }
         | FrameOp::MapPartitions(_)
         | FrameOp::Aggregate(_)
-        | FrameOp::Sort(_) => {
-            plan.push(op.clone(), inputs)
-        }
+        | FrameOp::Sort(_) => plan.push(op.clone(), inputs),
     }
 }
 
