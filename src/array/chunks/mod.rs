@@ -27,6 +27,7 @@ mod storage;
 mod take;
 pub(crate) mod tree;
 mod unify;
+mod within;
 
 #[cfg(test)]
 mod golden;
@@ -42,3 +43,4 @@ pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
+pub(crate) use within::cut_within;
