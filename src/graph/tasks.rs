@@ -28,7 +28,7 @@ pub(crate) struct TaskGraph {
     dependencies: Edges,
     dependents: Edges,
     outputs: Vec<TaskId>,
-    /// Each output layer, with the position of its first block among the outputs.
+    /// Each output layer, with the position of its first block among the outputs; sorted.
     output_starts: Vec<(LayerId, usize)>,
 }
 
@@ -124,6 +124,7 @@ impl TaskGraph {
             output_starts.push((*id, wanted.len()));
             wanted.extend((0..span.blocks.len() as u32).map(|i| TaskId(span.start + i)));
         }
+        output_starts.sort_unstable();
         Ok(TaskGraph { layers, spans, dependencies, dependents, outputs: wanted, output_starts })
     }
 
@@ -150,7 +151,8 @@ impl TaskGraph {
     pub(crate) fn output_positions(&self, task: TaskId) -> impl Iterator<Item = usize> + '_ {
         let id = self.layer(task);
         let offset = (task.0 - self.spans[id.idx()].start) as usize;
-        let starts = self.output_starts.iter().filter(move |(layer, _)| *layer == id);
+        let first = self.output_starts.partition_point(|(layer, _)| *layer < id);
+        let starts = self.output_starts[first..].iter().take_while(move |(layer, _)| *layer == id);
         starts.map(move |(_, start)| start + offset)
     }
 
