@@ -4,8 +4,8 @@
 //! so each algorithm is tested by moving positions around.
 //!
 //! Invariant: an axis has at least one block, and the blocks' lengths sum to the axis' length
-//! without overflow. Chunks are compact data: a regular axis is two integers however many blocks
-//! it has.
+//! without overflow. Chunks are compact data: a regular axis, also one whose first block is cut
+//! short, is two or three integers however many blocks it has.
 //!
 //! Read [`axis`] and [`grid`] first.
 

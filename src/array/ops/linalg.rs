@@ -269,7 +269,11 @@ mod tests {
             let x: Array<f64> = array::ones([4, 6, 1], [2, 6, 1]);
             let product = x.matmul(&array::ones([4, 1, 6], [2, 1, 6]));
             assert_eq!(product.chunks().unwrap().to_string(), "((2, 2), (2, 2, 2), (3, 3))");
-            let outer = array::ones::<f64>([12], [12]).tensordot(&array::ones([12], [6]), [0_i64; 0], [0_i64; 0]);
+            let outer = array::ones::<f64>([12], [12]).tensordot(
+                &array::ones([12], [6]),
+                [0_i64; 0],
+                [0_i64; 0],
+            );
             assert_eq!(outer.chunks().unwrap().to_string(), "((3, 3, 3, 3), (3, 3, 3, 3))");
         });
     }
