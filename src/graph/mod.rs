@@ -14,6 +14,7 @@ mod picture;
 mod plan;
 mod rule;
 mod show;
+mod slots;
 mod svg;
 mod tasks;
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub(crate) use picture::Picture;
 pub(crate) use plan::{NodeId, Operation, Plan};
 pub(crate) use rule::{Rule, Trace, rewrite};
 pub(crate) use show::{LayerTable, columns};
+pub(crate) use slots::Slots;
 pub(crate) use tasks::{TaskGraph, TaskId, count_tasks};

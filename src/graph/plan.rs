@@ -283,11 +283,12 @@ impl<O: Operation> Plan<O> {
             if node.op.infer(&metas)? != node.meta {
                 return Err(broken(format!("meta of {id:?} is not what {:?} infers", node.op)));
             }
-            for input in &node.inputs {
-                let reads = node.inputs.iter().filter(|other| *other == input).count();
-                let known = self.nodes[input.idx()].users.get(&id).copied().unwrap_or(0);
-                if reads != known as usize {
-                    return Err(broken(format!("{input:?} does not know its user {id:?}")));
+            let mut inputs = node.inputs.clone();
+            inputs.sort_unstable();
+            for reads in inputs.chunk_by(|a, b| a == b) {
+                let known = self.nodes[reads[0].idx()].users.get(&id).copied().unwrap_or(0);
+                if reads.len() != known as usize {
+                    return Err(broken(format!("{:?} does not know its user {id:?}", reads[0])));
                 }
             }
         }

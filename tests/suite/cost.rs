@@ -104,6 +104,15 @@ fn a_slice_that_starts_inside_a_chunk_lists_no_chunks() {
 }
 
 #[test]
+fn thousands_of_arrays_side_by_side() {
+    let parts: Vec<Array<f64>> = (0..5_000).map(|i| array::full([2], f64::from(i), [1])).collect();
+    let x = array::concatenate(&parts, 0);
+    let (all, part) = compute((&x, x.slice(s![5_001..5_003]))).unwrap();
+    assert!((0..10_000).all(|i| all[[i]] == (i / 2) as f64));
+    assert_eq!(part, ndarray::arr1(&[2500.0, 2501.0]).into_dyn());
+}
+
+#[test]
 fn arrays_larger_than_the_memory_limit() {
     // 80 MB of blocks of 80 kB, inside 2 MB.
     let limit = Config::new().with_memory_limit(2 << 20).with_threads(2);

@@ -118,11 +118,7 @@ pub(crate) struct ForwardKernel;
 
 impl Kernel for ForwardKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let mut found = None;
-        for slot in 0..inputs.n_slots() {
-            found = inputs.take_slot(slot).next().or(found);
-        }
-        Ok(found.expect("windows of a concatenation cover every block"))
+        Ok(inputs.take_all().next().expect("windows of a concatenation cover every block"))
     }
 
     fn spec(&self) -> Option<KernelSpec> {
