@@ -32,7 +32,8 @@ impl Planned {
     pub fn new<C: Collection>(collection: &C) -> Result<Self> {
         let mut session = Session::default();
         collection.enlist(&mut session)?;
-        let prepared = session.prepare(&Config::current()?, &mut NoWatch)?;
+        let prepared =
+            session.prepare(crate::Call::new("bench"), &Config::current()?, &mut NoWatch)?;
         Ok(Planned { layers: prepared.layers, outputs: prepared.outputs })
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Call, Result};
 use crate::graph::{Block, FuseLimits, LayerGraph, LayerId, TaskGraph, Trace, fuse};
 use crate::sched::{CancelToken, Runtime, Sink};
 
@@ -69,9 +69,10 @@ pub fn compute<C: Collection>(collections: C) -> Result<C::Output> {
 /// ```
 #[track_caller]
 pub fn compute_with<C: Collection>(collections: C, cancel: &CancelToken) -> Result<C::Output> {
+    let call = Call::new("compute");
     let mut session = Session::default();
     let pending = collections.enlist(&mut session)?;
-    session.run(cancel)?;
+    session.run(call, cancel)?;
     C::collect(pending)
 }
 
@@ -129,20 +130,26 @@ impl Session {
         self.arrays.push((node, collector));
     }
 
-    /// Plans, lowers, fuses and runs everything that was enlisted.
-    pub(crate) fn run(self, cancel: &CancelToken) -> Result<()> {
+    /// Plans, lowers, fuses and runs everything that was enlisted by `call`.
+    pub(crate) fn run(self, call: Call, cancel: &CancelToken) -> Result<()> {
         let config = Config::current()?;
-        self.prepare(&config, &mut NoWatch)?.execute(&config, cancel)
+        self.prepare(call, &config, &mut NoWatch)?.execute(&config, cancel)
     }
 
-    /// Plans, lowers and fuses everything that was enlisted, which takes O(layers).
-    pub(crate) fn prepare(self, config: &Config, watch: &mut dyn Watch) -> Result<Prepared> {
+    /// Plans, lowers and fuses everything that `call` has enlisted, which takes O(layers).
+    pub(crate) fn prepare(
+        self,
+        call: Call,
+        config: &Config,
+        watch: &mut dyn Watch,
+    ) -> Result<Prepared> {
         #[cfg(feature = "array")]
         let (layers, outputs, collectors) = {
             let mut layers = LayerGraph::default();
             let (nodes, collectors): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
             // The expressions end here: they may hold blocks of memory that only a run still needs.
-            let outputs = array::lower_all(nodes, &mut layers, config, watch)?;
+            let outputs = array::lower_all(nodes, &mut layers, config, watch)
+                .map_err(|error| error.called_from(call))?;
             (layers, outputs, collectors)
         };
         #[cfg(not(feature = "array"))]
@@ -155,12 +162,14 @@ impl Session {
             let layer = layers.get_mut(*output);
             layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes());
         }
-        Ok(Prepared { layers, outputs, collectors })
+        Ok(Prepared { call, layers, outputs, collectors })
     }
 }
 
 /// Work that is ready to run: the fused layers, and where their results go.
 pub(crate) struct Prepared {
+    /// What asked for the results.
+    call: Call,
     pub(crate) layers: LayerGraph,
     /// The layer of each result.
     pub(crate) outputs: Vec<LayerId>,
@@ -170,7 +179,8 @@ pub(crate) struct Prepared {
 impl Prepared {
     fn execute(self, config: &Config, cancel: &CancelToken) -> Result<()> {
         let routes = Routes::new(&self.layers, &self.outputs, self.collectors);
-        let graph = TaskGraph::expand(self.layers, &self.outputs)?;
+        let graph = TaskGraph::expand(self.layers, &self.outputs)
+            .map_err(|error| error.called_from(self.call))?;
         routes.collectors.iter().try_for_each(|collector| collector.start())?;
         Runtime::of(config)?.execute(&graph, cancel, &routes)
     }

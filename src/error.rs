@@ -161,6 +161,17 @@ pub enum Error {
         /// What the user can do.
         remedy: &'static str,
     },
+    /// A minimum, maximum or index of nothing, or of nothing but NaN.
+    #[error(
+        "{op}: axes {axes:?} leave no elements to choose from, expected at least one element, or one \
+         that is not NaN, for each result"
+    )]
+    NothingToReduce {
+        /// The reduction.
+        op: &'static str,
+        /// The axes that it was over.
+        axes: Vec<usize>,
+    },
     /// A single task needs more bytes than the whole budget, so nothing was run.
     #[error(
         "{op}: one task needs {needed} bytes but the memory limit is {limit} bytes; \
@@ -198,10 +209,12 @@ pub enum Error {
     #[error("the computation was cancelled")]
     Cancelled,
     /// More tasks than a task graph can number.
-    #[error("{op}: the graph needs more than {limit} tasks; use larger chunks")]
+    #[error("{op}: the graph needs more than {limit} tasks{}; use larger chunks", line(*call))]
     TooManyTasks {
         /// The operation whose tasks did not fit.
         op: String,
+        /// The call that needs them, as far as it is known.
+        call: Option<Call>,
         /// How many tasks a graph can hold.
         limit: u64,
     },
@@ -213,4 +226,20 @@ pub enum Error {
         /// The invariant that does not hold.
         problem: String,
     },
+}
+
+impl Error {
+    /// This error with the user's line, if it was found where that was not known.
+    pub(crate) fn called_from(self, user: Call) -> Self {
+        match self {
+            Error::TooManyTasks { op, call: None, limit } => {
+                Error::TooManyTasks { op, call: Some(user), limit }
+            }
+            other => other,
+        }
+    }
+}
+
+fn line(call: Option<Call>) -> String {
+    call.map(|call| format!(", {call}")).unwrap_or_default()
 }

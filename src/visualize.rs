@@ -44,7 +44,7 @@ const COUNT_STEPS_MAX: u64 = 2_000_000;
 pub fn visualize<C: Collection>(collections: C, path: impl AsRef<Path>) -> Result<()> {
     let call = Call::new("visualize");
     let format = Format::of(call, path.as_ref())?;
-    let Prepared { layers, outputs, .. } = prepare(&collections)?;
+    let Prepared { layers, outputs, .. } = prepare(call, &collections)?;
     if format == Format::Svg && layers.layers().len() > LAYERS_DRAWN_MAX {
         let got = format!("{} layers", layers.layers().len());
         return Err(too_large(call, got, "at most 1000 layers; write a .dot file"));
@@ -69,7 +69,7 @@ pub fn visualize<C: Collection>(collections: C, path: impl AsRef<Path>) -> Resul
 pub fn visualize_tasks<C: Collection>(collections: C, path: impl AsRef<Path>) -> Result<()> {
     let call = Call::new("visualize_tasks");
     let format = Format::of(call, path.as_ref())?;
-    let Prepared { layers, outputs, .. } = prepare(&collections)?;
+    let Prepared { layers, outputs, .. } = prepare(call, &collections)?;
     let n_tasks = count_tasks(&layers, &outputs, COUNT_STEPS_MAX);
     let n_tasks = n_tasks.map(|counts| counts.into_iter().fold(0, u64::saturating_add));
     match n_tasks {
@@ -85,10 +85,10 @@ pub fn visualize_tasks<C: Collection>(collections: C, path: impl AsRef<Path>) ->
     format.write(call, &picture.with_caption(caption), path.as_ref())
 }
 
-fn prepare<C: Collection>(collections: &C) -> Result<Prepared> {
+fn prepare<C: Collection>(call: Call, collections: &C) -> Result<Prepared> {
     let mut session = Session::default();
     collections.enlist(&mut session)?;
-    session.prepare(&Config::current()?, &mut NoWatch)
+    session.prepare(call, &Config::current()?, &mut NoWatch)
 }
 
 fn too_large(call: Call, got: String, expected: &'static str) -> Error {

@@ -228,7 +228,7 @@ pub(crate) fn sliced_chunks(chunks: &Chunks, slices: &[Option<AxisSlice>]) -> Re
             slice.is_none_or(|slice| axis.len().is_some_and(|len| slice.fits(len)))
         };
         match chunks.axes().iter().zip(slices).all(fits) {
-            true => Error::TooManyTasks { op: "slice".into(), limit: MAX_LISTED },
+            true => Error::TooManyTasks { op: "slice".into(), call: None, limit: MAX_LISTED },
             false => Error::Internal {
                 place: "slice".into(),
                 problem: format!("{slices:?} of {chunks}"),
@@ -273,7 +273,7 @@ pub(crate) fn plan_reshaped(chunks: &Chunks, target: &ReshapeTarget) -> Result<R
 /// Chunks of arrays one after another along `axis`, with the other axes' chunks unified.
 pub(crate) fn concatenated_chunks(call: Call, inputs: &[&Meta], axis: usize) -> Result<Chunks> {
     let n_blocks = inputs.iter().map(|meta| meta.chunks.axes()[axis].n_blocks());
-    check_listed(call, n_blocks.fold(0, u64::saturating_add))?;
+    check_listed(call.op, Some(call), n_blocks.fold(0, u64::saturating_add))?;
     let along: Option<Vec<u64>> = inputs
         .iter()
         .map(|meta| {

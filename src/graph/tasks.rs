@@ -243,7 +243,7 @@ pub(crate) fn count_tasks(
 }
 
 fn too_many(layer: &Layer) -> Error {
-    Error::TooManyTasks { op: layer.name.to_string(), limit: u32::MAX.into() }
+    Error::TooManyTasks { op: layer.name.to_string(), call: None, limit: u32::MAX.into() }
 }
 
 /// Which blocks of each layer are needed, from the outputs back to the sources.

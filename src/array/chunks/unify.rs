@@ -73,7 +73,7 @@ fn refine_two(call: Call, a: &AxisChunks, b: &AxisChunks) -> Result<AxisChunks> 
             return Ok(a.clone());
         }
     }
-    check_listed(call, a.n_blocks().saturating_add(b.n_blocks()))?;
+    check_listed(call.op, Some(call), a.n_blocks().saturating_add(b.n_blocks()))?;
     Ok(merged(a, b))
 }
 

@@ -23,7 +23,7 @@ use crate::error::{Call, Error, Result};
 
 /// An array in a `.npy` file, of which any box can be read.
 #[derive(Debug)]
-pub struct NpySource {
+pub(crate) struct NpySource {
     call: Call,
     file: PositionedFile,
     dtype: DType,
@@ -40,7 +40,7 @@ impl NpySource {
     /// # Errors
     /// [`Error::Io`], [`Error::CorruptFile`] if the header is not valid or promises more than the
     /// file holds, [`Error::UnsupportedFile`] for strings, objects and structures.
-    pub fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
+    pub(crate) fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
         let file = PositionedFile::open(call, path.as_ref())?;
         let Header { dtype, order, fortran_order, shape, begin } = Header::read(call, &file)?;
         let mut axes = shape.clone();
@@ -97,7 +97,7 @@ impl Source for NpySource {
 
 /// A `.npy` file that is being written, under a temporary name until [`finish`](Self::finish).
 #[derive(Debug)]
-pub struct NpyWriter {
+pub(crate) struct NpyWriter {
     call: Call,
     file: AtomicFile,
     dtype: DType,
@@ -114,7 +114,12 @@ impl NpyWriter {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::InvalidArgument`] if a file can't be that large.
-    pub fn create(call: Call, path: impl AsRef<Path>, dtype: DType, shape: &[u64]) -> Result<Self> {
+    pub(crate) fn create(
+        call: Call,
+        path: impl AsRef<Path>,
+        dtype: DType,
+        shape: &[u64],
+    ) -> Result<Self> {
         let header = header::encode(dtype, shape);
         let layout = Layout::new(header.len() as u64, shape, dtype.nbytes(), None);
         let layout = layout.ok_or_else(|| Error::InvalidArgument {
@@ -130,16 +135,18 @@ impl NpyWriter {
     }
 
     /// Bytes that writing a box uses beside it.
-    pub(crate) fn scratch_bytes(&self) -> u64 {
-        SCRATCH_BYTES
-    }
+    pub(crate) const SCRATCH_BYTES: u64 = SCRATCH_BYTES;
 
     /// Writes the box that begins at `start`. Threads may write boxes that do not overlap at once.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if the box does not
     /// lie inside of the array.
-    pub fn write_block<T: Element>(&self, start: &[u64], block: &ArrayViewD<'_, T>) -> Result<()> {
+    pub(crate) fn write_block<T: Element>(
+        &self,
+        start: &[u64],
+        block: &ArrayViewD<'_, T>,
+    ) -> Result<()> {
         if T::DTYPE != self.dtype {
             let (got, expected) = (T::DTYPE.to_string(), self.dtype.to_string());
             return Err(Error::DTypeMismatch { call: self.call, got, expected });
@@ -152,7 +159,7 @@ impl NpyWriter {
     ///
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
-    pub fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         self.file.finish(self.call)
     }
 }

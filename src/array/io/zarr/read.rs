@@ -25,7 +25,7 @@ const METADATA_BYTES_MAX: u64 = 64 << 20;
 
 /// An array in a directory, of which any box can be read.
 #[derive(Debug)]
-pub struct ZarrSource {
+pub(crate) struct ZarrSource {
     call: Call,
     path: PathBuf,
     array: Array<DirStore>,
@@ -42,7 +42,7 @@ impl ZarrSource {
     /// # Errors
     /// [`Error::Io`], [`Error::CorruptFile`] if the metadata is not valid,
     /// [`Error::UnsupportedFile`] for codecs, chunk grids and types that are not read, by name.
-    pub fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
+    pub(crate) fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let blame = Blame { call, path, format: "Zarr" };
         let metadata = read_metadata(&blame)?;
@@ -71,7 +71,8 @@ impl ZarrSource {
     }
 
     /// The attributes of the array.
-    pub fn attributes(&self) -> &serde_json::Map<String, Value> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "handles do not show attributes yet"))]
+    pub(crate) fn attributes(&self) -> &serde_json::Map<String, Value> {
         self.array.attributes()
     }
 

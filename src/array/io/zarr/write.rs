@@ -10,20 +10,17 @@ use zarrs::array::{Array, ArrayBytes};
 use super::super::atomic::{AtomicDir, write_new_file};
 use super::super::bytes::{ByteOrder, encode_slice};
 use super::super::errors::{Blame, box_outside, io_error};
-use super::metadata::{ZarrFormat, ZarrOptions, bytes_of, create_error, dtype_of, parse};
+use super::metadata::{ZarrFormat, ZarrOptions, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
 use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
 use crate::error::{Call, Error, Result};
 
-/// Tables and windows of a compressor at its usual levels, and of the writer of the file.
-const COMPRESSOR_BYTES: u64 = 1 << 20;
-
 /// An array that is being written, under a temporary name until [`finish`](Self::finish).
 ///
 /// Chunks that nobody writes read as zero.
 #[derive(Debug)]
-pub struct ZarrWriter {
+pub(crate) struct ZarrWriter {
     call: Call,
     directory: AtomicDir,
     array: Array<DirStore>,
@@ -36,19 +33,12 @@ impl ZarrWriter {
         self.options.dtype
     }
 
-    /// Bytes that writing a box uses beside it: one chunk or shard in C order, the same as bytes, and
-    /// compressed, with what the compressor needs.
-    pub(crate) fn scratch_bytes(&self) -> u64 {
-        let unit = bytes_of(self.options.unit(), self.options.dtype).unwrap_or(u64::MAX);
-        unit.saturating_mul(3).saturating_add(COMPRESSOR_BYTES)
-    }
-
     /// Starts an array beside the directory `path`.
     ///
     /// # Errors
     /// [`Error::InvalidChunks`], [`Error::InvalidArgument`], or [`Error::Io`], also if something is
     /// there already that is not an array or that `options` does not allow to overwrite.
-    pub fn create(call: Call, path: impl AsRef<Path>, options: ZarrOptions) -> Result<Self> {
+    pub(crate) fn create(call: Call, path: impl AsRef<Path>, options: ZarrOptions) -> Result<Self> {
         let path = path.as_ref();
         options.check(call)?;
         check_target(call, path, options.overwrite)?;
@@ -75,19 +65,17 @@ impl ZarrWriter {
         Ok(ZarrWriter { call, directory, array, options })
     }
 
-    /// The lengths of what one call of [`write_block`](Self::write_block) has to own: those of a
-    /// shard, or of a chunk without shards.
-    pub fn storage_chunks(&self) -> &[u64] {
-        self.options.unit()
-    }
-
     /// Writes the box that begins at `start`, which has to consist of whole storage chunks, apart
     /// from those that the end of the array cuts. Threads may write different boxes at once.
     ///
     /// # Errors
     /// [`Error::InvalidChunks`] if the box covers a chunk in part: nothing is written then.
     /// [`Error::Io`], [`Error::DTypeMismatch`], [`Error::InvalidArgument`].
-    pub fn write_block<T: Element>(&self, start: &[u64], block: &ArrayViewD<'_, T>) -> Result<()> {
+    pub(crate) fn write_block<T: Element>(
+        &self,
+        start: &[u64],
+        block: &ArrayViewD<'_, T>,
+    ) -> Result<()> {
         self.check_block::<T>(start, block.shape())?;
         let unit = self.options.unit();
         let axes = start.iter().zip(block.shape()).zip(unit);
@@ -108,7 +96,7 @@ impl ZarrWriter {
     ///
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
-    pub fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         // Once more: it may have come while the blocks were computed.
         check_target(self.call, self.directory.target(), self.options.overwrite)?;
         self.directory.finish(self.call, self.options.overwrite)
