@@ -5,8 +5,9 @@
 //! line of the wrong step and not the line of the `compute` that found it.
 
 use std::fmt;
+use std::io;
 use std::panic::Location;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Shorthand for results of this crate.
@@ -135,7 +136,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: Arc<std::io::Error>,
+        source: Arc<io::Error>,
     },
     /// A file whose content is not what its format says.
     #[error("{}: {path}: not a valid {format} file: {problem}, {call}", call.op, path = path.display())]
@@ -229,6 +230,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Turns what the operating system says about `path` into an error.
+    pub(crate) fn io(call: Call, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Io { call, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+
     /// This error with the user's line, if it was found where that was not known.
     pub(crate) fn called_from(self, user: Call) -> Self {
         match self {

@@ -1,10 +1,8 @@
 //! Pictures of what would run, as files.
 
-use std::fs;
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
+use crate::atomic::write_file;
 use crate::bytes::format_bytes;
 use crate::compute::{Collection, NoWatch, Prepared, Session};
 use crate::config::Config;
@@ -121,28 +119,14 @@ impl Format {
             Format::Dot => picture.to_dot(),
             Format::Svg => picture.to_svg(),
         };
-        replace_file(path, &text).map_err(|source| Error::Io {
-            call,
-            path: path.to_path_buf(),
-            source: Arc::new(source),
-        })
+        write_file(path, text.as_bytes()).map_err(Error::io(call, path))
     }
-}
-
-/// Writes a file under a temporary name beside `path` and renames it when it is whole.
-fn replace_file(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let temp = path.with_file_name(format!(".{}.{}.tmp", name.display(), std::process::id()));
-    let written = fs::write(&temp, text).and_then(|()| fs::rename(&temp, path));
-    if written.is_err() {
-        // The error that is returned says more than one of cleaning up would.
-        let _ = fs::remove_file(&temp);
-    }
-    written
 }
 
 #[cfg(all(test, feature = "array"))]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::prelude::*;
 

@@ -6,7 +6,6 @@
 //!
 //! Deliberately not here: plans, lazy arrays, and the choice of chunks.
 
-mod atomic;
 mod bytes;
 mod errors;
 mod layout;

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use ndarray::ArrayViewD;
 
-use super::super::atomic::AtomicFile;
 use super::super::bytes::{ByteOrder, Stored, encode_slice};
 use super::super::layout::Layout;
+use super::super::region::PositionedFile;
 use super::header::{
     Attribute, Dimension, Header, Kind, TAG_ATTRIBUTE, TAG_DIMENSION, TAG_VARIABLE, Variable,
 };
 use crate::array::dtype::{DType, Element};
+use crate::atomic::AtomicFile;
 use crate::error::{Call, Error, Result};
 
 /// CDF-2 keeps the size of a variable in 32 bits.
@@ -221,7 +222,8 @@ impl Encoder {
 #[derive(Debug)]
 pub(super) struct NetcdfWriter {
     call: Call,
-    file: AtomicFile,
+    name: AtomicFile,
+    file: PositionedFile,
     header: Header,
     layouts: Vec<Layout>,
 }
@@ -250,10 +252,11 @@ impl NetcdfWriter {
         })?;
         let bytes = encode(&header);
         let end = layouts.iter().map(Layout::end).fold(bytes.len() as u64, u64::max);
-        let file = AtomicFile::create(call, path.as_ref())?;
-        file.file().write_at(call, 0, &bytes)?;
-        file.file().set_len(call, end.next_multiple_of(4))?;
-        Ok(NetcdfWriter { call, file, header, layouts })
+        let (name, file) = AtomicFile::create(call, path.as_ref())?;
+        let file = PositionedFile::new(file, path.as_ref());
+        file.write_at(call, 0, &bytes)?;
+        file.set_len(call, end.next_multiple_of(4))?;
+        Ok(NetcdfWriter { call, name, file, header, layouts })
     }
 
     /// Writes the box of a variable that begins at `start`. Threads may write boxes that do not
@@ -282,7 +285,7 @@ impl NetcdfWriter {
             let (got, expected) = (T::DTYPE.to_string(), dtype.to_string());
             return Err(Error::DTypeMismatch { call, got, expected });
         }
-        self.file.file().write_box(call, &self.layouts[position], ByteOrder::Big, start, block)
+        self.file.write_box(call, &self.layouts[position], ByteOrder::Big, start, block)
     }
 
     /// Writes everything to disk and gives the file its name, replacing what was there.
@@ -290,6 +293,6 @@ impl NetcdfWriter {
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
     pub(super) fn finish(self) -> Result<()> {
-        self.file.finish(self.call)
+        self.name.finish(self.call, self.file.file())
     }
 }

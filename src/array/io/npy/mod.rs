@@ -11,7 +11,6 @@ use std::path::Path;
 use ndarray::{ArrayViewD, ArrayViewMutD};
 
 use self::header::Header;
-use super::atomic::AtomicFile;
 use super::bytes::{ByteOrder, Stored};
 use super::errors::{Blame, check_dtype};
 use super::layout::Layout;
@@ -19,6 +18,7 @@ use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, Element, dispatch};
+use crate::atomic::AtomicFile;
 use crate::error::{Call, Error, Result};
 
 /// An array in a `.npy` file, of which any box can be read.
@@ -99,7 +99,8 @@ impl Source for NpySource {
 #[derive(Debug)]
 pub(crate) struct NpyWriter {
     call: Call,
-    file: AtomicFile,
+    name: AtomicFile,
+    file: PositionedFile,
     dtype: DType,
     layout: Layout,
 }
@@ -128,10 +129,11 @@ impl NpyWriter {
             got: format!("{shape:?}"),
             expected: "a shape of less than 2^63 bytes",
         })?;
-        let file = AtomicFile::create(call, path.as_ref())?;
-        file.file().write_at(call, 0, &header)?;
-        file.file().set_len(call, layout.end())?;
-        Ok(NpyWriter { call, file, dtype, layout })
+        let (name, file) = AtomicFile::create(call, path.as_ref())?;
+        let file = PositionedFile::new(file, path.as_ref());
+        file.write_at(call, 0, &header)?;
+        file.set_len(call, layout.end())?;
+        Ok(NpyWriter { call, name, file, dtype, layout })
     }
 
     /// Bytes that writing a box uses beside it.
@@ -152,7 +154,7 @@ impl NpyWriter {
             return Err(Error::DTypeMismatch { call: self.call, got, expected });
         }
         let order = ByteOrder::NATIVE;
-        self.file.file().write_box(self.call, &self.layout, order, start, block)
+        self.file.write_box(self.call, &self.layout, order, start, block)
     }
 
     /// Writes everything to disk and gives the file its name, replacing what was there.
@@ -160,7 +162,7 @@ impl NpyWriter {
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
     pub(crate) fn finish(self) -> Result<()> {
-        self.file.finish(self.call)
+        self.name.finish(self.call, self.file.file())
     }
 }
 

@@ -8,7 +8,7 @@ use zarrs::plugin::{ExtensionName, PluginCreateError};
 use zarrs::storage::StorageError;
 
 use super::super::bytes::ByteOrder;
-use super::super::errors::{Blame, io_error};
+use super::super::errors::Blame;
 use super::store::os_error;
 use crate::array::dtype::DType;
 use crate::error::{Call, Error, Result};
@@ -312,7 +312,7 @@ pub(super) fn create_error(blame: &Blame<'_>, path: &Path, error: &ArrayCreateEr
         "rewrite the array with a codec and type that Zarr libraries share, or report this";
     match error {
         ArrayCreateError::StorageError(StorageError::IOError(_)) => match os_error(error) {
-            Some(source) => io_error(blame.call, path)(source),
+            Some(source) => Error::io(blame.call, path)(source),
             None => blame.corrupt(error.to_string()),
         },
         ArrayCreateError::DataTypeCreateError(PluginCreateError::Unsupported(_))

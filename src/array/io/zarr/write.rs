@@ -7,13 +7,13 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use zarrs::array::{Array, ArrayBytes};
 
-use super::super::atomic::{AtomicDir, write_new_file};
 use super::super::bytes::{ByteOrder, encode_slice};
-use super::super::errors::{Blame, box_outside, io_error};
+use super::super::errors::{Blame, box_outside};
 use super::metadata::{ZarrFormat, ZarrOptions, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
 use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
+use crate::atomic::{AtomicDir, write_file};
 use crate::error::{Call, Error, Result};
 
 /// An array that is being written, under a temporary name until [`finish`](Self::finish).
@@ -60,7 +60,7 @@ impl ZarrWriter {
             .map_err(|error| create_error(&blame, path, &error))?;
         debug_assert_eq!(dtype_of(array.data_type()), Ok(options.dtype));
         for (name, document) in &documents {
-            write_new_file(&directory.path().join(name), document).map_err(io_error(call, path))?;
+            write_file(&directory.path().join(name), document).map_err(Error::io(call, path))?;
         }
         Ok(ZarrWriter { call, directory, array, options })
     }
@@ -145,7 +145,7 @@ impl ZarrWriter {
         stored.map_err(|error| {
             let path = self.directory.target().join(self.array.chunk_key(index).as_str());
             let source = os_error(&error).unwrap_or_else(|| std::io::Error::other(error));
-            io_error(self.call, &path)(source)
+            Error::io(self.call, &path)(source)
         })
     }
 }
@@ -161,7 +161,7 @@ fn bytes<T: Element>(array: &ArrayViewD<'_, T>) -> Vec<u8> {
 /// Checks that `path` is free, or an array that may be replaced: never another directory, which
 /// would be removed with all that is in it.
 fn check_target(call: Call, path: &Path, overwrite: bool) -> Result<()> {
-    let exists = path.try_exists().map_err(io_error(call, path))?;
+    let exists = path.try_exists().map_err(Error::io(call, path))?;
     if !exists {
         return Ok(());
     }
