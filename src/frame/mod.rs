@@ -9,7 +9,8 @@ mod io;
 mod kernels;
 
 pub use expr::{
-    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, RankTies,
-    RollingOptions, Then, When, coalesce, col, len, lit, map_many, null, when,
+    ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
+    Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,
+    lit, map_many, null, when,
 };
 pub use polars_core;
