@@ -138,7 +138,7 @@ pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsR
         Aggregate::Std { ddof } => scalar(column.std_reduce(ddof)?),
         Aggregate::Median => scalar(column.median_reduce()?),
         Aggregate::Quantile { q, nearest } => {
-            if column.null_count() == column.len() {
+            if column.dtype().is_temporal() && column.null_count() == column.len() {
                 // Polars panics on dates; one value shows the dtype.
                 let one = Column::new_scalar(column.name().clone(), zero(column.dtype())?, 1);
                 let dtype = aggregate_column(aggregate, &one)?.dtype().clone();

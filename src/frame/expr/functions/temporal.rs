@@ -1,5 +1,8 @@
 //! Functions of dates, times and durations: `col("t").dt()`.
 
+use std::fmt::Write;
+
+use chrono::NaiveTime;
 use polars_arrow::legacy::time_zone::Tz;
 use polars_core::error::polars_bail;
 use polars_core::prelude::{
@@ -52,10 +55,8 @@ functions! {
     TOTAL_NANOSECONDS = "dt.total_nanoseconds" => |c| column(c[0].duration().map(|ca| ca.nanoseconds()));
     DATE = "dt.date" => |c| part_of_day(c, &DataType::Date);
     TIME = "dt.time" => |c| part_of_day(c, &DataType::Time);
-    TO_STRING = "dt.to_string" => |c| {
-        Ok(TemporalMethods::to_string(c[0].as_materialized_series(), option(c)?.as_str())?.into_column())
-    };
-    TIMESTAMP = "dt.timestamp" => |c| column(c[0].as_materialized_series().timestamp(unit(c)?));
+    TO_STRING = "dt.to_string" => to_string;
+    TIMESTAMP = "dt.timestamp" => timestamp;
     CAST_TIME_UNIT = "dt.cast_time_unit" => cast_time_unit;
     CONVERT_TIME_ZONE = "dt.convert_time_zone" => convert_time_zone;
     REPLACE_TIME_ZONE = "dt.replace_time_zone" => replace_time_zone;
@@ -83,6 +84,26 @@ fn unit(inputs: &[Column]) -> PolarsResult<TimeUnit> {
         "ms" => TimeUnit::Milliseconds,
         _ => TimeUnit::Microseconds,
     })
+}
+
+fn timestamp(inputs: &[Column]) -> PolarsResult<Column> {
+    match inputs[0].dtype() {
+        DataType::Date | DataType::Datetime(..) => {
+            column(inputs[0].as_materialized_series().timestamp(unit(inputs)?))
+        }
+        dtype => polars_bail!(InvalidOperation: "{dtype} has no timestamp"),
+    }
+}
+
+fn to_string(inputs: &[Column]) -> PolarsResult<Column> {
+    let format = option(inputs)?;
+    // Polars panics if a time of day is asked for its year.
+    let mut text = String::new();
+    let is_time = inputs[0].dtype() == &DataType::Time;
+    if is_time && write!(text, "{}", NaiveTime::MIN.format(&format)).is_err() {
+        polars_bail!(InvalidOperation: "a time can't be written as {format:?}");
+    }
+    column(TemporalMethods::to_string(inputs[0].as_materialized_series(), &format))
 }
 
 fn zone(name: &str) -> PolarsResult<TimeZone> {
