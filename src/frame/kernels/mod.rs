@@ -9,6 +9,7 @@ pub(crate) mod eval;
 pub(crate) mod exchange;
 pub(crate) mod group_by;
 pub(crate) mod join;
+pub(crate) mod ranges;
 mod rows;
 pub(crate) mod sample;
 pub(crate) mod shuffle;
