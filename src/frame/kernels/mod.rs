@@ -13,6 +13,8 @@ pub(crate) mod spill;
 pub(crate) mod split;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod unique;
 
 use polars_core::error::PolarsError;
