@@ -19,6 +19,8 @@ pub(crate) mod split;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod unique;
 
 use polars_core::prelude::PolarsError;
