@@ -12,7 +12,7 @@ use super::chunks::{
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
 use super::kernels::map_blocks::MapBlocksKernel;
-use super::kernels::read::{ForwardKernel, ReadKernel, read_amplification};
+use super::kernels::read::{ForwardKernel, ReadKernel};
 use super::kernels::rearrange::{
     PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel, blocks_read,
 };
@@ -158,16 +158,12 @@ impl Lowering<'_> {
                 layer
             }
             ReadFrom::Storage(source) => {
-                let amplification = read_amplification(&window);
-                let bytes = out.block_bytes_max().unwrap_or(self.options.chunk_bytes);
-                // Only what is read in its order is read into its place.
-                let in_place = window.iter().all(|slice| slice.step == 1);
-                let bridged = if in_place { 0 } else { bytes.saturating_mul(amplification) };
-                let scratch = bridged.saturating_add(source.scratch_bytes());
                 let name = format!("read {}", source.name());
                 let source = Arc::clone(source);
-                let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
-                    Arc::new(ReadKernel::<T>::new(source, window, chunks))
+                let (kernel, scratch): (Arc<dyn Kernel>, u64) = dispatch!(out.dtype, T => {
+                    let kernel = ReadKernel::<T>::new(source, window, chunks);
+                    let scratch = kernel.scratch_bytes();
+                    (Arc::new(kernel), scratch)
                 });
                 self.push(&name, out, scratch, kernel, vec![])
             }

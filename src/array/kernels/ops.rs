@@ -147,7 +147,6 @@ macro_rules! unary_ops {
         $($(each_type! { $class, unary_impl, [$op $speed $x ($body) $out] })*)*
 
         impl UnaryOp {
-            #[cfg(test)]
             pub(crate) const ALL: &[UnaryOp] = &[$(UnaryOp::$op,)*];
 
             /// The operation as it is printed.

@@ -178,6 +178,11 @@ impl Source for NetcdfSource {
         Some(chunk)
     }
 
+    /// Nothing is compressed.
+    fn decoded_chunks(&self) -> Option<Vec<u64>> {
+        None
+    }
+
     fn dim_names(&self) -> Option<Vec<String>> {
         Some(self.dim_names.clone())
     }
