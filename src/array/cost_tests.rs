@@ -132,6 +132,28 @@ fn blocks_are_no_larger_than_declared() {
 }
 
 #[test]
+fn scratch_is_declared_where_inputs_may_not_be_in_c_order() {
+    let scratch = |array: DynArray| {
+        Config::new().with_optimize(false).scope(|| {
+            let graph = graph(&[&array]);
+            graph.layers().layers().iter().map(|layer| layer.scratch_bytes).max().unwrap()
+        })
+    };
+    let block = 8 * 60 * 40;
+    let x = opaque(&[60, 40], &[60, 40]);
+    let in_order = &x + 1.0;
+    assert_eq!(scratch((&in_order * &in_order).to_dyn()), block);
+    let transposed = in_order.transpose();
+    assert_eq!(scratch((transposed.clone() * 2.0).to_dyn()), block);
+    let square = opaque(&[40, 40], &[40, 40]);
+    assert_eq!(scratch((square.transpose() + &square).to_dyn()), 2 * 8 * 40 * 40);
+    assert_eq!(scratch(transposed.sum(0).to_dyn()), block);
+    // However large the blocks are, panels are not.
+    let large = ones::<f64>(&[4096, 4096], [4096, 4096]).transpose() + 1.0;
+    assert_eq!(scratch(large.to_dyn()), 2 << 20);
+}
+
+#[test]
 fn a_cancelled_run_says_so() {
     let graph = graph(&[&opaque(&[100], &[1]).to_dyn()]);
     let cancel = CancelToken::new();

@@ -11,6 +11,7 @@ use super::chunks::{
 };
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
+use super::kernels::load::panel_bytes_max;
 use super::kernels::map_blocks::MapBlocksKernel;
 use super::kernels::read::{ForwardKernel, ReadKernel};
 use super::kernels::rearrange::{
@@ -76,11 +77,15 @@ impl Lowering<'_> {
                 Ok(self.elemwise(&format!("create {program}"), program, out, &[], &[]))
             }
             ArrayOp::Elemwise(program) => {
-                Ok(self.elemwise(&program.to_string(), program, out, &inputs, &metas))
+                let layer = self.elemwise(&program.to_string(), program, out, &inputs, &metas);
+                self.layers.get_mut(layer).scratch_bytes = self.loading_bytes(id);
+                Ok(layer)
             }
             ArrayOp::Broadcast(_) => {
                 let program = Arc::new(Program::input(dtype));
-                Ok(self.elemwise("broadcast", &program, out, &inputs, &metas))
+                let layer = self.elemwise("broadcast", &program, out, &inputs, &metas);
+                self.layers.get_mut(layer).scratch_bytes = self.loading_bytes(id);
+                Ok(layer)
             }
             ArrayOp::Slice(slices) => {
                 let axes = metas[0].chunks.axes().iter().zip(slices.iter());
@@ -120,7 +125,10 @@ impl Lowering<'_> {
                 let map = BlockMap::Linear;
                 Ok(self.push("reshape", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
             }
-            ArrayOp::Reduce(reduction) => Ok(self.reduce(reduction, metas[0], out, inputs[0])),
+            ArrayOp::Reduce(reduction) => {
+                let scratch = self.loading_bytes(id);
+                Ok(self.reduce(reduction, metas[0], out, inputs[0], scratch))
+            }
             ArrayOp::MapBlocks(map) => Ok(self.map_blocks(map, out, &inputs, &metas)),
             ArrayOp::Contract(contraction) => {
                 self.contract(contraction, out, [inputs[0], inputs[1]], [metas[0], metas[1]])
@@ -168,6 +176,29 @@ impl Lowering<'_> {
                 self.push(&name, out, scratch, kernel, vec![])
             }
         }
+    }
+
+    /// Bytes that reading the inputs of node `id` in C order takes beside them.
+    fn loading_bytes(&self, id: NodeId) -> u64 {
+        let inputs = self.plan.inputs(id).iter().filter(|input| {
+            // These write their blocks in C order, in which nothing is needed. Others pass on what they got.
+            !match self.plan.op(**input) {
+                ArrayOp::Read(read) => matches!(read.from, ReadFrom::Storage(_)),
+                op => matches!(
+                    op,
+                    ArrayOp::Create { .. }
+                        | ArrayOp::Elemwise(_)
+                        | ArrayOp::Broadcast(_)
+                        | ArrayOp::ReshapeBlocks(_)
+                        | ArrayOp::Reduce(_)
+                        | ArrayOp::Contract(_)
+                ),
+            }
+        });
+        let bytes = inputs.map(|&input| self.plan.meta(input).block_bytes_max());
+        bytes.fold(0, |sum, bytes| {
+            sum.saturating_add(panel_bytes_max(bytes.unwrap_or(self.options.chunk_bytes)))
+        })
     }
 
     fn elemwise(
@@ -242,6 +273,7 @@ impl Lowering<'_> {
         meta: &Meta,
         out: &Meta,
         input: LayerId,
+        scratch_bytes: u64,
     ) -> LayerId {
         let spec = &reduction.spec;
         let program = Program::input(meta.dtype);
@@ -258,7 +290,7 @@ impl Lowering<'_> {
             inputs: vec![LayerInput { layer: input, map }],
             block_text: Arc::clone(&partial_text),
             out_bytes: partial_bytes,
-            scratch_bytes: 0,
+            scratch_bytes,
         });
         let groups = |(axis, &size): (usize, &u64)| match size {
             1 => AxisMap::same(axis),

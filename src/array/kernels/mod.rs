@@ -14,7 +14,7 @@ mod display;
 mod elemwise;
 mod fold;
 mod functions;
-mod load;
+pub(crate) mod load;
 mod loops;
 pub(crate) mod map_blocks;
 mod ops;
