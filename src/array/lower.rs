@@ -7,16 +7,15 @@ use std::sync::Arc;
 
 use super::chunks::limit::check_listed;
 use super::chunks::{
-    AxisChunks, Chunks, Piece, SlicePieces, THRESHOLD, plan_rechunk, slice_axis, tree,
+    AxisChunks, Chunks, Overlap, Piece, SlicePieces, THRESHOLD, overlap, plan_rechunk, slice_axis,
+    tree,
 };
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
 use super::kernels::load::panel_bytes_max;
 use super::kernels::map_blocks::MapBlocksKernel;
 use super::kernels::read::{ForwardKernel, ReadKernel};
-use super::kernels::rearrange::{
-    PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel, blocks_read,
-};
+use super::kernels::rearrange::{PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel};
 use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
@@ -254,10 +253,14 @@ impl Lowering<'_> {
         let stages = plan_rechunk(old, &out.chunks, itemsize, THRESHOLD, limit);
         let (mut old, mut layer) = (old.clone(), input);
         for new in stages {
-            let maps = (0..new.ndim()).map(|axis| rechunk_map(&old, &new, axis));
+            let axes = old.axes().iter().zip(new.axes());
+            let axes: Option<Vec<_>> = axes.map(|(old, new)| overlap(old, new)).collect();
+            let axes = axes.ok_or_else(|| unfit("rechunk", &old))?;
+            let maps = axes.iter().zip(new.axes()).enumerate();
+            let maps = maps.map(|(axis, (overlap, new))| rechunk_map(axis, overlap, new));
             let map = BlockMap::Axes(maps.collect::<Result<_>>()?);
             let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
-                Arc::new(RechunkKernel::<T>::new(old.clone(), new.clone()))
+                Arc::new(RechunkKernel::<T>::new(axes, new.clone()))
             });
             let meta = Meta { dtype: out.dtype, chunks: new.clone() };
             layer = self.push("rechunk", &meta, 0, kernel, vec![LayerInput { layer, map }]);
@@ -401,14 +404,13 @@ fn slice_map(axis: usize, pieces: &SlicePieces) -> Result<AxisMap> {
 }
 
 /// Which old blocks each new block along an axis is made of.
-fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> Result<AxisMap> {
-    if old.axes()[axis] == new.axes()[axis] {
+fn rechunk_map(axis: usize, overlap: &Overlap, new: &AxisChunks) -> Result<AxisMap> {
+    if overlap.is_identity() {
         return Ok(AxisMap::same(axis));
     }
-    let n_blocks = new.axes()[axis].n_blocks();
-    check_listed(Call::new("rechunk"), n_blocks)?;
-    let ranges = (0..n_blocks).map(|i| blocks_read(old, new, axis, i));
-    Ok(AxisMap::Ranges { axis, ranges: ranges.collect() })
+    check_listed(Call::new("rechunk"), new.n_blocks())?;
+    let ranges = (0..new.n_blocks()).map_while(|i| overlap.blocks(i));
+    Ok(AxisMap::Ranges { axis, ranges: ranges.map(|range| (range.start, range.end)).collect() })
 }
 
 #[cfg(test)]

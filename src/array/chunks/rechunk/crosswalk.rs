@@ -38,25 +38,28 @@ impl Overlap {
         Some(first..last + 1)
     }
 
+    /// What new block `i` takes of old block `block`, which may be nothing; `None` if lengths are unknown.
+    pub(crate) fn piece(&self, i: u64, block: u64) -> Option<Piece> {
+        let (new, old) = (self.new.block_range(i)?, self.old.block_range(block)?);
+        let (start, end) = (new.start.max(old.start), new.end.min(old.end));
+        let len = end.saturating_sub(start);
+        Some(Piece { block, local: AxisSlice::new(start.saturating_sub(old.start), len, 1) })
+    }
+
     /// The pieces of new block `i` in order, without empty ones unless the block is empty itself.
     ///
     /// Nothing if there is no such block or lengths are unknown; then blocks stay as they are.
+    #[cfg(test)]
     pub(crate) fn pieces(&self, i: u64) -> impl Iterator<Item = Piece> + '_ {
-        let range = self.new.block_range(i).unwrap_or(0..0);
-        let blocks = self.blocks(i).unwrap_or(0..0);
-        blocks.filter_map(move |block| {
-            let old = self.old.block_range(block)?;
-            let (start, end) = (range.start.max(old.start), range.end.min(old.end));
-            let keep = start < end || range.is_empty();
-            let local =
-                || AxisSlice::new(start.saturating_sub(old.start), end.saturating_sub(start), 1);
-            keep.then(|| Piece { block, local: local() })
-        })
+        let is_empty = self.new.block_len(i) == Some(0);
+        let pieces = self.blocks(i).unwrap_or(0..0).filter_map(move |block| self.piece(i, block));
+        pieces.filter(move |piece| piece.local.len > 0 || is_empty)
     }
 
     /// Pieces of all new blocks together, which is the size of the step's graph along this axis.
     ///
     /// Empty blocks are counted as one piece each, so this is exact unless there are some.
+    #[cfg(test)]
     pub(crate) fn n_pieces(&self) -> u64 {
         if self.is_identity() {
             return self.new.n_blocks();
@@ -67,6 +70,7 @@ impl Overlap {
     }
 
     /// Boundaries that both lists have, of which the end of the axis is one.
+    #[cfg(test)]
     fn n_shared_boundaries(&self) -> u64 {
         if let (AxisChunks::Uniform { len, size: a }, AxisChunks::Uniform { size: b, .. }) =
             (&self.old, &self.new)
@@ -86,6 +90,7 @@ impl Overlap {
     }
 }
 
+#[cfg(test)]
 fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -106,24 +106,14 @@ impl NetcdfFile {
     fn layout(&self, call: Call, variable: &Variable) -> Result<Layout> {
         let blame = Blame { call, path: self.file.path(), format: "NetCDF" };
         let shape = self.header.shape(variable);
-        let too_large = || {
-            blame.corrupt(format!("variable {:?} of shape {shape:?} is too large", variable.name))
-        };
-        let record_bytes = match self.header.is_record(variable) {
-            true => Some(self.header.record_bytes().ok_or_else(too_large)?),
-            false => None,
-        };
         let item_bytes = variable.kind.dtype().nbytes();
-        let layout = Layout::new(variable.begin, &shape, item_bytes, record_bytes);
-        let layout = layout.ok_or_else(too_large)?;
-        let (nbytes, needed) = (self.file.nbytes(call)?, layout.end());
-        if nbytes < needed {
-            let name = &variable.name;
-            return Err(blame.corrupt(format!(
-                "{nbytes} bytes, expected {needed} for variable {name:?} of shape {shape:?}"
-            )));
-        }
-        Ok(layout)
+        let layout_of = |record| Layout::new(variable.begin, &shape, item_bytes, record);
+        let layout = match self.header.is_record(variable) {
+            true => self.header.record_bytes().and_then(|bytes| layout_of(Some(bytes))),
+            false => layout_of(None),
+        };
+        let what = format!("variable {:?} of shape {shape:?}", variable.name);
+        self.file.promised(&blame, layout, &what)
     }
 
     fn variable(&self, call: Call, name: &str) -> Result<&Variable> {
