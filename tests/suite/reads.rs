@@ -121,3 +121,22 @@ fn a_wide_step_reads_each_storage_chunk_once() {
     x.slice(s![..;150, 0]).compute().unwrap();
     assert_eq!(source.take(), [(vec![0, 0], vec![1, 1]), (vec![150, 0], vec![1, 1])]);
 }
+
+#[test]
+fn chunks_across_storage_chunks_are_cut_out_of_whole_ones() {
+    let (source, x) = Recorder::stored(&[100, 40], &[30, 40], Some(&[20, 8]));
+    assert_eq!(x.grid().unwrap(), [4, 1]);
+    assert_eq!(x.sum(..).compute().unwrap()[[]], 3999.0 * 2000.0);
+    let boxes = source.take();
+    assert_eq!(n_read(&boxes), 4000, "{boxes:?}");
+    assert!(
+        boxes.iter().all(|(start, shape)| start[0] % 20 == 0 && shape[0] % 20 == 0),
+        "{boxes:?}"
+    );
+    // No block is longer than asked for, unless one storage chunk is.
+    assert!(boxes.iter().all(|(_, shape)| shape[0] <= 30), "{boxes:?}");
+    let (source, x) = Recorder::stored(&[100, 40], &[7, 7], Some(&[50, 40]));
+    assert_eq!(x.grid().unwrap(), [15, 6]);
+    x.max(..).compute().unwrap();
+    assert_eq!(source.take(), [(vec![0, 0], vec![50, 40]), (vec![50, 0], vec![50, 40])]);
+}
