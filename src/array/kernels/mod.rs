@@ -27,6 +27,7 @@ pub(crate) mod resident;
 mod scalar;
 mod stages;
 mod strip;
+mod vector_math;
 
 pub(crate) use builder::Builder;
 pub(crate) use copy::to_usize;
