@@ -177,17 +177,14 @@ fn shelf_len(len: usize) -> usize {
     len.next_multiple_of(step)
 }
 
-/// A new buffer that is good for its whole shelf.
+/// A new buffer, which the allocator maps where it can be made to.
 fn fresh<T: Clone + Default>(len: usize) -> Vec<T> {
-    let shelf_len = shelf_len(len);
-    if HAS_HEAPS && shelf_len * size_of::<T>() < MAPPED_BYTES_MIN {
+    if HAS_HEAPS && len * size_of::<T>() < MAPPED_BYTES_MIN {
         let mut buffer = Vec::with_capacity(MAPPED_BYTES_MIN.div_ceil(size_of::<T>()));
         buffer.resize(len, T::default());
         return buffer;
     }
-    let mut buffer = vec![T::default(); shelf_len];
-    buffer.truncate(len);
-    buffer
+    vec![T::default(); len]
 }
 
 #[cfg(test)]
