@@ -33,8 +33,9 @@ mod show;
 
 pub use args::{IntoFlags, IntoNames};
 pub use expr::{
-    ClosedInterval, Expr, ExprName, Interpolation, IntoExprs, IntoValues, Literal, RankTies,
-    RollingOptions, Then, When, coalesce, col, len, lit, map_many, null, when,
+    ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
+    Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,
+    lit, map_many, null, when,
 };
 pub use handle::{DataFrame, GroupBy};
 pub use io::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};

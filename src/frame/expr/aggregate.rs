@@ -1,5 +1,6 @@
 //! From many rows to one value: the methods, and how a whole column is aggregated.
 
+use polars_core::chunked_array::cast::CastOptions;
 use polars_core::error::polars_bail;
 use polars_core::prelude::{
     Column, DataType, IDX_DTYPE, IdxSize, IntoColumn, PolarsResult, QuantileMethod, Scalar,
@@ -137,6 +138,12 @@ pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsR
         Aggregate::Std { ddof } => scalar(column.std_reduce(ddof)?),
         Aggregate::Median => scalar(column.median_reduce()?),
         Aggregate::Quantile { q, nearest } => {
+            if column.dtype().is_temporal() && column.null_count() == column.len() {
+                // Polars panics on dates; one value shows the dtype.
+                let one = Column::new_scalar(column.name().clone(), zero(column.dtype())?, 1);
+                let dtype = aggregate_column(aggregate, &one)?.dtype().clone();
+                return scalar(Scalar::null(dtype));
+            }
             let method = if nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear };
             scalar(column.quantile_reduce(q, method)?)
         }
@@ -152,6 +159,11 @@ pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsR
         Aggregate::ArgMax => row(column.as_materialized_series().arg_max()),
         Aggregate::Implode => Ok(column.implode()?.into_column()),
     }
+}
+
+/// A value of a dtype that has quantiles.
+fn zero(dtype: &DataType) -> PolarsResult<Scalar> {
+    Scalar::from(0_i32).cast_with_options(dtype, CastOptions::NonStrict)
 }
 
 /// The last of the running products, 1 if there is none.

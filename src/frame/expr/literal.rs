@@ -140,6 +140,13 @@ impl Literal for Series {
     }
 }
 
+/// Itself, so that what takes a value takes an expression too.
+impl Literal for Expr {
+    fn lit(self) -> Expr {
+        self
+    }
+}
+
 impl<T: Literal> Literal for Option<T> {
     fn lit(self) -> Expr {
         self.map_or_else(null, Literal::lit)
@@ -292,6 +299,7 @@ fn list_of(values: impl Iterator<Item = Expr>) -> Expr {
                 dynamic &= literal.dynamic || literal.value.is_null();
                 items.push(literal.value.value().clone());
             }
+            // There is no list of columns; `is_in` will say so.
             _ => return value,
         }
     }

@@ -27,6 +27,8 @@ pub use functions::compare::ClosedInterval;
 pub use functions::conditional::{Then, When, when};
 pub use functions::nulls::coalesce;
 pub use functions::rolling::RollingOptions;
+pub use functions::temporal::DateLikeNameSpace;
+pub use functions::text::{StringNameSpace, concat_str};
 pub use functions::window::RankTies;
 pub(crate) use literal::LiteralValue;
 pub use literal::{IntoExprs, IntoValues, Literal, lit, null};

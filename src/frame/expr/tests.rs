@@ -247,6 +247,95 @@ fn rows_see_other_rows() {
     check(col("u").rolling_var(two, 1), &frame, values([None, Some(2.0), Some(0.5), Some(0.0)]));
 }
 
+#[test]
+fn texts_have_their_functions() {
+    let frame = df!["s" => [Some("Héllo"), None, Some("b-b")], "p" => ["l", "x", "b"]].unwrap();
+    let s = col("s").str();
+    check(s.len_bytes(), &frame, values([Some(6_u32), None, Some(3)]));
+    check(s.len_chars(), &frame, values([Some(5_u32), None, Some(3)]));
+    check(s.to_uppercase(), &frame, values([Some("HÉLLO"), None, Some("B-B")]));
+    check(s.contains("^H.l"), &frame, values([Some(true), None, Some(false)]));
+    check(s.contains(col("p")), &frame, values([Some(true), None, Some(true)]));
+    check(s.contains_literal("-"), &frame, values([Some(false), None, Some(true)]));
+    check(s.starts_with("b"), &frame, values([Some(false), None, Some(true)]));
+    check(s.ends_with(col("p")), &frame, values([Some(false), None, Some(true)]));
+    check(s.find("l+"), &frame, values([Some(3_u32), None, None]));
+    check(s.count_matches("[lb]", false), &frame, values([Some(2_u32), None, Some(2)]));
+    check(s.extract("(.)-", 1), &frame, values([None, None, Some("b")]));
+    check(s.replace("l", "L", false), &frame, values([Some("HéLlo"), None, Some("b-b")]));
+    check(s.replace_all(".", "!", true), &frame, values([Some("Héllo"), None, Some("b-b")]));
+    check(
+        s.replace_all("(b)", "<$1>", false),
+        &frame,
+        values([Some("Héllo"), None, Some("<b>-<b>")]),
+    );
+    check(s.strip_chars("Hb"), &frame, values([Some("éllo"), None, Some("-")]));
+    check(s.strip_prefix("Hé"), &frame, values([Some("llo"), None, Some("b-b")]));
+    check(s.slice(1, Some(2)), &frame, values([Some("él"), None, Some("-b")]));
+    check(s.slice(-2, None), &frame, values([Some("lo"), None, Some("-b")]));
+    check(s.head(2), &frame, values([Some("Hé"), None, Some("b-")]));
+    check(s.pad_start(6, '*'), &frame, values([Some("*Héllo"), None, Some("***b-b")]));
+    check(lit("-7").str().zfill(4), &frame, values(["-007"]));
+    check(s.split("-"), &frame, {
+        let parts = [Some(values(["Héllo"])), None, Some(values(["b", "b"]))];
+        values(parts)
+    });
+    check(
+        concat_str([col("p"), col("s")], "/", false),
+        &frame,
+        values([Some("l/Héllo"), None, Some("b/b-b")]),
+    );
+    check(concat_str([col("p"), col("s")], "/", true), &frame, values(["l/Héllo", "x", "b/b-b"]));
+    assert!(refused(s.contains("("), &frame).contains("regex"));
+}
+
+#[test]
+fn times_have_their_functions() {
+    let frame =
+        df!["s" => [Some("2016-02-29 23:30:01.25"), None, Some("1969-12-31 00:00:00.00")]].unwrap();
+    let t = col("s").str().to_datetime("%Y-%m-%d %H:%M:%S%.f");
+    let frame = df!["t" => eval(t, &frame).as_materialized_series().clone()].unwrap();
+    let t = col("t").dt();
+    check(t.year(), &frame, values([Some(2016), None, Some(1969)]));
+    check(t.month(), &frame, values([Some(2_i8), None, Some(12)]));
+    check(t.weekday(), &frame, values([Some(1_i8), None, Some(3)]));
+    check(t.ordinal_day(), &frame, values([Some(60_i16), None, Some(365)]));
+    check(t.hour(), &frame, values([Some(23_i8), None, Some(0)]));
+    check(t.millisecond(), &frame, values([Some(250), None, Some(0)]));
+    check(t.is_leap_year(), &frame, values([Some(true), None, Some(false)]));
+    check(
+        t.date().dt().to_string("%d.%m."),
+        &frame,
+        values([Some("29.02."), None, Some("31.12.")]),
+    );
+    check(t.time().dt().minute(), &frame, values([Some(30_i8), None, Some(0)]));
+    check(t.epoch_seconds(), &frame, values([Some(1_456_788_601_i64), None, Some(-86_400)]));
+    let text = |expr: Expr| expr.dt().to_string("%Y-%m-%d %H:%M:%S");
+    let all = |a, b| values([Some(a), None, Some(b)]);
+    check(text(t.truncate("1mo")), &frame, all("2016-02-01 00:00:00", "1969-12-01 00:00:00"));
+    check(text(t.truncate("6h")), &frame, all("2016-02-29 18:00:00", "1969-12-31 00:00:00"));
+    check(text(t.round("1d")), &frame, all("2016-03-01 00:00:00", "1969-12-31 00:00:00"));
+    check(text(t.offset_by("1y")), &frame, all("2017-02-28 23:30:01", "1970-12-31 00:00:00"));
+    check(text(t.month_end()), &frame, all("2016-02-29 23:30:01", "1969-12-31 00:00:00"));
+    let berlin = t.replace_time_zone(Some("UTC")).dt().convert_time_zone("Europe/Berlin");
+    check(text(berlin.clone()), &frame, all("2016-03-01 00:30:01", "1969-12-31 01:00:00"));
+    check(berlin.dt().day(), &frame, all_i8(1, 31));
+    check(
+        (col("t") - col("t").min()).dt().total_days(),
+        &frame,
+        values([Some(16_861_i64), None, Some(0)]),
+    );
+    assert!(refused(t.truncate("-1d"), &frame).contains("positive duration"));
+    assert!(refused(t.convert_time_zone("Nowhere"), &frame).contains("Nowhere"));
+    let wrong = lit("2016-13-01").str();
+    assert!(refused(wrong.to_date("%Y-%m-%d"), &frame).contains("2016-13-01"));
+    check(wrong.strptime(DataType::Date, "%Y-%m-%d", false).is_null(), &frame, values([true]));
+}
+
+fn all_i8(a: i8, b: i8) -> Series {
+    values([Some(a), None, Some(b)])
+}
+
 /// Columns of all dtypes that a frame is likely to hold.
 fn zoo() -> DataFrame {
     let frame = df![
@@ -416,6 +505,100 @@ fn samples(column: &Expr, other: &Expr) -> Vec<Expr> {
         x().quantile(0.5, Interpolation::Linear),
         x().sum().over([y()]),
         x().cum_count(false).over([y()]),
+    ]);
+    let s = x().str();
+    out.extend([
+        s.len_bytes(),
+        s.len_chars(),
+        s.to_lowercase(),
+        s.to_uppercase(),
+        s.contains("a"),
+        s.contains(y()),
+        s.contains_literal("a"),
+        s.starts_with("a"),
+        s.starts_with(y()),
+        s.ends_with("a"),
+        s.ends_with(y()),
+        s.find("a"),
+        s.find_literal("a"),
+        s.count_matches("a", false),
+        s.count_matches(y(), true),
+        s.extract("(a)", 1),
+        s.extract(y(), 0),
+        s.extract_all("a"),
+        s.extract_all(y()),
+        s.replace("a", "b", true),
+        s.replace_all("a", "b", false),
+        s.strip_chars(null()),
+        s.strip_chars("a"),
+        s.strip_chars_start("a"),
+        s.strip_chars_end(y()),
+        s.strip_prefix("a"),
+        s.strip_suffix(y()),
+        s.slice(1, Some(2)),
+        s.slice(-1, None),
+        s.head(1),
+        s.tail(1),
+        s.split("a"),
+        s.split(y()),
+        s.pad_start(5, ' '),
+        s.pad_end(5, ' '),
+        s.zfill(5),
+        concat_str([x(), y()], "-", false),
+        concat_str([x()], "-", true),
+        s.to_date("%Y"),
+        s.to_time("%H"),
+        s.strptime(DataType::Date, "%Y-%m-%d", false),
+        s.strptime(DataType::Datetime(TimeUnit::Milliseconds, None), "%Y-%m-%d %z", false),
+        s.strptime(DataType::Datetime(TimeUnit::Microseconds, None), "%Y-%m-%d", false),
+        s.strptime(DataType::Datetime(TimeUnit::Nanoseconds, None), "%+", false),
+        s.strptime(DataType::Time, "%H:%M", false),
+    ]);
+    let t = x().dt();
+    out.extend([
+        t.year(),
+        t.iso_year(),
+        t.quarter(),
+        t.month(),
+        t.week(),
+        t.weekday(),
+        t.day(),
+        t.ordinal_day(),
+        t.days_in_month(),
+        t.is_leap_year(),
+        t.hour(),
+        t.minute(),
+        t.second(),
+        t.millisecond(),
+        t.microsecond(),
+        t.nanosecond(),
+        t.date(),
+        t.time(),
+        t.total_days(),
+        t.total_hours(),
+        t.total_minutes(),
+        t.total_seconds(),
+        t.total_milliseconds(),
+        t.total_microseconds(),
+        t.total_nanoseconds(),
+        t.month_start(),
+        t.month_end(),
+        t.to_string("%Y"),
+        t.to_string("%H"),
+        t.timestamp(TimeUnit::Nanoseconds),
+        t.epoch_seconds(),
+        t.cast_time_unit(TimeUnit::Milliseconds),
+        t.convert_time_zone("Europe/Berlin"),
+        t.replace_time_zone(Some("Europe/Berlin")),
+        t.replace_time_zone(None),
+        t.truncate("1mo"),
+        t.truncate("6h"),
+        t.truncate(y()),
+        t.round("1d"),
+        t.round("1w"),
+        t.offset_by("1mo"),
+        t.offset_by("-3h"),
+        t.offset_by(y()),
     ]);
     out
 }

@@ -6,7 +6,10 @@ pub(crate) mod compare;
 pub(crate) mod conditional;
 pub(crate) mod math;
 pub(crate) mod nulls;
+pub(crate) mod parse;
 pub(crate) mod rolling;
+pub(crate) mod temporal;
+pub(crate) mod text;
 pub(crate) mod window;
 
 use polars_core::prelude::{Column, IntoColumn, PolarsResult, Series};
@@ -23,7 +26,11 @@ pub(crate) fn registry() -> Vec<&'static Function> {
         conditional::ALL,
         math::ALL,
         nulls::ALL,
+        parse::ALL,
         rolling::ALL,
+        temporal::ALL,
+        temporal::parts::ALL,
+        text::ALL,
         window::ALL,
     ]
     .concat()

@@ -55,7 +55,11 @@ fn extreme(
 ) -> PolarsResult<Column> {
     let dtype = inputs[0].dtype();
     match dtype {
-        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => {
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::UInt8
+        | DataType::UInt16 => {
             let mut inputs = inputs.to_vec();
             inputs[0] = inputs[0].cast(&DataType::Int32)?;
             rolling(&inputs, None, function)?.cast(dtype)
