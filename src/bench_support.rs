@@ -32,7 +32,8 @@ impl Planned {
     pub fn new<C: Collection>(collection: &C) -> Result<Self> {
         let mut session = Session::default();
         collection.enlist(&mut session)?;
-        let prepared = session.prepare(&Config::current()?, &mut NoWatch)?;
+        let prepared =
+            session.prepare(crate::Call::new("bench"), &Config::current()?, &mut NoWatch)?;
         Ok(Planned { layers: prepared.layers, outputs: prepared.outputs })
     }
 
@@ -226,10 +227,8 @@ impl Value for Number {
 impl Kernel for Count {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let mut sum = 1_u64;
-        for slot in 0..inputs.n_slots() {
-            for block in inputs.take_slot(slot) {
-                sum = sum.wrapping_add(block.downcast_ref().map_or(0, |number: &Number| number.0));
-            }
+        for block in inputs.take_all() {
+            sum = sum.wrapping_add(block.downcast_ref().map_or(0, |number: &Number| number.0));
         }
         Ok(Block::new(Number(sum)))
     }

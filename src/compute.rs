@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Call, Error, Result};
 use crate::graph::{Block, FuseLimits, LayerGraph, LayerId, TaskGraph, Trace, fuse};
 use crate::sched::{CancelToken, Runtime, Sink};
 
@@ -71,9 +71,10 @@ pub fn compute<C: Collection>(collections: C) -> Result<C::Output> {
 /// ```
 #[track_caller]
 pub fn compute_with<C: Collection>(collections: C, cancel: &CancelToken) -> Result<C::Output> {
+    let call = Call::new("compute");
     let mut session = Session::default();
     let pending = collections.enlist(&mut session)?;
-    session.run(cancel)?;
+    session.run(call, cancel)?;
     C::collect(pending)
 }
 
@@ -138,28 +139,36 @@ impl Session {
         self.frames.push((node, collector));
     }
 
-    /// Plans, lowers, fuses and runs everything that was enlisted.
-    pub(crate) fn run(self, cancel: &CancelToken) -> Result<()> {
+    /// Plans, lowers, fuses and runs everything that was enlisted by `call`.
+    pub(crate) fn run(self, call: Call, cancel: &CancelToken) -> Result<()> {
         let config = Config::current()?;
-        self.prepare(&config, &mut NoWatch)?.execute(&config, cancel)
+        self.prepare(call, &config, &mut NoWatch)?.execute(&config, cancel)
     }
 
-    /// Plans, lowers and fuses everything that was enlisted, which takes O(layers).
-    pub(crate) fn prepare(self, config: &Config, watch: &mut dyn Watch) -> Result<Prepared> {
+    /// Plans, lowers and fuses everything that `call` has enlisted, which takes O(layers).
+    pub(crate) fn prepare(
+        self,
+        call: Call,
+        config: &Config,
+        watch: &mut dyn Watch,
+    ) -> Result<Prepared> {
         let mut layers = LayerGraph::default();
         let mut outputs: Vec<LayerId> = Vec::new();
         let mut collectors: Vec<Arc<dyn Collector>> = Vec::new();
+        let called = |error: Error| error.called_from(call);
         // The expressions end here: they may hold blocks of memory that only a run still needs.
         #[cfg(feature = "array")]
         if !self.arrays.is_empty() {
             let (nodes, of_arrays): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
-            outputs.extend(array::lower_all(nodes, &mut layers, config, watch)?);
+            let lowered = array::lower_all(nodes, &mut layers, config, watch).map_err(called)?;
+            outputs.extend(lowered);
             collectors.extend(of_arrays);
         }
         #[cfg(feature = "frame")]
         if !self.frames.is_empty() {
             let (nodes, of_frames): (Vec<_>, Vec<_>) = self.frames.into_iter().unzip();
-            outputs.extend(frame::lower_all(nodes, &mut layers, config, watch)?);
+            let lowered = frame::lower_all(nodes, &mut layers, config, watch).map_err(called)?;
+            outputs.extend(lowered);
             collectors.extend(of_frames);
         }
         watch.on_lowered(&layers);
@@ -169,12 +178,14 @@ impl Session {
             let layer = layers.get_mut(*output);
             layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes());
         }
-        Ok(Prepared { layers, outputs, collectors })
+        Ok(Prepared { call, layers, outputs, collectors })
     }
 }
 
 /// Work that is ready to run: the fused layers, and where their results go.
 pub(crate) struct Prepared {
+    /// What asked for the results.
+    call: Call,
     pub(crate) layers: LayerGraph,
     /// The layer of each result.
     pub(crate) outputs: Vec<LayerId>,
@@ -186,7 +197,8 @@ impl Prepared {
         let n_blocks = self.outputs.iter().map(|id| self.layers.get(*id).n_blocks());
         let n_blocks: Vec<u64> = n_blocks.collect();
         let routes = Routes::new(&self.layers, &self.outputs, self.collectors);
-        let graph = TaskGraph::expand(self.layers, &self.outputs)?;
+        let graph = TaskGraph::expand(self.layers, &self.outputs)
+            .map_err(|error| error.called_from(self.call))?;
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }

@@ -5,8 +5,9 @@
 //! line of the wrong step and not the line of the `compute` that found it.
 
 use std::fmt;
+use std::io;
 use std::panic::Location;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Shorthand for results of this crate.
@@ -173,7 +174,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: Arc<std::io::Error>,
+        source: Arc<io::Error>,
     },
     /// A file whose content is not what its format says.
     #[error("{}: {path}: not a valid {format} file: {problem}, {call}", call.op, path = path.display())]
@@ -198,6 +199,17 @@ pub enum Error {
         feature: String,
         /// What the user can do.
         remedy: &'static str,
+    },
+    /// A minimum, maximum or index of nothing, or of nothing but NaN.
+    #[error(
+        "{op}: axes {axes:?} leave no elements to choose from, expected at least one element, or one \
+         that is not NaN, for each result"
+    )]
+    NothingToReduce {
+        /// The reduction.
+        op: &'static str,
+        /// The axes that it was over.
+        axes: Vec<usize>,
     },
     /// A single task needs more bytes than the whole budget, so nothing was run.
     #[error(
@@ -236,10 +248,12 @@ pub enum Error {
     #[error("the computation was cancelled")]
     Cancelled,
     /// More tasks than a task graph can number.
-    #[error("{op}: the graph needs more than {limit} tasks; use larger chunks")]
+    #[error("{op}: the graph needs more than {limit} tasks{}; use larger chunks", line(*call))]
     TooManyTasks {
         /// The operation whose tasks did not fit.
         op: String,
+        /// The call that needs them, as far as it is known.
+        call: Option<Call>,
         /// How many tasks a graph can hold.
         limit: u64,
     },
@@ -251,4 +265,25 @@ pub enum Error {
         /// The invariant that does not hold.
         problem: String,
     },
+}
+
+impl Error {
+    /// Turns what the operating system says about `path` into an error.
+    pub(crate) fn io(call: Call, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Io { call, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+
+    /// This error with the user's line, if it was found where that was not known.
+    pub(crate) fn called_from(self, user: Call) -> Self {
+        match self {
+            Error::TooManyTasks { op, call: None, limit } => {
+                Error::TooManyTasks { op, call: Some(user), limit }
+            }
+            other => other,
+        }
+    }
+}
+
+fn line(call: Option<Call>) -> String {
+    call.map(|call| format!(", {call}")).unwrap_or_default()
 }

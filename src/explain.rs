@@ -5,7 +5,7 @@ use std::fmt;
 use crate::bytes::format_bytes;
 use crate::compute::{Collection, Prepared, Session, Watch};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Call, Result};
 use crate::graph::{
     LayerGraph, LayerTable, TaskGraph, Trace, columns, count_tasks, order, peak_bytes,
 };
@@ -60,12 +60,14 @@ pub struct Explain {
 /// assert!(explained.n_tasks().unwrap() < 100);
 /// # Ok::<(), Error>(())
 /// ```
+#[track_caller]
 pub fn explain<C: Collection>(collections: C) -> Result<Explain> {
+    let call = Call::new("explain");
     let mut session = Session::default();
     collections.enlist(&mut session)?;
     let config = Config::current()?;
     let mut stages = Stages::default();
-    let prepared = session.prepare(&config, &mut stages)?;
+    let prepared = session.prepare(call, &config, &mut stages)?;
     Explain::new(stages, prepared, &config)
 }
 

@@ -12,6 +12,7 @@
     )
 )]
 
+mod atomic;
 #[doc(hidden)]
 pub mod bench_support;
 mod bytes;

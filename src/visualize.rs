@@ -1,10 +1,8 @@
 //! Pictures of what would run, as files.
 
-use std::fs;
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
+use crate::atomic::write_file;
 use crate::bytes::format_bytes;
 use crate::compute::{Collection, NoWatch, Prepared, Session};
 use crate::config::Config;
@@ -44,7 +42,7 @@ const COUNT_STEPS_MAX: u64 = 2_000_000;
 pub fn visualize<C: Collection>(collections: C, path: impl AsRef<Path>) -> Result<()> {
     let call = Call::new("visualize");
     let format = Format::of(call, path.as_ref())?;
-    let Prepared { layers, outputs, .. } = prepare(&collections)?;
+    let Prepared { layers, outputs, .. } = prepare(call, &collections)?;
     if format == Format::Svg && layers.layers().len() > LAYERS_DRAWN_MAX {
         let got = format!("{} layers", layers.layers().len());
         return Err(too_large(call, got, "at most 1000 layers; write a .dot file"));
@@ -69,7 +67,7 @@ pub fn visualize<C: Collection>(collections: C, path: impl AsRef<Path>) -> Resul
 pub fn visualize_tasks<C: Collection>(collections: C, path: impl AsRef<Path>) -> Result<()> {
     let call = Call::new("visualize_tasks");
     let format = Format::of(call, path.as_ref())?;
-    let Prepared { layers, outputs, .. } = prepare(&collections)?;
+    let Prepared { layers, outputs, .. } = prepare(call, &collections)?;
     let n_tasks = count_tasks(&layers, &outputs, COUNT_STEPS_MAX);
     let n_tasks = n_tasks.map(|counts| counts.into_iter().fold(0, u64::saturating_add));
     match n_tasks {
@@ -85,10 +83,10 @@ pub fn visualize_tasks<C: Collection>(collections: C, path: impl AsRef<Path>) ->
     format.write(call, &picture.with_caption(caption), path.as_ref())
 }
 
-fn prepare<C: Collection>(collections: &C) -> Result<Prepared> {
+fn prepare<C: Collection>(call: Call, collections: &C) -> Result<Prepared> {
     let mut session = Session::default();
     collections.enlist(&mut session)?;
-    session.prepare(&Config::current()?, &mut NoWatch)
+    session.prepare(call, &Config::current()?, &mut NoWatch)
 }
 
 fn too_large(call: Call, got: String, expected: &'static str) -> Error {
@@ -121,28 +119,14 @@ impl Format {
             Format::Dot => picture.to_dot(),
             Format::Svg => picture.to_svg(),
         };
-        replace_file(path, &text).map_err(|source| Error::Io {
-            call,
-            path: path.to_path_buf(),
-            source: Arc::new(source),
-        })
+        write_file(path, text.as_bytes()).map_err(Error::io(call, path))
     }
-}
-
-/// Writes a file under a temporary name beside `path` and renames it when it is whole.
-fn replace_file(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let temp = path.with_file_name(format!(".{}.{}.tmp", name.display(), std::process::id()));
-    let written = fs::write(&temp, text).and_then(|()| fs::rename(&temp, path));
-    if written.is_err() {
-        // The error that is returned says more than one of cleaning up would.
-        let _ = fs::remove_file(&temp);
-    }
-    written
 }
 
 #[cfg(all(test, feature = "array"))]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::prelude::*;
 

@@ -17,6 +17,7 @@ mod suite {
     mod peak_memory;
     mod reads;
     mod recorder;
+    mod slices;
     mod tasks;
     mod values;
 }

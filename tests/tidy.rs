@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("error", Some(&[])),
     ("bytes", Some(&[])),
     ("memory", Some(&[])),
+    ("atomic", Some(&["error"])),
     ("config", Some(&["error", "bytes"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
@@ -35,7 +36,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ),
     ("array::dtype", Some(&["array::any", "array::io", "array::kernels", "error"])),
     // Formats. No lazy arrays: `array::files` makes these.
-    ("array::io", Some(&["array::any", "array::chunks", "array::dtype", "error"])),
+    ("array::io", Some(&["array::any", "array::chunks", "array::dtype", "atomic", "error"])),
     ("array::meta", Some(&["array::chunks", "array::dtype"])),
     // Plans: what there is to rewrite, the rewriting, and what becomes of it.
     ("array::op", Some(&PLAN)),

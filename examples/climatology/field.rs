@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use dask_rs::Call;
 use dask_rs::array::NetcdfFile;
 use dask_rs::prelude::*;
 use ndarray::{ArrayD, ArrayView1, ArrayView2, Axis, Ix1, Ix2};
@@ -38,9 +37,8 @@ impl Field {
     }
 
     fn of_netcdf(path: &Path, variable: Option<&str>) -> Result<Field, Failure> {
-        let call = Call::new("open_netcdf");
-        let file = NetcdfFile::open(call, path)?;
-        let is_large = |name: &&str| file.dim_names(call, name).is_ok_and(|dims| dims.len() >= 3);
+        let file = NetcdfFile::open(path)?;
+        let is_large = |name: &&str| file.dim_names(name).is_ok_and(|dims| dims.len() >= 3);
         let name = variable.or_else(|| file.variables().find(is_large));
         let name = name.ok_or("the file has no variable of three or more dimensions")?.to_owned();
         let values = DynArray::open_netcdf(path, &name).cast();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::{Array, DynArray, Index, concatenate, from_fn, ones, over};
 use crate::compute::{Collector, NoWatch, Session};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Call, Result};
 use crate::graph::{Block, TaskGraph, TaskId};
 use crate::sched::{CancelToken, EventSink, RunSummary, Runtime, Sink};
 
@@ -31,7 +31,8 @@ fn graph(arrays: &[&DynArray]) -> TaskGraph {
         let node = array.handle.node().expect("no error");
         session.add_array(Arc::clone(node), Arc::new(Forget));
     }
-    let prepared = session.prepare(&config, &mut NoWatch).expect("the plan lowers");
+    let prepared =
+        session.prepare(Call::new("test"), &config, &mut NoWatch).expect("the plan lowers");
     TaskGraph::expand(prepared.layers, &prepared.outputs).expect("the graph is small")
 }
 

@@ -1,11 +1,11 @@
 //! Arrays from files and into files.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::chunk::chunk;
 use super::chunks::{ChunkSpec, Chunks};
-use super::dtype::{Element, dispatch};
+use super::dtype::{DType, Element, dispatch};
 use super::expr::{Handle, Node};
 use super::handle::{Array, DynArray};
 use super::io::{NpySource, NpyWriter, Source};
@@ -20,7 +20,6 @@ use super::chunks::{AxisChunks, aligned_to};
 use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
 #[cfg(feature = "netcdf")]
 use super::{
-    dtype::DType,
     io::{NetcdfFile, Packing},
     ops::scalar,
 };
@@ -117,7 +116,7 @@ impl DynArray {
     #[must_use]
     pub fn open_netcdf(path: impl AsRef<Path>, variable: &str) -> DynArray {
         let call = Call::new("open_netcdf");
-        let opened = NetcdfFile::open(call, path)
+        let opened = NetcdfFile::open_for(call, path)
             .and_then(|file| Ok((file.source(call, variable)?, file.packing(call, variable)?)));
         let handle = match opened {
             Ok((source, packing)) => {
@@ -272,19 +271,12 @@ enum Format {
 trait Writer: Send + Sync {
     fn write(&self, start: &[u64], block: Block) -> Result<()>;
 
-    /// Bytes that `write` uses beside the block, at most.
-    fn scratch_bytes(&self) -> u64;
-
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
 impl Writer for NpyWriter {
     fn write(&self, start: &[u64], block: Block) -> Result<()> {
         dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
-    }
-
-    fn scratch_bytes(&self) -> u64 {
-        NpyWriter::scratch_bytes(self)
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
@@ -298,31 +290,68 @@ impl Writer for ZarrWriter {
         dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
     }
 
-    fn scratch_bytes(&self) -> u64 {
-        ZarrWriter::scratch_bytes(self)
-    }
-
     fn finish(self: Box<Self>) -> Result<()> {
         ZarrWriter::finish(*self)
     }
 }
 
+/// What is to be written: enough to start its file without the array.
+enum Target {
+    Npy {
+        dtype: DType,
+        shape: Vec<u64>,
+    },
+    #[cfg(feature = "zarr")]
+    Zarr(Box<ZarrOptions>),
+}
+
+impl Target {
+    fn start(&self, call: Call, path: &Path) -> Result<Box<dyn Writer>> {
+        Ok(match self {
+            Target::Npy { dtype, shape } => Box::new(NpyWriter::create(call, path, *dtype, shape)?),
+            #[cfg(feature = "zarr")]
+            Target::Zarr(options) => {
+                Box::new(ZarrWriter::create(call, path, ZarrOptions::clone(options))?)
+            }
+        })
+    }
+}
+
 /// Hands the blocks of a result to a writer as they are done.
+///
+/// The writer exists from `start` on: what is only explained must not touch the disk.
 struct Writing {
+    call: Call,
+    path: PathBuf,
+    target: Target,
     chunks: Chunks,
-    writer: Box<dyn Writer>,
+    writer: OnceLock<Box<dyn Writer>>,
 }
 
 impl Collector for Writing {
+    fn start(&self, _n_blocks: u64) -> Result<()> {
+        let writer = self.target.start(self.call, &self.path)?;
+        self.writer.set(writer).map_err(|_| broken("a write was started twice"))
+    }
+
     fn scratch_bytes(&self) -> u64 {
-        self.writer.scratch_bytes()
+        match &self.target {
+            Target::Npy { .. } => NpyWriter::SCRATCH_BYTES,
+            #[cfg(feature = "zarr")]
+            Target::Zarr(options) => options.scratch_bytes(),
+        }
     }
 
     fn accept(&self, block: usize, value: Block) -> Result<()> {
         let place = self.chunks.unravel_block(block as u64);
         let start = place.and_then(|index| self.chunks.block_start(&index));
-        self.writer.write(&start.expect("only arrays of known lengths are written"), value)
+        let writer = self.writer.get().ok_or_else(|| broken("a write was not started"))?;
+        writer.write(&start.expect("only arrays of known lengths are written"), value)
     }
+}
+
+fn broken(problem: &str) -> Error {
+    Error::Internal { place: "writing a file".into(), problem: problem.into() }
 }
 
 /// A write that is being computed.
@@ -336,23 +365,19 @@ impl std::fmt::Debug for PendingStore {
 }
 
 impl Store {
-    /// The writer, and the array in chunks that it can take.
-    fn open(&self) -> Result<(Box<dyn Writer>, Arc<Node>)> {
+    /// What is to be written, and the array in chunks that its writer can take.
+    fn plan(&self) -> Result<(Target, Arc<Node>)> {
         let node = self.handle.node()?;
         let shape = node.known_shape(self.call)?;
         match &self.format {
-            Format::Npy => {
-                let writer = NpyWriter::create(self.call, &self.path, node.meta.dtype, &shape)?;
-                Ok((Box::new(writer), Arc::clone(node)))
-            }
+            Format::Npy => Ok((Target::Npy { dtype: node.meta.dtype, shape }, Arc::clone(node))),
             #[cfg(feature = "zarr")]
             Format::Zarr(how) => {
                 let options = how.options(node, &shape);
-                let writer = ZarrWriter::create(self.call, &self.path, options)?;
+                options.check(self.call)?;
                 // Whole storage units in each block, so that each unit has one writer.
-                let chunks = aligned_to(&node.meta.chunks, writer.storage_chunks());
-                let aligned = node.in_chunks(chunks)?;
-                Ok((Box::new(writer), aligned))
+                let aligned = node.in_chunks(aligned_to(&node.meta.chunks, options.unit()))?;
+                Ok((Target::Zarr(Box::new(options)), aligned))
             }
         }
     }
@@ -363,18 +388,22 @@ impl Collection for Store {
     type Pending = PendingStore;
 
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
-        let (writer, node) = self.open()?;
-        let writing = Arc::new(Writing { chunks: node.meta.chunks.clone(), writer });
+        let (target, node) = self.plan()?;
+        let writing = Arc::new(Writing {
+            call: self.call,
+            path: self.path.clone(),
+            target,
+            chunks: node.meta.chunks.clone(),
+            writer: OnceLock::new(),
+        });
         session.add_array(node, Arc::clone(&writing) as Arc<dyn Collector>);
         Ok(PendingStore(writing))
     }
 
     fn collect(pending: Self::Pending) -> Result<()> {
-        let writing = Arc::into_inner(pending.0).ok_or_else(|| Error::Internal {
-            place: "writing a file".into(),
-            problem: "the run has not ended".into(),
-        })?;
-        writing.writer.finish()
+        let writing = Arc::into_inner(pending.0).ok_or_else(|| broken("the run has not ended"))?;
+        let writer = writing.writer.into_inner();
+        writer.ok_or_else(|| broken("a write was not started"))?.finish()
     }
 }
 

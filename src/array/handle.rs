@@ -290,6 +290,7 @@ macro_rules! untyped_methods {
         ///
         /// # Errors
         /// The error that the handle carries.
+        #[track_caller]
         pub fn explain(&self) -> Result<Explain> {
             crate::explain(self)
         }
@@ -319,12 +320,14 @@ macro_rules! untyped_methods {
         ///
         /// # Errors
         /// As `compute`.
+        #[track_caller]
         pub fn persist(&self) -> Result<Self> {
+            let call = Call::new("persist");
             let node = self.handle.node()?;
             let keep = Arc::new(Keep::new(node));
             let mut session = Session::default();
             session.add_array(Arc::clone(node), Arc::clone(&keep) as Arc<dyn Collector>);
-            session.run(&CancelToken::new())?;
+            session.run(call, &CancelToken::new())?;
             Ok(self.like(Handle::from_result(keep.finish(node))))
         }
     };

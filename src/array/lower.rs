@@ -12,7 +12,7 @@ use super::chunks::{
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
 use super::kernels::map_blocks::MapBlocksKernel;
-use super::kernels::read::{ForwardKernel, ReadKernel, read_amplification};
+use super::kernels::read::{ReadKernel, read_amplification};
 use super::kernels::rearrange::{
     PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel, blocks_read,
 };
@@ -20,9 +20,9 @@ use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
 use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
-use crate::error::{Call, Error, Result};
+use crate::error::{Error, Result};
 use crate::graph::{
-    AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
+    AxisMap, BlockMap, ForwardKernel, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
 };
 
 /// What lowering needs to know besides the plan.
@@ -273,7 +273,7 @@ impl Lowering<'_> {
         let rounds = tree::rounds(&grid, &fan_in);
         for (round, grid) in rounds.iter().enumerate().skip(1) {
             let is_last = round == rounds.len() - 1;
-            let kernel = if is_last { finish_kernel(spec, true) } else { combine_kernel(spec) };
+            let kernel = if is_last { finish_kernel(spec) } else { combine_kernel(spec) };
             layer = self.layers.push(Layer {
                 name: format!("{spec} (combine)").into(),
                 grid: grid.as_slice().into(),
@@ -367,7 +367,7 @@ fn slice_map(axis: usize, pieces: &SlicePieces) -> Result<AxisMap> {
     if let Some(step) = pieces.run_step() {
         return Ok(AxisMap::Axis { axis, first: block(0), step });
     }
-    check_listed(Call::new("slice"), pieces.n_blocks())?;
+    check_listed("slice", None, pieces.n_blocks())?;
     let range = |piece: Piece| (piece.block, piece.block + 1);
     Ok(AxisMap::Ranges { axis, ranges: pieces.iter().map(range).collect() })
 }
@@ -378,7 +378,7 @@ fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> Result<AxisMap> {
         return Ok(AxisMap::same(axis));
     }
     let n_blocks = new.axes()[axis].n_blocks();
-    check_listed(Call::new("rechunk"), n_blocks)?;
+    check_listed("rechunk", None, n_blocks)?;
     let ranges = (0..n_blocks).map(|i| blocks_read(old, new, axis, i));
     Ok(AxisMap::Ranges { axis, ranges: ranges.collect() })
 }
@@ -387,13 +387,15 @@ fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> Result<AxisMap> {
 mod tests {
     use crate::compute::{Collection, NoWatch, Session};
     use crate::config::Config;
+    use crate::error::Call;
     use crate::prelude::*;
 
     /// What the kernels of the fused layers say of themselves, closures nothing.
     fn specs(x: &Array<f64>) -> Vec<Option<String>> {
         let mut session = Session::default();
         x.enlist(&mut session).unwrap();
-        let prepared = session.prepare(&Config::current().unwrap(), &mut NoWatch).unwrap();
+        let prepared =
+            session.prepare(Call::new("test"), &Config::current().unwrap(), &mut NoWatch).unwrap();
         let layers = prepared.layers.layers().iter();
         layers.map(|layer| layer.kernel.spec().map(|spec| spec.name.to_owned())).collect()
     }

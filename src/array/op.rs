@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::chunks::limit::check_listed;
+use super::chunks::limit::{MAX_LISTED, check_listed};
 use super::chunks::{
     AxisChunks, AxisSlice, Chunks, ReshapePlan, plan_reshape_within, slice_axis, unify_broadcast,
 };
@@ -222,8 +222,18 @@ pub(crate) fn sliced_chunks(chunks: &Chunks, slices: &[Option<AxisSlice>]) -> Re
         Some(slice) => slice_axis(axis, *slice).map(|(axis, _)| axis),
         None => Some(axis.clone()),
     };
-    chunks.axes().iter().zip(slices).map(sliced).collect::<Option<_>>().ok_or_else(|| {
-        Error::Internal { place: "slice".into(), problem: format!("{slices:?} of {chunks}") }
+    let sliced: Option<Chunks> = chunks.axes().iter().zip(slices).map(sliced).collect();
+    sliced.ok_or_else(|| {
+        let fits = |(axis, slice): (&AxisChunks, &Option<AxisSlice>)| {
+            slice.is_none_or(|slice| axis.len().is_some_and(|len| slice.fits(len)))
+        };
+        match chunks.axes().iter().zip(slices).all(fits) {
+            true => Error::TooManyTasks { op: "slice".into(), call: None, limit: MAX_LISTED },
+            false => Error::Internal {
+                place: "slice".into(),
+                problem: format!("{slices:?} of {chunks}"),
+            },
+        }
     })
 }
 
@@ -263,7 +273,7 @@ pub(crate) fn plan_reshaped(chunks: &Chunks, target: &ReshapeTarget) -> Result<R
 /// Chunks of arrays one after another along `axis`, with the other axes' chunks unified.
 pub(crate) fn concatenated_chunks(call: Call, inputs: &[&Meta], axis: usize) -> Result<Chunks> {
     let n_blocks = inputs.iter().map(|meta| meta.chunks.axes()[axis].n_blocks());
-    check_listed(call, n_blocks.fold(0, u64::saturating_add))?;
+    check_listed(call.op, Some(call), n_blocks.fold(0, u64::saturating_add))?;
     let along: Option<Vec<u64>> = inputs
         .iter()
         .map(|meta| {

@@ -59,7 +59,7 @@ impl fmt::Display for Meta {
 fn show_axis(axis: &AxisChunks) -> String {
     match axis {
         AxisChunks::Uniform { size, .. } => size.to_string(),
-        AxisChunks::Varying(_) => axis.to_string(),
+        AxisChunks::Shifted { .. } | AxisChunks::Varying(_) => axis.to_string(),
         AxisChunks::Unknown { .. } => "?".into(),
     }
 }

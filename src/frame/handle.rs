@@ -336,13 +336,15 @@ impl DataFrame {
     ///
     /// # Errors
     /// As [`compute`](Self::compute).
+    #[track_caller]
     pub fn persist(&self) -> Result<Self> {
+        let call = Call::new("persist");
         let node = self.handle.node()?;
         let schema = Arc::clone(&node.meta.schema);
         let gather = Arc::new(Gather::new(Arc::clone(&schema)));
         let mut session = Session::default();
         session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
-        session.run(&CancelToken::new())?;
+        session.run(call, &CancelToken::new())?;
         let source = MemoryFrames::new("persisted", schema, gather.take_parts()?);
         Ok(DataFrame::of(Handle::from_result(rows::scan(Arc::new(source)))))
     }

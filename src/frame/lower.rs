@@ -16,8 +16,8 @@ use super::kernels::exchange::Exchange;
 use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
-    ConcatKernel, FilterKernel, ForwardKernel, JoinKernel, MapPartitionsKernel, ScanKernel,
-    SelectKernel, SortKernel,
+    ConcatKernel, FilterKernel, JoinKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
+    SortKernel,
 };
 use super::layout::Layout;
 use super::op::{Aggregation, FrameOp, Join, Scan, Select, Sort};
@@ -25,7 +25,8 @@ use super::show::named;
 use crate::bytes::format_bytes;
 use crate::error::Result;
 use crate::graph::{
-    AxisMap, BlockMap, BytesRead, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
+    AxisMap, BlockMap, BytesRead, ForwardKernel, Kernel, Layer, LayerGraph, LayerId, LayerInput,
+    NodeId, Plan,
 };
 
 /// What lowering needs to know besides the plan.

@@ -104,10 +104,8 @@ impl Fusion {
         {
             return None;
         }
-        let (inputs, wiring) = self.wire(consumer, slot, made)?;
-        if inputs.len() > self.limits.n_inputs_max.max(consumer.inputs.len()) {
-            return None;
-        }
+        let n_inputs_max = self.limits.n_inputs_max.max(consumer.inputs.len());
+        let (inputs, wiring) = self.wire(consumer, slot, made, n_inputs_max)?;
         let absorbed = consumer.kernel.absorb(slot, &*made.kernel, &wiring);
         let one_pass = absorbed.is_some();
         if !one_pass && is_free && !is_private {
@@ -147,30 +145,34 @@ impl Fusion {
         })
     }
 
-    /// The inputs of the fused layer, each once, and where the old slots are among them.
+    /// The inputs of the fused layer, each once, and where the old slots are among them; `None` as soon
+    /// as there are more than `n_inputs_max`.
     fn wire(
         &self,
         consumer: &Layer,
         slot: usize,
         made: &Layer,
+        n_inputs_max: usize,
     ) -> Option<(Vec<LayerInput>, Wiring)> {
         let mut inputs: Vec<LayerInput> = Vec::new();
         let mut place = |input: LayerInput| {
-            inputs.iter().position(|other| *other == input).unwrap_or_else(|| {
+            let known = inputs.iter().position(|other| *other == input);
+            if known.is_none() {
                 inputs.push(input);
-                inputs.len() - 1
-            })
+            }
+            let place = known.unwrap_or(inputs.len() - 1);
+            (place < n_inputs_max).then_some(place)
         };
         let mut of_consumer = Vec::with_capacity(consumer.inputs.len());
         for (i, input) in consumer.inputs.iter().enumerate() {
-            of_consumer.push(if i == slot { usize::MAX } else { place(input.clone()) });
+            of_consumer.push(if i == slot { usize::MAX } else { place(input.clone())? });
         }
         let outer = &consumer.inputs[slot].map;
         let mut of_producer = Vec::with_capacity(made.inputs.len());
         for input in &made.inputs {
             let in_grid = &self.layers[input.layer.idx()].as_ref()?.grid;
             let map = input.map.compose(outer, &consumer.grid, &made.grid, in_grid)?;
-            of_producer.push(place(LayerInput { layer: input.layer, map }));
+            of_producer.push(place(LayerInput { layer: input.layer, map })?);
         }
         let n_slots = inputs.len();
         Some((inputs, Wiring { consumer: of_consumer, producer: of_producer, n_slots }))
@@ -317,5 +319,28 @@ impl Kernel for Chain {
         let (producer, consumer) = (self.producer.spec()?, self.consumer.spec()?);
         let parameters = (&producer, &self.producer_map, &self.wiring, &consumer, self.slot);
         Some(KernelSpec { name: "chain", parameters: format!("{parameters:?}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::test_graphs::Builder;
+
+    /// Layers that are left of a producer of so many inputs under a consumer.
+    fn n_fused(n_inputs: usize) -> usize {
+        let mut builder = Builder::default();
+        let inputs: Vec<_> = (0..n_inputs).map(|_| builder.task("input", 1, &[])).collect();
+        let made = builder.task("made", 1, &inputs);
+        let used = builder.task("used", 1, &[made]);
+        // Inputs that are results stay layers of their own.
+        let outputs = [inputs, vec![used]].concat();
+        fuse(builder.layers(), &outputs, FuseLimits::default()).0.layers().len() - n_inputs
+    }
+
+    /// Minutes, were the inputs compared with each other before they are counted.
+    #[test]
+    fn a_producer_of_too_many_inputs_stays() {
+        assert_eq!((n_fused(8), n_fused(9), n_fused(20_000)), (1, 2, 2));
     }
 }

@@ -92,14 +92,21 @@ pub(crate) struct TaskContext<'a> {
 #[derive(Debug)]
 pub(crate) struct Inputs {
     blocks: Vec<Option<Block>>,
+    /// Slots before this one have no blocks, and neither have those without an end.
+    first: usize,
     ends: Vec<usize>,
 }
 
 impl Inputs {
     /// Blocks of all slots one after another; slot `i` ends before `ends[i]`.
     pub(crate) fn new(blocks: Vec<Block>, ends: Vec<usize>) -> Self {
+        Inputs::from_slot(0, blocks, ends)
+    }
+
+    /// As [`new`](Self::new), but the blocks begin with those of slot `first`.
+    pub(crate) fn from_slot(first: usize, blocks: Vec<Block>, ends: Vec<usize>) -> Self {
         debug_assert_eq!(ends.last().copied().unwrap_or(0), blocks.len());
-        Inputs { blocks: blocks.into_iter().map(Some).collect(), ends }
+        Inputs { blocks: blocks.into_iter().map(Some).collect(), first, ends }
     }
 
     /// The blocks of each slot.
@@ -113,14 +120,20 @@ impl Inputs {
         Inputs::new(slots.into_iter().flatten().collect(), ends)
     }
 
-    pub(crate) fn n_slots(&self) -> usize {
-        self.ends.len()
-    }
-
     /// Takes all blocks of `slot`.
     pub(crate) fn take_slot(&mut self, slot: usize) -> impl Iterator<Item = Block> + '_ {
-        let start = if slot == 0 { 0 } else { self.ends[slot - 1] };
-        self.blocks[start..self.ends[slot]].iter_mut().filter_map(Option::take)
+        let end = |i: usize| self.ends.get(i).copied().unwrap_or(0);
+        let blocks = match slot.checked_sub(self.first) {
+            Some(0) => 0..end(0),
+            Some(i) if i < self.ends.len() => end(i - 1)..end(i),
+            _ => 0..0,
+        };
+        self.blocks[blocks].iter_mut().filter_map(Option::take)
+    }
+
+    /// Takes the blocks of all slots, one after another.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Block> + '_ {
+        self.blocks.iter_mut().filter_map(Option::take)
     }
 
     /// Takes the block of a slot that has exactly one.

@@ -4,7 +4,7 @@
 //! equal inputs are merged as they are added. Nodes are only ever appended; a replaced
 //! node stays in the arena without users. Every walk is a loop, so a chain of any length is fine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
@@ -37,9 +37,10 @@ struct PlanNode<O: Operation> {
     op: O,
     inputs: Vec<NodeId>,
     meta: O::Meta,
-    /// Live nodes that read this one, as often as they read it.
-    users: Vec<NodeId>,
-    n_roots: u32,
+    /// Live nodes that read this one, and how often. Removing one of many is cheap.
+    users: BTreeMap<NodeId, u32>,
+    /// Where this node stands among the roots.
+    root_places: Vec<u32>,
     /// Whether a root needs this node; only live nodes stand among the users of their inputs.
     live: bool,
 }
@@ -80,8 +81,8 @@ impl<O: Operation> Plan<O> {
 
     /// Marks a node as a result. Results are returned in the order of these calls.
     pub(crate) fn add_root(&mut self, id: NodeId) {
+        self.nodes[id.idx()].root_places.push(self.roots.len() as u32);
         self.roots.push(id);
-        self.nodes[id.idx()].n_roots += 1;
         self.enliven(id);
     }
 
@@ -101,18 +102,20 @@ impl<O: Operation> Plan<O> {
         &self.nodes[id.idx()].meta
     }
 
-    /// The live nodes that read `id`, as often as they read it.
-    pub(crate) fn users(&self, id: NodeId) -> &[NodeId] {
-        &self.nodes[id.idx()].users
+    /// The live nodes that read `id`, each once.
+    pub(crate) fn users(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes[id.idx()].users.keys().copied()
     }
 
     /// Whether `id` is wanted by nobody but one reader, so that changing it changes nothing else.
     pub(crate) fn has_one_user(&self, id: NodeId) -> bool {
-        self.users(id).len() + self.nodes[id.idx()].n_roots as usize <= 1
+        let node = &self.nodes[id.idx()];
+        let n_reads = node.users.values().take(2).map(|n| *n as usize).sum::<usize>();
+        n_reads + node.root_places.len() <= 1
     }
 
     pub(crate) fn is_root(&self, id: NodeId) -> bool {
-        self.nodes[id.idx()].n_roots > 0
+        !self.nodes[id.idx()].root_places.is_empty()
     }
 
     pub(crate) fn is_live(&self, id: NodeId) -> bool {
@@ -155,15 +158,15 @@ impl<O: Operation> Plan<O> {
                 continue;
             }
             self.move_roots(old, new);
-            let mut users = std::mem::take(&mut self.nodes[old.idx()].users);
-            self.nodes[new.idx()].users.extend_from_slice(&users);
+            let users = std::mem::take(&mut self.nodes[old.idx()].users);
+            for (user, n) in &users {
+                *self.nodes[new.idx()].users.entry(*user).or_default() += n;
+            }
             if self.is_wanted(new) {
                 self.enliven(new);
             }
             self.bury_if_unwanted(old);
-            users.sort_unstable();
-            users.dedup();
-            for user in users {
+            for user in users.into_keys() {
                 self.forget(user);
                 for input in &mut self.nodes[user.idx()].inputs {
                     if *input == old {
@@ -180,16 +183,16 @@ impl<O: Operation> Plan<O> {
     }
 
     fn move_roots(&mut self, old: NodeId, new: NodeId) {
-        let n_roots = std::mem::take(&mut self.nodes[old.idx()].n_roots);
-        self.nodes[new.idx()].n_roots += n_roots;
-        if n_roots > 0 {
-            self.roots.iter_mut().filter(|root| **root == old).for_each(|root| *root = new);
+        let places = std::mem::take(&mut self.nodes[old.idx()].root_places);
+        for &place in &places {
+            self.roots[place as usize] = new;
         }
+        self.nodes[new.idx()].root_places.extend(places);
     }
 
     fn is_wanted(&self, id: NodeId) -> bool {
         let node = &self.nodes[id.idx()];
-        node.n_roots > 0 || !node.users.is_empty()
+        !node.root_places.is_empty() || !node.users.is_empty()
     }
 
     /// Tells the inputs of a node that came to life about it, and so on upwards.
@@ -201,7 +204,7 @@ impl<O: Operation> Plan<O> {
             }
             for i in 0..self.nodes[id.idx()].inputs.len() {
                 let input = self.nodes[id.idx()].inputs[i];
-                self.nodes[input.idx()].users.push(id);
+                *self.nodes[input.idx()].users.entry(id).or_default() += 1;
                 pending.push(input);
             }
         }
@@ -216,7 +219,7 @@ impl<O: Operation> Plan<O> {
             }
             for i in 0..self.nodes[id.idx()].inputs.len() {
                 let input = self.nodes[id.idx()].inputs[i];
-                self.nodes[input.idx()].users.retain(|user| *user != id);
+                self.nodes[input.idx()].users.remove(&id);
                 pending.push(input);
             }
         }
@@ -243,8 +246,8 @@ impl<O: Operation> Plan<O> {
             op,
             inputs: inputs.to_vec(),
             meta,
-            users: Vec::new(),
-            n_roots: 0,
+            users: BTreeMap::new(),
+            root_places: Vec::new(),
             live: false,
         });
         self.by_fingerprint.entry(key).or_default().push(id);
@@ -280,11 +283,12 @@ impl<O: Operation> Plan<O> {
             if node.op.infer(&metas)? != node.meta {
                 return Err(broken(format!("meta of {id:?} is not what {:?} infers", node.op)));
             }
-            for input in &node.inputs {
-                let reads = node.inputs.iter().filter(|other| *other == input).count();
-                let known = self.users(*input).iter().filter(|user| **user == id).count();
-                if reads != known {
-                    return Err(broken(format!("{input:?} does not know its user {id:?}")));
+            let mut inputs = node.inputs.clone();
+            inputs.sort_unstable();
+            for reads in inputs.chunk_by(|a, b| a == b) {
+                let known = self.nodes[reads[0].idx()].users.get(&id).copied().unwrap_or(0);
+                if reads.len() != known as usize {
+                    return Err(broken(format!("{:?} does not know its user {id:?}", reads[0])));
                 }
             }
         }
@@ -297,4 +301,58 @@ enum Visit {
     New,
     Open,
     Done,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number, which is its own meaning.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Op(u32);
+
+    impl Operation for Op {
+        type Meta = ();
+
+        fn infer(&self, _inputs: &[&()]) -> Result<()> {
+            Ok(())
+        }
+
+        fn fingerprint(&self, hasher: &mut impl Hasher) {
+            self.0.hash(hasher);
+        }
+    }
+
+    /// Minutes, were a step of replacing to look at all users or at all roots.
+    #[test]
+    fn many_users_of_one_node_are_replaced_one_by_one() {
+        const N: u32 = 40_000;
+        let mut plan = Plan::default();
+        let source = plan.push(Op(0), &[]).unwrap();
+        for i in 1..=N {
+            let user = plan.push(Op(i), &[source]).unwrap();
+            plan.add_root(user);
+        }
+        assert_eq!(plan.users(source).count(), N as usize);
+        for i in 1..=N {
+            let new = plan.push(Op(N + i), &[]).unwrap();
+            plan.replace(plan.roots()[i as usize - 1], new);
+        }
+        assert!(!plan.is_live(source) && plan.users(source).next().is_none());
+        assert!(plan.roots().iter().zip(N + 1..).all(|(root, i)| plan.op(*root).0 == i));
+    }
+
+    #[test]
+    fn a_node_that_is_read_twice_has_two_users() {
+        let mut plan = Plan::default();
+        let source = plan.push(Op(0), &[]).unwrap();
+        let twice = plan.push(Op(1), &[source, source]).unwrap();
+        plan.add_root(twice);
+        plan.add_root(twice);
+        assert!(!plan.has_one_user(source) && !plan.has_one_user(twice));
+        let other = plan.push(Op(2), &[]).unwrap();
+        plan.replace(source, other);
+        plan.check().unwrap();
+        assert_eq!((plan.inputs(twice), plan.roots()), (&[other, other][..], &[twice, twice][..]));
+    }
 }

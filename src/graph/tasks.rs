@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Block, Inputs, Layer, LayerGraph, LayerId, TaskContext};
+use super::{Block, Inputs, Layer, LayerGraph, LayerId, Slots, TaskContext};
 use crate::error::{Error, Result};
 use crate::memory::BufferPool;
 
@@ -28,7 +28,7 @@ pub(crate) struct TaskGraph {
     dependencies: Edges,
     dependents: Edges,
     outputs: Vec<TaskId>,
-    /// Each output layer, with the position of its first block among the outputs.
+    /// Each output layer, with the position of its first block among the outputs; sorted.
     output_starts: Vec<(LayerId, usize)>,
 }
 
@@ -37,6 +37,7 @@ pub(crate) struct TaskGraph {
 struct Span {
     start: u32,
     blocks: Demand,
+    slots: Slots,
 }
 
 /// Which blocks of a layer are needed.
@@ -124,6 +125,7 @@ impl TaskGraph {
             output_starts.push((*id, wanted.len()));
             wanted.extend((0..span.blocks.len() as u32).map(|i| TaskId(span.start + i)));
         }
+        output_starts.sort_unstable();
         Ok(TaskGraph { layers, spans, dependencies, dependents, outputs: wanted, output_starts })
     }
 
@@ -150,7 +152,8 @@ impl TaskGraph {
     pub(crate) fn output_positions(&self, task: TaskId) -> impl Iterator<Item = usize> + '_ {
         let id = self.layer(task);
         let offset = (task.0 - self.spans[id.idx()].start) as usize;
-        let starts = self.output_starts.iter().filter(move |(layer, _)| *layer == id);
+        let first = self.output_starts.partition_point(|(layer, _)| *layer < id);
+        let starts = self.output_starts[first..].iter().take_while(move |(layer, _)| *layer == id);
         starts.map(move |(_, start)| start + offset)
     }
 
@@ -204,11 +207,12 @@ impl TaskGraph {
         let layer = self.layers.get(id);
         let block = unravel(self.block_number(id, task), &layer.grid);
         let mut end = 0;
-        let ends = layer.inputs.iter().map(|input| {
+        let slots = self.spans[id.idx()].slots.of_block(&block);
+        let ends = layer.inputs[slots.clone()].iter().map(|input| {
             end += input.map.count(&block, &self.layers.get(input.layer).grid);
             end
         });
-        let inputs = Inputs::new(blocks, ends.collect());
+        let inputs = Inputs::from_slot(slots.start, blocks, ends.collect());
         layer.kernel.run(&TaskContext { block: &block, pool }, inputs)
     }
 
@@ -239,7 +243,7 @@ pub(crate) fn count_tasks(
 }
 
 fn too_many(layer: &Layer) -> Error {
-    Error::TooManyTasks { op: layer.name.to_string(), limit: u32::MAX.into() }
+    Error::TooManyTasks { op: layer.name.to_string(), call: None, limit: u32::MAX.into() }
 }
 
 /// Which blocks of each layer are needed, from the outputs back to the sources.
@@ -251,6 +255,7 @@ fn demand_backwards(
     n_steps: &mut u64,
 ) -> Result<Vec<Demand>, LayerId> {
     let all = layers.layers();
+    let mut out = Vec::new();
     let mut wanted: Vec<Demand> = all.iter().map(|_| Demand::Some(Vec::new())).collect();
     for id in outputs {
         wanted[id.idx()] = Demand::All(layers.get(*id).n_blocks());
@@ -262,22 +267,26 @@ fn demand_backwards(
             blocks.dedup();
         }
         let demand = std::mem::replace(&mut wanted[idx], Demand::All(0));
+        let mut is_satisfied = true;
         for input in &layer.inputs {
             let in_layer = layers.get(input.layer);
             let in_demand = &mut wanted[input.layer.idx()];
-            let Demand::Some(found) = in_demand else { continue };
-            match &demand {
-                Demand::All(_) if input.map.is_onto(&layer.grid, &in_layer.grid) => {
-                    *in_demand = Demand::All(in_layer.n_blocks());
-                }
-                demand => {
-                    for i in 0..demand.len() {
-                        let linear = demand.block(i);
-                        let out = unravel(linear, &layer.grid);
-                        let n_read = input.map.count(&out, &in_layer.grid) as u64;
-                        *n_steps = n_steps.checked_sub(n_read.max(1)).ok_or(input.layer)?;
-                        input.map.for_each(&out, linear, &in_layer.grid, |block| found.push(block));
-                    }
+            if matches!(demand, Demand::All(_)) && input.map.is_onto(&layer.grid, &in_layer.grid) {
+                *in_demand = Demand::All(in_layer.n_blocks());
+            }
+            is_satisfied &= matches!(in_demand, Demand::All(_));
+        }
+        if !is_satisfied {
+            let slots = Slots::of(&layer.inputs);
+            for i in 0..demand.len() {
+                let linear = demand.block(i);
+                unravel_into(linear, &layer.grid, &mut out);
+                for input in &layer.inputs[slots.of_block(&out)] {
+                    let Demand::Some(found) = &mut wanted[input.layer.idx()] else { continue };
+                    let in_grid = &layers.get(input.layer).grid;
+                    let n_read = input.map.count(&out, in_grid) as u64;
+                    *n_steps = n_steps.checked_sub(n_read.max(1)).ok_or(input.layer)?;
+                    input.map.for_each(&out, linear, in_grid, |block| found.push(block));
                 }
             }
         }
@@ -295,7 +304,7 @@ fn number_tasks(layers: &LayerGraph, demand: Vec<Demand>) -> Result<Vec<Span>> {
         if end > u64::from(u32::MAX) {
             return Err(too_many(layer));
         }
-        spans.push(Span { start: start as u32, blocks });
+        spans.push(Span { start: start as u32, blocks, slots: Slots::of(&layer.inputs) });
         start = end;
     }
     Ok(spans)
@@ -312,7 +321,7 @@ fn connect(layers: &LayerGraph, spans: &[Span]) -> Result<Edges> {
         for i in 0..span.blocks.len() {
             let linear = span.blocks.block(i);
             unravel_into(linear, &layer.grid, &mut out);
-            for input in &layer.inputs {
+            for input in &layer.inputs[span.slots.of_block(&out)] {
                 let from = &spans[input.layer.idx()];
                 input.map.for_each(&out, linear, &layers.get(input.layer).grid, |block| {
                     edges.targets.push(TaskId(from.start + from.blocks.position(block) as u32));
@@ -333,5 +342,53 @@ fn unravel_into(mut linear: u64, grid: &[u64], index: &mut Vec<u64>) {
     for (i, &n) in index.iter_mut().zip(grid).rev() {
         *i = linear % n;
         linear /= n;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::test_graphs::{Builder, Chunk, at};
+    use crate::graph::{AxisMap, BlockMap};
+
+    fn side_by_side(n: u64, len: u64) -> (Builder, LayerId, Vec<LayerId>) {
+        let mut builder = Builder::default();
+        let inputs: Vec<_> =
+            (0..n).map(|i| builder.array(&format!("x{i}"), &[len], 1, &[])).collect();
+        let windows = inputs.iter().zip(0..).map(|(id, i)| {
+            (*id, BlockMap::axes([AxisMap::Window { axis: 0, first: i * len, len }]))
+        });
+        let all = builder.array("all", &[n * len], 1, &windows.collect::<Vec<_>>());
+        (builder, all, inputs)
+    }
+
+    #[test]
+    fn a_task_of_many_windows_reads_its_own() {
+        let (builder, all, _) = side_by_side(10_000, 2);
+        let graph = builder.expand(&[all]);
+        assert_eq!(graph.n_tasks(), 40_000);
+        for i in [0, 1, 9_999, 19_999] {
+            assert_eq!(graph.dependencies(TaskId(20_000 + i)), [TaskId(i)]);
+        }
+        let task = TaskId(20_003);
+        let block = Block::new(Chunk { bytes: 1, digest: 5 });
+        graph.run(task, &Arc::new(BufferPool::new(0)), vec![block]).unwrap();
+    }
+
+    #[test]
+    fn one_block_of_many_windows_is_few_steps() {
+        let (mut builder, all, _) = side_by_side(10_000, 2);
+        let one = builder.array("one", &[1], 1, &[(all, at(12_345))]);
+        assert_eq!(count_tasks(builder.layers(), &[one], 2).unwrap().iter().sum::<u64>(), 3);
+        assert_eq!(count_tasks(builder.layers(), &[one], 1), None);
+    }
+
+    #[test]
+    fn a_task_of_several_outputs_knows_their_positions() {
+        let mut builder = Builder::default();
+        let ids = [builder.array("a", &[2], 1, &[]), builder.array("b", &[3], 1, &[])];
+        let graph = builder.expand(&[ids[1], ids[0], ids[1]]);
+        let positions = |task| graph.output_positions(TaskId(task)).collect::<Vec<_>>();
+        assert_eq!((positions(1), positions(2), positions(4)), (vec![4], vec![0, 5], vec![2, 7]));
     }
 }

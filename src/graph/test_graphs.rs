@@ -34,10 +34,8 @@ impl Kernel for Digest {
         let mut mix =
             |x: u64| digest = (digest ^ x).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         task.block.iter().for_each(|&i| mix(i));
-        for slot in 0..inputs.n_slots() {
-            for block in inputs.take_slot(slot) {
-                mix(block.downcast_ref::<Chunk>().expect("tests pass Chunk").digest);
-            }
+        for block in inputs.take_all() {
+            mix(block.downcast_ref::<Chunk>().expect("tests pass Chunk").digest);
         }
         Ok(Block::new(Chunk { bytes: self.bytes, digest }))
     }
@@ -108,6 +106,10 @@ impl Builder {
             let map = BlockMap::axes([AxisMap::Group { axis: 0, size: every }]);
             last = self.array(name, &[n.div_ceil(every)], bytes, &[(last, map)]);
         }
+    }
+
+    pub(crate) fn layers(&self) -> &LayerGraph {
+        &self.layers
     }
 
     /// The tasks that `outputs` need.

@@ -87,6 +87,32 @@ fn a_million_chunks_are_described_and_sliced_at_once() {
 }
 
 #[test]
+fn a_slice_that_starts_inside_a_chunk_lists_no_chunks() {
+    let x: Array<f64> = array::ones(1_u64 << 60, 4);
+    let part = x.slice(s![1..]);
+    assert_eq!(part.grid().unwrap(), [1 << 58]);
+    assert_eq!(
+        part.chunks().unwrap().to_string(),
+        format!("((3, 4, 4, … {} blocks),)", 1_u64 << 58)
+    );
+    let few = (&part + &part).slice(s![2..;-1]).slice(s![1..6]);
+    assert_eq!(few.sum(..).compute().unwrap()[[]], 10.0);
+    let singles: Array<f64> = array::ones(1_000_000_000, 1);
+    assert_eq!(singles.slice(s![1..]).slice(s![-3..]).compute().unwrap().len(), 3);
+    let error = x.slice(s![..;3]).check().unwrap_err();
+    assert!(matches!(error, Error::TooManyTasks { .. }), "{error}");
+}
+
+#[test]
+fn thousands_of_arrays_side_by_side() {
+    let parts: Vec<Array<f64>> = (0..5_000).map(|i| array::full([2], f64::from(i), [1])).collect();
+    let x = array::concatenate(&parts, 0);
+    let (all, part) = compute((&x, x.slice(s![5_001..5_003]))).unwrap();
+    assert!((0..10_000).all(|i| all[[i]] == (i / 2) as f64));
+    assert_eq!(part, ndarray::arr1(&[2500.0, 2501.0]).into_dyn());
+}
+
+#[test]
 fn arrays_larger_than_the_memory_limit() {
     // 80 MB of blocks of 80 kB, inside 2 MB.
     let limit = Config::new().with_memory_limit(2 << 20).with_threads(2);

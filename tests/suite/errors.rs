@@ -101,3 +101,30 @@ fn a_chain_keeps_its_first_error() {
     is_here((&wrong + &ones(&[2]).sum(9)).check().unwrap_err());
     is_here(wrong.tensordot(&ones(&[2]).sum(9), 0, 0).check().unwrap_err());
 }
+
+#[test]
+fn errors_found_late_name_the_users_line_or_none() {
+    let many: Array<f64> = array::zeros([1_u64 << 40], [1]);
+    let line = |error: Error| error.to_string();
+    for text in [
+        line(many.compute().unwrap_err()),
+        line(many.persist().unwrap_err()),
+        line(many.map_blocks(|block, _| block.to_owned()).rechunk([3]).explain().unwrap_err()),
+        line(array::ones::<f64>([1_u64 << 40], [4]).slice(s![..;3]).check().unwrap_err()),
+    ] {
+        assert!(text.contains("tasks, at tests/suite/errors.rs:"), "{text}");
+    }
+    let nan: Array<f64> = array::full([4], f64::NAN, [2]);
+    let text = line(nan.nanargmin(0).compute().unwrap_err());
+    assert!(text.contains("argmin: axes [0]") && !text.contains(".rs:"), "{text}");
+}
+
+#[cfg(feature = "netcdf")]
+#[test]
+fn a_netcdf_file_that_is_missing_names_the_line() {
+    let error = array::NetcdfFile::open("/no/such.nc").unwrap_err().to_string();
+    assert!(
+        error.contains("NetcdfFile::open: /no/such.nc") && error.contains("errors.rs:"),
+        "{error}"
+    );
+}

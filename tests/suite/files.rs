@@ -23,6 +23,23 @@ fn round_trips() {
 }
 
 #[test]
+fn a_write_that_is_explained_does_not_touch_the_disk() {
+    let (dir, pictures) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let x: Array<f64> = array::ones([6, 10], [3, 10]);
+    let here = |name: &str| dir.path().join(name);
+    let writes =
+        (x.store_npy(here("x.npy")), x.store_zarr(here("x.zarr"), array::ZarrWrite::new()));
+    // Both write the same two blocks.
+    assert_eq!(dask_rs::explain(&writes).unwrap().n_tasks(), Some(2));
+    dask_rs::visualize(&writes, pictures.path().join("x.svg")).unwrap();
+    let wrong = x.store_zarr(here("y.zarr"), array::ZarrWrite::new().chunks(&[0, 1]));
+    assert!(matches!(dask_rs::explain(wrong), Err(Error::InvalidChunks { .. })));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+    compute(writes).unwrap();
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 2);
+}
+
+#[test]
 fn era_interim() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/eraint_uvz.nc");
     if !std::path::Path::new(path).exists() {

@@ -126,8 +126,9 @@ impl<'a> Growing<'a> {
 /// Empty blocks are left out, because a median of 0 could not be scaled to anything.
 fn median_and_mode(chunks: &AxisChunks) -> (f64, Option<u64>) {
     let n = chunks.n_blocks();
-    if let (AxisChunks::Uniform { size, .. }, true) = (chunks, n > 2) {
-        return (*size as f64, (*size > 1).then_some(*size));
+    // The first and the last block may be shorter, and three are more.
+    if let (Some((_, size)), true) = (chunks.regular(), n > 4) {
+        return (size as f64, (size > 1).then_some(size));
     }
     let sizes: Vec<u64> = chunks.sizes().filter(|&size| size > 0).collect();
     let mut sorted = sizes.clone();
@@ -239,9 +240,12 @@ impl<'a> Growth<'a> {
 ///
 /// Where there are too many blocks to list, a last short one is not joined even if it would fit.
 fn join(previous: &AxisChunks, wanted: f64) -> Option<AxisChunks> {
-    if let (AxisChunks::Uniform { len, size }, true) = (previous, previous.n_blocks() > MAX_LISTED)
-    {
-        return Some(AxisChunks::uniform(*len, near_multiple(wanted.max(*size as f64), *size)));
+    if let (Some((first, size)), true) = (previous.regular(), previous.n_blocks() > MAX_LISTED) {
+        let joined = near_multiple(wanted.max(size as f64), size);
+        return Some(match first == size {
+            true => AxisChunks::uniform(previous.len()?, joined),
+            false => AxisChunks::shifted(previous.len()?, first, joined),
+        });
     }
     let mut joined = Vec::new();
     let mut open = 0u64;

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// - `Uniform`: every block has `size` elements, except a last one that may be shorter but is not
 ///   empty. `1 <= size`, and `size <= len` unless `len` is 0 (then `size` is 1). An empty axis is
 ///   one empty block.
+/// - `Shifted`: the same after a first block that is shorter, which is what slices leave of regular
+///   chunks. `1 <= first < size`, and there are at least two blocks; where there are just two, the
+///   second has `size` elements.
 /// - `Varying`: anything else that is known, as n + 1 ascending offsets, of which the first is 0.
 ///   Blocks may be empty.
 /// - `Unknown`: lengths that only computing tells. The token names the cut that made them, so that
@@ -22,6 +25,15 @@ pub enum AxisChunks {
         /// Length of the axis.
         len: u64,
         /// Length of every block but the last.
+        size: u64,
+    },
+    /// Equal blocks between a shorter first one and a possibly shorter last one.
+    Shifted {
+        /// Length of the axis.
+        len: u64,
+        /// Length of the first block.
+        first: u64,
+        /// Length of every block but the first and the last.
         size: u64,
     },
     /// Blocks of any known lengths, as n + 1 offsets.
@@ -39,6 +51,19 @@ impl AxisChunks {
     /// Blocks of `size` elements with the remainder last; a `size` of 0 counts as 1.
     pub(crate) fn uniform(len: u64, size: u64) -> Self {
         AxisChunks::Uniform { len, size: size.min(len).max(1) }
+    }
+
+    /// A block of `first` elements, then blocks of `size` elements with the remainder last.
+    ///
+    /// Neither is 0, and `first` is larger than `size` only if there are no more than two blocks.
+    pub(crate) fn shifted(len: u64, first: u64, size: u64) -> Self {
+        let rest = len.saturating_sub(first);
+        let size = size.min(rest);
+        if first >= size {
+            Self::uniform(len, first)
+        } else {
+            AxisChunks::Shifted { len, first, size }
+        }
     }
 
     /// The whole axis as one block.
@@ -76,11 +101,16 @@ impl AxisChunks {
         if offsets.len() < 2 || offsets[0] != 0 || !offsets.is_sorted() {
             return None;
         }
-        let (size, len) = (offsets[1], offsets[offsets.len() - 1]);
-        let regular = Self::uniform(len, size);
+        let (first, len) = (offsets[1], offsets[offsets.len() - 1]);
+        let second = offsets.get(2).map_or(0, |end| end - first);
+        let regular = if 0 < first && first < second {
+            Self::shifted(len, first, second)
+        } else {
+            Self::uniform(len, first)
+        };
         // Comparing the count first makes sure that a zero-length tail is not taken for regular.
         if regular.n_blocks() == offsets.len() as u64 - 1
-            && offsets.iter().zip(0u64..).all(|(&at, i)| at == len.min(i.saturating_mul(size)))
+            && offsets[1..].iter().zip(0..).all(|(&end, i)| regular.block_end(i) == end)
         {
             return Some(regular);
         }
@@ -91,6 +121,7 @@ impl AxisChunks {
     pub(crate) fn n_blocks(&self) -> u64 {
         match self {
             AxisChunks::Uniform { len, size } => len.div_ceil(*size).max(1),
+            AxisChunks::Shifted { len, first, size } => 1 + (len - first).div_ceil(*size),
             AxisChunks::Varying(offsets) => offsets.len() as u64 - 1,
             AxisChunks::Unknown { blocks, .. } => *blocks,
         }
@@ -99,7 +130,7 @@ impl AxisChunks {
     /// Length of the axis, if known.
     pub(crate) fn len(&self) -> Option<u64> {
         match self {
-            AxisChunks::Uniform { len, .. } => Some(*len),
+            AxisChunks::Uniform { len, .. } | AxisChunks::Shifted { len, .. } => Some(*len),
             AxisChunks::Varying(offsets) => offsets.last().copied(),
             AxisChunks::Unknown { .. } => None,
         }
@@ -127,20 +158,33 @@ impl AxisChunks {
 
     /// The positions of block `i`, if it exists and is known.
     pub(crate) fn block_range(&self, i: u64) -> Option<Range<u64>> {
-        if i >= self.n_blocks() {
+        if i >= self.n_blocks() || !self.is_known() {
             return None;
         }
+        let start = if i == 0 { 0 } else { self.block_end(i - 1) };
+        Some(start..self.block_end(i))
+    }
+
+    /// Where block `i`, which must exist, ends; 0 if that is unknown.
+    fn block_end(&self, i: u64) -> u64 {
         match self {
-            AxisChunks::Uniform { len, size } => {
-                // `i < n_blocks`, so the start is at most `len`; only the end can overflow.
-                let start = i * size;
-                Some(start..start.saturating_add(*size).min(*len))
+            // What overflows is past the end of the axis, but `i` blocks fit on it.
+            AxisChunks::Uniform { len, size } => (i * size).saturating_add(*size).min(*len),
+            AxisChunks::Shifted { len, first, size } => {
+                i.saturating_mul(*size).saturating_add(*first).min(*len)
             }
-            AxisChunks::Varying(offsets) => {
-                let i = usize::try_from(i).ok()?;
-                Some(offsets[i]..offsets[i + 1])
-            }
-            AxisChunks::Unknown { .. } => None,
+            AxisChunks::Varying(offsets) => offsets[i as usize + 1],
+            AxisChunks::Unknown { .. } => 0,
+        }
+    }
+
+    /// The lengths of the first block and of those after it, if all are equal, but for a last one that
+    /// may be shorter.
+    pub(crate) fn regular(&self) -> Option<(u64, u64)> {
+        match self {
+            AxisChunks::Uniform { size, .. } => Some((*size, *size)),
+            AxisChunks::Shifted { first, size, .. } => Some((*first, *size)),
+            AxisChunks::Varying(_) | AxisChunks::Unknown { .. } => None,
         }
     }
 
@@ -151,6 +195,8 @@ impl AxisChunks {
         let last = self.n_blocks() - 1;
         match self {
             AxisChunks::Uniform { size, .. } => (pos / size).min(last),
+            AxisChunks::Shifted { first, .. } if pos < *first => 0,
+            AxisChunks::Shifted { first, size, .. } => ((pos - first) / size).min(last - 1) + 1,
             AxisChunks::Varying(offsets) => {
                 let after = offsets.partition_point(|&offset| offset <= pos) as u64;
                 after.saturating_sub(1).min(last)
@@ -163,6 +209,7 @@ impl AxisChunks {
     pub(crate) fn max_len(&self) -> Option<u64> {
         match self {
             AxisChunks::Uniform { len, size } => Some(*len.min(size)),
+            AxisChunks::Shifted { size, .. } => Some(*size),
             AxisChunks::Varying(_) => self.sizes().max(),
             AxisChunks::Unknown { .. } => None,
         }
@@ -172,6 +219,9 @@ impl AxisChunks {
     pub(crate) fn min_len(&self) -> Option<u64> {
         match self {
             AxisChunks::Uniform { .. } => self.block_len(self.n_blocks() - 1),
+            AxisChunks::Shifted { first, .. } => {
+                self.block_len(self.n_blocks() - 1).map(|last| last.min(*first))
+            }
             AxisChunks::Varying(_) => self.sizes().min(),
             AxisChunks::Unknown { .. } => None,
         }
@@ -200,11 +250,28 @@ mod tests {
 
     #[test]
     fn empty_blocks_stay() {
-        for sizes in [&[0, 0][..], &[3, 3, 0], &[0, 3], &[3, 0, 3], &[1, 3]] {
+        for sizes in [&[0, 0][..], &[3, 3, 0], &[0, 3], &[3, 0, 3], &[1, 3, 0]] {
             let axis = AxisChunks::from_sizes(sizes).unwrap();
             assert!(matches!(axis, AxisChunks::Varying(_)), "{axis:?}");
             assert!(axis.sizes().eq(sizes.iter().copied()));
         }
+    }
+
+    #[test]
+    fn a_shorter_first_block_is_not_listed() {
+        for sizes in [&[1, 3][..], &[1, 3, 3, 2], &[2, 3, 3]] {
+            let axis = AxisChunks::from_sizes(sizes).unwrap();
+            assert!(matches!(axis, AxisChunks::Shifted { .. }), "{axis:?}");
+            assert!(axis.sizes().eq(sizes.iter().copied()));
+        }
+        for sizes in [&[4, 3, 3][..], &[1, 3, 3, 4], &[1, 3, 2, 3]] {
+            let axis = AxisChunks::from_sizes(sizes).unwrap();
+            assert!(matches!(axis, AxisChunks::Varying(_)), "{axis:?}");
+        }
+        assert_eq!(AxisChunks::shifted(5, 3, 9), AxisChunks::uniform(5, 3));
+        assert_eq!(AxisChunks::shifted(5, 5, 9), AxisChunks::whole(5));
+        let long = AxisChunks::shifted(u64::MAX, 1, u64::MAX - 2);
+        assert_eq!(long.sizes().collect::<Vec<_>>(), [1, u64::MAX - 2, 1]);
     }
 
     #[test]

@@ -8,13 +8,13 @@ use crate::error::{Call, Error, Result};
 /// 128 MiB, and the tasks for its blocks would take far more.
 pub(crate) const MAX_LISTED: u64 = 1 << 24;
 
-/// Refuses to list more than [`MAX_LISTED`] blocks.
+/// Refuses to list more than [`MAX_LISTED`] blocks for `op`, which was `call`, if that is known.
 ///
 /// # Errors
 /// [`Error::TooManyTasks`].
-pub(crate) fn check_listed(call: Call, n_blocks: u64) -> Result<()> {
+pub(crate) fn check_listed(op: &str, call: Option<Call>, n_blocks: u64) -> Result<()> {
     if n_blocks <= MAX_LISTED {
         return Ok(());
     }
-    Err(Error::TooManyTasks { op: call.op.to_string(), limit: MAX_LISTED })
+    Err(Error::TooManyTasks { op: op.to_string(), call, limit: MAX_LISTED })
 }

@@ -4,8 +4,8 @@
 //! so each algorithm is tested by moving positions around.
 //!
 //! Invariant: an axis has at least one block, and the blocks' lengths sum to the axis' length
-//! without overflow. Chunks are compact data: a regular axis is two integers however many blocks
-//! it has.
+//! without overflow. Chunks are compact data: a regular axis, also one whose first block is cut
+//! short, is two or three integers however many blocks it has.
 //!
 //! Read [`axis`] and [`grid`] first.
 
@@ -27,6 +27,7 @@ mod storage;
 mod take;
 pub(crate) mod tree;
 mod unify;
+mod within;
 
 #[cfg(test)]
 mod golden;
@@ -42,3 +43,4 @@ pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
+pub(crate) use within::cut_within;

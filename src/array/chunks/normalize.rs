@@ -3,6 +3,7 @@
 use super::auto::{self, AutoAxis};
 use super::axis::AxisChunks;
 use super::grid::Chunks;
+use super::limit::MAX_LISTED;
 use crate::bytes::parse_bytes;
 use crate::error::{Call, Error, Result};
 
@@ -76,13 +77,18 @@ impl From<AxisSpec> for ChunkSpec {
     }
 }
 
-/// The chunks of another array. Unknown lengths are not a request, so they are refused.
+/// The chunks of another array. Unknown lengths are not a request, so they are refused, and so are more
+/// irregular ones than may be listed.
 impl From<&Chunks> for ChunkSpec {
     fn from(chunks: &Chunks) -> Self {
         let spec = |axis: &AxisChunks| match axis {
             AxisChunks::Uniform { len, size } => AxisSpec::exactly(*len, *size),
-            AxisChunks::Varying(_) => AxisSpec::Explicit(axis.sizes().collect()),
-            AxisChunks::Unknown { .. } => AxisSpec::Invalid(axis.to_string()),
+            AxisChunks::Shifted { .. } | AxisChunks::Varying(_)
+                if axis.n_blocks() <= MAX_LISTED =>
+            {
+                AxisSpec::Explicit(axis.sizes().collect())
+            }
+            _ => AxisSpec::Invalid(axis.to_string()),
         };
         ChunkSpec::PerAxis(chunks.axes().iter().map(spec).collect())
     }

@@ -28,7 +28,7 @@ pub(crate) fn min_overlap_chunks(call: Call, axis: &AxisChunks, depth: u64) -> R
     if shortest >= depth {
         return Ok(axis.clone());
     }
-    check_listed(call, axis.n_blocks())?;
+    check_listed(call.op, Some(call), axis.n_blocks())?;
     let sizes = at_least(axis.sizes(), depth);
     Ok(AxisChunks::from_size_iter(sizes).unwrap_or_else(|| AxisChunks::whole(len)))
 }

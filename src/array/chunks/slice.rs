@@ -230,7 +230,7 @@ fn touched(axis: &AxisChunks, slice: &AxisSlice) -> Option<Touched> {
     if skips_no_block(axis, slice, from.min(to), from.max(to)) {
         return Some(run);
     }
-    if matches!(axis, AxisChunks::Uniform { .. }) {
+    if axis.regular().is_some() {
         return Some(Touched::OneEach);
     }
     Some(Touched::Listed(list_touched(axis, slice)))
@@ -240,9 +240,9 @@ fn touched(axis: &AxisChunks, slice: &AxisSlice) -> Option<Touched> {
 /// step is long, so that the slice can't jump over it.
 fn skips_no_block(axis: &AxisChunks, slice: &AxisSlice, low: u64, high: u64) -> bool {
     let stride = slice.step.unsigned_abs();
-    match axis {
-        AxisChunks::Uniform { size, .. } => stride <= *size || high - low <= 1,
-        _ => (low + 1..high).all(|block| axis.block_len(block).is_some_and(|len| len >= stride)),
+    match axis.regular() {
+        Some((_, size)) => stride <= size || high - low <= 1,
+        None => (low + 1..high).all(|block| axis.block_len(block).is_some_and(|len| len >= stride)),
     }
 }
 
@@ -261,17 +261,20 @@ fn list_touched(axis: &AxisChunks, slice: &AxisSlice) -> Arc<[u64]> {
 
 /// The output of a run over regular blocks, without looking at each, if it is regular too.
 fn regular_output(axis: &AxisChunks, pieces: &SlicePieces) -> Option<AxisChunks> {
-    let (size, n) = match (axis, &pieces.blocks) {
-        (AxisChunks::Uniform { size, .. }, Touched::Run { n, .. }) => (size, n),
+    let ((_, size), n) = match (axis.regular(), &pieces.blocks) {
+        (Some(regular), Touched::Run { n, .. }) => (regular, *n),
         (_, Touched::OneEach) => return Some(AxisChunks::uniform(pieces.slice.len, 1)),
         _ => return None,
     };
     let len_of = |i: u64| Some(pieces.piece(i)?.local.len);
-    let first = len_of(0)?;
     let stride = pieces.slice.step.unsigned_abs();
-    // Full blocks give equal pieces only if the step divides their length.
-    let inner_equal = *n <= 2 || (size % stride == 0 && first == size / stride);
-    (inner_equal && len_of(n - 1)? <= first).then(|| AxisChunks::uniform(pieces.slice.len, first))
+    let (len, first) = (pieces.slice.len, len_of(0)?);
+    match n {
+        1 => Some(AxisChunks::whole(len)),
+        2 => Some(AxisChunks::shifted(len, first, len_of(1)?)),
+        // Full blocks give equal pieces only if the step divides their length.
+        _ => size.is_multiple_of(stride).then(|| AxisChunks::shifted(len, first, size / stride)),
+    }
 }
 
 #[cfg(test)]
@@ -328,8 +331,21 @@ mod tests {
     #[test]
     fn too_many_irregular_blocks_are_refused() {
         let axis = AxisChunks::uniform(1 << 60, 3);
-        assert!(slice_axis(&axis, AxisSlice::new(1, 1 << 59, 1)).is_none());
-        assert!(slice_axis(&axis, AxisSlice::new(0, 1 << 59, 1)).is_some());
+        assert!(slice_axis(&axis, AxisSlice::new(1, 1 << 59, 2)).is_none());
+        assert!(slice_axis(&axis, AxisSlice::new(0, 1 << 58, 3)).is_some());
+    }
+
+    #[test]
+    fn a_start_inside_a_block_stays_counted() {
+        let axis = AxisChunks::uniform(1 << 60, 4);
+        let (out, pieces) = slice_axis(&axis, AxisSlice::new(1, (1 << 60) - 1, 1)).unwrap();
+        assert_eq!(out, AxisChunks::shifted((1 << 60) - 1, 3, 4));
+        assert_eq!(pieces.piece(1), Some(Piece { block: 1, local: AxisSlice::new(0, 4, 1) }));
+        let (again, _) = slice_axis(&out, AxisSlice::new(5, 1 << 58, 2)).unwrap();
+        assert_eq!(again, AxisChunks::shifted(1 << 58, 1, 2));
+        let reversed = AxisSlice::from_python(None, None, Some(-1), (1 << 60) - 2).unwrap();
+        let (back, _) = slice_axis(&AxisChunks::uniform((1 << 60) - 2, 4), reversed).unwrap();
+        assert_eq!(back, AxisChunks::shifted((1 << 60) - 2, 2, 4));
     }
 
     #[test]

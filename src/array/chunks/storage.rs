@@ -10,9 +10,12 @@ pub(crate) fn aligned_to(chunks: &Chunks, unit: &[u64]) -> Chunks {
     let aligned = |(axis, &unit): (&AxisChunks, &u64)| {
         let unit = unit.max(1);
         let starts_unit = |i| axis.block_start(i).is_some_and(|start| start % unit == 0);
-        let is_aligned = match axis {
-            AxisChunks::Uniform { size, .. } => axis.n_blocks() == 1 || size % unit == 0,
-            _ => (1..axis.n_blocks()).all(starts_unit),
+        let n = axis.n_blocks();
+        let is_aligned = match axis.regular() {
+            Some((first, size)) => {
+                n == 1 || first.is_multiple_of(unit) && (n == 2 || size.is_multiple_of(unit))
+            }
+            None => (1..n).all(starts_unit),
         };
         if is_aligned {
             return axis.clone();
@@ -34,5 +37,8 @@ mod tests {
         let aligned = aligned_to(&chunks, &[1000, 2]);
         assert_eq!(aligned.axes(), [AxisChunks::uniform(3000, 1000), AxisChunks::uniform(10, 4)]);
         assert_eq!(aligned_to(&chunks, &[5000, 7]).grid(), [1, 2]);
+        let shifted = Chunks::new([AxisChunks::shifted(1 << 60, 2, 4)]);
+        assert_eq!(aligned_to(&shifted, &[2]), shifted);
+        assert_eq!(aligned_to(&shifted, &[4]).axes(), [AxisChunks::uniform(1 << 60, 4)]);
     }
 }

@@ -61,16 +61,19 @@ fn refine_two(call: Call, a: &AxisChunks, b: &AxisChunks) -> Result<AxisChunks> 
     if a == b {
         return Ok(a.clone());
     }
-    if let (AxisChunks::Uniform { size: x, .. }, AxisChunks::Uniform { size: y, .. }) = (a, b) {
+    if let (Some(x), Some(y)) = (a.regular(), b.regular()) {
         // Every boundary of the longer blocks is one of the shorter.
-        if x % y == 0 {
+        let refines = |fine: (u64, u64), coarse: (u64, u64)| {
+            coarse.1.is_multiple_of(fine.1) && coarse.0 % fine.1 == fine.0 % fine.1
+        };
+        if refines(y, x) {
             return Ok(b.clone());
         }
-        if y % x == 0 {
+        if refines(x, y) {
             return Ok(a.clone());
         }
     }
-    check_listed(call, a.n_blocks().saturating_add(b.n_blocks()))?;
+    check_listed(call.op, Some(call), a.n_blocks().saturating_add(b.n_blocks()))?;
     Ok(merged(a, b))
 }
 
@@ -214,6 +217,8 @@ mod tests {
         let regular =
             unified(&[&AxisChunks::uniform(u64::MAX, 6), &AxisChunks::uniform(u64::MAX, 3)]);
         assert_eq!(regular.unwrap(), AxisChunks::uniform(u64::MAX, 3));
+        let fine = AxisChunks::shifted(u64::MAX, 1, 3);
+        assert_eq!(unified(&[&AxisChunks::shifted(u64::MAX, 4, 6), &fine]).unwrap(), fine);
     }
 
     #[test]

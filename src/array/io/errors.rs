@@ -1,17 +1,10 @@
 //! The errors that all file formats share.
 
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::array::any::AnyViewMut;
 use crate::array::dtype::DType;
 use crate::error::{Call, Error, Result};
-
-/// Turns what the operating system says about `path` into an [`Error`].
-pub(crate) fn io_error(call: Call, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::Io { call, path: path.to_path_buf(), source: Arc::new(source) }
-}
 
 /// A box that does not lie inside of the array.
 pub(crate) fn box_outside(call: Call, start: &[u64], lens: &[usize], shape: &[u64]) -> Error {

@@ -6,11 +6,6 @@
 //!
 //! Deliberately not here: plans, lazy arrays, and the choice of chunks.
 
-// The lazy layer that calls the readers and writers is not written yet, nor is it settled which of
-// their types users see.
-#![allow(dead_code, unused_imports, unreachable_pub)]
-
-mod atomic;
 mod bytes;
 mod errors;
 mod layout;
@@ -26,10 +21,12 @@ mod zarr;
 
 pub use bytes::Stored;
 #[cfg(feature = "netcdf")]
-pub use netcdf::{
-    Attribute, Dimension, NetcdfFile, NetcdfSchema, NetcdfSource, NetcdfWriter, Packing,
-};
-pub use npy::{NpySource, NpyWriter};
+pub(crate) use netcdf::Packing;
+#[cfg(feature = "netcdf")]
+pub use netcdf::{Attribute, Dimension, NetcdfFile};
+pub(crate) use npy::{NpySource, NpyWriter};
 pub use source::Source;
 #[cfg(feature = "zarr")]
-pub use zarr::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
+pub use zarr::{ZarrCompressor, ZarrFormat};
+#[cfg(feature = "zarr")]
+pub(crate) use zarr::{ZarrOptions, ZarrSource, ZarrWriter};

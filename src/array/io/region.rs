@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 
 use super::bytes::{ByteOrder, Stored, decode_slice, encode_slice};
-use super::errors::{box_outside, io_error};
+use super::errors::box_outside;
 use super::layout::{Layout, Run};
-use crate::error::{Call, Result};
+use crate::error::{Call, Error, Result};
 
 /// The most that is read or written at once: it fits into L2.
 pub(crate) const SCRATCH_BYTES: u64 = 256 << 10;
@@ -31,10 +31,10 @@ pub(crate) struct PositionedFile {
 impl PositionedFile {
     /// Opens the file for reading.
     pub(crate) fn open(call: Call, path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(io_error(call, path))?;
+        let file = File::open(path).map_err(Error::io(call, path))?;
         // Opening a directory succeeds on Unix; reading it would not say what is wrong.
-        if file.metadata().map_err(io_error(call, path))?.is_dir() {
-            return Err(io_error(call, path)(io::ErrorKind::IsADirectory.into()));
+        if file.metadata().map_err(Error::io(call, path))?.is_dir() {
+            return Err(Error::io(call, path)(io::ErrorKind::IsADirectory.into()));
         }
         Ok(PositionedFile { file, path: path.to_path_buf() })
     }
@@ -54,22 +54,22 @@ impl PositionedFile {
 
     /// The length of the file.
     pub(crate) fn nbytes(&self, call: Call) -> Result<u64> {
-        Ok(self.file.metadata().map_err(io_error(call, &self.path))?.len())
+        Ok(self.file.metadata().map_err(Error::io(call, &self.path))?.len())
     }
 
     /// Makes the file so long, with zeros where nothing is written yet.
     pub(crate) fn set_len(&self, call: Call, nbytes: u64) -> Result<()> {
-        self.file.set_len(nbytes).map_err(io_error(call, &self.path))
+        self.file.set_len(nbytes).map_err(Error::io(call, &self.path))
     }
 
     /// Fills `bytes` from the position `offset`.
     pub(crate) fn read_at(&self, call: Call, offset: u64, bytes: &mut [u8]) -> Result<()> {
-        read_exact_at(&self.file, bytes, offset).map_err(io_error(call, &self.path))
+        read_exact_at(&self.file, bytes, offset).map_err(Error::io(call, &self.path))
     }
 
     /// Writes `bytes` at the position `offset`.
     pub(crate) fn write_at(&self, call: Call, offset: u64, bytes: &[u8]) -> Result<()> {
-        write_all_at(&self.file, bytes, offset).map_err(io_error(call, &self.path))
+        write_all_at(&self.file, bytes, offset).map_err(Error::io(call, &self.path))
     }
 
     /// Reads the box at `start` into `out`.

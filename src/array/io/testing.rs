@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{ArrayD, ArrayViewD, IxDyn, SliceInfoElem};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use super::source::Source;
 use crate::array::any::{AnyArray, AnyElement};

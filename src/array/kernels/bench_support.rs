@@ -72,7 +72,7 @@ impl Runner {
             in_dtype: program.dtype(),
         };
         let kernel = chunk_kernel(&spec, program, of_shape(shape));
-        Runner::new(shape, kernel, Some(finish_kernel(&spec, false)))
+        Runner::new(shape, kernel, Some(finish_kernel(&spec)))
     }
 
     /// `((x * 2 + 1) ** 2 - x).sum()` of one chunk.

@@ -17,9 +17,6 @@ use crate::array::dtype::dispatch;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext, Wiring};
 
-/// Creations of at most this many instructions are computed again rather than kept.
-const FREE_INSTRS_MAX: usize = 4;
-
 /// Computes each element of a block by a [`Program`], in one pass.
 ///
 /// Invariant: the blocks of every slot broadcast against the output block, aligned at the last
@@ -83,7 +80,7 @@ impl Kernel for ElemwiseKernel {
     }
 
     fn is_free(&self) -> bool {
-        self.program.is_creation() && self.program.n_instrs() <= FREE_INSTRS_MAX
+        self.program.is_free()
     }
 
     fn n_steps(&self) -> usize {

@@ -10,6 +10,9 @@ use super::scalar::Scalar;
 use crate::array::dtype::DType;
 use crate::graph::Wiring;
 
+/// Creations of at most this many instructions are computed again rather than kept.
+const FREE_INSTRS_MAX: usize = 4;
+
 /// The result of an instruction, by its position in the program.
 pub(crate) type Reg = u32;
 
@@ -107,6 +110,11 @@ impl Program {
     /// How many slots there are, read or not.
     pub(crate) fn n_inputs(&self) -> usize {
         self.inputs.len()
+    }
+
+    /// Whether computing the elements again costs no more than reading them from memory.
+    pub(crate) fn is_free(&self) -> bool {
+        self.is_creation() && self.n_instrs() <= FREE_INSTRS_MAX
     }
 
     /// How many instructions do work; inputs, constants and indices do not count.

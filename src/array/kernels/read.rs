@@ -12,7 +12,7 @@ use crate::array::chunks::{AxisSlice, Chunks};
 use crate::array::dtype::Element;
 use crate::array::io::Source;
 use crate::error::Result;
-use crate::graph::{Block, BytesRead, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
 use crate::memory::BufferPool;
 
 /// Up to this step it is cheaper to read what lies between than to read element by element.
@@ -110,24 +110,6 @@ fn read_bridged<T: Element>(
     out.assign(&around.slice(local.collect::<Vec<_>>().as_slice()));
     pool.give(around.into_raw_vec_and_offset().0);
     Ok(())
-}
-
-/// Passes on the one block that any of its slots holds: the kernel of concatenation.
-#[derive(Debug)]
-pub(crate) struct ForwardKernel;
-
-impl Kernel for ForwardKernel {
-    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let mut found = None;
-        for slot in 0..inputs.n_slots() {
-            found = inputs.take_slot(slot).next().or(found);
-        }
-        Ok(found.expect("windows of a concatenation cover every block"))
-    }
-
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec { name: "forward", parameters: String::new() })
-    }
 }
 
 /// Copies a view into C order unless it is that already.

@@ -26,7 +26,7 @@ use super::strip::{Frame, STRIP};
 use crate::array::chunk::Chunk;
 use crate::array::chunks::Chunks;
 use crate::array::dtype::{DType, Element, dispatch};
-use crate::error::{Call, Error, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext, Value, Wiring};
 
 /// What a reduction computes.
@@ -277,9 +277,9 @@ pub(crate) fn combine_kernel(spec: &ReduceSpec) -> Arc<dyn Kernel> {
     Arc::new(CombineKernel { spec: spec.clone() })
 }
 
-/// Merges the last group and computes the result; without `keepdims` the axes disappear.
-pub(crate) fn finish_kernel(spec: &ReduceSpec, keepdims: bool) -> Arc<dyn Kernel> {
-    Arc::new(FinishKernel { spec: spec.clone(), keepdims })
+/// Merges the last group and computes the result, in which reduced axes stay with length 1.
+pub(crate) fn finish_kernel(spec: &ReduceSpec) -> Arc<dyn Kernel> {
+    Arc::new(FinishKernel { spec: spec.clone() })
 }
 
 /// Accumulators of a block, with reduced axes of length 1.
@@ -433,7 +433,6 @@ impl Kernel for CombineKernel {
 #[derive(Debug)]
 pub(crate) struct FinishKernel {
     spec: ReduceSpec,
-    keepdims: bool,
 }
 
 impl FinishKernel {
@@ -443,17 +442,10 @@ impl FinishKernel {
         task: &TaskContext<'_>,
         blocks: Vec<Block>,
     ) -> Result<Block> {
-        let Partial { accs, n, mut shape } = merge_partials(reducer, &self.spec, blocks)?;
+        let Partial { accs, n, shape } = merge_partials(reducer, &self.spec, blocks)?;
         let mut out = task.pool.take::<R::Out>(accs.len());
         for (out, acc) in out.iter_mut().zip(accs) {
             *out = reducer.finish(acc, n).ok_or_else(|| self.nothing_left())?;
-        }
-        if !self.keepdims {
-            let mut axis = 0;
-            shape.retain(|_| {
-                axis += 1;
-                !self.spec.axes.contains(&(axis - 1))
-            });
         }
         let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
             .expect("a partial has one accumulator per position of its shape");
@@ -462,12 +454,7 @@ impl FinishKernel {
 
     /// What a minimum of nothing is.
     fn nothing_left(&self) -> Error {
-        Error::InvalidArgument {
-            call: Call::new(self.spec.kind.name()),
-            argument: "axis",
-            got: format!("axes {:?} without elements", self.spec.axes),
-            expected: "at least one element, or one that is not NaN, for each result",
-        }
+        Error::NothingToReduce { op: self.spec.kind.name(), axes: self.spec.axes.clone() }
     }
 }
 
@@ -485,7 +472,7 @@ impl Kernel for FinishKernel {
     }
 
     fn spec(&self) -> Option<KernelSpec> {
-        let parameters = format!("{}; keepdims: {}", self.spec, self.keepdims);
+        let parameters = self.spec.to_string();
         Some(KernelSpec { name: "reduce_finish", parameters })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::array::chunks::{ChunkSpec, Chunks, normalize_chunks, unify_broadcast};
+use crate::array::chunks::{Chunks, unify_broadcast};
 use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::{BinaryOp, Builder, Program, Scalar, UnaryOp, Unsupported};
@@ -24,30 +24,12 @@ pub(crate) fn elemwise_of(call: Call, program: Program, nodes: &[&Arc<Node>]) ->
     let chunks = if chunks.iter().all(|other| *other == first) {
         first.clone()
     } else {
-        let largest = nodes.iter().filter_map(|node| node.meta.block_bytes_max()).max();
-        let itemsize = program.dtype().nbytes() as u64;
-        let unified = super::countable(call, unify_broadcast(call, &chunks)?)?;
-        not_grown(call, unified, largest, itemsize)?
+        let chunks = super::countable(call, unify_broadcast(call, &chunks)?)?;
+        let axes = 0..chunks.ndim();
+        super::not_grown(Meta { dtype: program.dtype(), chunks }, axes, nodes)?.chunks
     };
     let meta = Meta { dtype: program.dtype(), chunks };
     Ok(Node::with_meta(ArrayOp::Elemwise(Arc::new(program)), nodes, meta))
-}
-
-/// `chunks`, cut where broadcasting made blocks larger than those of the inputs and than the chunk
-/// size: the outer product of two short vectors may be longer than the memory.
-fn not_grown(call: Call, chunks: Chunks, largest: Option<u64>, itemsize: u64) -> Result<Chunks> {
-    let (Some(largest), Some(len), Some(shape)) =
-        (largest, chunks.max_block_len(), chunks.known_shape())
-    else {
-        return Ok(chunks);
-    };
-    let bytes = len.saturating_mul(itemsize);
-    if bytes <= largest || bytes <= super::chunk_bytes()? {
-        return Ok(chunks);
-    }
-    let allowed = largest.max(super::chunk_bytes()?);
-    let auto = ChunkSpec::from("auto");
-    normalize_chunks(call, &auto, &shape, Some(itemsize), allowed, Some(&chunks))
 }
 
 /// A function of one array.

@@ -139,7 +139,7 @@ pub(crate) fn slice(call: Call, x: &Handle, entries: &[IndexEntry]) -> Handle {
         let sliced = if slices.iter().all(Option::is_none) {
             Arc::clone(node)
         } else {
-            Node::of(ArrayOp::Slice(slices), &[node])?
+            Node::of(ArrayOp::Slice(slices), &[node]).map_err(|error| error.called_from(call))?
         };
         let unmoved =
             axes.len() == node.ndim() && axes.iter().enumerate().all(|(i, axis)| *axis == Some(i));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::manipulation::drop_axes;
 use super::reductions::{over, reduce};
 use crate::array::args::Axes;
-use crate::array::chunks::unify;
+use crate::array::chunks::{Chunks, unify};
 use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::ReduceKind;
@@ -66,6 +66,8 @@ fn mismatch(call: Call, left: &Node, right: &Node) -> Error {
 }
 
 /// The products of the blocks, in chunks that are made to fit along the axes that both have.
+///
+/// A block of the result is as large as free axes of both sides are long, so these may be cut as well.
 fn partial_products(
     call: Call,
     left: &Arc<Node>,
@@ -88,10 +90,20 @@ fn partial_products(
         left_chunks = left_chunks.with_axis(a, common.clone());
         right_chunks = right_chunks.with_axis(b, common);
     }
-    let left = left.in_chunks(left_chunks)?;
-    let right = right.in_chunks(right_chunks)?;
-    let chunks = contraction.out_chunks(&left.meta.chunks, &right.meta.chunks);
-    let meta = Meta { dtype: left.meta.dtype, chunks: super::countable(call, chunks)? };
+    let chunks = super::countable(call, contraction.out_chunks(&left_chunks, &right_chunks))?;
+    // The axes of the summed pairs come last, and already have one element a block.
+    let axes = contraction.batch.len()..chunks.ndim() - contraction.summed.len();
+    let out = Meta { dtype: left.meta.dtype, chunks };
+    let meta = super::not_grown(out, axes.clone(), &[left, right])?;
+    let [of_left, of_right] = contraction.places([left.ndim(), right.ndim()]);
+    let cut = |chunks: Chunks, places: Vec<usize>| {
+        let free = places.into_iter().enumerate().filter(|(_, place)| axes.contains(place));
+        free.fold(chunks, |chunks, (axis, place)| {
+            chunks.with_axis(axis, meta.chunks.axes()[place].clone())
+        })
+    };
+    let left = left.in_chunks(cut(left_chunks, of_left))?;
+    let right = right.in_chunks(cut(right_chunks, of_right))?;
     Ok(Node::with_meta(ArrayOp::Contract(Arc::new(contraction)), &[&left, &right], meta))
 }
 
@@ -215,5 +227,53 @@ impl Stack {
         order.extend((0..self.n_matrix[0]).map(|_| n_both + n_left));
         order.extend((0..self.n_matrix[1]).map(|_| first_right + n_right));
         order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Config;
+    use crate::prelude::*;
+
+    /// The chunks of a product, and whether its values are those of ndarray, with chunks of `bytes`.
+    fn product(shapes: [[u64; 2]; 2], chunks: [[u64; 2]; 2], bytes: u64) -> String {
+        Config::new().with_chunk_bytes(bytes).scope(|| {
+            let of = |i: usize| {
+                let len = (shapes[i][0] * shapes[i][1]) as f64;
+                array::arange(0.0, len, 1.0, 7).reshape(shapes[i]).rechunk(chunks[i])
+            };
+            let (x, y) = (of(0), of(1));
+            let product = x.matmul(&y);
+            let matrix = |x: &Array<f64>| {
+                x.compute().unwrap().into_dimensionality::<ndarray::Ix2>().unwrap()
+            };
+            assert_eq!(matrix(&product), matrix(&x).dot(&matrix(&y)));
+            product.chunks().unwrap().to_string()
+        })
+    }
+
+    #[test]
+    fn blocks_of_products_are_cut_to_the_chunk_size() {
+        let (tall, wide) = ([24, 2], [2, 24]);
+        assert_eq!(product([tall, wide], [tall, wide], 24 * 24 * 8), "((24,), (24,))");
+        assert_eq!(product([tall, wide], [tall, wide], 12 * 12 * 8), "((12, 12), (12, 12))");
+        // What an input already has is allowed.
+        assert_eq!(product([tall, wide], [tall, wide], 1), "((6, 6, 6, 6), (6, 6, 6, 6))");
+        assert_eq!(product([wide, tall], [[2, 5], [3, 24]], 1), "((2,), (2,))");
+    }
+
+    #[test]
+    fn batch_axes_of_products_keep_their_chunks() {
+        Config::new().with_chunk_bytes(8).scope(|| {
+            let x: Array<f64> = array::ones([4, 6, 1], [2, 6, 1]);
+            let product = x.matmul(&array::ones([4, 1, 6], [2, 1, 6]));
+            assert_eq!(product.chunks().unwrap().to_string(), "((2, 2), (2, 2, 2), (3, 3))");
+            let outer = array::ones::<f64>([12], [12]).tensordot(
+                &array::ones([12], [6]),
+                [0_i64; 0],
+                [0_i64; 0],
+            );
+            assert_eq!(outer.chunks().unwrap().to_string(), "((3, 3, 3, 3), (3, 3, 3, 3))");
+        });
     }
 }

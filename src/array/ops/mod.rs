@@ -12,10 +12,14 @@ pub(crate) mod rechunk;
 pub(crate) mod reductions;
 
 use std::any::Any;
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::chunks::{Chunks, check_shape};
+use super::chunks::{Chunks, check_shape, cut_within};
 use super::dtype::{DType, Element, dispatch};
+use super::expr::Node;
 use super::kernels::Scalar;
+use super::meta::Meta;
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
 
@@ -40,6 +44,15 @@ pub(crate) fn countable(call: Call, chunks: Chunks) -> Result<Chunks> {
         check_shape(call, &shape)?;
     }
     Ok(chunks)
+}
+
+/// `out`, cut along `axes` where its blocks are larger than those of the inputs and than the chunk size:
+/// the outer product of two short vectors may be longer than the memory.
+pub(crate) fn not_grown(out: Meta, axes: Range<usize>, inputs: &[&Arc<Node>]) -> Result<Meta> {
+    let largest = inputs.iter().filter_map(|node| node.meta.block_bytes_max()).max();
+    let bytes_max = largest.unwrap_or(0).max(chunk_bytes()?);
+    let chunks = cut_within(out.chunks, axes, bytes_max / out.dtype.nbytes() as u64);
+    Ok(Meta { dtype: out.dtype, chunks })
 }
 
 /// The error for an operation that does not exist for a dtype.

@@ -59,7 +59,7 @@ fn may_split(plan: &Plan<ArrayOp>, id: NodeId) -> bool {
 /// Whether doing an operation again costs no more than reading its result.
 fn is_free(op: &ArrayOp) -> bool {
     match op {
-        ArrayOp::Create { program, .. } => program.n_instrs() <= 2,
+        ArrayOp::Create { program, .. } => program.is_free(),
         ArrayOp::Read(read) => matches!(read.from, ReadFrom::Memory(_)),
         ArrayOp::Blocks(_) | ArrayOp::Slice(_) | ArrayOp::Permute(_) => true,
         _ => false,

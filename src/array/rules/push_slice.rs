@@ -38,10 +38,10 @@ fn is_only_sliced(plan: &Plan<ArrayOp>, id: NodeId) -> bool {
         return false;
     }
     let elements = |id: NodeId| {
-        let shape = plan.meta(id).chunks.known_shape()?;
-        Some(shape.iter().fold(1_u64, |n, &len| n.saturating_mul(len)))
+        let mut axes = plan.meta(id).chunks.axes().iter();
+        axes.try_fold(1_u64, |n, axis| Some(n.saturating_mul(axis.len()?)))
     };
-    let wanted = plan.users(id).iter().try_fold(0_u64, |sum, &user| match plan.op(user) {
+    let wanted = plan.users(id).try_fold(0_u64, |sum, user| match plan.op(user) {
         ArrayOp::Slice(_) => Some(sum.saturating_add(elements(user)?)),
         _ => None,
     });

@@ -142,7 +142,6 @@ impl Exchange {
     }
 
     /// Takes out what is to be written, and a file that is nobody else's.
-    #[expect(clippy::type_complexity, reason = "it is used once")]
     fn begin_spill(&self) -> (Vec<(usize, Vec<Piece>)>, Result<SpillFile>) {
         let mut state = self.lock();
         let mut taken = Vec::new();

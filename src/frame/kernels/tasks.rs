@@ -146,21 +146,6 @@ impl Kernel for SortKernel {
     }
 }
 
-/// Passes the only block of its slots on: of several layers, each block comes from one.
-#[derive(Debug)]
-pub(crate) struct ForwardKernel;
-
-impl Kernel for ForwardKernel {
-    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        for slot in 0..inputs.n_slots() {
-            if let Some(block) = inputs.take_slot(slot).next() {
-                return Ok(block);
-            }
-        }
-        Err(Error::Internal { place: "forward".into(), problem: "a block has no origin".into() })
-    }
-}
-
 /// Calls a user's function on each partition and checks what it returns.
 #[derive(Debug)]
 pub(crate) struct MapPartitionsKernel {

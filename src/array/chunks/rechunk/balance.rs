@@ -30,8 +30,9 @@ fn balanced(axis: &AxisChunks) -> Option<AxisChunks> {
 
 /// The whole part of the median length of the blocks.
 fn median_len(axis: &AxisChunks) -> Option<u64> {
-    if let (AxisChunks::Uniform { size, .. }, true) = (axis, axis.n_blocks() > 2) {
-        return Some(*size);
+    // The first and the last block may be shorter, and three are more.
+    if let (Some((_, size)), true) = (axis.regular(), axis.n_blocks() > 4) {
+        return Some(size);
     }
     let mut sizes: Vec<u64> = axis.sizes().collect();
     sizes.sort_unstable();

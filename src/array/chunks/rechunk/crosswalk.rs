@@ -68,11 +68,10 @@ impl Overlap {
 
     /// Boundaries that both lists have, of which the end of the axis is one.
     fn n_shared_boundaries(&self) -> u64 {
-        if let (AxisChunks::Uniform { len, size: a }, AxisChunks::Uniform { size: b, .. }) =
-            (&self.old, &self.new)
+        if let (Some(a), Some(b), Some(len)) =
+            (self.old.regular(), self.new.regular(), self.old.len())
         {
-            let common = u128::from(*a) / u128::from(gcd(*a, *b)) * u128::from(*b);
-            return u128::from(*len).div_ceil(common).max(1) as u64;
+            return n_shared_starts(a, b, len) + 1;
         }
         let (few, many) = if self.old.n_blocks() < self.new.n_blocks() {
             (&self.old, &self.new)
@@ -86,8 +85,33 @@ impl Overlap {
     }
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// How many `a.0 + i * a.1` and `b.0 + j * b.1` are the same position before `len`.
+///
+/// # Source
+/// The Chinese remainder theorem.
+fn n_shared_starts(a: (u64, u64), b: (u64, u64), len: u64) -> u64 {
+    let wide = |(first, size): (u64, u64)| (i128::from(first), i128::from(size));
+    let ((a_first, a), (b_first, b), len) = (wide(a), wide(b), i128::from(len));
+    let (gcd, inverse) = bezout(a, b);
+    if (b_first - a_first) % gcd != 0 {
+        return 0;
+    }
+    let period = b / gcd;
+    let i = (((b_first - a_first) / gcd) % period).saturating_mul(inverse % period);
+    let shared = i.rem_euclid(period).saturating_mul(a).saturating_add(a_first);
+    // `i` is the smallest there is, so this is the first position, and they repeat with the common multiple.
+    if shared >= len { 0 } else { ((len - 1 - shared) / period.saturating_mul(a) + 1) as u64 }
+}
+
+/// The greatest common divisor of `a` and `b`, and an `x` with which `a * x` is it modulo `b`.
+fn bezout(a: i128, b: i128) -> (i128, i128) {
+    let ((mut rest, mut next), (mut x, mut next_x)) = ((a, b), (1, 0));
+    while next != 0 {
+        let times = rest / next;
+        (rest, next) = (next, rest - times * next);
+        (x, next_x) = (next_x, x - times * next_x);
+    }
+    (rest, x)
 }
 
 #[cfg(test)]
@@ -122,6 +146,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn shared_boundaries_are_counted_as_by_listing(
+            len in 1u64..200, a in (1u64..20, 1u64..20), b in (1u64..20, 1u64..20),
+        ) {
+            let axis = |(first, more): (u64, u64)| AxisChunks::shifted(len, first, first + more - 1);
+            let (old, new) = (axis(a), axis(b));
+            let starts = |axis: &AxisChunks| {
+                (1..axis.n_blocks()).map(|i| axis.block_start(i).unwrap()).collect::<Vec<_>>()
+            };
+            let of_new = starts(&new);
+            let shared = starts(&old).into_iter().filter(|at| of_new.contains(at)).count();
+            prop_assert_eq!(overlap(&old, &new).unwrap().n_shared_boundaries(), shared as u64 + 1);
+        }
+
         #[test]
         fn pieces_partition_the_new_blocks(
             len in 0u64..30, old: Vec<u64>, new: Vec<u64>,

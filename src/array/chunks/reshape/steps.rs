@@ -115,7 +115,7 @@ fn refused(call: Call, problem: Unsupported, left: &[u64], right: &[u64]) -> Err
     match problem {
         Unsupported::UnknownChunks(axis) => Error::UnknownChunks { call, axis },
         Unsupported::TooManyBlocks => {
-            Error::TooManyTasks { op: call.op.to_string(), limit: MAX_LISTED }
+            Error::TooManyTasks { op: call.op.to_string(), call: Some(call), limit: MAX_LISTED }
         }
         Unsupported::SizeMismatch | Unsupported::NeedsSteps | Unsupported::TooLarge => {
             Error::ShapeMismatch {

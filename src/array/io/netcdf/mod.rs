@@ -7,6 +7,7 @@
 
 mod header;
 mod packing;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `to_netcdf`, which is not here yet"))]
 mod write;
 
 use std::path::Path;
@@ -14,8 +15,7 @@ use std::sync::Arc;
 
 pub use self::header::{Attribute, Dimension};
 use self::header::{Header, Variable};
-pub use self::packing::Packing;
-pub use self::write::{NetcdfSchema, NetcdfWriter};
+pub(crate) use self::packing::Packing;
 use super::bytes::ByteOrder;
 use super::errors::{Blame, check_dtype};
 use super::layout::Layout;
@@ -37,7 +37,13 @@ impl NetcdfFile {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::CorruptFile`], and [`Error::UnsupportedFile`] for NetCDF-4.
-    pub fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
+    #[track_caller]
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        NetcdfFile::open_for(Call::new("NetcdfFile::open"), path)
+    }
+
+    /// [`open`](Self::open) as a step of another operation.
+    pub(crate) fn open_for(call: Call, path: impl AsRef<Path>) -> Result<Self> {
         let file = PositionedFile::open(call, path.as_ref())?;
         let header = Header::read(call, &file)?;
         Ok(NetcdfFile { file: Arc::new(file), header: Arc::new(header) })
@@ -62,24 +68,29 @@ impl NetcdfFile {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if there is no such variable.
-    pub fn attributes(&self, call: Call, variable: &str) -> Result<&[(String, Attribute)]> {
-        Ok(&self.variable(call, variable)?.attributes)
+    #[track_caller]
+    pub fn attributes(&self, variable: &str) -> Result<&[(String, Attribute)]> {
+        Ok(&self.variable(Call::new("NetcdfFile::attributes"), variable)?.attributes)
     }
 
     /// The names of a variable's dimensions, slowest first.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if there is no such variable.
-    pub fn dim_names(&self, call: Call, variable: &str) -> Result<Vec<String>> {
-        let dims = &self.variable(call, variable)?.dims;
-        Ok(dims.iter().map(|&dim| self.header.dims[dim].name.clone()).collect())
+    #[track_caller]
+    pub fn dim_names(&self, variable: &str) -> Result<Vec<String>> {
+        Ok(self.names_of(self.variable(Call::new("NetcdfFile::dim_names"), variable)?))
+    }
+
+    fn names_of(&self, variable: &Variable) -> Vec<String> {
+        variable.dims.iter().map(|&dim| self.header.dims[dim].name.clone()).collect()
     }
 
     /// How the stored numbers of a variable become values.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if there is no such variable.
-    pub fn packing(&self, call: Call, variable: &str) -> Result<Packing> {
+    pub(crate) fn packing(&self, call: Call, variable: &str) -> Result<Packing> {
         let variable = self.variable(call, variable)?;
         Ok(Packing::new(stored_dtype(variable), &variable.attributes))
     }
@@ -89,7 +100,7 @@ impl NetcdfFile {
     /// # Errors
     /// [`Error::InvalidArgument`] if there is no such variable, [`Error::CorruptFile`] if the file
     /// is too short for it.
-    pub fn source(&self, call: Call, variable: &str) -> Result<NetcdfSource> {
+    pub(crate) fn source(&self, call: Call, variable: &str) -> Result<NetcdfSource> {
         let variable = self.variable(call, variable)?;
         let layout = self.layout(call, variable)?;
         Ok(NetcdfSource {
@@ -97,7 +108,7 @@ impl NetcdfFile {
             file: Arc::clone(&self.file),
             name: format!("{}:{}", self.file.path().display(), variable.name),
             dtype: stored_dtype(variable),
-            dim_names: self.dim_names(call, &variable.name)?,
+            dim_names: self.names_of(variable),
             has_records: self.header.is_record(variable),
             layout,
         })
@@ -148,7 +159,7 @@ fn stored_dtype(variable: &Variable) -> DType {
 
 /// The stored numbers of one variable, of which any box can be read.
 #[derive(Debug)]
-pub struct NetcdfSource {
+pub(crate) struct NetcdfSource {
     call: Call,
     file: Arc<PositionedFile>,
     name: String,

@@ -11,7 +11,7 @@ use crate::array::dtype::DType;
 /// `stored * scale_factor + add_offset`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Packing {
+pub(crate) struct Packing {
     /// The factor, if there is one.
     pub scale_factor: Option<f64>,
     /// The offset, added after multiplying, if there is one.
@@ -43,7 +43,7 @@ impl Packing {
     }
 
     /// Whether values are just the stored numbers.
-    pub fn is_identity(&self) -> bool {
+    pub(crate) fn is_identity(&self) -> bool {
         self.scale_factor.is_none() && self.add_offset.is_none() && self.missing.is_empty()
     }
 }

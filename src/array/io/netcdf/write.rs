@@ -4,13 +4,14 @@ use std::path::Path;
 
 use ndarray::ArrayViewD;
 
-use super::super::atomic::AtomicFile;
 use super::super::bytes::{ByteOrder, Stored, encode_slice};
 use super::super::layout::Layout;
+use super::super::region::PositionedFile;
 use super::header::{
     Attribute, Dimension, Header, Kind, TAG_ATTRIBUTE, TAG_DIMENSION, TAG_VARIABLE, Variable,
 };
 use crate::array::dtype::{DType, Element};
+use crate::atomic::AtomicFile;
 use crate::error::{Call, Error, Result};
 
 /// CDF-2 keeps the size of a variable in 32 bits.
@@ -18,7 +19,7 @@ const CDF2_VARIABLE_BYTES_MAX: u64 = u32::MAX as u64 - 3;
 
 /// What a NetCDF file is going to hold.
 #[derive(Clone, Debug, Default)]
-pub struct NetcdfSchema {
+pub(super) struct NetcdfSchema {
     dims: Vec<Dimension>,
     attributes: Vec<(String, Attribute)>,
     variables: Vec<NewVariable>,
@@ -34,34 +35,34 @@ struct NewVariable {
 
 impl NetcdfSchema {
     /// A file without anything in it.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::default()
     }
 
     /// Adds a dimension.
     #[must_use]
-    pub fn dimension(mut self, name: &str, len: u64) -> Self {
+    pub(super) fn dimension(mut self, name: &str, len: u64) -> Self {
         self.dims.push(Dimension { name: name.into(), len, unlimited: false });
         self
     }
 
     /// Adds the unlimited dimension, with as many records as are going to be written.
     #[must_use]
-    pub fn unlimited(mut self, name: &str, n_records: u64) -> Self {
+    pub(super) fn unlimited(mut self, name: &str, n_records: u64) -> Self {
         self.dims.push(Dimension { name: name.into(), len: n_records, unlimited: true });
         self
     }
 
     /// Adds an attribute of the whole file.
     #[must_use]
-    pub fn attribute(mut self, name: &str, value: Attribute) -> Self {
+    pub(super) fn attribute(mut self, name: &str, value: Attribute) -> Self {
         self.attributes.push((name.into(), value));
         self
     }
 
     /// Adds a variable over dimensions that are there already.
     #[must_use]
-    pub fn variable(
+    pub(super) fn variable(
         mut self,
         name: &str,
         dtype: DType,
@@ -219,9 +220,10 @@ impl Encoder {
 
 /// A NetCDF file that is being written, under a temporary name until [`finish`](Self::finish).
 #[derive(Debug)]
-pub struct NetcdfWriter {
+pub(super) struct NetcdfWriter {
     call: Call,
-    file: AtomicFile,
+    name: AtomicFile,
+    file: PositionedFile,
     header: Header,
     layouts: Vec<Layout>,
 }
@@ -231,7 +233,7 @@ impl NetcdfWriter {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::InvalidArgument`] if the schema is not possible.
-    pub fn create(call: Call, path: impl AsRef<Path>, schema: NetcdfSchema) -> Result<Self> {
+    pub(super) fn create(call: Call, path: impl AsRef<Path>, schema: NetcdfSchema) -> Result<Self> {
         let header = schema.into_header(call)?;
         let layout = |variable: &Variable| {
             let record_bytes = match header.is_record(variable) {
@@ -250,10 +252,11 @@ impl NetcdfWriter {
         })?;
         let bytes = encode(&header);
         let end = layouts.iter().map(Layout::end).fold(bytes.len() as u64, u64::max);
-        let file = AtomicFile::create(call, path.as_ref())?;
-        file.file().write_at(call, 0, &bytes)?;
-        file.file().set_len(call, end.next_multiple_of(4))?;
-        Ok(NetcdfWriter { call, file, header, layouts })
+        let (name, file) = AtomicFile::create(call, path.as_ref())?;
+        let file = PositionedFile::new(file, path.as_ref());
+        file.write_at(call, 0, &bytes)?;
+        file.set_len(call, end.next_multiple_of(4))?;
+        Ok(NetcdfWriter { call, name, file, header, layouts })
     }
 
     /// Writes the box of a variable that begins at `start`. Threads may write boxes that do not
@@ -262,7 +265,7 @@ impl NetcdfWriter {
     /// # Errors
     /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if there is no such
     /// variable or box.
-    pub fn write_block<T: Element>(
+    pub(super) fn write_block<T: Element>(
         &self,
         variable: &str,
         start: &[u64],
@@ -282,14 +285,14 @@ impl NetcdfWriter {
             let (got, expected) = (T::DTYPE.to_string(), dtype.to_string());
             return Err(Error::DTypeMismatch { call, got, expected });
         }
-        self.file.file().write_box(call, &self.layouts[position], ByteOrder::Big, start, block)
+        self.file.write_box(call, &self.layouts[position], ByteOrder::Big, start, block)
     }
 
     /// Writes everything to disk and gives the file its name, replacing what was there.
     ///
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
-    pub fn finish(self) -> Result<()> {
-        self.file.finish(self.call)
+    pub(super) fn finish(self) -> Result<()> {
+        self.name.finish(self.call, self.file.file())
     }
 }

@@ -11,7 +11,6 @@ use std::path::Path;
 use ndarray::{ArrayViewD, ArrayViewMutD};
 
 use self::header::Header;
-use super::atomic::AtomicFile;
 use super::bytes::{ByteOrder, Stored};
 use super::errors::{Blame, check_dtype};
 use super::layout::Layout;
@@ -19,11 +18,12 @@ use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, Element, dispatch};
+use crate::atomic::AtomicFile;
 use crate::error::{Call, Error, Result};
 
 /// An array in a `.npy` file, of which any box can be read.
 #[derive(Debug)]
-pub struct NpySource {
+pub(crate) struct NpySource {
     call: Call,
     file: PositionedFile,
     dtype: DType,
@@ -40,7 +40,7 @@ impl NpySource {
     /// # Errors
     /// [`Error::Io`], [`Error::CorruptFile`] if the header is not valid or promises more than the
     /// file holds, [`Error::UnsupportedFile`] for strings, objects and structures.
-    pub fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
+    pub(crate) fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
         let file = PositionedFile::open(call, path.as_ref())?;
         let Header { dtype, order, fortran_order, shape, begin } = Header::read(call, &file)?;
         let mut axes = shape.clone();
@@ -97,9 +97,10 @@ impl Source for NpySource {
 
 /// A `.npy` file that is being written, under a temporary name until [`finish`](Self::finish).
 #[derive(Debug)]
-pub struct NpyWriter {
+pub(crate) struct NpyWriter {
     call: Call,
-    file: AtomicFile,
+    name: AtomicFile,
+    file: PositionedFile,
     dtype: DType,
     layout: Layout,
 }
@@ -114,7 +115,12 @@ impl NpyWriter {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::InvalidArgument`] if a file can't be that large.
-    pub fn create(call: Call, path: impl AsRef<Path>, dtype: DType, shape: &[u64]) -> Result<Self> {
+    pub(crate) fn create(
+        call: Call,
+        path: impl AsRef<Path>,
+        dtype: DType,
+        shape: &[u64],
+    ) -> Result<Self> {
         let header = header::encode(dtype, shape);
         let layout = Layout::new(header.len() as u64, shape, dtype.nbytes(), None);
         let layout = layout.ok_or_else(|| Error::InvalidArgument {
@@ -123,37 +129,40 @@ impl NpyWriter {
             got: format!("{shape:?}"),
             expected: "a shape of less than 2^63 bytes",
         })?;
-        let file = AtomicFile::create(call, path.as_ref())?;
-        file.file().write_at(call, 0, &header)?;
-        file.file().set_len(call, layout.end())?;
-        Ok(NpyWriter { call, file, dtype, layout })
+        let (name, file) = AtomicFile::create(call, path.as_ref())?;
+        let file = PositionedFile::new(file, path.as_ref());
+        file.write_at(call, 0, &header)?;
+        file.set_len(call, layout.end())?;
+        Ok(NpyWriter { call, name, file, dtype, layout })
     }
 
     /// Bytes that writing a box uses beside it.
-    pub(crate) fn scratch_bytes(&self) -> u64 {
-        SCRATCH_BYTES
-    }
+    pub(crate) const SCRATCH_BYTES: u64 = SCRATCH_BYTES;
 
     /// Writes the box that begins at `start`. Threads may write boxes that do not overlap at once.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if the box does not
     /// lie inside of the array.
-    pub fn write_block<T: Element>(&self, start: &[u64], block: &ArrayViewD<'_, T>) -> Result<()> {
+    pub(crate) fn write_block<T: Element>(
+        &self,
+        start: &[u64],
+        block: &ArrayViewD<'_, T>,
+    ) -> Result<()> {
         if T::DTYPE != self.dtype {
             let (got, expected) = (T::DTYPE.to_string(), self.dtype.to_string());
             return Err(Error::DTypeMismatch { call: self.call, got, expected });
         }
         let order = ByteOrder::NATIVE;
-        self.file.file().write_box(self.call, &self.layout, order, start, block)
+        self.file.write_box(self.call, &self.layout, order, start, block)
     }
 
     /// Writes everything to disk and gives the file its name, replacing what was there.
     ///
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
-    pub fn finish(self) -> Result<()> {
-        self.file.finish(self.call)
+    pub(crate) fn finish(self) -> Result<()> {
+        self.name.finish(self.call, self.file.file())
     }
 }
 

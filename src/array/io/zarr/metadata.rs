@@ -8,10 +8,13 @@ use zarrs::plugin::{ExtensionName, PluginCreateError};
 use zarrs::storage::StorageError;
 
 use super::super::bytes::ByteOrder;
-use super::super::errors::{Blame, io_error};
+use super::super::errors::Blame;
 use super::store::os_error;
 use crate::array::dtype::DType;
 use crate::error::{Call, Error, Result};
+
+/// Tables and windows of a compressor at its usual levels, and of the writer of the file.
+const COMPRESSOR_BYTES: u64 = 1 << 20;
 
 /// The version of the Zarr format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub enum ZarrCompressor {
 /// A new array.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ZarrOptions {
+pub(crate) struct ZarrOptions {
     /// The lengths of the axes.
     pub shape: Vec<u64>,
     /// The lengths of a chunk.
@@ -68,7 +71,7 @@ pub struct ZarrOptions {
 
 impl ZarrOptions {
     /// An array of version 3, compressed with zstd, without shards, names and attributes.
-    pub fn new(shape: &[u64], chunks: &[u64], dtype: DType) -> Self {
+    pub(crate) fn new(shape: &[u64], chunks: &[u64], dtype: DType) -> Self {
         ZarrOptions {
             shape: shape.to_vec(),
             chunks: chunks.to_vec(),
@@ -83,11 +86,19 @@ impl ZarrOptions {
     }
 
     /// The lengths of what one writer has to own: a shard, or a chunk without shards.
-    pub(super) fn unit(&self) -> &[u64] {
+    pub(crate) fn unit(&self) -> &[u64] {
         self.shards.as_deref().unwrap_or(&self.chunks)
     }
 
-    pub(super) fn check(&self, call: Call) -> Result<()> {
+    /// Bytes that writing a box uses beside it: one chunk or shard in C order, the same as bytes, and
+    /// compressed, with what the compressor needs.
+    pub(crate) fn scratch_bytes(&self) -> u64 {
+        let unit = bytes_of(self.unit(), self.dtype).unwrap_or(u64::MAX);
+        unit.saturating_mul(3).saturating_add(COMPRESSOR_BYTES)
+    }
+
+    /// Refuses what can't be written.
+    pub(crate) fn check(&self, call: Call) -> Result<()> {
         let invalid_chunks = |got: &[u64], problem| Error::InvalidChunks {
             call,
             got: format!("{got:?}"),
@@ -301,7 +312,7 @@ pub(super) fn create_error(blame: &Blame<'_>, path: &Path, error: &ArrayCreateEr
         "rewrite the array with a codec and type that Zarr libraries share, or report this";
     match error {
         ArrayCreateError::StorageError(StorageError::IOError(_)) => match os_error(error) {
-            Some(source) => io_error(blame.call, path)(source),
+            Some(source) => Error::io(blame.call, path)(source),
             None => blame.corrupt(error.to_string()),
         },
         ArrayCreateError::DataTypeCreateError(PluginCreateError::Unsupported(_))

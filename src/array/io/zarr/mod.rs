@@ -11,9 +11,10 @@ mod read;
 mod store;
 mod write;
 
-pub use metadata::{ZarrCompressor, ZarrFormat, ZarrOptions};
-pub use read::ZarrSource;
-pub use write::ZarrWriter;
+pub(crate) use metadata::ZarrOptions;
+pub use metadata::{ZarrCompressor, ZarrFormat};
+pub(crate) use read::ZarrSource;
+pub(crate) use write::ZarrWriter;
 
 use zarrs::array::CodecOptions;
 

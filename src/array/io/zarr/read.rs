@@ -11,7 +11,7 @@ use serde_json::Value;
 use zarrs::array::{Array, ArrayBytes, ArrayBytesRaw, ArrayError, ArrayMetadata, ArraySubset};
 
 use super::super::bytes::{ByteOrder, Stored, decode_slice};
-use super::super::errors::{Blame, box_outside, check_dtype, io_error};
+use super::super::errors::{Blame, box_outside, check_dtype};
 use super::super::source::Source;
 use super::metadata::{DIMS_V2, bytes_of, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
@@ -25,7 +25,7 @@ const METADATA_BYTES_MAX: u64 = 64 << 20;
 
 /// An array in a directory, of which any box can be read.
 #[derive(Debug)]
-pub struct ZarrSource {
+pub(crate) struct ZarrSource {
     call: Call,
     path: PathBuf,
     array: Array<DirStore>,
@@ -42,7 +42,7 @@ impl ZarrSource {
     /// # Errors
     /// [`Error::Io`], [`Error::CorruptFile`] if the metadata is not valid,
     /// [`Error::UnsupportedFile`] for codecs, chunk grids and types that are not read, by name.
-    pub fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
+    pub(crate) fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let blame = Blame { call, path, format: "Zarr" };
         let metadata = read_metadata(&blame)?;
@@ -71,7 +71,8 @@ impl ZarrSource {
     }
 
     /// The attributes of the array.
-    pub fn attributes(&self) -> &serde_json::Map<String, Value> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "handles do not show attributes yet"))]
+    pub(crate) fn attributes(&self) -> &serde_json::Map<String, Value> {
         self.array.attributes()
     }
 
@@ -152,7 +153,7 @@ impl ZarrSource {
     fn chunk_error(&self, index: &[u64], error: &ArrayError) -> Error {
         let path = self.chunk_path(index);
         match os_error(error) {
-            Some(source) => io_error(self.call, &path)(source),
+            Some(source) => Error::io(self.call, &path)(source),
             None => self.blame(&path).corrupt(format!("chunk {index:?}: {error}")),
         }
     }
@@ -203,22 +204,22 @@ impl Source for ZarrSource {
 }
 
 fn read_metadata(blame: &Blame<'_>) -> Result<ArrayMetadata> {
-    let directory = fs::metadata(blame.path).map_err(io_error(blame.call, blame.path))?;
+    let directory = fs::metadata(blame.path).map_err(Error::io(blame.call, blame.path))?;
     if !directory.is_dir() {
-        return Err(io_error(blame.call, blame.path)(io::ErrorKind::NotADirectory.into()));
+        return Err(Error::io(blame.call, blame.path)(io::ErrorKind::NotADirectory.into()));
     }
     let read = |name: &str| {
         let path = blame.path.join(name);
         match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error(blame.call, &path)(error)),
+            Err(error) => return Err(Error::io(blame.call, &path)(error)),
             Ok(metadata) if metadata.len() > METADATA_BYTES_MAX => {
                 let problem = format!("{name} has {} bytes", metadata.len());
                 return Err(blame.corrupt(problem));
             }
             Ok(_) => {}
         }
-        fs::read(&path).map(Some).map_err(io_error(blame.call, &path))
+        fs::read(&path).map(Some).map_err(Error::io(blame.call, &path))
     };
     let v3 = read("zarr.json")?;
     let (v2, attributes, group) = (read(".zarray")?, read(".zattrs")?, read(".zgroup")?);

@@ -16,8 +16,8 @@ use zarrs::storage::{
     StorePrefix, WritableStorageTraits,
 };
 
-use super::super::atomic::write_new_file;
 use super::super::region::read_exact_at;
+use crate::atomic::write_file;
 
 /// zstd's best case, a block of 128 KiB of equal bytes in 4 bytes; blosc's is less.
 const COMPRESSION_RATIO_MAX: u64 = (128 << 10) / 4;
@@ -117,14 +117,14 @@ impl ReadableStorageTraits for DirStore {
 impl WritableStorageTraits for DirStore {
     fn set(&self, key: &StoreKey, value: Bytes) -> Result<(), StorageError> {
         let path = self.path(key);
-        match write_new_file(&path, &value) {
+        match write_file(&path, &value) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => return Ok(done?),
         }
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        Ok(write_new_file(&path, &value)?)
+        Ok(write_file(&path, &value)?)
     }
 
     fn set_partial_many(

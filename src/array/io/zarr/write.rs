@@ -7,23 +7,20 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use zarrs::array::{Array, ArrayBytes};
 
-use super::super::atomic::{AtomicDir, write_new_file};
 use super::super::bytes::{ByteOrder, encode_slice};
-use super::super::errors::{Blame, box_outside, io_error};
-use super::metadata::{ZarrFormat, ZarrOptions, bytes_of, create_error, dtype_of, parse};
+use super::super::errors::{Blame, box_outside};
+use super::metadata::{ZarrFormat, ZarrOptions, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
 use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
+use crate::atomic::{AtomicDir, write_file};
 use crate::error::{Call, Error, Result};
-
-/// Tables and windows of a compressor at its usual levels, and of the writer of the file.
-const COMPRESSOR_BYTES: u64 = 1 << 20;
 
 /// An array that is being written, under a temporary name until [`finish`](Self::finish).
 ///
 /// Chunks that nobody writes read as zero.
 #[derive(Debug)]
-pub struct ZarrWriter {
+pub(crate) struct ZarrWriter {
     call: Call,
     directory: AtomicDir,
     array: Array<DirStore>,
@@ -36,19 +33,12 @@ impl ZarrWriter {
         self.options.dtype
     }
 
-    /// Bytes that writing a box uses beside it: one chunk or shard in C order, the same as bytes, and
-    /// compressed, with what the compressor needs.
-    pub(crate) fn scratch_bytes(&self) -> u64 {
-        let unit = bytes_of(self.options.unit(), self.options.dtype).unwrap_or(u64::MAX);
-        unit.saturating_mul(3).saturating_add(COMPRESSOR_BYTES)
-    }
-
     /// Starts an array beside the directory `path`.
     ///
     /// # Errors
     /// [`Error::InvalidChunks`], [`Error::InvalidArgument`], or [`Error::Io`], also if something is
     /// there already that is not an array or that `options` does not allow to overwrite.
-    pub fn create(call: Call, path: impl AsRef<Path>, options: ZarrOptions) -> Result<Self> {
+    pub(crate) fn create(call: Call, path: impl AsRef<Path>, options: ZarrOptions) -> Result<Self> {
         let path = path.as_ref();
         options.check(call)?;
         check_target(call, path, options.overwrite)?;
@@ -70,15 +60,9 @@ impl ZarrWriter {
             .map_err(|error| create_error(&blame, path, &error))?;
         debug_assert_eq!(dtype_of(array.data_type()), Ok(options.dtype));
         for (name, document) in &documents {
-            write_new_file(&directory.path().join(name), document).map_err(io_error(call, path))?;
+            write_file(&directory.path().join(name), document).map_err(Error::io(call, path))?;
         }
         Ok(ZarrWriter { call, directory, array, options })
-    }
-
-    /// The lengths of what one call of [`write_block`](Self::write_block) has to own: those of a
-    /// shard, or of a chunk without shards.
-    pub fn storage_chunks(&self) -> &[u64] {
-        self.options.unit()
     }
 
     /// Writes the box that begins at `start`, which has to consist of whole storage chunks, apart
@@ -87,7 +71,11 @@ impl ZarrWriter {
     /// # Errors
     /// [`Error::InvalidChunks`] if the box covers a chunk in part: nothing is written then.
     /// [`Error::Io`], [`Error::DTypeMismatch`], [`Error::InvalidArgument`].
-    pub fn write_block<T: Element>(&self, start: &[u64], block: &ArrayViewD<'_, T>) -> Result<()> {
+    pub(crate) fn write_block<T: Element>(
+        &self,
+        start: &[u64],
+        block: &ArrayViewD<'_, T>,
+    ) -> Result<()> {
         self.check_block::<T>(start, block.shape())?;
         let unit = self.options.unit();
         let axes = start.iter().zip(block.shape()).zip(unit);
@@ -108,7 +96,7 @@ impl ZarrWriter {
     ///
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
-    pub fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         // Once more: it may have come while the blocks were computed.
         check_target(self.call, self.directory.target(), self.options.overwrite)?;
         self.directory.finish(self.call, self.options.overwrite)
@@ -157,7 +145,7 @@ impl ZarrWriter {
         stored.map_err(|error| {
             let path = self.directory.target().join(self.array.chunk_key(index).as_str());
             let source = os_error(&error).unwrap_or_else(|| std::io::Error::other(error));
-            io_error(self.call, &path)(source)
+            Error::io(self.call, &path)(source)
         })
     }
 }
@@ -173,7 +161,7 @@ fn bytes<T: Element>(array: &ArrayViewD<'_, T>) -> Vec<u8> {
 /// Checks that `path` is free, or an array that may be replaced: never another directory, which
 /// would be removed with all that is in it.
 fn check_target(call: Call, path: &Path, overwrite: bool) -> Result<()> {
-    let exists = path.try_exists().map_err(io_error(call, path))?;
+    let exists = path.try_exists().map_err(Error::io(call, path))?;
     if !exists {
         return Ok(());
     }

@@ -33,8 +33,8 @@ const AGGREGATES: [A; 22] = [
     A::Var { ddof: 0 },
 ];
 
-static DIVIDE: Function = Function { name: "/", is_rowwise: true, apply: |c| &c[0] / &c[1] };
-static TIMES: Function = Function { name: "*", is_rowwise: true, apply: |c| &c[0] * &c[1] };
+static DIVIDE: Function = Function::new("/", |c| &c[0] / &c[1]);
+static TIMES: Function = Function::new("*", |c| &c[0] * &c[1]);
 
 fn agg(name: &str, aggregate: A) -> Expr {
     Expr::new(ExprKind::Alias(

@@ -9,61 +9,55 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::errors::io_error;
-use super::region::PositionedFile;
-use crate::error::{Call, Result};
+use crate::error::{Call, Error, Result};
 
-/// A file under a temporary name.
+/// The names of a file that is being written.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
-    file: PositionedFile,
     temp: TempPath,
     target: PathBuf,
 }
 
 impl AtomicFile {
-    /// A new empty file beside `target`.
-    pub(crate) fn create(call: Call, target: &Path) -> Result<Self> {
+    /// A new empty file beside `target`, and its names.
+    pub(crate) fn create(call: Call, target: &Path) -> Result<(Self, File)> {
         let path = temp_path(call, target)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
             .open(&path)
-            .map_err(io_error(call, target))?;
-        let file = PositionedFile::new(file, target);
-        Ok(AtomicFile { file, temp: TempPath { path }, target: target.to_path_buf() })
+            .map_err(Error::io(call, target))?;
+        Ok((AtomicFile { temp: TempPath { path }, target: target.to_path_buf() }, file))
     }
 
-    /// The file, whose errors name the target.
-    pub(crate) fn file(&self) -> &PositionedFile {
-        &self.file
-    }
-
-    /// Writes everything to disk and moves the file to its final name, replacing what is there.
-    pub(crate) fn finish(self, call: Call) -> Result<()> {
+    /// Writes all of `file`, which was created with this, to disk and moves it to its final name,
+    /// replacing what is there.
+    pub(crate) fn finish(self, call: Call, file: &File) -> Result<()> {
         let finish = || {
-            self.file.file().sync_all()?;
+            file.sync_all()?;
             fs::rename(&self.temp.path, &self.target)?;
             sync_parent(&self.target);
             Ok(())
         };
-        finish().map_err(io_error(call, &self.target))
+        finish().map_err(Error::io(call, &self.target))
     }
 }
 
 /// A directory under a temporary name.
+#[cfg(feature = "zarr")]
 #[derive(Debug)]
 pub(crate) struct AtomicDir {
     temp: TempPath,
     target: PathBuf,
 }
 
+#[cfg(feature = "zarr")]
 impl AtomicDir {
     /// A new empty directory beside `target`.
     pub(crate) fn create(call: Call, target: &Path) -> Result<Self> {
         let path = temp_path(call, target)?;
-        fs::create_dir(&path).map_err(io_error(call, target))?;
+        fs::create_dir(&path).map_err(Error::io(call, target))?;
         Ok(AtomicDir { temp: TempPath { path }, target: target.to_path_buf() })
     }
 
@@ -82,7 +76,7 @@ impl AtomicDir {
     /// There is no portable exchange of two directories: a crash between the two renames leaves
     /// the old data under the hidden name `.<name>.<number>.old`, whole.
     pub(crate) fn finish(self, call: Call, overwrite: bool) -> Result<()> {
-        self.replace(overwrite).map_err(io_error(call, &self.target))
+        self.replace(overwrite).map_err(Error::io(call, &self.target))
     }
 
     fn replace(&self, overwrite: bool) -> io::Result<()> {
@@ -120,15 +114,15 @@ impl Drop for TempPath {
     }
 }
 
-/// Writes a new file at `path`, so that readers see all of it or nothing.
-pub(crate) fn write_new_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a small file at `path`, so that readers see all of it or nothing.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temp = TempPath { path: hidden_sibling(path)? };
     fs::write(&temp.path, bytes)?;
     fs::rename(&temp.path, path)
 }
 
 fn temp_path(call: Call, target: &Path) -> Result<PathBuf> {
-    hidden_sibling(target).map_err(io_error(call, target))
+    hidden_sibling(target).map_err(Error::io(call, target))
 }
 
 /// `.<name>.<process>-<counter>.tmp` in the same directory, so that the rename stays in one
@@ -154,8 +148,10 @@ fn sync_parent(path: &Path) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "zarr"))]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn call() -> Call {
@@ -176,17 +172,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("x");
         fs::write(&target, "old").unwrap();
-        let file = AtomicFile::create(call(), &target).unwrap();
-        file.file().write_at(call(), 0, b"new").unwrap();
-        drop(file);
+        let (name, mut file) = AtomicFile::create(call(), &target).unwrap();
+        file.write_all(b"new").unwrap();
+        drop(name);
         assert_eq!(fs::read(&target).unwrap(), b"old");
         assert_eq!(names(dir.path()), ["x"]);
 
-        let file = AtomicFile::create(call(), &target).unwrap();
-        file.file().write_at(call(), 0, b"new").unwrap();
-        file.finish(call()).unwrap();
+        let (name, mut file) = AtomicFile::create(call(), &target).unwrap();
+        file.write_all(b"new").unwrap();
+        name.finish(call(), &file).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert_eq!(names(dir.path()), ["x"]);
+    }
+
+    #[test]
+    fn a_small_file_replaces_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("x");
+        for text in ["old", "new"] {
+            write_file(&target, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), text);
+        }
+        fs::create_dir(dir.path().join("d")).unwrap();
+        write_file(&dir.path().join("d"), b"").unwrap_err();
+        assert_eq!(names(dir.path()), ["d", "x"]);
     }
 
     #[test]
