@@ -29,7 +29,7 @@ impl Answer {
 
     /// What is wrong with `got`.
     pub fn check(&self, got: &DataFrame) -> Result<(), String> {
-        let names = got.get_column_names_str();
+        let names: Vec<&str> = got.get_column_names().iter().map(|name| name.as_str()).collect();
         if names != self.columns {
             return Err(format!("columns {names:?} instead of {:?}", self.columns));
         }
