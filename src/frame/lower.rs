@@ -107,8 +107,9 @@ impl Lowering<'_> {
     fn scan(&mut self, scan: &Scan) -> Lowered {
         let parts = self.wanted_parts(scan);
         let source = &*scan.source;
-        let is_exact = scan.conditions.is_empty() && scan.n_rows_max.is_none();
-        let layout = Layout::of_source(source, &parts, &scan.columns, is_exact);
+        let is_exact = scan.conditions.is_empty();
+        let n_rows_max = scan.n_rows_max.unwrap_or(u64::MAX);
+        let layout = Layout::of_source(source, &parts, &scan.columns, n_rows_max, is_exact);
         let bytes = |part: &usize| source.nbytes(*part, &scan.columns);
         let kernel = ScanKernel {
             source: Arc::clone(&scan.source),
@@ -178,14 +179,24 @@ impl Lowering<'_> {
                 .max(1),
             None => input.layout.n_parts,
         };
-        let kernel = ConcatKernel { schema: Arc::clone(&self.plan.meta(id).schema), offset, len };
+        let schema = &self.plan.meta(id).schema;
+        let kernel = |offset, len| ConcatKernel { schema: Arc::clone(schema), offset, len };
+        let end_row = offset.saturating_add(len);
+        let input = &match input.layout.rows_of {
+            Some(_) => input.clone(),
+            // Of each partition no more than all of them together may give.
+            None => {
+                let layout = input.layout.with_rows(u64::MAX, end_row);
+                self.rowwise(&format!("head {end_row}"), kernel(0, end_row), input, layout)
+            }
+        };
         let ranges = [(0, n_needed as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
         let mut layout = input.layout.in_parts(1);
         layout.rows = layout.rows.min(len);
         layout.rows_max = layout.rows;
         let inputs = vec![LayerInput { layer: input.layer, map }];
-        self.push(&format!("slice {offset}, {len}"), kernel, inputs, layout)
+        self.push(&format!("slice {offset}, {len}"), kernel(offset, len), inputs, layout)
     }
 
     fn concat(&mut self, inputs: &[Lowered]) -> Lowered {
