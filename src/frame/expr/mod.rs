@@ -21,7 +21,7 @@ pub(crate) use aggregate::aggregate_column;
 pub use aggregate::{Interpolation, len};
 pub(crate) use aggregate_plan::AggregatePlan;
 pub(crate) use coerce::{check_cast, coerce};
-pub(crate) use field::{check_column, infer_field, infer_schema};
+pub(crate) use field::{at_build, check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
 pub use functions::compare::ClosedInterval;
 pub use functions::conditional::{Then, When, when};
@@ -279,6 +279,7 @@ impl Expr {
     pub(crate) fn may_fail(&self) -> bool {
         match self.kind() {
             ExprKind::Cast { strict: true, .. } | ExprKind::Map { .. } => true,
+            ExprKind::Call { function, .. } if function.may_fail => true,
             _ => self.inputs().into_iter().any(Expr::may_fail),
         }
     }
