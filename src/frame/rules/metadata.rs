@@ -77,7 +77,9 @@ fn known_rows(plan: &Plan<FrameOp>, id: NodeId) -> Option<u64> {
                     rows += scan.source.n_rows(part)?;
                 }
             }
-            FrameOp::Select(_) | FrameOp::Concat => stack.extend(plan.inputs(id)),
+            FrameOp::Select(_) | FrameOp::Concat | FrameOp::Repartition(_) => {
+                stack.extend(plan.inputs(id));
+            }
             FrameOp::Sort(sort) if sort.limit.is_none() => stack.extend(plan.inputs(id)),
             _ => return None,
         }

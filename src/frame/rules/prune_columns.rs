@@ -82,7 +82,9 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
             wanted.extend(own.iter().cloned());
             add_exprs(std::slice::from_ref(predicate), wanted);
         }
-        FrameOp::Slice { .. } | FrameOp::Concat => wanted.extend(own.iter().cloned()),
+        FrameOp::Slice { .. } | FrameOp::Concat | FrameOp::Repartition(_) => {
+            wanted.extend(own.iter().cloned());
+        }
         FrameOp::MapPartitions(_) => wanted.extend(inputs[i].iter_names().cloned()),
         FrameOp::Sort(sort) => {
             wanted.extend(own.iter().cloned());
@@ -180,7 +182,9 @@ fn push_narrow(
             let fewer = Aggregation::new(aggregation.keys(), aggs, &schema, call)?;
             plan.push(FrameOp::Aggregate(fewer), inputs)
         }
-        FrameOp::Slice { .. } | FrameOp::MapPartitions(_) => plan.push(op.clone(), inputs),
+        FrameOp::Slice { .. } | FrameOp::MapPartitions(_) | FrameOp::Repartition(_) => {
+            plan.push(op.clone(), inputs)
+        }
     }
 }
 
