@@ -4,7 +4,11 @@
 #[path = "../../examples/common/mod.rs"]
 mod common;
 
+mod cost;
+mod defects;
+mod errors;
 mod first;
+mod oracle;
 mod peak_memory;
 mod shuffles;
 mod tpch;
