@@ -54,7 +54,6 @@ impl Layout {
         };
         let widths = columns.iter().map(of_column).collect();
         let rows_of: Vec<u64> = rows_of.into_iter().map(|rows| rows.min(n_rows_max)).collect();
-        let rows: u64 = rows_of.iter().sum();
         let known = is_exact && parts.iter().all(|part| source.n_rows(*part).is_some());
         Layout {
             n_parts: parts.len(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use dask_rs::frame::polars_core::df;
-use dask_rs::frame::polars_core::prelude::DataFrame;
+use dask_rs::frame::polars_core::prelude::{Column, DataFrame};
 use dask_rs::frame::{
     DataFrame as Frame, JoinHow, ParquetOptions, ParquetWriteOptions, col, len, lit,
 };
@@ -265,9 +265,7 @@ fn a_frame_that_doubles_itself() {
 
 #[test]
 fn frames_of_a_thousand_columns() {
-    let columns: Vec<_> = (0..1000)
-        .map(|i| dask_rs::frame::polars_core::prelude::Column::new(format!("c{i}").into(), [i]))
-        .collect();
+    let columns: Vec<_> = (0..1000).map(|i| Column::new(format!("c{i}").into(), [i])).collect();
     let wide = DataFrame::new(1, columns).unwrap();
     let frame = Frame::from_polars(&wide, 1);
     let more = frame.with_columns([(col("c999") + 1).alias("c0")]).filter(col("c1").eq(1));

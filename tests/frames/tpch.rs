@@ -1,9 +1,12 @@
 //! The 22 queries of TPC-H on a hundredth of a gigabyte, against the answers of another engine.
 
+#[allow(dead_code, unreachable_pub, reason = "shared with the example")]
 #[path = "../../examples/tpch/answers.rs"]
 mod answers;
+#[allow(dead_code, unreachable_pub, reason = "shared with the example")]
 #[path = "../../examples/tpch/data.rs"]
 mod data;
+#[allow(dead_code, unreachable_pub, reason = "shared with the example")]
 #[path = "../../examples/tpch/queries.rs"]
 mod queries;
 
