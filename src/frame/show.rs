@@ -6,7 +6,8 @@ use polars_core::prelude::Schema;
 
 use super::expr::Expr;
 use super::kernels::join::JoinSpec;
-use super::op::{FrameMeta, FrameOp, Scan};
+use super::op::{FrameMeta, FrameOp, Repartition, Scan};
+use crate::bytes::format_bytes;
 
 impl fmt::Display for FrameOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,6 +19,10 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),
+            FrameOp::Repartition(Repartition::Count(n)) => write!(f, "repartition to {n}"),
+            FrameOp::Repartition(Repartition::Bytes(bytes)) => {
+                write!(f, "repartition by {}", format_bytes(*bytes))
+            }
             FrameOp::Join(join) => show_join(&join.spec, f),
             FrameOp::Sort(sort) => {
                 write!(f, "sort by {}", sort.spec.by.join(", "))?;

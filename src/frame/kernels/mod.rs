@@ -9,6 +9,7 @@ pub(crate) mod eval;
 pub(crate) mod exchange;
 pub(crate) mod group_by;
 pub(crate) mod join;
+pub(crate) mod ranges;
 mod rows;
 pub(crate) mod sample;
 pub(crate) mod shuffle;
@@ -18,6 +19,8 @@ pub(crate) mod split;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod unique;
 
 use polars_core::prelude::PolarsError;

@@ -7,7 +7,9 @@ use polars_core::prelude::{DataType, PlSmallStr, SchemaRef};
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, check_column, col, infer_field};
 use crate::frame::io::Source;
-use crate::frame::op::{FrameOp, Handle, MapPartitions, Node, PartitionFunction, Scan, Select};
+use crate::frame::op::{
+    FrameOp, Handle, MapPartitions, Node, PartitionFunction, Repartition, Scan, Select,
+};
 use crate::frame::show::schema_text;
 
 /// All rows and columns of a source.
@@ -48,18 +50,25 @@ pub(crate) fn with_columns(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Han
 
 /// The rows for which `predicate` is true.
 pub(crate) fn filter(call: Call, handle: &Handle, predicate: Expr) -> Handle {
-    handle.then(|node| {
-        refuse_across_rows(call, &predicate)?;
-        let field = infer_field(&predicate, &node.meta.schema, call)?;
-        if *field.dtype() != DataType::Boolean {
-            return Err(Error::DTypeMismatch {
-                call,
-                got: field.dtype().to_string(),
-                expected: "bool".into(),
-            });
-        }
-        Node::of(FrameOp::Filter(predicate), &[node])
-    })
+    handle.then(|node| filter_node(call, node, predicate))
+}
+
+pub(super) fn filter_node(call: Call, node: &Arc<Node>, predicate: Expr) -> Result<Arc<Node>> {
+    refuse_across_rows(call, &predicate)?;
+    let field = infer_field(&predicate, &node.meta.schema, call)?;
+    if *field.dtype() != DataType::Boolean {
+        return Err(Error::DTypeMismatch {
+            call,
+            got: field.dtype().to_string(),
+            expected: "bool".into(),
+        });
+    }
+    Node::of(FrameOp::Filter(predicate), &[node])
+}
+
+/// The same rows in other partitions.
+pub(crate) fn repartition(handle: &Handle, to: Repartition) -> Handle {
+    handle.then(|node| Node::of(FrameOp::Repartition(to), &[node]))
 }
 
 /// Columns under other names.
