@@ -1,4 +1,5 @@
 //! The 22 queries of TPC-H with the parameters of its validation runs.
+#![allow(unreachable_pub, reason = "the module is compiled into the example and into a test")]
 
 use chrono::NaiveDate;
 use dask_rs::frame::ClosedInterval::{Both, Left as From};
