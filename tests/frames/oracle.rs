@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use dask_rs::frame::polars_core::prelude::{
-    AnyValue, Column, DataFrame, DataType, NamedFrom, PlSmallStr, Series,
+    AnyValue, Column, DataFrame, DataType, NamedFrom, PlSmallStr, Scalar, Series,
 };
 use dask_rs::frame::{
     DataFrame as Frame, Expr, JoinHow, ParquetOptions, ParquetWriteOptions, col, len, lit, when,
@@ -325,7 +325,7 @@ fn constant(draws: &mut Draws<'_>, kind: Kind) -> (Expr, V) {
         Kind::Date => {
             let v = draws.below(30) as i32 + 16_000;
             let day = Series::new("".into(), [v]).cast(&DataType::Date).unwrap();
-            let day = dask_rs::frame::polars_core::prelude::Scalar::new(
+            let day = Scalar::new(
                 DataType::Date,
                 day.get(0).unwrap().into_static(),
             );
@@ -481,7 +481,7 @@ fn with_columns(draws: &mut Draws<'_>, pair: &Pair) -> Pair {
     for (row, old) in mirror.rows.iter_mut().zip(&pair.mirror.rows) {
         row[at] = of_row(old);
     }
-    pair.then(format_args!("with {expr}"), pair.lazy.with_columns([expr]), mirror)
+    pair.then(format_args!("with {expr}"), pair.lazy.with_columns([expr.clone()]), mirror)
 }
 
 fn select(draws: &mut Draws<'_>, pair: &Pair) -> Pair {
