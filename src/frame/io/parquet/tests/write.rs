@@ -1,6 +1,7 @@
 //! Files and directories that this crate writes.
 
 use std::fs;
+use std::sync::Arc;
 
 use polars_core::df;
 use polars_core::prelude::DataFrame;
@@ -13,7 +14,7 @@ use crate::error::Error;
 fn a_directory_of_parts_is_written_and_appears_whole() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out");
-    let schema = counting(0, 0).schema().clone();
+    let schema = Arc::clone(counting(0, 0).schema());
     let writer = |if_exists| {
         let options = ParquetWriteOptions { if_exists, ..ParquetWriteOptions::default() };
         ParquetWriter::create(call(), &target, &schema, options)
@@ -138,7 +139,7 @@ fn options_of_the_writer_reach_the_file() {
     assert!(write_one(call(), &path, &none, &ParquetWriteOptions::default()).is_err());
     // No parts are a frame without rows.
     let target = dir.path().join("empty");
-    let schema = counting(0, 0).schema().clone();
+    let schema = Arc::clone(counting(0, 0).schema());
     let writer = ParquetWriter::create(call(), &target, &schema, ParquetWriteOptions::default());
     writer.unwrap().finish().unwrap();
     let source = open(&target, 1 << 20).unwrap();
