@@ -142,7 +142,6 @@ impl DataFrame {
     }
 
     /// Groups of rows with equal `keys`, to be aggregated with [`GroupBy::agg`]. Null keys are a group.
-    #[must_use]
     pub fn group_by(&self, keys: impl IntoExprs) -> GroupBy {
         GroupBy { handle: self.handle.clone(), keys: keys.into_exprs() }
     }

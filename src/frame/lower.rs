@@ -377,11 +377,9 @@ impl Lowering<'_> {
     /// All shuffles share what is set aside for them, because any of them may go on at the same time.
     fn share_memory(&mut self) {
         let n = self.exchanges.len() as u64;
-        if n > 0 {
-            self.layers.reserve(self.options.exchange_bytes);
-            let each = self.options.exchange_bytes / n;
-            self.exchanges.iter().for_each(|exchange| exchange.set_memory(each));
-        }
+        let Some(each) = self.options.exchange_bytes.checked_div(n) else { return };
+        self.layers.reserve(self.options.exchange_bytes);
+        self.exchanges.iter().for_each(|exchange| exchange.set_memory(each));
     }
 
     /// Tasks that give nothing but the word that they are done.

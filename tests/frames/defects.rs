@@ -1,5 +1,7 @@
 //! Faults of Dask's dataframes (2026.8), each with a test that shows that it is not here.
 
+use std::sync::Arc;
+
 use dask_rs::Config;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::{DataFrame, DataType};
@@ -89,7 +91,7 @@ fn defect_6_partitions_of_an_index_have_the_size_that_is_asked_for() {
     let id: Vec<i64> = (0..4000).map(|i| i * 7919 % 4001).collect();
     let frame = Frame::from_polars(&df!["id" => id].unwrap(), 3).set_index("id");
     let sizes = |frame: &Frame| -> Vec<i64> {
-        let schema = df!["n" => [0_i64]].unwrap().schema().clone();
+        let schema = Arc::clone(df!["n" => [0_i64]].unwrap().schema());
         let counts = frame.map_partitions(schema, |rows, _| df!["n" => [rows.height() as i64]]);
         ints(&counts.compute().unwrap(), "n")
     };
@@ -118,7 +120,7 @@ fn defect_7_filters_in_files_drop_the_rows_that_the_filter_drops() {
     read.part_bytes = 1;
     let stored = Frame::read_parquet_with(&[&path], &read);
     let memory = Frame::from_polars(&rows, 3);
-    let [x, i] = ["x", "i"].map(|name| col(name));
+    let [x, i] = ["x", "i"].map(col);
     let filters = [
         (x.neq(1.0), vec![2, 3, 7]),
         (!x.eq(1.0), vec![2, 3, 7]),

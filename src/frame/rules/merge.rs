@@ -1,5 +1,7 @@
 //! Two operations that are one.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::frame::expr::{Expr, ExprKind, conjuncts};
 use crate::frame::op::{FrameOp, Select};
@@ -59,11 +61,12 @@ impl Rule<FrameOp> for MergeSelect {
         let below = plan.inputs(id)[0];
         let FrameOp::Select(inner) = plan.op(below) else { return Ok(None) };
         let only_names = inner.exprs.iter().all(is_column);
-        if !only_names && !(plan.has_one_user(below) && takes_each_once(outer, inner)) {
+        let is_private = plan.has_one_user(below) && takes_each_once(outer, inner);
+        if !(only_names || is_private) {
             return Ok(None);
         }
         let exprs = outer.exprs.iter().map(|expr| through(expr, inner));
-        let merged = Select { exprs: exprs.collect(), schema: outer.schema.clone() };
+        let merged = Select { exprs: exprs.collect(), schema: Arc::clone(&outer.schema) };
         let input = plan.inputs(below)[0];
         Ok(Some(plan.push(FrameOp::Select(merged), &[input])?))
     }

@@ -51,7 +51,7 @@ fn needed_of(plan: &Plan<FrameOp>, order: &[NodeId]) -> HashMap<NodeId, Needed> 
         let schema = &plan.meta(id).schema;
         let own = match plan.is_root(id) {
             true => schema.iter_names().cloned().collect(),
-            false => in_order(needed.remove(&id).unwrap_or_default(), schema),
+            false => in_order(&needed.remove(&id).unwrap_or_default(), schema),
         };
         let inputs = plan.inputs(id);
         let schemas: Vec<&Schema> = inputs.iter().map(|i| &*plan.meta(*i).schema).collect();
@@ -126,7 +126,7 @@ fn kept_aggs(aggregation: &Aggregation, own: &Needed) -> Vec<Expr> {
 }
 
 /// The names in the order of the schema.
-fn in_order(names: Needed, schema: &Schema) -> Needed {
+fn in_order(names: &[PlSmallStr], schema: &Schema) -> Needed {
     schema.iter_names().filter(|name| names.contains(name)).cloned().collect()
 }
 
