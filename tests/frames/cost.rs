@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use dask_rs::frame::polars_core::df;
-use dask_rs::frame::polars_core::prelude::DataFrame;
+use dask_rs::frame::polars_core::prelude::{Column, DataFrame, NamedFrom};
 use dask_rs::frame::{
-    DataFrame as Frame, JoinHow, ParquetOptions, ParquetWriteOptions, col, len, lit,
+    DataFrame as Frame, JoinHow, ParquetOptions, ParquetWriteOptions, col, len,
 };
 use dask_rs::{Config, ExecutorKind, array};
 
@@ -239,7 +239,7 @@ fn a_chain_of_mixed_steps() {
 #[test]
 fn a_column_that_doubles_its_paths() {
     on_a_small_stack(|| {
-        let mut frame = few().with_columns([lit(1_i64).alias("x")]);
+        let mut frame = few().with_columns([(col("x") + 1).alias("x")]);
         for _ in 0..60 {
             frame = frame.with_columns([(col("x") + col("x")).alias("x")]);
         }
@@ -265,9 +265,8 @@ fn a_frame_that_doubles_itself() {
 
 #[test]
 fn frames_of_a_thousand_columns() {
-    let columns: Vec<_> = (0..1000)
-        .map(|i| dask_rs::frame::polars_core::prelude::Column::new(format!("c{i}").into(), [i]))
-        .collect();
+    let columns: Vec<_> =
+        (0..1000).map(|i| Column::new(format!("c{i}").into(), [i])).collect();
     let wide = DataFrame::new(1, columns).unwrap();
     let frame = Frame::from_polars(&wide, 1);
     let more = frame.with_columns([(col("c999") + 1).alias("c0")]).filter(col("c1").eq(1));

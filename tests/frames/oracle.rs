@@ -924,8 +924,8 @@ fn chains_of_many_kinds_are_drawn() {
     // Guards the generator itself: a mistake in it must not make all chains trivial.
     let dir = tempfile::tempdir().expect("a folder");
     let numbers: Vec<u32> = (0..4000_u32).map(|i| i.wrapping_mul(2_654_435_761) >> 7).collect();
-    let pairs: Vec<Pair> =
-        numbers.chunks(100).flat_map(|numbers| chains(numbers, dir.path())).collect();
+    let of = |(i, numbers): (usize, &[u32])| chains(numbers, &dir.path().join(i.to_string()));
+    let pairs: Vec<Pair> = numbers.chunks(100).enumerate().flat_map(of).collect();
     assert!(pairs.len() > 150, "{}", pairs.len());
     assert!(pairs.iter().filter(|pair| pair.mirror.rows.len() > 10).count() > 60);
     for word in ["filter", "with", "select", "group by", "unique", "sort", "slice", "concat with",
