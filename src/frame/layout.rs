@@ -29,14 +29,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of these parts of a source, of which no more than `n_rows_max` rows each are read; `is_exact` says
-    /// that no others are left out.
+    /// The layout of these parts of a source, of each of which at most `n_rows_max` rows are read; `is_exact` says
+    /// that none of them are left out.
     pub(crate) fn of_source(
         source: &dyn Source,
         parts: &[usize],
         columns: &[PlSmallStr],
+        n_rows_max: u64,
         is_exact: bool,
-        n_rows_max: Option<u64>,
     ) -> Self {
         let schema = source.schema();
         let all: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
@@ -45,16 +45,15 @@ impl Layout {
             let bytes = source.nbytes(*part, &all) as f64;
             source.n_rows(*part).unwrap_or((bytes / row_bytes.max(1.0)) as u64)
         };
-        let mut rows_of: Vec<u64> = parts.iter().map(estimated).collect();
-        let rows: u64 = rows_of.iter().sum();
+        let rows_of: Vec<u64> = parts.iter().map(estimated).collect();
+        let all_rows: u64 = rows_of.iter().sum();
         let of_column = |name: &PlSmallStr| {
             let name = std::slice::from_ref(name);
             let bytes: u64 = parts.iter().map(|part| source.nbytes(*part, name)).sum();
-            (name[0].clone(), bytes as f64 / rows.max(1) as f64)
+            (name[0].clone(), bytes as f64 / all_rows.max(1) as f64)
         };
         let widths = columns.iter().map(of_column).collect();
-        let limit = |n: &mut u64| *n = (*n).min(n_rows_max.unwrap_or(u64::MAX));
-        rows_of.iter_mut().for_each(limit);
+        let rows_of: Vec<u64> = rows_of.into_iter().map(|rows| rows.min(n_rows_max)).collect();
         let known = is_exact && parts.iter().all(|part| source.n_rows(*part).is_some());
         Layout {
             n_parts: parts.len(),

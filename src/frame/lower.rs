@@ -115,8 +115,8 @@ impl Lowering<'_> {
             return self.scan(&Scan { source, ..scan.clone() });
         }
         let is_exact = scan.conditions.is_empty();
-        let layout =
-            Layout::of_source(source, &parts, &scan.columns, is_exact, scan.n_rows_max);
+        let n_rows_max = scan.n_rows_max.unwrap_or(u64::MAX);
+        let layout = Layout::of_source(source, &parts, &scan.columns, n_rows_max, is_exact);
         let bytes = |part: &usize| source.nbytes(*part, &scan.columns);
         let kernel = ScanKernel {
             source: Arc::clone(&scan.source),
@@ -194,28 +194,24 @@ impl Lowering<'_> {
             None => input.layout.n_parts,
         };
         let schema = &self.plan.meta(id).schema;
-        let end = offset.saturating_add(len);
-        let limited;
-        let input = match input.layout.rows_of {
-            // No partition gives more rows than all of them are to give.
-            None if n_needed > 1 => {
-                let mut layout = input.layout.clone();
-                layout.rows_max = layout.rows_max.min(end);
-                layout.rows = layout.rows.min(end.saturating_mul(layout.n_parts as u64));
-                let kernel = ConcatKernel { schema: Arc::clone(schema), offset: 0, len: end };
-                limited = self.rowwise(&format!("head {end}"), kernel, input, layout);
-                &limited
+        let kernel = |offset, len| ConcatKernel { schema: Arc::clone(schema), offset, len };
+        let end_row = offset.saturating_add(len);
+        let input = &match input.layout.rows_of {
+            Some(_) => input.clone(),
+            None if n_needed == 1 => input.clone(),
+            // Of each partition no more than all of them together may give.
+            None => {
+                let layout = input.layout.with_rows(u64::MAX, end_row);
+                self.rowwise(&format!("head {end_row}"), kernel(0, end_row), input, layout)
             }
-            _ => input,
         };
-        let kernel = ConcatKernel { schema: Arc::clone(schema), offset, len };
         let ranges = [(0, n_needed as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
         let mut layout = input.layout.in_parts(1);
         layout.rows = layout.rows.min(len);
         layout.rows_max = layout.rows;
         let inputs = vec![LayerInput { layer: input.layer, map }];
-        self.push(&format!("slice {offset}, {len}"), kernel, inputs, layout)
+        self.push(&format!("slice {offset}, {len}"), kernel(offset, len), inputs, layout)
     }
 
     fn concat(&mut self, inputs: &[Lowered]) -> Lowered {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use dask_rs::frame::polars_core::df;
-use dask_rs::frame::polars_core::prelude::{Column, DataFrame, NamedFrom};
+use dask_rs::frame::polars_core::prelude::{Column, DataFrame};
 use dask_rs::frame::{
     DataFrame as Frame, JoinHow, ParquetOptions, ParquetWriteOptions, col, len,
 };
@@ -265,8 +265,7 @@ fn a_frame_that_doubles_itself() {
 
 #[test]
 fn frames_of_a_thousand_columns() {
-    let columns: Vec<_> =
-        (0..1000).map(|i| Column::new(format!("c{i}").into(), [i])).collect();
+    let columns: Vec<_> = (0..1000).map(|i| Column::new(format!("c{i}").into(), [i])).collect();
     let wide = DataFrame::new(1, columns).unwrap();
     let frame = Frame::from_polars(&wide, 1);
     let more = frame.with_columns([(col("c999") + 1).alias("c0")]).filter(col("c1").eq(1));
@@ -286,7 +285,10 @@ fn frames_without_columns_have_rows() {
             assert_eq!(kept.head(1200).len().unwrap(), 1200);
             assert_eq!(frame.slice(500, 3000).len().unwrap(), 3000);
             assert_eq!(Frame::concat([&kept, &frame]).slice(5, 5000).len().unwrap(), 5000);
-            assert_eq!(kept.head(10).cross_join(&frame.head(20).rename([("id", "i")])).len().unwrap(), 200);
+            assert_eq!(
+                kept.head(10).cross_join(&frame.head(20).rename([("id", "i")])).len().unwrap(),
+                200
+            );
             assert_eq!(kept.sort("x", true).len().unwrap(), 1499);
             assert_eq!(kept.sort("x", true).head(7).len().unwrap(), 7);
         });

@@ -74,8 +74,7 @@ fn defect_4_variances_of_large_values_do_not_cancel() {
             let aggs = || [col("x").var(1), col("x").std(1).alias("std")];
             let grouped = frame.group_by(["g"]).agg(aggs());
             let alone = frame.agg(aggs());
-            let (grouped, alone) =
-                config.scope(|| dask_rs::compute((&grouped, &alone)).unwrap());
+            let (grouped, alone) = config.scope(|| dask_rs::compute((&grouped, &alone)).unwrap());
             for out in [grouped, alone] {
                 let value = |name: &str| out.column(name).unwrap().f64().unwrap().get(0).unwrap();
                 assert!((value("x") / expected - 1.0).abs() < 1e-6, "{} {expected}", value("x"));
@@ -105,7 +104,8 @@ fn defect_6_partitions_of_an_index_have_the_size_that_is_asked_for() {
 
 #[test]
 fn defect_7_filters_in_files_drop_the_rows_that_the_filter_drops() {
-    let x = [Some(1.0), None, Some(f64::NAN), Some(2.0), Some(1.0), Some(1.0), None, Some(f64::NAN)];
+    let x =
+        [Some(1.0), None, Some(f64::NAN), Some(2.0), Some(1.0), Some(1.0), None, Some(f64::NAN)];
     let i = [Some(1_i64), None, Some(3), Some(1), Some(1), Some(1), None, None];
     let row: Vec<i64> = (0..8).collect();
     let rows = df!["x" => x, "i" => i, "row" => row].unwrap();

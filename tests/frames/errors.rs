@@ -145,7 +145,8 @@ fn a_panic_of_the_user_is_an_error() {
     let schema = frame().schema().unwrap();
     let of_rows = frame().map_partitions(schema, |_, part| panic!("not part {part}"));
     let of_values = frame().select([col("id").map(|_| panic!("not these"), DataType::Int64)]);
-    let grouped = frame().group_by([col("id").map(|_| panic!("not these"), DataType::Int64).alias("g")]);
+    let grouped =
+        frame().group_by([col("id").map(|_| panic!("not these"), DataType::Int64).alias("g")]);
     for config in configs() {
         for wrong in [&of_rows, &of_values, &grouped.clone().agg([len()])] {
             let error = config.scope(|| wrong.compute().unwrap_err());

@@ -106,3 +106,14 @@ fn files_are_read_in_partitions_of_the_configured_size() {
     };
     assert_ne!(n_parts(1 << 20), n_parts(1 << 10));
 }
+
+#[test]
+fn the_first_rows_need_the_first_partition_only() {
+    let frame = Frame::from_polars(&trips(), 100);
+    for head in [frame.head(5), frame.select(["day"]).head(5)] {
+        assert!(head.explain().unwrap().n_tasks().unwrap() <= 2, "{}", head.explain().unwrap());
+        assert_eq!(head.compute().unwrap().height(), 5);
+    }
+    let filtered = frame.filter(col("fare").gt(30.0)).slice(3, 20);
+    assert_eq!(filtered.compute().unwrap().height(), 20);
+}

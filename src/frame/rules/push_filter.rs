@@ -30,9 +30,7 @@ impl Rule<FrameOp> for PushDownFilter {
         let input = plan.inputs(below).first().copied();
         match (plan.op(below).clone(), input) {
             (FrameOp::Scan(scan), _) => into_scan(plan, below, &scan, predicate),
-            (FrameOp::Select(select), Some(input)) => {
-                below_select(plan, select, input, &predicate)
-            }
+            (FrameOp::Select(select), Some(input)) => below_select(plan, select, input, &predicate),
             (FrameOp::Concat, _) => {
                 let inputs = plan.inputs(below).to_vec();
                 let filtered = inputs

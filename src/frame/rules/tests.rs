@@ -200,15 +200,9 @@ fn selections_merge() {
     );
     let computed = rows.select([(col("id") * 2).alias("a"), (col("ten") * 3).alias("b")]);
     same_plan(&computed.select([col("b")]), &rows.select([(col("ten") * 3).alias("b")]));
-    same_plan(
-        &computed.select([col("b").alias("c")]),
-        &rows.select([(col("ten") * 3).alias("c")]),
-    );
+    same_plan(&computed.select([col("b").alias("c")]), &rows.select([(col("ten") * 3).alias("c")]));
     same_plan(&rows.rename([("id", "x")]).rename([("x", "id")]), &rows);
-    same_plan(
-        &rows.drop_columns(["half"]).drop_columns(["name"]),
-        &rows.select(["id", "ten"]),
-    );
+    same_plan(&rows.drop_columns(["half"]).drop_columns(["name"]), &rows.select(["id", "ten"]));
 }
 
 #[test]
@@ -361,9 +355,7 @@ fn filters_of_keys_move_below_groups() {
         &groups(&rows).filter(of_sums.clone().and(of_keys.clone())),
         &groups(&rows.filter(of_keys)).filter(of_sums.clone()),
     );
-    let computed = |rows: &DataFrame| {
-        rows.group_by([(col("id") / 2).alias("pair")]).agg([len()])
-    };
+    let computed = |rows: &DataFrame| rows.group_by([(col("id") / 2).alias("pair")]).agg([len()]);
     same_plan(
         &computed(&rows).filter(col("pair").gt(3)),
         &computed(&rows.filter((col("id") / 2).gt(3))),
@@ -377,12 +369,10 @@ fn filters_become_conditions_of_scans_and_stay() {
     let kept = table().filter(col("id").gt(35).and(col("half").lt(col("ten"))));
     check_lines(
         &[&kept],
-        &[
-            "scan table where id > 35",
-            r#"filter (col("id") > 35) & (col("half") < col("ten"))"#,
-        ],
+        &["scan table where id > 35", r#"filter (col("id") > 35) & (col("half") < col("ten"))"#],
     );
-    let renamed = table().rename([("id", "x"), ("ten", "y")]).filter(col("x").gt(35).and(col("y").lt(3)));
+    let renamed =
+        table().rename([("id", "x"), ("ten", "y")]).filter(col("x").gt(35).and(col("y").lt(3)));
     assert_eq!(lines(&optimized(&[&renamed]))[0], "scan table where id > 35 and ten < 3");
     // Others want all rows.
     let rows = table();
@@ -449,9 +439,8 @@ fn only_columns_that_are_needed_are_read() {
 #[test]
 fn joins_read_keys_and_what_names_depend_on() {
     let (left, right) = (table(), table());
-    let reads = |how, name: &str| {
-        columns_read(&[&left.join(&right, "id", how).select([name])]).join(", ")
-    };
+    let reads =
+        |how, name: &str| columns_read(&[&left.join(&right, "id", how).select([name])]).join(", ");
     assert_eq!(reads(JoinHow::Inner, "ten"), "id ten, id");
     assert_eq!(reads(JoinHow::Inner, "ten_right"), "id ten, id ten");
     assert_eq!(reads(JoinHow::Left, "id"), "id, id");
@@ -467,7 +456,8 @@ fn two_users_read_the_union_of_their_columns_once() {
     let rows = table();
     let uses = [&rows.select(["id"]), &rows.agg([col("half").sum()])];
     assert_eq!(columns_read(&uses), ["id half"]);
-    let joined = rows.select(["id", "ten"]).join(&rows.select(["id", "half"]), "id", JoinHow::Inner);
+    let joined =
+        rows.select(["id", "ten"]).join(&rows.select(["id", "half"]), "id", JoinHow::Inner);
     assert_eq!(columns_read(&[&joined]), ["id ten half"]);
     let (table, rows) = table_of(4, true);
     crate::compute((rows.select(["id"]), rows.agg([col("half").sum()]))).unwrap();
@@ -507,8 +497,13 @@ fn sources_are_asked_before_they_are_read() {
     fires(&rows.agg([len()]), "AnswerFromMetadata", true);
     check_lines(&[&rows.agg([len()])], &["scan metadata"]);
     let aggs = || {
-        [len().alias("n"), col("id").min().alias("a"), (col("id").max() + 1).alias("b"),
-            col("id").count().alias("c"), col("id").null_count().alias("d")]
+        [
+            len().alias("n"),
+            col("id").min().alias("a"),
+            (col("id").max() + 1).alias("b"),
+            col("id").count().alias("c"),
+            col("id").null_count().alias("d"),
+        ]
     };
     let (out, n_reads) = answer(&source, &rows.agg(aggs()));
     assert_eq!(n_reads, 0);
@@ -613,7 +608,8 @@ fn what_is_spread_by_its_keys_is_not_shuffled_again() {
     assert_eq!(n_shuffles(&groups(&two, &["ten"])), 2);
     assert_eq!(n_shuffles(&groups(&two, &["id", "ten"])), 1);
     use JoinHow as J;
-    for (how, expected) in [(J::Inner, 2), (J::Left, 2), (J::Semi, 2), (J::Right, 2), (J::Full, 3)] {
+    for (how, expected) in [(J::Inner, 2), (J::Left, 2), (J::Semi, 2), (J::Right, 2), (J::Full, 3)]
+    {
         let joined = left.join(&right, "ten", how);
         assert_eq!(n_shuffles(&joined), 2, "{how:?}");
         let kept = joined.filter(col("ten").gt(2)).rename([("ten", "t")]);
@@ -622,8 +618,12 @@ fn what_is_spread_by_its_keys_is_not_shuffled_again() {
     }
     let joined = one.join(&right, "ten", J::Inner);
     assert_eq!(n_shuffles(&joined), 2);
-    assert_eq!(n_shuffles(&joined.with_columns([(col("ten") + 1).alias("ten")])
-        .group_by(["ten"]).agg([len()])), 3);
+    assert_eq!(
+        n_shuffles(
+            &joined.with_columns([(col("ten") + 1).alias("ten")]).group_by(["ten"]).agg([len()])
+        ),
+        3
+    );
     assert_eq!(n_shuffles(&DataFrame::concat([&one, &one]).group_by(["ten"]).agg([len()])), 2);
     assert_eq!(n_shuffles(&opaque(&one).group_by(["ten"]).agg([col("half").sum()])), 2);
 }
@@ -638,7 +638,10 @@ fn what_is_not_shuffled_again_has_the_same_rows() {
             .group_by(["ten"])
             .agg([len(), col("price").median()])
             .sort("ten", false),
-        left.group_by(["ten"]).agg([len()]).join(&right, "ten", JoinHow::Left).sort(["ten", "price"], false),
+        left.group_by(["ten"])
+            .agg([len()])
+            .join(&right, "ten", JoinHow::Left)
+            .sort(["ten", "price"], false),
         first.join_on(&right, "ten", "ten", JoinHow::Right).sort(["price", "id"], false),
     ];
     for chain in chains {
