@@ -7,6 +7,7 @@ mod repartition;
 mod sort;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -178,40 +179,32 @@ impl Lowering<'_> {
         self.rowwise(&select_text(&select.exprs), kernel, input, layout)
     }
 
-    /// Rows from the first partitions that have them, or from all where their rows are not known.
+    /// Rows from the partitions that have them, or from all where their rows are not known.
     fn slice(&mut self, id: NodeId, offset: u64, len: u64, input: &Lowered) -> Lowered {
-        let mut end = 0;
-        let n_needed = match &input.layout.rows_of {
-            Some(rows_of) => rows_of
-                .iter()
-                .take_while(|rows| {
-                    let starts_before = end < offset.saturating_add(len);
-                    end += *rows;
-                    starts_before
-                })
-                .count()
-                .max(1),
-            None => input.layout.n_parts,
+        let (parts, n_before) = match &input.layout.rows_of {
+            Some(rows_of) => parts_with(rows_of, offset, len),
+            None => (0..input.layout.n_parts, 0),
         };
         let schema = &self.plan.meta(id).schema;
         let kernel = |offset, len| ConcatKernel { schema: Arc::clone(schema), offset, len };
         let end_row = offset.saturating_add(len);
         let input = &match input.layout.rows_of {
             Some(_) => input.clone(),
-            None if n_needed == 1 => input.clone(),
+            None if parts.len() == 1 => input.clone(),
             // Of each partition no more than all of them together may give.
             None => {
                 let layout = input.layout.with_rows(u64::MAX, end_row);
                 self.rowwise(&format!("head {end_row}"), kernel(0, end_row), input, layout)
             }
         };
-        let ranges = [(0, n_needed as u64)].into();
+        let ranges = [(parts.start as u64, parts.end as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
         let mut layout = input.layout.in_parts(1);
         layout.rows = layout.rows.min(len);
         layout.rows_max = layout.rows;
         let inputs = vec![LayerInput { layer: input.layer, map }];
-        self.push(&format!("slice {offset}, {len}"), kernel(offset, len), inputs, layout)
+        let kernel = kernel(offset - n_before, len);
+        self.push(&format!("slice {offset}, {len}"), kernel, inputs, layout)
     }
 
     fn concat(&mut self, inputs: &[Lowered]) -> Lowered {
@@ -470,6 +463,22 @@ fn hashed_join(
         (Some(1), _) => left.layout.hashed_by.clone(),
         _ => None,
     }
+}
+
+/// The partitions that have the rows `offset..offset + len`, one at least, and how many rows stand before them.
+fn parts_with(rows_of: &[u64], offset: u64, len: u64) -> (Range<usize>, u64) {
+    let end = offset.saturating_add(len);
+    let (mut first, mut n_before, mut n) = (0, 0, 0);
+    for (part, rows) in rows_of.iter().enumerate() {
+        if n >= end && part > first {
+            return (first..part, n_before);
+        }
+        n += rows;
+        if n <= offset && part + 1 < rows_of.len() {
+            (first, n_before) = (part + 1, n);
+        }
+    }
+    (first..rows_of.len(), n_before)
 }
 
 /// More partitions are never asked for.

@@ -7,9 +7,7 @@ use std::thread;
 
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::{Column, DataFrame};
-use dask_rs::frame::{
-    DataFrame as Frame, JoinHow, ParquetOptions, ParquetWriteOptions, col, len, lit,
-};
+use dask_rs::frame::{DataFrame as Frame, JoinHow, ParquetOptions, ParquetWriteOptions, col, len};
 use dask_rs::{Config, ExecutorKind, array};
 
 const ROWS: i64 = 8000;
@@ -63,7 +61,7 @@ fn the_first_rows_read_one_partition() {
     assert!(n_tasks(&head) <= 2);
     assert!(head.compute().unwrap().equals(&rows().head(Some(5))));
     let part = frame.with_columns([(col("x") * 2.0).alias("y")]).slice(1500, 1000);
-    assert_eq!(bytes_read(&part), all / 8 * 3);
+    assert_eq!(bytes_read(&part), all / 8 * 2);
     assert_eq!(part.compute().unwrap().height(), 1000);
     // What was filtered may be anywhere.
     assert_eq!(bytes_read(&frame.filter(col("x").gt(col("id"))).head(5)), all);
@@ -111,6 +109,26 @@ fn two_results_share_one_scan() {
     assert_eq!(n.load(Ordering::Relaxed), 8);
     assert_eq!((sum.height(), groups.height()), (1, 5000));
     assert!(all.equals(&rows()));
+}
+
+#[test]
+fn steps_of_rows_and_partial_aggregates_are_one_task_a_partition() {
+    let (_dir, _, frame) = stored();
+    let steps = frame
+        .filter(col("x").gt(3.0))
+        .with_columns([(col("x") * 2.0).alias("y")])
+        .filter(col("y").lt(1e9))
+        .rename([("id", "n")])
+        .drop_columns(["x"]);
+    let explained = steps.explain().unwrap();
+    assert_eq!((explained.n_layers(), explained.n_tasks()), (1, Some(8)), "{explained}");
+    // A task for each partition, and one that merges eight states.
+    assert_eq!(n_tasks(&steps.agg([col("y").sum()])), 9);
+    // A small frame goes to each partition of a large one in one task more.
+    let other = Frame::from_polars(&df!["n" => [5_i64, 7], "z" => [1_i64, 2]].unwrap(), 1);
+    assert_eq!(n_tasks(&steps.join(&other, "n", JoinHow::Inner)), 9);
+    // The largest of each partition, then of those.
+    assert_eq!(n_tasks(&steps.top_k(3, "y")), 9);
 }
 
 #[test]
@@ -239,7 +257,7 @@ fn a_chain_of_mixed_steps() {
 #[test]
 fn a_column_that_doubles_its_paths() {
     on_a_small_stack(|| {
-        let mut frame = few().with_columns([lit(1_i64).alias("x")]);
+        let mut frame = few().with_columns([(col("x") + 1).alias("x")]);
         for _ in 0..60 {
             frame = frame.with_columns([(col("x") + col("x")).alias("x")]);
         }

@@ -572,7 +572,7 @@ fn the_first_rows_read_the_first_parts() {
             assert_eq!(rows.head(5).compute().unwrap().height(), 5);
             assert_eq!(source.parts_read(), [0]);
             assert_eq!(rows.slice(15, 10).compute().unwrap().height(), 10);
-            assert_eq!(source.parts_read(), [0, 1, 2]);
+            assert_eq!(source.parts_read(), [1, 2]);
             let first = rows.with_columns([(col("id") * 2).alias("x")]).head(10);
             assert_eq!(first.compute().unwrap().height(), 10);
             assert_eq!(source.parts_read(), [0]);
@@ -580,7 +580,12 @@ fn the_first_rows_read_the_first_parts() {
     }
     let out = rows.slice(15, 2).compute().unwrap();
     assert_eq!(out.column("id").unwrap(), &Column::new("id".into(), [15_i64, 16]));
+    source.reads();
     assert_eq!(rows.slice(75, 10).compute().unwrap().height(), 5);
+    assert_eq!(source.parts_read(), [7]);
+    assert_eq!(rows.slice(20, 0).compute().unwrap().height(), 0);
+    assert_eq!(rows.slice(30, 10).compute().unwrap().height(), 10);
+    assert_eq!(source.parts_read().last(), Some(&3));
     assert_eq!(rows.slice(80, 10).compute().unwrap().height(), 0);
     assert_eq!(rows.head(0).compute().unwrap().width(), 4);
 }
