@@ -72,6 +72,12 @@ impl Layout {
         Layout { widths: widths.collect(), ..self.clone() }
     }
 
+    /// The same partitions with some of their columns.
+    pub(crate) fn with_only(&self, names: &[PlSmallStr]) -> Self {
+        let widths = self.widths.iter().filter(|(name, _)| names.contains(name));
+        Layout { widths: widths.cloned().collect(), ..self.clone() }
+    }
+
     /// The same partitions, of which rows may be missing.
     pub(crate) fn with_fewer_rows(&self) -> Self {
         Layout { rows_of: None, ..self.clone() }
@@ -115,7 +121,7 @@ impl Layout {
         self.widths.iter().find(|(other, _)| other == name).map(|(_, width)| *width)
     }
 
-    fn row_bytes(&self) -> f64 {
+    pub(crate) fn row_bytes(&self) -> f64 {
         self.widths.iter().map(|(_, width)| width).sum()
     }
 

@@ -3,6 +3,9 @@
 //! A partition is a block of a grid of one axis. Operations on rows are one task a partition and fuse with
 //! their input; what needs other rows becomes several layers.
 
+mod ordered;
+mod per_group;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,6 +100,9 @@ impl Lowering<'_> {
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
             FrameOp::Sort(sort) => Ok(self.sort(sort, &inputs[0])),
             FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
+            FrameOp::Attach => Ok(self.attach(id, &inputs)),
+            FrameOp::Ordered(added) => self.ordered(id, added, &inputs[0]),
+            FrameOp::PerGroup(per_group) => Ok(self.per_group(id, per_group, &inputs[0])),
         }
     }
 

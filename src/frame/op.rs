@@ -51,6 +51,12 @@ pub(crate) enum FrameOp {
     Join(Join),
     /// The rows in an order; stable.
     Sort(Sort),
+    /// The columns of a frame of one row on each row of another.
+    Attach,
+    /// Columns that need some rows before or after each row, or one value for all of them.
+    Ordered(Added),
+    /// Columns that need all rows with the same keys; without keys, all rows. Rows stay where they are.
+    PerGroup(PerGroup),
 }
 
 /// What is read: from where, which columns, and which rows may be left out.
@@ -84,6 +90,41 @@ impl Select {
         let exprs = names.iter().map(|name| super::col(name.clone())).collect();
         Select { exprs, schema }
     }
+}
+
+/// Columns that stand behind those of the input.
+#[derive(Clone, Debug)]
+pub(crate) struct Added {
+    pub(crate) exprs: Arc<[Expr]>,
+    pub(crate) schema: SchemaRef,
+}
+
+impl Added {
+    /// # Errors
+    /// As [`Select::new`].
+    pub(crate) fn new(exprs: Vec<Expr>, input: &Schema, call: Call) -> Result<Self> {
+        let Select { exprs, schema } = Select::new(exprs, input, call)?;
+        Ok(Added { exprs, schema })
+    }
+
+    /// Those of the columns that are wanted.
+    pub(crate) fn keep(&self, is_wanted: impl Fn(&str) -> bool) -> Self {
+        let exprs = self.exprs.iter().filter(|expr| is_wanted(&expr.output_name())).cloned();
+        let fields = self.schema.iter_fields().filter(|field| is_wanted(field.name()));
+        Added { exprs: exprs.collect(), schema: Arc::new(fields.collect()) }
+    }
+}
+
+/// Columns, and the keys of the groups that they are computed for.
+#[derive(Clone, Debug)]
+pub(crate) struct PerGroup {
+    pub(crate) keys: Arc<[Expr]>,
+    pub(crate) added: Added,
+}
+
+/// The columns of both.
+pub(crate) fn side_by_side(left: &Schema, right: &Schema) -> SchemaRef {
+    Arc::new(left.iter_fields().chain(right.iter_fields()).collect())
 }
 
 /// How two frames are joined.
@@ -158,6 +199,9 @@ impl PartialEq for FrameOp {
             (O::Join(a), O::Join(b)) => a.spec == b.spec,
             (O::Sort(a), O::Sort(b)) => a == b,
             (O::Aggregate(a), O::Aggregate(b)) => a.keys() == b.keys() && a.aggs == b.aggs,
+            (O::Attach, O::Attach) => true,
+            (O::Ordered(a), O::Ordered(b)) => a.exprs == b.exprs,
+            (O::PerGroup(a), O::PerGroup(b)) => a.keys == b.keys && a.added.exprs == b.added.exprs,
             _ => false,
         }
     }
@@ -180,6 +224,10 @@ impl Operation for FrameOp {
             FrameOp::Join(join) => Arc::clone(&join.schema),
             FrameOp::MapPartitions(map) => Arc::clone(&map.schema),
             FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
+            FrameOp::Attach => side_by_side(&inputs[0].schema, &inputs[1].schema),
+            FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+                side_by_side(&inputs[0].schema, &added.schema)
+            }
         };
         Ok(FrameMeta { schema })
     }
@@ -197,7 +245,10 @@ impl Operation for FrameOp {
             FrameOp::Aggregate(a) => a.schema.iter_names().for_each(|n| n.hash(hasher)),
             FrameOp::Join(join) => join.spec.hash(hasher),
             FrameOp::Sort(sort) => (&sort.spec.by, sort.limit).hash(hasher),
-            FrameOp::Filter(_) | FrameOp::Concat => {}
+            FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+                added.schema.iter_names().for_each(|n| n.hash(hasher));
+            }
+            FrameOp::Filter(_) | FrameOp::Concat | FrameOp::Attach => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use polars_core::prelude::Schema;
 
 use super::expr::Expr;
 use super::kernels::join::JoinSpec;
-use super::op::{FrameMeta, FrameOp, Scan};
+use super::op::{FrameMeta, FrameOp, PerGroup, Scan};
 
 impl fmt::Display for FrameOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,6 +18,11 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),
+            FrameOp::Attach => f.write_str("attach one row to all"),
+            FrameOp::Ordered(added) => write!(f, "in order [{}]", named(&added.exprs)),
+            FrameOp::PerGroup(PerGroup { keys, added }) => {
+                write!(f, "over [{}] [{}]", named(keys), named(&added.exprs))
+            }
             FrameOp::Join(join) => show_join(&join.spec, f),
             FrameOp::Sort(sort) => {
                 write!(f, "sort by {}", sort.spec.by.join(", "))?;

@@ -9,6 +9,8 @@ pub(crate) mod eval;
 pub(crate) mod exchange;
 pub(crate) mod group_by;
 pub(crate) mod join;
+pub(crate) mod ordered;
+pub(crate) mod per_group;
 mod rows;
 pub(crate) mod sample;
 pub(crate) mod shuffle;

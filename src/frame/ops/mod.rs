@@ -2,6 +2,7 @@
 //!
 //! Invariant: this is the only folder besides `files.rs` that makes nodes.
 
+mod across;
 pub(crate) mod groups;
 pub(crate) mod joins;
 pub(crate) mod rows;

@@ -12,7 +12,7 @@ use polars_core::prelude::{PlSmallStr, Schema, SchemaExt};
 use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
 use crate::frame::kernels::join::join_schema;
-use crate::frame::op::{FrameOp, Join, Scan, Select};
+use crate::frame::op::{FrameOp, Join, PerGroup, Scan, Select};
 use crate::graph::{NodeId, Plan, Trace};
 
 /// Names of columns, each once, in the order of the schema that they are of.
@@ -96,6 +96,14 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut
             };
             wanted.extend(input.iter_names().filter(is_needed).cloned());
         }
+        FrameOp::Attach => wanted.extend(input.iter_names().filter(|n| own.contains(n)).cloned()),
+        FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+            wanted.extend(input.iter_names().filter(|n| own.contains(n)).cloned());
+            add_exprs(&added.keep(|name| own.iter().any(|n| n == name)).exprs, wanted);
+            if let FrameOp::PerGroup(per_group) = op {
+                add_exprs(&per_group.keys, wanted);
+            }
+        }
         FrameOp::Aggregate(aggregation) => {
             add_exprs(aggregation.keys(), wanted);
             add_exprs(&aggregation.aggs, wanted);
@@ -144,7 +152,21 @@ fn push_narrow(
             let filtered = plan.push(op.clone(), inputs)?;
             select_columns(plan, filtered, needed)
         }
-        FrameOp::Slice { .. }
+        FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+            let added = added.keep(|name| needed.iter().any(|n| n == name));
+            if added.exprs.is_empty() {
+                return Ok(inputs[0]);
+            }
+            let op = match op {
+                FrameOp::PerGroup(PerGroup { keys, .. }) => {
+                    FrameOp::PerGroup(PerGroup { keys: Arc::clone(keys), added })
+                }
+                _ => FrameOp::Ordered(added),
+            };
+            plan.push(op, inputs)
+        }
+        FrameOp::Attach
+        | FrameOp::Slice { .. }
         | FrameOp::MapPartitions(_)
         | FrameOp::Aggregate(_)
         | FrameOp::Sort(_) => plan.push(op.clone(), inputs),
