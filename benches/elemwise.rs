@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use dask_rs::array::DType;
 use dask_rs::bench_support::elemwise::Runner;
 use ndarray::{ArcArray, Array, ArrayD, Axis, IxDyn, Slice};
 use pulp::{Arch, NullaryFnOnce};
@@ -42,6 +43,26 @@ fn best<R>(n: usize, mut f: impl FnMut() -> R) -> f64 {
 fn show(name: &str, seconds: f64, n: usize, plain: f64) {
     let ns = seconds * 1e9 / n as f64;
     println!("{name:<34} {ns:>7.3} ns/element {:>6.2} x plain sum", ns / plain);
+}
+
+/// The functions that are more than a few instructions, over chunks in the cache.
+fn functions(n: usize, n_runs: usize, plain: f64) {
+    let chunk_len = 32_768.min(n);
+    let n_times = n / chunk_len;
+    let x = ArrayD::from_shape_fn(IxDyn(&[chunk_len]), |i| 0.001 + (i[0] % 4001) as f64 * 0.005);
+    let x = x.into_shared();
+    let one = std::slice::from_ref(&x);
+    let measure = |name: &str, runner: &Runner, inputs: &[ArcArray<f64, IxDyn>]| {
+        let repeat = || (0..n_times).map(|_| runner.run(inputs).first()).sum::<f64>();
+        show(name, best(n_runs, repeat), n_times * chunk_len, plain);
+    };
+    for name in ["exp", "log", "sin", "cos", "tanh"] {
+        for dtype in [DType::F64, DType::F32] {
+            let runner = Runner::function(name, dtype, &[chunk_len]);
+            measure(&format!("{name} of {dtype}"), &runner, one);
+        }
+    }
+    measure("x ** x", &Runner::pow(&[chunk_len]), &[x.clone(), x.clone()]);
 }
 
 fn main() {
@@ -116,6 +137,8 @@ fn main() {
     measure("x + x (two inputs)", &Runner::add(&shape), &pair);
     let pair = [matrix.clone(), transposed];
     measure("x + x.T", &Runner::add(&shape), &pair);
+
+    functions(n / 10, n_runs, plain);
 
     let runner = Runner::add_one(&shape);
     let mut made = Some(runner.run(x));

@@ -18,7 +18,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Below this many bytes the allocator recycles well by itself.
 const POOLED_BYTES_MIN: usize = 128 << 10;
 
-/// Idle buffers by element type and capacity.
+/// What glibc's allocator always takes straight from the kernel and gives back when it is freed, however
+/// its threshold for that has adapted (`DEFAULT_MMAP_THRESHOLD_MAX`). Smaller blocks come from heaps which
+/// keep what is freed, in pieces between others that fit nothing: rechunks, whose stages have blocks of
+/// different sizes, were seen to take twice their budget that way. Pages of a buffer that nobody touches
+/// cost nothing.
+const MAPPED_BYTES_MIN: usize = (32 << 20) + 4096;
+
+/// Whether that is how the allocator of this system works.
+const HAS_HEAPS: bool =
+    cfg!(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"));
+
+/// Idle buffers by element type and usable length.
 #[derive(Debug)]
 pub(crate) struct BufferPool {
     shelves: Mutex<Shelves>,
@@ -35,10 +46,11 @@ struct Shelves {
     by_type: HashMap<TypeId, Shelf>,
 }
 
-/// Buffers of one element type by capacity, each a boxed `Vec<T>`, with the bytes of an element.
+/// Buffers of one element type by the elements that they are good for, each a boxed `Vec<T>`, with the
+/// bytes of an element.
 #[derive(Debug, Default)]
 struct Shelf {
-    by_capacity: BTreeMap<usize, Vec<Box<dyn Any + Send>>>,
+    by_len: BTreeMap<usize, Vec<Box<dyn Any + Send>>>,
     item_bytes: usize,
 }
 
@@ -62,18 +74,22 @@ impl BufferPool {
             }
             None => {
                 let bytes = (len * size_of::<T>()) as u64;
+                if bytes < POOLED_BYTES_MIN as u64 {
+                    return vec![T::default(); len];
+                }
                 let room = self.room.load(Ordering::Relaxed).saturating_sub(bytes);
-                if bytes >= POOLED_BYTES_MIN as u64 && self.idle_bytes() > room {
+                if self.idle_bytes() > room {
                     self.trim(room);
                 }
-                vec![T::default(); len]
+                fresh(len)
             }
         }
     }
 
     /// Keeps `buffer` for a later [`take`](Self::take), or frees it.
     pub(crate) fn give<T: Clone + Default + Send + 'static>(&self, buffer: Vec<T>) {
-        let bytes = buffer.capacity() * size_of::<T>();
+        let len = buffer.capacity().min(shelf_len(buffer.len()));
+        let bytes = len * size_of::<T>();
         if bytes < POOLED_BYTES_MIN {
             return;
         }
@@ -85,7 +101,7 @@ impl BufferPool {
         self.idle_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let shelf = shelves.by_type.entry(TypeId::of::<T>()).or_default();
         shelf.item_bytes = size_of::<T>();
-        shelf.by_capacity.entry(buffer.capacity()).or_default().push(Box::new(buffer));
+        shelf.by_len.entry(len).or_default().push(Box::new(buffer));
     }
 
     /// Says how many bytes a run leaves for idle buffers; given buffers beyond them are freed.
@@ -117,7 +133,7 @@ impl BufferPool {
         let mut shelves = self.lock();
         for shelf in shelves.by_type.values_mut() {
             while self.idle_bytes() > idle_bytes_max {
-                let Some(mut largest) = shelf.by_capacity.last_entry() else { break };
+                let Some(mut largest) = shelf.by_len.last_entry() else { break };
                 let bytes = *largest.key() * shelf.item_bytes;
                 freed.extend(largest.get_mut().pop());
                 self.idle_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
@@ -131,19 +147,19 @@ impl BufferPool {
         drop(freed);
     }
 
-    /// The smallest idle buffer that holds `len` elements without wasting half of its bytes.
+    /// The smallest idle buffer of the same shelf that holds `len` elements.
     fn take_idle<T: 'static>(&self, len: usize) -> Option<Vec<T>> {
         if len.saturating_mul(size_of::<T>()) < POOLED_BYTES_MIN {
             return None;
         }
         let mut shelves = self.lock();
         let shelf = shelves.by_type.get_mut(&TypeId::of::<T>())?;
-        let (&capacity, stack) = shelf.by_capacity.range_mut(len..=len.saturating_mul(2)).next()?;
+        let (&key, stack) = shelf.by_len.range_mut(len..=shelf_len(len)).next()?;
         let buffer = stack.pop()?;
         if stack.is_empty() {
-            shelf.by_capacity.remove(&capacity);
+            shelf.by_len.remove(&key);
         }
-        self.idle_bytes.fetch_sub((capacity * size_of::<T>()) as u64, Ordering::Relaxed);
+        self.idle_bytes.fetch_sub((key * size_of::<T>()) as u64, Ordering::Relaxed);
         drop(shelves);
         buffer.downcast().ok().map(|buffer| *buffer)
     }
@@ -152,6 +168,23 @@ impl BufferPool {
         // Every update of the shelves is complete before anything that could panic.
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The longest length whose buffers are exchanged with those of `len`: at most an eighth more, since what
+/// the last owner touched stays in memory and is not counted for the next one.
+fn shelf_len(len: usize) -> usize {
+    let step = (len.next_power_of_two() / 16).max(1);
+    len.next_multiple_of(step)
+}
+
+/// A new buffer, which the allocator maps where it can be made to.
+fn fresh<T: Clone + Default>(len: usize) -> Vec<T> {
+    if HAS_HEAPS && len * size_of::<T>() < MAPPED_BYTES_MIN {
+        let mut buffer = Vec::with_capacity(MAPPED_BYTES_MIN.div_ceil(size_of::<T>()));
+        buffer.resize(len, T::default());
+        return buffer;
+    }
+    vec![T::default(); len]
 }
 
 #[cfg(test)]
@@ -164,10 +197,38 @@ mod tests {
         let buffer = pool.take::<f64>(100_000);
         let address = buffer.as_ptr();
         pool.give(buffer);
-        assert_eq!(pool.idle_bytes(), 800_000);
-        let again = pool.take::<f64>(90_000);
-        assert_eq!((again.as_ptr(), again.len()), (address, 90_000));
+        let again = pool.take::<f64>(99_000);
+        assert_eq!((again.as_ptr(), again.len()), (address, 99_000));
         assert_eq!(pool.idle_bytes(), 0);
+    }
+
+    #[test]
+    fn a_buffer_stays_on_its_shelf() {
+        let pool = BufferPool::new(1 << 30);
+        pool.give(vec![0_f64; 100_000]);
+        for len in [99_000, 100_000, 98_400] {
+            let buffer = pool.take_idle::<f64>(len).unwrap();
+            assert_eq!(buffer.capacity(), 100_000);
+            pool.give(buffer);
+            assert_eq!(pool.idle_bytes(), 800_000);
+        }
+        assert!(pool.take_idle::<f64>(98_000).is_none());
+        assert!(pool.take_idle::<f64>(100_001).is_none());
+        for len in (1..3000).chain([1 << 20, (1 << 20) + 1]) {
+            let longest = shelf_len(len);
+            assert!(longest >= len && longest <= len + len / 8 + 1, "{len} {longest}");
+            assert_eq!(shelf_len(longest), longest);
+        }
+    }
+
+    #[test]
+    fn buffers_are_mapped_where_the_allocator_would_keep_them() {
+        let pool = BufferPool::new(1 << 30);
+        let buffer = pool.take::<f64>(100_000);
+        assert_eq!(HAS_HEAPS, buffer.capacity() * 8 > 32 << 20);
+        // What a buffer counts for is what was touched.
+        pool.give(buffer);
+        assert_eq!(pool.idle_bytes(), 8 * shelf_len(100_000) as u64);
     }
 
     #[test]

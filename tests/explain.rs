@@ -187,7 +187,7 @@ fn a_persisted_input_is_a_source() {
     totals
       tasks           8
       read            0 B
-      projected peak  9.77 KiB, one task at a time
+      projected peak  19.53 KiB, one task at a time
       memory limit    1.00 GiB
     ");
 }

@@ -43,6 +43,12 @@ impl Options {
         Ok(Some(value))
     }
 
+    /// Takes `--name`, if it is there.
+    pub fn take_flag(&mut self, name: &str) -> bool {
+        let at = self.words.iter().position(|word| word == name);
+        at.map(|at| self.words.remove(at)).is_some()
+    }
+
     /// Takes `--name value` as a number of bytes such as `256 MiB`.
     pub fn take_bytes(&mut self, name: &str, default: u64) -> Result<u64, Failure> {
         let Some(text) = self.take(name)? else { return Ok(default) };

@@ -133,6 +133,28 @@ fn blocks_are_no_larger_than_declared() {
 }
 
 #[test]
+fn scratch_is_declared_where_inputs_may_not_be_in_c_order() {
+    let scratch = |array: DynArray| {
+        Config::new().with_optimize(false).scope(|| {
+            let graph = graph(&[&array]);
+            graph.layers().layers().iter().map(|layer| layer.scratch_bytes).max().unwrap()
+        })
+    };
+    let block = 8 * 60 * 40;
+    let x = opaque(&[60, 40], &[60, 40]);
+    let in_order = &x + 1.0;
+    assert_eq!(scratch((&in_order * &in_order).to_dyn()), block);
+    let transposed = in_order.transpose();
+    assert_eq!(scratch((transposed.clone() * 2.0).to_dyn()), block);
+    let square = opaque(&[40, 40], &[40, 40]);
+    assert_eq!(scratch((square.transpose() + &square).to_dyn()), 2 * 8 * 40 * 40);
+    assert_eq!(scratch(transposed.sum(0).to_dyn()), block);
+    // However large the blocks are, panels are not.
+    let large = ones::<f64>(&[4096, 4096], [4096, 4096]).transpose() + 1.0;
+    assert_eq!(scratch(large.to_dyn()), 2 << 20);
+}
+
+#[test]
 fn a_cancelled_run_says_so() {
     let graph = graph(&[&opaque(&[100], &[1]).to_dyn()]);
     let cancel = CancelToken::new();
@@ -157,4 +179,62 @@ fn cancelling_from_inside_stops_the_run() {
     let error = Runtime::of(&config).unwrap().execute(&graph, &cancel, &Forget).unwrap_err();
     assert!(matches!(error, crate::error::Error::Cancelled), "{error}");
     assert!(*n.lock().unwrap() < 100);
+}
+
+#[test]
+fn sources_and_writers_say_what_they_use_besides_blocks() {
+    use crate::compute::Collection;
+    const FILE_SCRATCH: u64 = 256 << 10;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.npy");
+    let x = opaque(&[600, 40], &[200, 40]);
+    let scratch_of = |enlist: &dyn Fn(&mut Session)| {
+        let mut session = Session::default();
+        enlist(&mut session);
+        let config = Config::current().unwrap();
+        let prepared = session.prepare(Call::new("test"), &config, &mut NoWatch).unwrap();
+        prepared.layers.layers().iter().map(|layer| layer.scratch_bytes).max().unwrap()
+    };
+    let bare = scratch_of(&|session| drop(x.enlist(session).unwrap()));
+    assert!(bare < FILE_SCRATCH);
+    let store = x.store_npy(&path);
+    assert_eq!(scratch_of(&|session| drop(store.enlist(session).unwrap())), FILE_SCRATCH);
+    x.to_npy(&path).unwrap();
+    let back = DynArray::open_npy(&path);
+    assert_eq!(scratch_of(&|session| drop(back.enlist(session).unwrap())), FILE_SCRATCH);
+    #[cfg(feature = "zarr")]
+    {
+        let (path, block) = (dir.path().join("x.zarr"), 8 * 200 * 40);
+        let store = x.store_zarr(&path, super::ZarrWrite::new());
+        // A chunk in C order, as bytes, and compressed, with what the compressor needs.
+        let scratch = scratch_of(&|session| drop(store.enlist(session).unwrap()));
+        assert!((3 * block..3 * block + (64 << 20)).contains(&scratch), "{scratch}");
+        x.to_zarr(&path).unwrap();
+        let back = DynArray::open_zarr(&path);
+        assert_eq!(scratch_of(&|session| drop(back.enlist(session).unwrap())), 3 * block);
+    }
+}
+
+#[cfg(feature = "netcdf")]
+#[test]
+fn chunks_of_packed_variables_are_chosen_for_what_they_become() {
+    use super::io::{Attribute, NetcdfSchema, NetcdfWriter};
+    let call = Call::new("test");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.nc");
+    let scale = [("scale_factor", Attribute::F64(vec![0.5]))];
+    let schema = NetcdfSchema::new()
+        .dimension("x", 10_000)
+        .variable("packed", super::DType::I16, &["x"], &scale)
+        .variable("plain", super::DType::I16, &["x"], &[]);
+    NetcdfWriter::create(call, &path, schema).unwrap().finish().unwrap();
+    Config::new().with_chunk_bytes(8000).scope(|| {
+        let block_bytes = |name| {
+            let array = DynArray::open_netcdf(&path, name);
+            array.handle.node().unwrap().meta.block_bytes_max().unwrap()
+        };
+        let (packed, plain) = (block_bytes("packed"), block_bytes("plain"));
+        assert!((4000..=8000).contains(&packed) && (4000..=8000).contains(&plain));
+        assert_eq!(DynArray::open_netcdf(&path, "packed").dtype().unwrap(), super::DType::F64);
+    });
 }

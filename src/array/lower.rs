@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use super::chunks::limit::check_listed;
 use super::chunks::{
-    AxisChunks, Chunks, Piece, SlicePieces, THRESHOLD, plan_rechunk, slice_axis, tree,
+    AxisChunks, Chunks, Overlap, Piece, SlicePieces, THRESHOLD, overlap, plan_rechunk, slice_axis,
+    tree,
 };
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
+use super::kernels::load::panel_bytes_max;
 use super::kernels::map_blocks::MapBlocksKernel;
-use super::kernels::read::{ReadKernel, read_amplification};
-use super::kernels::rearrange::{
-    PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel, blocks_read,
-};
+use super::kernels::read::ReadKernel;
+use super::kernels::rearrange::{PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel};
 use super::kernels::resident::{PersistedKernel, ResidentKernel};
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
@@ -76,11 +76,15 @@ impl Lowering<'_> {
                 Ok(self.elemwise(&format!("create {program}"), program, out, &[], &[]))
             }
             ArrayOp::Elemwise(program) => {
-                Ok(self.elemwise(&program.to_string(), program, out, &inputs, &metas))
+                let layer = self.elemwise(&program.to_string(), program, out, &inputs, &metas);
+                self.layers.get_mut(layer).scratch_bytes = self.loading_bytes(id);
+                Ok(layer)
             }
             ArrayOp::Broadcast(_) => {
                 let program = Arc::new(Program::input(dtype));
-                Ok(self.elemwise("broadcast", &program, out, &inputs, &metas))
+                let layer = self.elemwise("broadcast", &program, out, &inputs, &metas);
+                self.layers.get_mut(layer).scratch_bytes = self.loading_bytes(id);
+                Ok(layer)
             }
             ArrayOp::Slice(slices) => {
                 let axes = metas[0].chunks.axes().iter().zip(slices.iter());
@@ -120,7 +124,10 @@ impl Lowering<'_> {
                 let map = BlockMap::Linear;
                 Ok(self.push("reshape", out, 0, kernel, vec![LayerInput { layer: inputs[0], map }]))
             }
-            ArrayOp::Reduce(reduction) => Ok(self.reduce(reduction, metas[0], out, inputs[0])),
+            ArrayOp::Reduce(reduction) => {
+                let scratch = self.loading_bytes(id);
+                Ok(self.reduce(reduction, metas[0], out, inputs[0], scratch))
+            }
             ArrayOp::MapBlocks(map) => Ok(self.map_blocks(map, out, &inputs, &metas)),
             ArrayOp::Contract(contraction) => {
                 self.contract(contraction, out, [inputs[0], inputs[1]], [metas[0], metas[1]])
@@ -158,20 +165,39 @@ impl Lowering<'_> {
                 layer
             }
             ReadFrom::Storage(source) => {
-                let amplification = read_amplification(&window);
-                let bytes = out.block_bytes_max().unwrap_or(self.options.chunk_bytes);
-                // Only what is read in its order is read into its place.
-                let in_place = window.iter().all(|slice| slice.step == 1);
-                let bridged = if in_place { 0 } else { bytes.saturating_mul(amplification) };
-                let scratch = bridged.saturating_add(source.scratch_bytes());
                 let name = format!("read {}", source.name());
                 let source = Arc::clone(source);
-                let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
-                    Arc::new(ReadKernel::<T>::new(source, window, chunks))
+                let (kernel, scratch): (Arc<dyn Kernel>, u64) = dispatch!(out.dtype, T => {
+                    let kernel = ReadKernel::<T>::new(source, window, chunks);
+                    let scratch = kernel.scratch_bytes();
+                    (Arc::new(kernel), scratch)
                 });
                 self.push(&name, out, scratch, kernel, vec![])
             }
         }
+    }
+
+    /// Bytes that reading the inputs of node `id` in C order takes beside them.
+    fn loading_bytes(&self, id: NodeId) -> u64 {
+        let inputs = self.plan.inputs(id).iter().filter(|input| {
+            // These write their blocks in C order, in which nothing is needed. Others pass on what they got.
+            !match self.plan.op(**input) {
+                ArrayOp::Read(read) => matches!(read.from, ReadFrom::Storage(_)),
+                op => matches!(
+                    op,
+                    ArrayOp::Create { .. }
+                        | ArrayOp::Elemwise(_)
+                        | ArrayOp::Broadcast(_)
+                        | ArrayOp::ReshapeBlocks(_)
+                        | ArrayOp::Reduce(_)
+                        | ArrayOp::Contract(_)
+                ),
+            }
+        });
+        let bytes = inputs.map(|&input| self.plan.meta(input).block_bytes_max());
+        bytes.fold(0, |sum, bytes| {
+            sum.saturating_add(panel_bytes_max(bytes.unwrap_or(self.options.chunk_bytes)))
+        })
     }
 
     fn elemwise(
@@ -227,10 +253,14 @@ impl Lowering<'_> {
         let stages = plan_rechunk(old, &out.chunks, itemsize, THRESHOLD, limit);
         let (mut old, mut layer) = (old.clone(), input);
         for new in stages {
-            let maps = (0..new.ndim()).map(|axis| rechunk_map(&old, &new, axis));
+            let axes = old.axes().iter().zip(new.axes());
+            let axes: Option<Vec<_>> = axes.map(|(old, new)| overlap(old, new)).collect();
+            let axes = axes.ok_or_else(|| unfit("rechunk", &old))?;
+            let maps = axes.iter().zip(new.axes()).enumerate();
+            let maps = maps.map(|(axis, (overlap, new))| rechunk_map(axis, overlap, new));
             let map = BlockMap::Axes(maps.collect::<Result<_>>()?);
             let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
-                Arc::new(RechunkKernel::<T>::new(old.clone(), new.clone()))
+                Arc::new(RechunkKernel::<T>::new(axes, new.clone()))
             });
             let meta = Meta { dtype: out.dtype, chunks: new.clone() };
             layer = self.push("rechunk", &meta, 0, kernel, vec![LayerInput { layer, map }]);
@@ -246,6 +276,7 @@ impl Lowering<'_> {
         meta: &Meta,
         out: &Meta,
         input: LayerId,
+        scratch_bytes: u64,
     ) -> LayerId {
         let spec = &reduction.spec;
         let program = Program::input(meta.dtype);
@@ -262,7 +293,7 @@ impl Lowering<'_> {
             inputs: vec![LayerInput { layer: input, map }],
             block_text: Arc::clone(&partial_text),
             out_bytes: partial_bytes,
-            scratch_bytes: 0,
+            scratch_bytes,
         });
         let groups = |(axis, &size): (usize, &u64)| match size {
             1 => AxisMap::same(axis),
@@ -373,14 +404,13 @@ fn slice_map(axis: usize, pieces: &SlicePieces) -> Result<AxisMap> {
 }
 
 /// Which old blocks each new block along an axis is made of.
-fn rechunk_map(old: &Chunks, new: &Chunks, axis: usize) -> Result<AxisMap> {
-    if old.axes()[axis] == new.axes()[axis] {
+fn rechunk_map(axis: usize, overlap: &Overlap, new: &AxisChunks) -> Result<AxisMap> {
+    if overlap.is_identity() {
         return Ok(AxisMap::same(axis));
     }
-    let n_blocks = new.axes()[axis].n_blocks();
-    check_listed("rechunk", None, n_blocks)?;
-    let ranges = (0..n_blocks).map(|i| blocks_read(old, new, axis, i));
-    Ok(AxisMap::Ranges { axis, ranges: ranges.collect() })
+    check_listed("rechunk", None, new.n_blocks())?;
+    let ranges = (0..new.n_blocks()).map_while(|i| overlap.blocks(i));
+    Ok(AxisMap::Ranges { axis, ranges: ranges.map(|range| (range.start, range.end)).collect() })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::op::Handle;
 use super::ops::rows;
 use super::partition::frame;
 use crate::compute::{Collection, Collector, Session};
+use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::graph::Block;
 
@@ -19,8 +20,8 @@ impl DataFrame {
     /// Parquet files: one file, a glob (`trips/*.parquet`) or a directory, below which directories named
     /// `key=value` become columns.
     ///
-    /// Partitions have about 128 MiB in memory, however the files are cut: large files are read by row groups, small
-    /// ones together. Columns that are not used and row groups that filters exclude are not read.
+    /// Partitions have about [`Config::chunk_bytes`] in memory, however the files are cut: large files are read by row
+    /// groups, small ones together. Columns that are not used and row groups that filters exclude are not read.
     ///
     /// # Cost
     /// Reads the footers of up to 64 files, of more only the first.
@@ -44,7 +45,11 @@ impl DataFrame {
     #[must_use]
     pub fn read_parquet(path: impl AsRef<Path>) -> Self {
         let call = Call::new("read_parquet");
-        opened(ParquetFiles::open(call, &[path], &ParquetOptions::default()))
+        let options = Config::current().map(|config| ParquetOptions {
+            part_bytes: config.chunk_bytes(),
+            ..ParquetOptions::default()
+        });
+        opened(options.and_then(|options| ParquetFiles::open(call, &[path], &options)))
     }
 
     /// [`read_parquet`](Self::read_parquet) of several paths, with options.

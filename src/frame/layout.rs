@@ -78,6 +78,12 @@ impl Layout {
         Layout { widths: widths.cloned().collect(), ..self.clone() }
     }
 
+    /// At most `rows` rows, at most `rows_max` in one partition.
+    pub(crate) fn with_rows(&self, rows: u64, rows_max: u64) -> Self {
+        let (rows, rows_max) = (self.rows.min(rows), self.rows_max.min(rows_max));
+        Layout { rows, rows_max, rows_of: None, ..self.clone() }
+    }
+
     /// The same partitions, of which rows may be missing.
     pub(crate) fn with_fewer_rows(&self) -> Self {
         Layout { rows_of: None, ..self.clone() }

@@ -5,6 +5,8 @@
 
 mod ordered;
 mod per_group;
+mod repartition;
+mod sort;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ use super::kernels::tasks::{
     SortKernel,
 };
 use super::layout::Layout;
-use super::op::{Aggregation, FrameOp, Join, Scan, Select, Sort};
+use super::op::{Aggregation, FrameOp, Join, Scan, Select};
 use super::show::named;
 use crate::bytes::format_bytes;
 use crate::error::Result;
@@ -98,7 +100,8 @@ impl Lowering<'_> {
             FrameOp::Slice { offset, len } => Ok(self.slice(id, *offset, *len, &inputs[0])),
             FrameOp::Concat => Ok(self.concat(&inputs)),
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
-            FrameOp::Sort(sort) => Ok(self.sort(sort, &inputs[0])),
+            FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
+            FrameOp::Repartition(to) => Ok(self.repartition(*to, &inputs[0])),
             FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
             FrameOp::Attach => Ok(self.attach(id, &inputs)),
             FrameOp::Ordered(added) => self.ordered(id, added, &inputs[0]),
@@ -296,26 +299,6 @@ impl Lowering<'_> {
             LayerInput { layer: sides[i].layer, map }
         });
         self.push(&name, kernel, slots.into(), layout)
-    }
-
-    /// Sorts in one task what is small, and otherwise partition by partition after spreading ranges.
-    fn sort(&mut self, sort: &Sort, input: &Lowered) -> Lowered {
-        let name = format!("sort by {}", sort.spec.by.join(", "));
-        let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
-        let mut layout = input.layout.with_fewer_rows();
-        if let Some(limit) = sort.limit {
-            layout.rows_max = layout.rows_max.min(limit);
-            layout.rows = layout.rows.min(limit.saturating_mul(layout.n_parts as u64));
-        }
-        // The first rows of all are among the first rows of each partition.
-        let sorts_first = sort.limit.is_some() && input.layout.n_parts > 1;
-        let input = match sorts_first {
-            true => self.rowwise(&name, kernel.clone(), input, layout),
-            false => Lowered { layer: input.layer, layout },
-        };
-        let whole = self.gathered(&input);
-        let layout = whole.layout.clone();
-        self.rowwise(&name, kernel, &whole, layout)
     }
 
     /// The rows in `n_out` partitions by a hash of `keys`, in each in the order in which they stood before.

@@ -57,6 +57,8 @@ pub(crate) enum FrameOp {
     Ordered(Added),
     /// Columns that need all rows with the same keys; without keys, all rows. Rows stay where they are.
     PerGroup(PerGroup),
+    /// The same rows in other partitions.
+    Repartition(Repartition),
 }
 
 /// What is read: from where, which columns, and which rows may be left out.
@@ -127,6 +129,15 @@ pub(crate) fn side_by_side(left: &Schema, right: &Schema) -> SchemaRef {
     Arc::new(left.iter_fields().chain(right.iter_fields()).collect())
 }
 
+/// Into which partitions rows go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Repartition {
+    /// So many.
+    Count(usize),
+    /// Of about so many bytes.
+    Bytes(u64),
+}
+
 /// How two frames are joined.
 #[derive(Clone, Debug)]
 pub(crate) struct Join {
@@ -139,6 +150,8 @@ pub(crate) struct Join {
 pub(crate) struct Sort {
     pub(crate) spec: Arc<SortSpec>,
     pub(crate) limit: Option<u64>,
+    /// Whether the first column becomes the index of the frame, which plans do not look at.
+    pub(crate) is_index: bool,
 }
 
 /// Keys, and what is computed of each group.
@@ -197,7 +210,8 @@ impl PartialEq for FrameOp {
             (O::Concat, O::Concat) => true,
             (O::MapPartitions(a), O::MapPartitions(b)) => Arc::ptr_eq(a, b),
             (O::Join(a), O::Join(b)) => a.spec == b.spec,
-            (O::Sort(a), O::Sort(b)) => a == b,
+            (O::Sort(a), O::Sort(b)) => a.spec == b.spec && a.limit == b.limit,
+            (O::Repartition(a), O::Repartition(b)) => a == b,
             (O::Aggregate(a), O::Aggregate(b)) => a.keys() == b.keys() && a.aggs == b.aggs,
             (O::Attach, O::Attach) => true,
             (O::Ordered(a), O::Ordered(b)) => a.exprs == b.exprs,
@@ -218,9 +232,11 @@ impl Operation for FrameOp {
                 Arc::new(fields.collect())
             }
             FrameOp::Select(select) => Arc::clone(&select.schema),
-            FrameOp::Filter(_) | FrameOp::Slice { .. } | FrameOp::Concat | FrameOp::Sort(_) => {
-                Arc::clone(&inputs[0].schema)
-            }
+            FrameOp::Filter(_)
+            | FrameOp::Slice { .. }
+            | FrameOp::Concat
+            | FrameOp::Sort(_)
+            | FrameOp::Repartition(_) => Arc::clone(&inputs[0].schema),
             FrameOp::Join(join) => Arc::clone(&join.schema),
             FrameOp::MapPartitions(map) => Arc::clone(&map.schema),
             FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
@@ -248,13 +264,25 @@ impl Operation for FrameOp {
             FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
                 added.schema.iter_names().for_each(|n| n.hash(hasher));
             }
+            FrameOp::Repartition(to) => to.hash(hasher),
             FrameOp::Filter(_) | FrameOp::Concat | FrameOp::Attach => {}
         }
     }
 }
 
 impl Step for FrameOp {
-    type Note = ();
+    /// The index: the column by which rows are sorted and partitions divided.
+    type Note = Option<PlSmallStr>;
 
-    fn note(&self, _inputs: &[&Arc<Node>], _meta: &FrameMeta) {}
+    fn note(&self, inputs: &[&Arc<Node>], meta: &FrameMeta) -> Option<PlSmallStr> {
+        let inherited = || inputs.first()?.note.clone();
+        let index = match self {
+            FrameOp::Sort(sort) => sort.is_index.then(|| sort.spec.by[0].clone()),
+            FrameOp::Filter(_) | FrameOp::Slice { .. } | FrameOp::Repartition(_) => inherited(),
+            FrameOp::Select(select) => inherited()
+                .filter(|index| select.exprs.iter().any(|expr| *expr == super::col(index.clone()))),
+            _ => None,
+        };
+        index.filter(|index| meta.schema.contains(index))
+    }
 }

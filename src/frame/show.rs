@@ -6,7 +6,8 @@ use polars_core::prelude::Schema;
 
 use super::expr::Expr;
 use super::kernels::join::JoinSpec;
-use super::op::{FrameMeta, FrameOp, PerGroup, Scan};
+use super::op::{FrameMeta, FrameOp, PerGroup, Repartition, Scan};
+use crate::bytes::format_bytes;
 
 impl fmt::Display for FrameOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,6 +23,10 @@ impl fmt::Display for FrameOp {
             FrameOp::Ordered(added) => write!(f, "in order [{}]", named(&added.exprs)),
             FrameOp::PerGroup(PerGroup { keys, added }) => {
                 write!(f, "over [{}] [{}]", named(keys), named(&added.exprs))
+            }
+            FrameOp::Repartition(Repartition::Count(n)) => write!(f, "repartition to {n}"),
+            FrameOp::Repartition(Repartition::Bytes(bytes)) => {
+                write!(f, "repartition by {}", format_bytes(*bytes))
             }
             FrameOp::Join(join) => show_join(&join.spec, f),
             FrameOp::Sort(sort) => {

@@ -137,6 +137,19 @@ fn every_executor_stays_inside_a_budget_that_the_order_needs() {
 }
 
 #[test]
+fn a_sixteenth_of_the_limit_is_left_to_the_allocator() {
+    let mut b = Builder::default();
+    let x = b.array("x", &[4], 10, &[]);
+    let graph = b.expand(&[x]);
+    let ranks = order(&graph);
+    let sink = Digests::default();
+    let run = run_of(&NoEvents, 1600);
+    let job = job::Job::start(&graph, &run, &sink).unwrap();
+    let state = job.state(&ranks);
+    assert_eq!(state.room(&state::Next::Wait), 1500);
+}
+
+#[test]
 fn a_task_that_can_never_fit_is_refused_before_anything_runs() {
     let mut b = Builder::default();
     let ran = Arc::new(AtomicUsize::new(0));

@@ -92,3 +92,17 @@ fn parquet_survives_and_is_read_by_column() {
     assert_eq!(some.compute().unwrap().height(), 100);
     println!("{}", some.explain().unwrap());
 }
+
+#[test]
+fn files_are_read_in_partitions_of_the_configured_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trips");
+    Frame::from_polars(&trips(), 5).to_parquet(&path).unwrap();
+    let n_parts = |chunk_bytes: u64| {
+        let config = Config::new().with_chunk_bytes(chunk_bytes);
+        let text = config.scope(|| Frame::read_parquet(&path).explain().unwrap().to_string());
+        println!("{text}");
+        text
+    };
+    assert_ne!(n_parts(1 << 20), n_parts(1 << 10));
+}

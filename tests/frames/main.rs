@@ -3,3 +3,4 @@
 mod first;
 mod ordered;
 mod shuffles;
+mod tpch;

@@ -3,7 +3,7 @@
 use dask_rs::Config;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
-use dask_rs::frame::{DataFrame as Frame, JoinHow, col, len};
+use dask_rs::frame::{ClosedInterval, DataFrame as Frame, JoinHow, col, len};
 
 fn left() -> DataFrame {
     let n = 5000_i64;
@@ -97,4 +97,84 @@ fn sorts_are_stable_and_total() {
         let top = config.scope(|| frame.sort("key", false).head(600).compute().unwrap());
         assert!(top.equals_missing(&expected.head(Some(600))));
     }
+}
+
+#[test]
+fn sorts_of_several_keys_are_spread_by_the_first() {
+    let frame = Frame::from_polars(&left(), 9);
+    for (descending, nulls_last) in
+        [([false, true], true), ([true, false], false), ([true, true], true)]
+    {
+        let options = SortMultipleOptions::default()
+            .with_order_descending_multi(descending)
+            .with_nulls_last(nulls_last)
+            .with_maintain_order(true);
+        let expected = left().sort(["key", "x"], options).unwrap();
+        let sorted = frame.sort_with(["key", "x"], descending, nulls_last);
+        for limit in [1 << 30, 1 << 20] {
+            let out = small(limit).scope(|| {
+                let text = sorted.explain().unwrap().to_string();
+                assert!(text.contains("divide"), "{text}");
+                sorted.compute().unwrap()
+            });
+            assert!(out.equals_missing(&expected), "{descending:?} {nulls_last} {limit}");
+        }
+    }
+}
+
+#[test]
+fn an_index_selects_and_survives_what_keeps_it() {
+    let indexed = Frame::from_polars(&left(), 9).set_index("key");
+    assert_eq!(indexed.index().unwrap().as_deref(), Some("key"));
+    let kept = indexed.filter(col("x").gt(10)).select(["x", "key"]);
+    assert_eq!(kept.index().unwrap().as_deref(), Some("key"));
+    assert_eq!(indexed.select(["x"]).index().unwrap(), None);
+    let expected = left()
+        .sort(
+            ["key"],
+            SortMultipleOptions::default().with_nulls_last(true).with_maintain_order(true),
+        )
+        .unwrap();
+    let mask = expected.column("key").unwrap().i64().unwrap();
+    let mask = mask.gt_eq(100) & mask.lt(200);
+    let expected = expected.filter(&mask).unwrap();
+    for config in [Config::new(), small(1 << 30)] {
+        let out = config.scope(|| indexed.loc(100..200).compute().unwrap());
+        assert!(out.equals_missing(&expected));
+        let persisted = config.scope(|| indexed.persist().unwrap());
+        let out = config.scope(|| {
+            persisted
+                .filter(col("key").is_between(100, 199, ClosedInterval::Both))
+                .compute()
+                .unwrap()
+        });
+        assert!(out.equals_missing(&expected));
+    }
+    let error = Frame::from_polars(&left(), 2).loc(1..3).compute().unwrap_err();
+    assert!(error.to_string().contains("set_index"), "{error}");
+}
+
+#[test]
+fn days_written_as_text_are_whole() {
+    let hours: Vec<i64> = (0..24 * 20).map(|hour| hour * 3_600_000_000).collect();
+    let times = Column::from(Series::new("t".into(), &hours))
+        .cast(&DataType::Datetime(TimeUnit::Microseconds, None))
+        .unwrap();
+    let frame = DataFrame::new(hours.len(), vec![times]).unwrap();
+    let indexed = Frame::from_polars(&frame, 3).set_index("t");
+    assert_eq!(indexed.loc("1970-01-02"..="1970-01-03").len().unwrap(), 48);
+    assert_eq!(indexed.loc("1970-01-02"..).len().unwrap(), 24 * 19);
+    assert_eq!(indexed.loc("1970-01-02".."1970-01-02 05:00:00").len().unwrap(), 5);
+}
+
+#[test]
+fn rows_keep_their_order_in_other_partitions() {
+    let frame = Frame::from_polars(&left(), 9);
+    for n in [1, 4, 9, 20] {
+        let out = frame.repartition(n);
+        assert!(out.compute().unwrap().equals_missing(&left()));
+        let sizes = out.map_partitions(out.schema().unwrap(), |part, _| Ok(part.head(Some(1))));
+        assert_eq!(sizes.compute().unwrap().height(), n);
+    }
+    assert!(frame.repartition_bytes(1000).compute().unwrap().equals_missing(&left()));
 }

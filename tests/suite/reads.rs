@@ -100,3 +100,43 @@ fn a_slice_with_a_sliced_reader_of_its_own_still_sinks() {
     assert_eq!((all[[]], half[[]]), (55.0, 15.0));
     assert_eq!(n_read(&source.take()), 10);
 }
+
+#[test]
+fn a_wide_step_reads_each_storage_chunk_once() {
+    let (source, x) = Recorder::stored(&[200, 60], &[100, 60], Some(&[50, 20]));
+    for part in [s![..;20, 5..;11], s![..;-20, ..;-11], s![7.., 3..;9]] {
+        let got = x.slice(part).compute().unwrap();
+        let boxes = source.take();
+        let want = ndarray::Array::from_iter((0..12_000).map(f64::from));
+        let want = array::from_ndarray(want.into_shape_with_order([200, 60]).unwrap(), [200, 60]);
+        assert_eq!(got, want.slice(part).compute().unwrap());
+        let mut chunks: Vec<_> =
+            boxes.iter().map(|(start, _)| [start[0] / 50, start[1] / 20]).collect();
+        chunks.sort();
+        chunks.dedup();
+        assert_eq!(chunks.len(), boxes.len(), "{boxes:?}");
+        assert!(boxes.len() <= 12, "{boxes:?}");
+    }
+    // Chunks that no position lies in are not read.
+    x.slice(s![..;150, 0]).compute().unwrap();
+    assert_eq!(source.take(), [(vec![0, 0], vec![1, 1]), (vec![150, 0], vec![1, 1])]);
+}
+
+#[test]
+fn chunks_across_storage_chunks_are_cut_out_of_whole_ones() {
+    let (source, x) = Recorder::stored(&[100, 40], &[30, 40], Some(&[20, 8]));
+    assert_eq!(x.grid().unwrap(), [4, 1]);
+    assert_eq!(x.sum(..).compute().unwrap()[[]], 3999.0 * 2000.0);
+    let boxes = source.take();
+    assert_eq!(n_read(&boxes), 4000, "{boxes:?}");
+    assert!(
+        boxes.iter().all(|(start, shape)| start[0] % 20 == 0 && shape[0] % 20 == 0),
+        "{boxes:?}"
+    );
+    // No block is longer than asked for, unless one storage chunk is.
+    assert!(boxes.iter().all(|(_, shape)| shape[0] <= 30), "{boxes:?}");
+    let (source, x) = Recorder::stored(&[100, 40], &[7, 7], Some(&[50, 40]));
+    assert_eq!(x.grid().unwrap(), [15, 6]);
+    x.max(..).compute().unwrap();
+    assert_eq!(source.take(), [(vec![0, 0], vec![50, 40]), (vec![50, 0], vec![50, 40])]);
+}

@@ -11,13 +11,24 @@ pub(crate) type Box = (Vec<u64>, Vec<usize>);
 #[derive(Debug)]
 pub(crate) struct Recorder {
     shape: Vec<u64>,
+    stored: Option<Vec<u64>>,
     boxes: Mutex<Vec<Box>>,
 }
 
 impl Recorder {
     /// An array of C-order positions, and what remembers its reads.
     pub(crate) fn array(shape: &[u64], chunks: &[u64]) -> (Arc<Recorder>, Array<f64>) {
-        let source = Arc::new(Recorder { shape: shape.to_vec(), boxes: Mutex::default() });
+        Self::stored(shape, chunks, None)
+    }
+
+    /// The same over storage chunks.
+    pub(crate) fn stored(
+        shape: &[u64],
+        chunks: &[u64],
+        stored: Option<&[u64]>,
+    ) -> (Arc<Recorder>, Array<f64>) {
+        let (shape, stored) = (shape.to_vec(), stored.map(<[u64]>::to_vec));
+        let source = Arc::new(Recorder { shape, stored, boxes: Mutex::default() });
         let array = from_source(Arc::clone(&source) as Arc<dyn Source>, chunks.to_vec());
         (source, array.cast_to())
     }
@@ -41,6 +52,10 @@ impl Source for Recorder {
 
     fn shape(&self) -> &[u64] {
         &self.shape
+    }
+
+    fn storage_chunks(&self) -> Option<Vec<u64>> {
+        self.stored.clone()
     }
 
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {

@@ -37,7 +37,7 @@ pub use grid::Chunks;
 pub(crate) use grid::tuple_text;
 pub use normalize::{AxisSpec, ChunkSpec};
 pub(crate) use normalize::{check_shape, normalize_chunks};
-pub(crate) use rechunk::{THRESHOLD, plan_rechunk};
+pub(crate) use rechunk::{Overlap, THRESHOLD, overlap, plan_rechunk};
 pub(crate) use reshape::{ReshapePlan, plan_reshape_within, reshape_steps, resolve_shape};
 pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;

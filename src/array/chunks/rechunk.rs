@@ -5,18 +5,10 @@
     expect(dead_code, reason = "for a `rechunk` that balances, which is not here yet")
 )]
 mod balance;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the rechunk kernel finds overlaps by itself; this one has the golden tests"
-    )
-)]
 mod crosswalk;
 mod plan;
 
 #[cfg(test)]
 pub(crate) use balance::balance;
-#[cfg(test)]
-pub(crate) use crosswalk::overlap;
+pub(crate) use crosswalk::{Overlap, overlap};
 pub(crate) use plan::{THRESHOLD, plan_rechunk};

@@ -24,6 +24,8 @@ pub use bytes::Stored;
 pub(crate) use netcdf::Packing;
 #[cfg(feature = "netcdf")]
 pub use netcdf::{Attribute, Dimension, NetcdfFile};
+#[cfg(all(test, feature = "netcdf"))]
+pub(crate) use netcdf::{NetcdfSchema, NetcdfWriter};
 pub(crate) use npy::{NpySource, NpyWriter};
 pub use source::Source;
 #[cfg(feature = "zarr")]

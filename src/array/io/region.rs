@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 
 use super::bytes::{ByteOrder, Stored, decode_slice, encode_slice};
-use super::errors::box_outside;
+use super::errors::{Blame, box_outside};
 use super::layout::{Layout, Run};
 use crate::error::{Call, Error, Result};
 
@@ -55,6 +55,23 @@ impl PositionedFile {
     /// The length of the file.
     pub(crate) fn nbytes(&self, call: Call) -> Result<u64> {
         Ok(self.file.metadata().map_err(Error::io(call, &self.path))?.len())
+    }
+
+    /// The layout of what a header promises, `None` for more than can be counted; an error unless the
+    /// file is long enough for it.
+    pub(crate) fn promised(
+        &self,
+        blame: &Blame<'_>,
+        layout: Option<Layout>,
+        what: &str,
+    ) -> Result<Layout> {
+        let layout = layout.ok_or_else(|| blame.corrupt(format!("{what} is too large")))?;
+        let (nbytes, needed) = (self.nbytes(blame.call)?, layout.end());
+        if nbytes < needed {
+            let problem = format!("{nbytes} bytes, expected {needed} for {what}");
+            return Err(blame.corrupt(problem));
+        }
+        Ok(layout)
     }
 
     /// Makes the file so long, with zeros where nothing is written yet.

@@ -27,6 +27,12 @@ pub trait Source: Send + Sync + fmt::Debug {
         None
     }
 
+    /// The lengths of what is decoded as a whole, if any part of it costs as much as all: a compressed
+    /// chunk. Selections with wide steps read each of them once.
+    fn decoded_chunks(&self) -> Option<Vec<u64>> {
+        self.storage_chunks()
+    }
+
     /// The names of the dimensions, if the storage names them all.
     fn dim_names(&self) -> Option<Vec<String>> {
         None

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ndarray::{ArcArray, IxDyn};
 
 use super::{
-    BinaryOp, Builder, ElemwiseKernel, Program, ReduceKind, ReduceSpec, chunk_kernel, finish_kernel,
+    BinaryOp, Builder, ElemwiseKernel, Program, ReduceKind, ReduceSpec, UnaryOp, chunk_kernel,
+    finish_kernel,
 };
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
@@ -110,6 +111,28 @@ impl Runner {
     #[expect(clippy::missing_panics_doc, reason = "floats have sums")]
     pub fn add(shape: &[usize]) -> Runner {
         let program = Program::binary(BinaryOp::Add, DType::F64).expect("floats have sums");
+        Runner::new(shape, Arc::new(ElemwiseKernel::new(program, of_shape(shape))), None)
+    }
+
+    /// The function of that name of one chunk, such as `exp`.
+    ///
+    /// # Panics
+    /// If there is no such function of floats.
+    pub fn function(name: &str, dtype: DType, shape: &[usize]) -> Runner {
+        let mut b = Builder::new(1);
+        let x = b.input(0, DType::F64);
+        let x = b.cast(x, dtype);
+        let op =
+            UnaryOp::ALL.iter().find(|op| op.name() == name).expect("the bench knows the names");
+        let y = b.unary(*op, x).expect("floats have it");
+        let y = b.cast(y, DType::F64);
+        Runner::new(shape, Arc::new(ElemwiseKernel::new(b.finish(y), of_shape(shape))), None)
+    }
+
+    /// `x ** y` of two chunks.
+    #[expect(clippy::missing_panics_doc, reason = "floats have powers")]
+    pub fn pow(shape: &[usize]) -> Runner {
+        let program = Program::binary(BinaryOp::Pow, DType::F64).expect("floats have powers");
         Runner::new(shape, Arc::new(ElemwiseKernel::new(program, of_shape(shape))), None)
     }
 

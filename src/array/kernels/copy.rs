@@ -73,3 +73,29 @@ pub(crate) fn slice_chunk<T: Element>(
     }
     Block::new(Chunk::new(copied(&part.view(), pool), pool))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::chunk::chunk;
+
+    #[test]
+    fn a_part_of_a_block_is_copied_unless_it_is_nearly_all() {
+        let pool = Arc::new(BufferPool::new(0));
+        let whole: ArrayD<i32> = ArrayD::from_shape_vec(IxDyn(&[80]), (0..80).collect()).unwrap();
+        let is_shared = |of: &Chunk<i32>, range: std::ops::Range<u64>| {
+            let slices = [AxisSlice::new(range.start, range.end - range.start, 1)];
+            let part = chunk::<i32>(slice_chunk(of.clone(), &slices, &pool));
+            let (first, n) = (range.start as usize, part.data().len());
+            assert!(part.data().iter().copied().eq(range.start as i32..range.end as i32));
+            assert_eq!(part.is_borrowed(), of.is_borrowed());
+            std::ptr::eq(&part.data()[[0]], &of.data()[[first]]) && n > 0
+        };
+        let own = Chunk::new(whole.clone(), &pool);
+        assert!(is_shared(&own, 0..80) && is_shared(&own, 5..75));
+        assert!(!is_shared(&own, 0..69) && !is_shared(&own, 5..6));
+        // The memory of the user is there anyway.
+        let borrowed = Chunk::borrowed(whole.into_shared());
+        assert!(is_shared(&borrowed, 5..6) && is_shared(&borrowed, 0..80));
+    }
+}

@@ -193,7 +193,7 @@ pub(crate) fn set_inputs<'a>(
         dispatch!(dtype, T => {
             // The block that is overwritten in place has left its slot.
             if let Some(chunk) = block.downcast_ref::<Chunk<T>>() {
-                frame.set_input::<T>(slot, load::input(&chunk.view(), &shape, strip_len));
+                frame.set_input::<T>(slot, load::input(chunk.data(), &shape, strip_len));
             }
         });
     }

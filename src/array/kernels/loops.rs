@@ -60,12 +60,27 @@ pub(crate) fn copy_loop(dtype: DType) -> StepFn {
 
 fn unary_step<T: Lane, F: UnaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
     frame.write::<F::Out>(step.dest, |frame, out| match frame.value::<T>(step.args[0]) {
-        Val::Splat(x) => out.fill(F::call(x)),
+        Val::Splat(x) => out.fill(F::at(x)),
         Val::Slice(x) => {
-            let map = Map::<T, F> { x, out, f: PhantomData };
-            if F::IS_FAST && T::HAS_SIMD { frame.arch.dispatch(map) } else { map.call() }
+            let map = Map::<T, F> { x, out: &mut *out, f: PhantomData };
+            if F::IS_FAST && T::HAS_SIMD {
+                frame.arch.dispatch(map)
+            } else {
+                map.call()
+            }
+            if F::HAS_EXCEPTIONS {
+                set_exceptions::<T, F>(x, out);
+            }
         }
     });
+}
+
+fn set_exceptions<T: Lane, F: UnaryFn<T>>(x: &[T], out: &mut [F::Out]) {
+    for (out, value) in out.iter_mut().zip(x.iter().map(|&x| F::exception(x))) {
+        if let Some(value) = value {
+            *out = value;
+        }
+    }
 }
 
 fn binary_step<T: Lane, F: BinaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {

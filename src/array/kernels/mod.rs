@@ -14,7 +14,7 @@ mod display;
 mod elemwise;
 mod fold;
 mod functions;
-mod load;
+pub(crate) mod load;
 mod loops;
 pub(crate) mod map_blocks;
 mod ops;
@@ -27,6 +27,7 @@ pub(crate) mod resident;
 mod scalar;
 mod stages;
 mod strip;
+mod vector_math;
 
 pub(crate) use builder::Builder;
 pub(crate) use copy::to_usize;

@@ -2,20 +2,33 @@
 //!
 //! A row gives the name, the printed form, and for each class of dtypes the function of one
 //! element. Everything else (result dtypes, constant folding, vectorized loops) reads this table
-//! through a visitor. `fast` rows are a few machine instructions and get a loop for each SIMD
-//! level; `call` rows spend their time in a library function, where that would only be bloat.
+//! through a visitor. `fast` rows have no branches for floats and get a loop for each SIMD
+//! level, after which the exceptions that a row names are set one by one; `call` rows spend their time in a library function, where that would only be bloat.
 
 use num_complex::Complex;
 
 use super::functions::{self as f, Float, Int};
 use super::scalar::{Lane, Scalar};
+use super::vector_math as v;
 use crate::array::dtype::{DType, Element};
 
 /// A function of one element of type `T`.
 pub(crate) trait UnaryFn<T: Lane>: 'static {
     type Out: Lane;
     const IS_FAST: bool;
+    /// Whether [`exception`](Self::exception) ever gives anything.
+    const HAS_EXCEPTIONS: bool;
+
+    /// The function, but for exceptions.
     fn call(x: T) -> Self::Out;
+
+    /// The value where `call`, which has no branches, is wrong.
+    fn exception(x: T) -> Option<Self::Out>;
+
+    /// The function.
+    fn at(x: T) -> Self::Out {
+        Self::exception(x).unwrap_or_else(|| Self::call(x))
+    }
 }
 
 /// A function of two elements of type `T`.
@@ -89,8 +102,17 @@ macro_rules! is_fast {
     };
 }
 
+macro_rules! has_any {
+    () => {
+        false
+    };
+    ($any:expr) => {
+        true
+    };
+}
+
 macro_rules! unary_impl {
-    ([$op:ident $speed:ident $x:ident ($body:expr) $out:ty], $t:ty, $variant:ident) => {
+    ([$op:ident $speed:ident $x:ident ($body:expr) ($($except:expr)?) $out:ty], $t:ty, $variant:ident) => {
         const _: () = {
             #[allow(dead_code, reason = "not every row names its types")]
             type T = $t;
@@ -99,9 +121,19 @@ macro_rules! unary_impl {
             impl UnaryFn<$t> for unary::$op {
                 type Out = $out;
                 const IS_FAST: bool = is_fast!($speed);
+                const HAS_EXCEPTIONS: bool = has_any!($($except)?);
                 #[inline(always)]
                 fn call($x: $t) -> $out {
                     $body
+                }
+                #[inline(always)]
+                fn exception(_x: $t) -> Option<$out> {
+                    $({
+                        let $x = _x;
+                        return $except;
+                    })?
+                    #[allow(unreachable_code, reason = "most rows have no exceptions")]
+                    None
                 }
             }
         };
@@ -136,7 +168,7 @@ macro_rules! visit_type {
 
 macro_rules! unary_ops {
     ($($op:ident $text:literal $speed:ident {
-        $($class:ident |$x:ident| $body:expr => $out:ty;)*
+        $($class:ident |$x:ident| $body:expr $(, $except:expr)? => $out:ty;)*
     })*) => {
         /// A function of one value.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,10 +176,9 @@ macro_rules! unary_ops {
 
         mod unary { $(#[derive(Debug)] pub(crate) struct $op;)* }
 
-        $($(each_type! { $class, unary_impl, [$op $speed $x ($body) $out] })*)*
+        $($(each_type! { $class, unary_impl, [$op $speed $x ($body) ($($except)?) $out] })*)*
 
         impl UnaryOp {
-            #[cfg(test)]
             pub(crate) const ALL: &[UnaryOp] = &[$(UnaryOp::$op,)*];
 
             /// The operation as it is printed.
@@ -240,22 +271,28 @@ unary_ops! {
         complex |x| x.sqrt() => T;
     }
     Cbrt "cbrt" call { float |x| x.cbrt() => T; }
-    Exp "exp" call { float |x| x.exp() => T; complex |x| x.exp() => T; }
+    Exp "exp" fast { float |x| v::exp(x) => T; complex |x| x.exp() => T; }
     Exp2 "exp2" call { float |x| x.exp2() => T; complex |x| x.exp2() => T; }
     Expm1 "expm1" call { float |x| x.exp_m1() => T; }
-    Log "log" call { float |x| x.ln() => T; complex |x| x.ln() => T; }
+    Log "log" fast { float |x| v::log(x) => T; complex |x| x.ln() => T; }
     Log2 "log2" call { float |x| x.log2() => T; complex |x| x.log2() => T; }
     Log10 "log10" call { float |x| x.log10() => T; complex |x| x.log10() => T; }
     Log1p "log1p" call { float |x| x.ln_1p() => T; }
-    Sin "sin" call { float |x| x.sin() => T; complex |x| x.sin() => T; }
-    Cos "cos" call { float |x| x.cos() => T; complex |x| x.cos() => T; }
+    Sin "sin" fast {
+        float |x| v::sin(x), v::is_far(x).then(|| x.sin()) => T;
+        complex |x| x.sin() => T;
+    }
+    Cos "cos" fast {
+        float |x| v::cos(x), v::is_far(x).then(|| x.cos()) => T;
+        complex |x| x.cos() => T;
+    }
     Tan "tan" call { float |x| x.tan() => T; complex |x| x.tan() => T; }
     Arcsin "arcsin" call { float |x| x.asin() => T; complex |x| x.asin() => T; }
     Arccos "arccos" call { float |x| x.acos() => T; complex |x| x.acos() => T; }
     Arctan "arctan" call { float |x| x.atan() => T; complex |x| x.atan() => T; }
     Sinh "sinh" call { float |x| x.sinh() => T; complex |x| x.sinh() => T; }
     Cosh "cosh" call { float |x| x.cosh() => T; complex |x| x.cosh() => T; }
-    Tanh "tanh" call { float |x| x.tanh() => T; complex |x| x.tanh() => T; }
+    Tanh "tanh" fast { float |x| v::tanh(x) => T; complex |x| x.tanh() => T; }
     Arcsinh "arcsinh" call { float |x| x.asinh() => T; complex |x| x.asinh() => T; }
     Arccosh "arccosh" call { float |x| x.acosh() => T; complex |x| x.acosh() => T; }
     Arctanh "arctanh" call { float |x| x.atanh() => T; complex |x| x.atanh() => T; }
@@ -409,7 +446,7 @@ pub(crate) fn fold_unary(op: UnaryOp, x: Scalar) -> Option<Scalar> {
     impl UnaryVisitor for Fold {
         type Result = Scalar;
         fn visit<T: Lane, F: UnaryFn<T>>(self) -> Scalar {
-            F::call(T::from_scalar(self.0)).into()
+            F::at(T::from_scalar(self.0)).into()
         }
     }
     op.visit(x.dtype(), Fold(x))

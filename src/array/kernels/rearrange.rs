@@ -9,7 +9,7 @@ use super::copy::{filled, slice_chunk, sliced};
 use super::read::standard;
 use super::resident::block_shape;
 use crate::array::chunk::{Chunk, chunk};
-use crate::array::chunks::{AxisSlice, Chunks, SlicePieces};
+use crate::array::chunks::{AxisSlice, Chunks, Overlap, SlicePieces};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
@@ -118,68 +118,34 @@ impl<T: Element> Kernel for ReshapeKernel<T> {
 /// Assembles each new block from the old blocks that it overlaps.
 #[derive(Debug)]
 pub(crate) struct RechunkKernel<T> {
-    old: Chunks,
+    axes: Vec<Overlap>,
     new: Chunks,
     element: PhantomData<fn() -> T>,
 }
 
 impl<T: Element> RechunkKernel<T> {
-    pub(crate) fn new(old: Chunks, new: Chunks) -> Self {
-        RechunkKernel { old, new, element: PhantomData }
+    /// `axes` lay `new` over the chunks of the input.
+    pub(crate) fn new(axes: Vec<Overlap>, new: Chunks) -> Self {
+        RechunkKernel { axes, new, element: PhantomData }
     }
-}
-
-/// What one old block gives to a new one along one axis.
-#[derive(Clone, Copy)]
-struct Overlap {
-    /// From where, in positions of the old block.
-    from: u64,
-    /// To where, in positions of the new block.
-    to: u64,
-    len: u64,
-}
-
-impl<T: Element> RechunkKernel<T> {
-    /// The overlaps of new block `i` along an axis, one for each old block that it reads.
-    fn overlaps(&self, axis: usize, i: u64) -> Vec<Overlap> {
-        let known = "only known lengths are rechunked";
-        let old = &self.old.axes()[axis];
-        let new = self.new.axes()[axis].block_range(i).expect(known);
-        let (first, end) = blocks_read(&self.old, &self.new, axis, i);
-        let overlap = |block| {
-            let old = old.block_range(block).expect(known);
-            let (start, end) = (old.start.max(new.start), old.end.min(new.end));
-            Overlap {
-                from: start.saturating_sub(old.start),
-                to: start.saturating_sub(new.start),
-                len: end.saturating_sub(start),
-            }
-        };
-        (first..end).map(overlap).collect()
-    }
-}
-
-/// The old blocks that new block `i` reads along an axis, from inclusive to exclusive.
-///
-/// An empty block reads its neighbour, of which it takes nothing.
-pub(crate) fn blocks_read(old: &Chunks, new: &Chunks, axis: usize, i: u64) -> (u64, u64) {
-    let (old, new) = (&old.axes()[axis], &new.axes()[axis]);
-    let range = new.block_range(i).expect("only known lengths are rechunked");
-    let last = old.n_blocks() - 1;
-    let first = old.block_at(range.start).min(last);
-    if range.is_empty() {
-        return (first, first + 1);
-    }
-    (first, old.block_at(range.end - 1).min(last) + 1)
 }
 
 impl<T: Element> Kernel for RechunkKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let overlaps: Vec<_> =
-            task.block.iter().enumerate().map(|(axis, &i)| self.overlaps(axis, i)).collect();
+        // What each old block along an axis gives, one for each that the map names, and where to.
+        let pieces = |(axis, &i): (&Overlap, &u64)| -> Vec<(AxisSlice, u64)> {
+            let mut to = 0;
+            let blocks = axis.blocks(i).into_iter().flatten();
+            let pieces = blocks.map(|block| {
+                let piece = axis.piece(i, block).expect("only known lengths are rechunked").local;
+                to += piece.len;
+                (piece, to - piece.len)
+            });
+            pieces.collect()
+        };
+        let overlaps: Vec<_> = self.axes.iter().zip(task.block).map(pieces).collect();
         let part = |index: &[usize]| -> Vec<AxisSlice> {
-            let along = overlaps.iter().zip(index);
-            along.map(|(axis, &k)| AxisSlice::new(axis[k].from, axis[k].len, 1)).collect()
+            overlaps.iter().zip(index).map(|(axis, &k)| axis[k].0).collect()
         };
         let mut blocks = inputs.take_slot(0);
         if overlaps.iter().all(|axis| axis.len() == 1) {
@@ -194,8 +160,9 @@ impl<T: Element> Kernel for RechunkKernel<T> {
                 let piece = chunk::<T>(block).map(|data| sliced(data, &part(&index)));
                 let mut place = out.view_mut();
                 for (axis, &k) in index.iter().enumerate() {
-                    let Overlap { to, len, .. } = overlaps[axis][k];
-                    place.slice_axis_inplace(Axis(axis), (to as isize..(to + len) as isize).into());
+                    let (piece, to) = overlaps[axis][k];
+                    let range = to as isize..(to + piece.len) as isize;
+                    place.slice_axis_inplace(Axis(axis), range.into());
                 }
                 place.assign(&piece.view());
             }
@@ -204,6 +171,6 @@ impl<T: Element> Kernel for RechunkKernel<T> {
     }
 
     fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("rechunk", T::DTYPE.name(), (&self.old, &self.new)))
+        Some(KernelSpec::new("rechunk", T::DTYPE.name(), &self.axes))
     }
 }

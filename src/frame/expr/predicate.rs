@@ -274,14 +274,14 @@ mod tests {
     use super::*;
     use crate::frame::{ClosedInterval, col, null};
 
-    fn split(filter: Expr) -> String {
-        let factors = conjuncts(&filter);
+    fn split(filter: impl Into<Expr>) -> String {
+        let factors = conjuncts(&filter.into());
         factors.iter().map(Expr::to_string).collect::<Vec<_>>().join(" ; ")
     }
 
     #[test]
     fn filters_are_split_and_common_factors_hoisted() {
-        let [a, b, c] = ["a", "b", "c"].map(|name| col(name));
+        let [a, b, c] = ["a", "b", "c"].map(col);
         assert_eq!(split(&a & (&b & &c) & &a), r#"col("a") ; col("b") ; col("c")"#);
         assert_eq!(split((&a & &b) | (&c & &a)), r#"col("a") ; col("b") | col("c")"#);
         assert_eq!(split((&a & &b) | &a), r#"col("a")"#);
@@ -300,7 +300,7 @@ mod tests {
             (0..27).map(|i| [states[i / 9], states[i / 3 % 3], states[i % 3]]).collect();
         let part = |i: usize| rows.iter().map(|row| row[i]).collect::<Vec<_>>();
         let frame = polars_core::df!["a" => part(0), "b" => part(1), "c" => part(2)].unwrap();
-        let [a, b, c] = ["a", "b", "c"].map(|name| col(name));
+        let [a, b, c] = ["a", "b", "c"].map(col);
         for filter in [(&a & &b) | (&a & &c), (&a & &b) | &a, &a & (&b | &c) & &b] {
             let kept = |filter: &Expr| {
                 let mask = evaluate(filter, &frame).unwrap();
@@ -328,7 +328,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(filter: Expr, expected: Option<&str>) {
+    fn check(filter: impl Into<Expr>, expected: Option<&str>) {
+        let filter = filter.into();
         let condition = to_condition(&filter, &schema()).map(|c| {
             let values: Vec<String> =
                 c.values.iter().map(|v| format!("{} {}", v.value(), v.dtype())).collect();

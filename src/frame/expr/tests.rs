@@ -117,7 +117,7 @@ fn nulls_are_filled_and_chosen() {
     check(col("i").backward_fill(None), &frame, values([1_i64, -7, -7]));
     check(col("f").fill_nan(0), &frame, values([1.5, 0.0, -2.5]));
     check(col("f").fill_nan(null()), &frame, values([Some(1.5), None, Some(-2.5)]));
-    check(coalesce([col("i"), col("k").into()]), &frame, values([1_i64, 2, -7]));
+    check(coalesce([col("i"), col("k")]), &frame, values([1_i64, 2, -7]));
     let sign = when(col("i").gt(0)).then(1).when(col("i").lt(0)).then(-1).otherwise(0);
     check(sign, &frame, values([1_i32, 0, -1]));
     let only = Expr::from(when(col("b")).then(col("s")));

@@ -61,6 +61,11 @@ struct Run {
     inputs: Vec<(usize, usize)>,
 }
 
+fn no_output(output: usize) -> Error {
+    let problem = format!("there is no output {output}");
+    Error::Internal { place: "exchange".into(), problem }
+}
+
 impl Exchange {
     /// A store for `n_out` outputs that keeps about this many bytes in memory and the rest in a folder that
     /// it makes in `parent`.
@@ -79,20 +84,28 @@ impl Exchange {
     ///
     /// An error says that a file could not be written; the pieces are still there.
     pub(crate) fn put(&self, input: usize, pieces: Vec<DataFrame>) -> Result<()> {
-        let pieces: Vec<Piece> = pieces
-            .into_iter()
-            .map(|frame| Piece { input, bytes: frame_bytes(&frame), frame })
-            .collect();
-        let mut state = self.lock();
-        if pieces.len() != state.outputs.len() {
-            let problem =
-                format!("got {} pieces for {} outputs", pieces.len(), state.outputs.len());
+        let n_outputs = self.lock().outputs.len();
+        if pieces.len() != n_outputs {
+            let problem = format!("got {} pieces for {n_outputs} outputs", pieces.len());
             return Err(Error::Internal { place: "exchange".into(), problem });
         }
-        if let (None, Some(piece)) = (&state.schema, pieces.first()) {
+        self.keep(input, pieces.into_iter().enumerate())
+    }
+
+    /// Keeps pieces of an input for these outputs.
+    fn keep(
+        &self,
+        input: usize,
+        pieces: impl IntoIterator<Item = (usize, DataFrame)>,
+    ) -> Result<()> {
+        let piece = |frame: DataFrame| Piece { input, bytes: frame_bytes(&frame), frame };
+        let pieces = pieces.into_iter().map(|(output, frame)| (output, piece(frame)));
+        let pieces: Vec<(usize, Piece)> = pieces.collect();
+        let mut state = self.lock();
+        if let (None, Some((_, piece))) = (&state.schema, pieces.first()) {
             state.schema = Some(piece.frame.clear());
         }
-        for (output, piece) in pieces.into_iter().enumerate() {
+        for (output, piece) in pieces {
             state.waiting_bytes += piece.bytes;
             // Without columns there is nothing to keep but the number of rows.
             if piece.frame.height() > 0 {
@@ -102,6 +115,18 @@ impl Exchange {
         let full = state.waiting_bytes > self.memory_bytes_max.load(Ordering::Relaxed) / 2;
         drop(state);
         if full { self.spill() } else { Ok(()) }
+    }
+
+    /// Takes the only piece of an input.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub(crate) fn put_whole(&self, input: usize, output: usize, frame: DataFrame) -> Result<()> {
+        let n_outputs = self.lock().outputs.len();
+        if output >= n_outputs {
+            return Err(no_output(output));
+        }
+        self.keep(input, [(output, frame)])
     }
 
     /// Writes all pieces that wait in memory.
@@ -187,8 +212,7 @@ impl Exchange {
         let Some(schema) = state.schema.clone() else { return Ok(DataFrame::empty()) };
         let taken = state.outputs.get_mut(output).map(std::mem::take);
         let Some(Output { pieces, spilled }) = taken else {
-            let problem = format!("there is no output {output}");
-            return Err(Error::Internal { place: "exchange".into(), problem });
+            return Err(no_output(output));
         };
         state.waiting_bytes -= pieces.iter().map(|piece| piece.bytes).sum::<u64>();
         drop(state);

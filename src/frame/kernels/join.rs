@@ -118,6 +118,10 @@ fn with_categories_of(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> R
     for (l, r) in spec.left_on.iter().zip(&spec.right_on) {
         let dtype = left.column(l).map_err(failed("join"))?.dtype();
         let column = right.column(r).map_err(failed("join"))?;
+        if dtype.is_decimal() && spec.left_on.len() == 1 {
+            // Polars panics without its 128-bit integers, which are build time for everybody.
+            return Err(refused("join", format!("{dtype} can't be the only key; cast it first")));
+        }
         if matches!((dtype, column.dtype()), (DataType::Categorical(..), DataType::Categorical(..)))
         {
             let column = unify(column, dtype)?;

@@ -11,6 +11,7 @@ pub(crate) mod group_by;
 pub(crate) mod join;
 pub(crate) mod ordered;
 pub(crate) mod per_group;
+pub(crate) mod ranges;
 mod rows;
 pub(crate) mod sample;
 pub(crate) mod shuffle;
@@ -20,6 +21,8 @@ pub(crate) mod split;
 pub(crate) mod tasks;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod unique;
 
 use polars_core::prelude::PolarsError;

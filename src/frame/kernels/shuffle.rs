@@ -17,7 +17,7 @@ use crate::graph::{Block, Inputs, Kernel, TaskContext, Value};
 
 /// Says that something is done.
 #[derive(Debug)]
-struct Token;
+pub(super) struct Token;
 
 impl Value for Token {
     fn nbytes(&self) -> u64 {

@@ -99,9 +99,10 @@ impl Segment {
         }
         let frame = vertical(frames)?;
         let columns = frame.columns().iter().zip(schema.iter_values());
-        let columns = columns.map(|(column, dtype)| match column.dtype() == dtype {
-            true => Ok(column.clone()),
-            false => column.strict_cast(dtype).map_err(failed("shuffle")),
+        let columns = columns.map(|(column, dtype)| match dtype {
+            _ if column.dtype() == dtype => Ok(column.clone()),
+            DataType::Null => Ok(Column::full_null(column.name().clone(), column.len(), dtype)),
+            _ => column.strict_cast(dtype).map_err(failed("shuffle")),
         });
         DataFrame::new(frame.height(), columns.collect::<Result<_>>()?).map_err(failed("shuffle"))
     }
@@ -122,7 +123,8 @@ fn write(frame: DataFrame, writer: &mut impl Write) -> Result<(), Problem> {
     Ok(stream.finish()?)
 }
 
-/// The frame as it is best stored: strings without the text of other rows, categories as strings.
+/// The frame as it is best stored: strings without the text of other rows, categories as strings, all of it
+/// as Arrow takes it.
 fn plain(mut frame: DataFrame) -> Result<DataFrame, Problem> {
     frame.rechunk_mut();
     let columns = frame.columns().iter().map(|column| -> Result<Column, Problem> {
@@ -130,6 +132,10 @@ fn plain(mut frame: DataFrame) -> Result<DataFrame, Problem> {
             // Else each segment would carry all categories that there are.
             DataType::Categorical(..) | DataType::Enum(..) => {
                 column.cast(&DataType::String).map_err(|error| Problem::Other(error.to_string()))
+            }
+            // Arrow's null arrays have no buffers, those of polars have one.
+            DataType::Null => {
+                Ok(Column::full_null(column.name().clone(), column.len(), &DataType::Boolean))
             }
             DataType::String => {
                 let strings = column.str().map_err(|error| Problem::Other(error.to_string()))?;

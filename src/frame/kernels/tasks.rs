@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
 use crate::frame::io::{Request, Source};
 use crate::frame::partition::{block, borrowed, frame};
+use crate::frame::partitions::repartition::even;
 use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
 
 /// Reads part `parts[i]` of a source for block `i`.
@@ -114,6 +115,21 @@ pub(crate) fn concat(
         whole.vstack_mut_owned(frame).map_err(values_error("concat"))?;
     }
     Ok(whole)
+}
+
+/// Of block `i`, piece `pieces[i].0` of `pieces[i].1` pieces of about as many rows.
+#[derive(Debug)]
+pub(crate) struct PieceKernel {
+    pub(crate) pieces: Vec<(usize, usize)>,
+}
+
+impl Kernel for PieceKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let rows = frame(inputs.take_one(0));
+        let (i, n) = self.pieces[task.block[0] as usize];
+        let bounds = even(rows.height(), n);
+        Ok(block(rows.slice(bounds[i] as i64, bounds[i + 1] - bounds[i])))
+    }
 }
 
 /// Joins a block of slot 0 with a block of slot 1.

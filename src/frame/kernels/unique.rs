@@ -1,10 +1,10 @@
 //! Different rows, and how often each value comes.
 
 use polars_core::frame::{DataFrame, UniqueKeepStrategy};
-use polars_core::prelude::{Column, DataType, PlSmallStr};
+use polars_core::prelude::{Column, DataType, IdxSize, PlHashMap, PlSmallStr};
 
 use super::concat::vertical;
-use super::rows::key_columns;
+use super::rows::{Rows, gather, key_columns};
 use super::{failed, refused};
 use crate::error::Result;
 
@@ -25,9 +25,44 @@ pub(crate) fn unique(
             return Err(refused("unique", "there are no columns to compare"));
         }
     }
+    if frame.columns().iter().any(|column| contains_decimal(column.dtype())) {
+        let all = frame.get_column_names_owned();
+        return unique_rows(frame, subset.unwrap_or(&all), keep);
+    }
     frame
         .unique_impl(maintain_order, subset.map(<[_]>::to_vec), keep, None)
         .map_err(failed("unique"))
+}
+
+/// Polars panics when it groups by decimals without its 128-bit integers, which are build time for everybody.
+fn contains_decimal(dtype: &DataType) -> bool {
+    match dtype {
+        DataType::List(inner) => contains_decimal(inner),
+        DataType::Struct(fields) => fields.iter().any(|field| contains_decimal(field.dtype())),
+        dtype => dtype.is_decimal(),
+    }
+}
+
+/// As [`unique`], by the encoded rows.
+fn unique_rows(
+    frame: &DataFrame,
+    subset: &[PlSmallStr],
+    keep: UniqueKeepStrategy,
+) -> Result<DataFrame> {
+    let keys = Rows::equal("unique", frame, subset)?;
+    // The row that is kept of each key, or none once there is a second one.
+    let mut kept: PlHashMap<&[u8], Option<IdxSize>> = PlHashMap::default();
+    for row in 0..frame.height() as IdxSize {
+        let first = kept.entry(keys.get(row)).or_insert(Some(row));
+        match keep {
+            UniqueKeepStrategy::Last => *first = Some(row),
+            UniqueKeepStrategy::None if *first != Some(row) => *first = None,
+            _ => {}
+        }
+    }
+    let mut rows: Vec<IdxSize> = kept.into_values().flatten().collect();
+    rows.sort_unstable();
+    gather("unique", frame, rows)
 }
 
 /// The different values of a column, in the order in which they first come, and a column `name` of how often each does.
@@ -58,6 +93,11 @@ fn sum_counts(frame: &DataFrame) -> Result<DataFrame> {
     };
     if frame.height() == 0 {
         return Ok(frame.clone());
+    }
+    let values = &frame.columns()[0];
+    if contains_decimal(values.dtype()) {
+        let problem = format!("{} can't be counted; cast the column first", values.dtype());
+        return Err(refused("value_counts", problem));
     }
     let summed = frame
         .group_by_stable([value.clone()])
@@ -139,7 +179,7 @@ mod tests {
             }
             let mut rows: Vec<u32> = seen.into_values().map(|r| r as u32).collect();
             rows.sort_unstable();
-            let expected = super::super::rows::gather("", &frame, rows).unwrap();
+            let expected = gather("", &frame, rows).unwrap();
             prop_assert!(frames_equal(&got, &expected), "{got:?}\n{expected:?}");
         }
 

@@ -9,7 +9,8 @@ use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, Shape, check_column, col, infer_field};
 use crate::frame::io::Source;
 use crate::frame::op::{
-    Aggregation, FrameOp, Handle, MapPartitions, Node, PartitionFunction, Scan, Select,
+    Aggregation, FrameOp, Handle, MapPartitions, Node, PartitionFunction, Repartition, Scan,
+    Select,
 };
 use crate::frame::show::schema_text;
 
@@ -67,23 +68,30 @@ pub(crate) fn with_columns(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Han
 
 /// The rows for which `predicate` is true.
 pub(crate) fn filter(call: Call, handle: &Handle, predicate: Expr) -> Handle {
-    handle.then(|node| {
-        let field = infer_field(&predicate, &node.meta.schema, call)?;
-        if *field.dtype() != DataType::Boolean {
-            return Err(Error::DTypeMismatch {
-                call,
-                got: field.dtype().to_string(),
-                expected: "bool".into(),
-            });
-        }
-        let (wide, mut flat) = flatten(call, node, vec![predicate])?;
-        let kept = Node::of(FrameOp::Filter(flat.swap_remove(0)), &[&wide])?;
-        if wide.meta.schema == node.meta.schema {
-            return Ok(kept);
-        }
-        let columns: Vec<PlSmallStr> = node.meta.schema.iter_names().cloned().collect();
-        Node::of(FrameOp::Select(Select::columns(&columns, &wide.meta.schema)), &[&kept])
-    })
+    handle.then(|node| filter_node(call, node, predicate))
+}
+
+pub(super) fn filter_node(call: Call, node: &Arc<Node>, predicate: Expr) -> Result<Arc<Node>> {
+    let field = infer_field(&predicate, &node.meta.schema, call)?;
+    if *field.dtype() != DataType::Boolean {
+        return Err(Error::DTypeMismatch {
+            call,
+            got: field.dtype().to_string(),
+            expected: "bool".into(),
+        });
+    }
+    let (wide, mut flat) = flatten(call, node, vec![predicate])?;
+    let kept = Node::of(FrameOp::Filter(flat.swap_remove(0)), &[&wide])?;
+    if wide.meta.schema == node.meta.schema {
+        return Ok(kept);
+    }
+    let columns: Vec<PlSmallStr> = node.meta.schema.iter_names().cloned().collect();
+    Node::of(FrameOp::Select(Select::columns(&columns, &wide.meta.schema)), &[&kept])
+}
+
+/// The same rows in other partitions.
+pub(crate) fn repartition(handle: &Handle, to: Repartition) -> Handle {
+    handle.then(|node| Node::of(FrameOp::Repartition(to), &[node]))
 }
 
 /// Columns under other names.

@@ -81,7 +81,9 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut
             wanted.extend(own.iter().cloned());
             add_exprs(std::slice::from_ref(predicate), wanted);
         }
-        FrameOp::Slice { .. } | FrameOp::Concat => wanted.extend(own.iter().cloned()),
+        FrameOp::Slice { .. } | FrameOp::Concat | FrameOp::Repartition(_) => {
+            wanted.extend(own.iter().cloned());
+        }
         FrameOp::MapPartitions(_) => wanted.extend(input.iter_names().cloned()),
         FrameOp::Sort(sort) => {
             wanted.extend(own.iter().cloned());
@@ -169,7 +171,8 @@ fn push_narrow(
         | FrameOp::Slice { .. }
         | FrameOp::MapPartitions(_)
         | FrameOp::Aggregate(_)
-        | FrameOp::Sort(_) => plan.push(op.clone(), inputs),
+        | FrameOp::Sort(_)
+        | FrameOp::Repartition(_) => plan.push(op.clone(), inputs),
     }
 }
 

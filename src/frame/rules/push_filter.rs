@@ -44,7 +44,10 @@ impl Rule<FrameOp> for PushDownFilter {
                     .collect::<Result<Vec<_>>>()?;
                 Ok(Some(plan.push(FrameOp::Concat, &filtered)?))
             }
-            (op @ FrameOp::Sort(Sort { limit: None, .. }), Some(input)) => {
+            (
+                op @ (FrameOp::Sort(Sort { limit: None, .. }) | FrameOp::Repartition(_)),
+                Some(input),
+            ) => {
                 let filtered = plan.push(FrameOp::Filter(predicate), &[input])?;
                 Ok(Some(plan.push(op, &[filtered])?))
             }

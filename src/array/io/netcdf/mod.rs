@@ -10,6 +10,9 @@ mod packing;
 #[cfg_attr(not(test), expect(dead_code, reason = "for `to_netcdf`, which is not here yet"))]
 mod write;
 
+#[cfg(test)]
+pub(crate) use write::{NetcdfSchema, NetcdfWriter};
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -117,24 +120,14 @@ impl NetcdfFile {
     fn layout(&self, call: Call, variable: &Variable) -> Result<Layout> {
         let blame = Blame { call, path: self.file.path(), format: "NetCDF" };
         let shape = self.header.shape(variable);
-        let too_large = || {
-            blame.corrupt(format!("variable {:?} of shape {shape:?} is too large", variable.name))
-        };
-        let record_bytes = match self.header.is_record(variable) {
-            true => Some(self.header.record_bytes().ok_or_else(too_large)?),
-            false => None,
-        };
         let item_bytes = variable.kind.dtype().nbytes();
-        let layout = Layout::new(variable.begin, &shape, item_bytes, record_bytes);
-        let layout = layout.ok_or_else(too_large)?;
-        let (nbytes, needed) = (self.file.nbytes(call)?, layout.end());
-        if nbytes < needed {
-            let name = &variable.name;
-            return Err(blame.corrupt(format!(
-                "{nbytes} bytes, expected {needed} for variable {name:?} of shape {shape:?}"
-            )));
-        }
-        Ok(layout)
+        let layout_of = |record| Layout::new(variable.begin, &shape, item_bytes, record);
+        let layout = match self.header.is_record(variable) {
+            true => self.header.record_bytes().and_then(|bytes| layout_of(Some(bytes))),
+            false => layout_of(None),
+        };
+        let what = format!("variable {:?} of shape {shape:?}", variable.name);
+        self.file.promised(&blame, layout, &what)
     }
 
     fn variable(&self, call: Call, name: &str) -> Result<&Variable> {
@@ -187,6 +180,11 @@ impl Source for NetcdfSource {
         let mut chunk = self.has_records.then(|| self.shape().to_vec())?;
         chunk[0] = 1;
         Some(chunk)
+    }
+
+    /// Nothing is compressed.
+    fn decoded_chunks(&self) -> Option<Vec<u64>> {
+        None
     }
 
     fn dim_names(&self) -> Option<Vec<String>> {

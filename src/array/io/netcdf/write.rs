@@ -19,7 +19,7 @@ const CDF2_VARIABLE_BYTES_MAX: u64 = u32::MAX as u64 - 3;
 
 /// What a NetCDF file is going to hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct NetcdfSchema {
+pub(crate) struct NetcdfSchema {
     dims: Vec<Dimension>,
     attributes: Vec<(String, Attribute)>,
     variables: Vec<NewVariable>,
@@ -35,34 +35,34 @@ struct NewVariable {
 
 impl NetcdfSchema {
     /// A file without anything in it.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds a dimension.
     #[must_use]
-    pub(super) fn dimension(mut self, name: &str, len: u64) -> Self {
+    pub(crate) fn dimension(mut self, name: &str, len: u64) -> Self {
         self.dims.push(Dimension { name: name.into(), len, unlimited: false });
         self
     }
 
     /// Adds the unlimited dimension, with as many records as are going to be written.
     #[must_use]
-    pub(super) fn unlimited(mut self, name: &str, n_records: u64) -> Self {
+    pub(crate) fn unlimited(mut self, name: &str, n_records: u64) -> Self {
         self.dims.push(Dimension { name: name.into(), len: n_records, unlimited: true });
         self
     }
 
     /// Adds an attribute of the whole file.
     #[must_use]
-    pub(super) fn attribute(mut self, name: &str, value: Attribute) -> Self {
+    pub(crate) fn attribute(mut self, name: &str, value: Attribute) -> Self {
         self.attributes.push((name.into(), value));
         self
     }
 
     /// Adds a variable over dimensions that are there already.
     #[must_use]
-    pub(super) fn variable(
+    pub(crate) fn variable(
         mut self,
         name: &str,
         dtype: DType,
@@ -220,7 +220,7 @@ impl Encoder {
 
 /// A NetCDF file that is being written, under a temporary name until [`finish`](Self::finish).
 #[derive(Debug)]
-pub(super) struct NetcdfWriter {
+pub(crate) struct NetcdfWriter {
     call: Call,
     name: AtomicFile,
     file: PositionedFile,
@@ -233,7 +233,7 @@ impl NetcdfWriter {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::InvalidArgument`] if the schema is not possible.
-    pub(super) fn create(call: Call, path: impl AsRef<Path>, schema: NetcdfSchema) -> Result<Self> {
+    pub(crate) fn create(call: Call, path: impl AsRef<Path>, schema: NetcdfSchema) -> Result<Self> {
         let header = schema.into_header(call)?;
         let layout = |variable: &Variable| {
             let record_bytes = match header.is_record(variable) {
@@ -265,7 +265,7 @@ impl NetcdfWriter {
     /// # Errors
     /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if there is no such
     /// variable or box.
-    pub(super) fn write_block<T: Element>(
+    pub(crate) fn write_block<T: Element>(
         &self,
         variable: &str,
         start: &[u64],
@@ -292,7 +292,7 @@ impl NetcdfWriter {
     ///
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         self.name.finish(self.call, self.file.file())
     }
 }

@@ -48,15 +48,8 @@ impl NpySource {
             axes.reverse();
         }
         let blame = Blame { call, path: path.as_ref(), format: "npy" };
-        let layout = Layout::new(begin, &axes, dtype.nbytes(), None)
-            .ok_or_else(|| blame.corrupt(format!("shape {shape:?} is too large")))?;
-        let nbytes = file.nbytes(call)?;
-        if nbytes < layout.end() {
-            let needed = layout.end();
-            return Err(blame.corrupt(format!(
-                "{nbytes} bytes, expected {needed} for shape {shape:?} of {dtype}"
-            )));
-        }
+        let layout = Layout::new(begin, &axes, dtype.nbytes(), None);
+        let layout = file.promised(&blame, layout, &format!("shape {shape:?} of {dtype}"))?;
         Ok(NpySource { call, file, dtype, order, shape, layout, fortran_order })
     }
 

@@ -33,7 +33,8 @@ pub(crate) struct ZarrSource {
     shape: Vec<u64>,
     chunk: Vec<u64>,
     dim_names: Option<Vec<String>>,
-    has_shards: bool,
+    /// The chunks inside a shard, if there are shards.
+    in_shard: Option<Vec<u64>>,
 }
 
 impl ZarrSource {
@@ -64,10 +65,10 @@ impl ZarrSource {
         if bytes_of(&shape, dtype).is_none() {
             return Err(blame.corrupt(format!("shape {shape:?} is too large")));
         }
-        let has_shards = codec_names(&metadata).any(|name| name == "sharding_indexed");
+        let in_shard = chunk_in_shard(&metadata);
         let dim_names = dim_names(&array);
         let path = path.to_path_buf();
-        Ok(ZarrSource { call, path, array, dtype, shape, chunk, dim_names, has_shards })
+        Ok(ZarrSource { call, path, array, dtype, shape, chunk, dim_names, in_shard })
     }
 
     /// The attributes of the array.
@@ -133,7 +134,7 @@ impl ZarrSource {
         index: &[u64],
         subset: &ArraySubset,
     ) -> Result<ArrayBytes<'static>, ArrayError> {
-        if self.has_shards {
+        if self.in_shard.is_some() {
             // Never the whole shard at once: its chunks then pass the store one by one, which
             // checks what each promises.
             let decoder = self.array.partial_decoder_opt(index, &sequential())?;
@@ -175,6 +176,10 @@ impl Source for ZarrSource {
     /// A chunk, or a shard where there are shards.
     fn storage_chunks(&self) -> Option<Vec<u64>> {
         Some(self.chunk.clone())
+    }
+
+    fn decoded_chunks(&self) -> Option<Vec<u64>> {
+        Some(self.in_shard.as_ref().unwrap_or(&self.chunk).clone())
     }
 
     fn dim_names(&self) -> Option<Vec<String>> {
@@ -249,12 +254,12 @@ fn regular_chunk(metadata: &ArrayMetadata) -> Option<Vec<u64>> {
     }
 }
 
-fn codec_names(metadata: &ArrayMetadata) -> impl Iterator<Item = &str> {
-    let codecs = match metadata {
-        ArrayMetadata::V2(_) => &[],
-        ArrayMetadata::V3(v3) => v3.codecs.as_slice(),
-    };
-    codecs.iter().map(|codec| codec.name())
+/// The lengths of a chunk inside a shard, if the chunks of the grid are shards.
+fn chunk_in_shard(metadata: &ArrayMetadata) -> Option<Vec<u64>> {
+    let ArrayMetadata::V3(v3) = metadata else { return None };
+    let sharding = v3.codecs.iter().find(|codec| codec.name() == "sharding_indexed")?;
+    let lens = sharding.configuration().and_then(|it| it.get("chunk_shape")?.as_array());
+    Some(lens.into_iter().flatten().map(|len| len.as_u64().unwrap_or(1)).collect())
 }
 
 /// The names of version 3, or those that xarray keeps in an attribute in version 2.

@@ -74,6 +74,8 @@ fn arrays_of_zarr_python() {
     assert_eq!(zstd.dim_names().unwrap(), ["y", "x"]);
     let sharded = check_fixture::<i32>("v3_sharded", |x| x as i32);
     assert_eq!(sharded.storage_chunks(), Some(vec![3, 4]));
+    let in_shard = sharded.decoded_chunks().unwrap();
+    assert!(in_shard < vec![3, 4] && 12 % in_shard.iter().product::<u64>() == 0, "{in_shard:?}");
     assert_eq!(sharded.dim_names(), None);
     check_fixture::<Complex<f32>>("v3_blosc_t", |x| Complex::new(x as f32, 0.0));
     check_fixture::<bool>("v3_bool", |x| x != 0.0);

@@ -90,7 +90,6 @@ impl Expr {
     }
 
     /// `!`.
-    #[expect(clippy::should_implement_trait, reason = "the name in Polars, which has both")]
     pub fn not(&self) -> Expr {
         self.unary(&NOT)
     }

@@ -86,7 +86,6 @@ fn is_in(inputs: &[Column]) -> PolarsResult<Column> {
 /// ```
 impl Expr {
     /// `==`. A text is the name of a column: `eq("b")` compares with column `b`, `eq(lit("b"))` with the text.
-    #[expect(clippy::should_implement_trait, reason = "the name in Polars")]
     pub fn eq(&self, other: impl Into<Expr>) -> Expr {
         self.binary(&EQ, other)
     }

@@ -1,0 +1,60 @@
+//! The 22 queries of TPC-H on a hundredth of a gigabyte, against the answers of another engine.
+
+#[path = "../../examples/tpch/answers.rs"]
+mod answers;
+#[path = "../../examples/tpch/data.rs"]
+mod data;
+#[path = "../../examples/tpch/queries.rs"]
+mod queries;
+
+use std::sync::LazyLock;
+
+use answers::Answer;
+use dask_rs::Config;
+use data::Tables;
+use queries::QUERIES;
+use tempfile::TempDir;
+
+const SCALE: f64 = 0.01;
+
+/// The tables, made once for all tests.
+static DIR: LazyLock<TempDir> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    Tables::open(dir.path(), SCALE).unwrap();
+    dir
+});
+
+/// Computes these queries and compares the answers; tables are opened in the scope, which decides how they are cut.
+fn check(config: &Config, numbers: impl IntoIterator<Item = usize>) {
+    let dir = DIR.path();
+    let problems: Vec<String> = config.scope(|| {
+        let tables = Tables::open(dir, SCALE).unwrap();
+        let wrong = |number: usize| {
+            let answer = Answer::known(number, SCALE).unwrap();
+            let start = std::time::Instant::now();
+            let got = (QUERIES[number - 1].build)(&tables).compute();
+            println!("q{number} {:?}", start.elapsed());
+            let got = got.map_err(|error| error.to_string());
+            let problem = got.and_then(|got| answer.check(&got)).err()?;
+            Some(format!("query {number}: {problem}"))
+        };
+        numbers.into_iter().filter_map(wrong).collect()
+    });
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn answers_are_right() {
+    check(&Config::new(), 1..=22);
+}
+
+/// Everything is spread over partitions, and pieces of shuffles go to files.
+#[test]
+fn answers_are_right_in_little_memory() {
+    check(&Config::new().with_chunk_bytes(256 << 10).with_memory_limit(32 << 20), 1..=22);
+}
+
+#[test]
+fn answers_are_right_without_the_optimizer() {
+    check(&Config::new().with_optimize(false), 1..=22);
+}
