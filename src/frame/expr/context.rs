@@ -1,6 +1,6 @@
 //! Which other rows a function of rows in an order needs to compute the rows of one partition.
 
-use polars_core::prelude::{DataType, IDX_DTYPE};
+use polars_core::prelude::{DataType, IDX_DTYPE, Scalar};
 
 use super::{Expr, ExprKind, lit};
 
@@ -84,6 +84,14 @@ pub(crate) fn with_small_context(expr: &Expr) -> Expr {
             inputs[0].is_not_null().cast(IDX_DTYPE).cum_sum(is_reverse)
         }
         _ => expr.clone(),
+    }
+}
+
+/// The value of a literal.
+pub(crate) fn literal_value(expr: &Expr) -> Option<Scalar> {
+    match expr.kind() {
+        ExprKind::Literal(literal) => Some(literal.value.clone()),
+        _ => None,
     }
 }
 

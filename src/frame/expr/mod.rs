@@ -22,7 +22,7 @@ pub(crate) use aggregate::aggregate_column;
 pub use aggregate::{Interpolation, len};
 pub(crate) use aggregate_plan::AggregatePlan;
 pub(crate) use coerce::{check_cast, coerce};
-pub(crate) use context::{Context, context, ones, with_small_context};
+pub(crate) use context::{Context, context, literal_value, ones, with_small_context};
 pub(crate) use field::{check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
 pub use functions::compare::ClosedInterval;

@@ -84,6 +84,11 @@ impl OrderedSpec {
         Ok(spec)
     }
 
+    /// A spec without functions, which only finds rows.
+    pub(crate) fn of_rows(columns: Vec<PlSmallStr>, before: u64, after: u64) -> Self {
+        OrderedSpec { windows: vec![], carries: vec![], columns, before, after, names: vec![] }
+    }
+
     /// How many rows are wanted on a side.
     pub(crate) fn n_rows(&self, side: Side) -> u64 {
         match side {
@@ -267,6 +272,11 @@ impl Value for Edge {
             self.values.iter().map(|v| v.as_materialized_series().estimated_size()).sum();
         (self.rows.estimated_size() + values) as u64
     }
+}
+
+/// The rows of an edge.
+pub(super) fn edge_rows(block: Block) -> DataFrame {
+    edge(block).rows
 }
 
 fn edge(block: Block) -> Edge {

@@ -48,7 +48,7 @@ impl Lowering<'_> {
     }
 
     /// Where each partition finds the edge of all those on one side of it that matter; `None` if none do.
-    fn edges(
+    pub(super) fn edges(
         &mut self,
         spec: &Arc<OrderedSpec>,
         side: Side,

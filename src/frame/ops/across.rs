@@ -23,15 +23,20 @@ pub(super) fn flatten(
     // Mistakes are found here, where expressions are still those of the user.
     infer_schema(exprs, &node.meta.schema, call)?;
     let mut steps = Steps { call, node: Arc::clone(node), n: 0 };
-    let mut flat: Vec<Expr> = exprs.to_vec();
-    while flat.iter().any(Expr::crosses_rows) {
-        flat = steps.add_innermost(flat)?;
-    }
-    let named = flat.into_iter().zip(exprs).map(|(flat, expr)| {
-        let name = expr.output_name();
-        if flat.output_name() == name { flat } else { flat.alias(name) }
-    });
-    Ok((steps.node, named.collect()))
+    let flat = steps.add_all(exprs, innermost)?;
+    Ok((steps.node, flat))
+}
+
+/// As [`flatten`], for expressions made of aggregates, which stay: what they are of becomes expressions of single rows.
+pub(super) fn flatten_aggregates(
+    call: Call,
+    node: &Arc<Node>,
+    aggs: &[Expr],
+) -> Result<(Arc<Node>, Vec<Expr>)> {
+    infer_schema(aggs, &node.meta.schema, call)?;
+    let mut steps = Steps { call, node: Arc::clone(node), n: 0 };
+    let flat = steps.add_all(aggs, inside_aggregates)?;
+    Ok((steps.node, flat))
 }
 
 /// A frame that grows columns.
@@ -50,11 +55,26 @@ enum Kind {
 }
 
 impl Steps {
-    /// Computes what needs other rows and is made of what does not; returns expressions of the results.
-    fn add_innermost(&mut self, exprs: Vec<Expr>) -> Result<Vec<Expr>> {
-        let exprs: Vec<Expr> = exprs.iter().map(simplify).collect();
-        let mut found = Vec::new();
-        exprs.iter().for_each(|expr| innermost(expr, &mut found));
+    /// Computes what `find` finds, until it finds nothing; returns expressions of the results, under the same names.
+    fn add_all(&mut self, exprs: &[Expr], find: fn(&Expr, &mut Vec<Expr>)) -> Result<Vec<Expr>> {
+        let mut flat: Vec<Expr> = exprs.iter().map(simplify).collect();
+        loop {
+            let mut found = Vec::new();
+            flat.iter().for_each(|expr| find(expr, &mut found));
+            if found.is_empty() {
+                break;
+            }
+            flat = self.add_found(&flat, found)?;
+        }
+        let named = flat.into_iter().zip(exprs).map(|(flat, expr)| {
+            let name = expr.output_name();
+            if flat.output_name() == name { flat } else { flat.alias(name) }
+        });
+        Ok(named.collect())
+    }
+
+    /// Adds the columns `found`; returns `exprs` with these columns in their places.
+    fn add_found(&mut self, exprs: &[Expr], found: Vec<Expr>) -> Result<Vec<Expr>> {
         let named: Vec<(Expr, PlSmallStr)> =
             found.into_iter().map(|expr| (expr, self.new_name())).collect();
         let mut kinds: Vec<Kind> = Vec::new();
@@ -132,6 +152,14 @@ fn innermost(expr: &Expr, found: &mut Vec<Expr>) {
         return;
     }
     crossing.into_iter().for_each(|input| innermost(input, found));
+}
+
+/// The parts that an aggregate is of which need other rows.
+fn inside_aggregates(expr: &Expr, found: &mut Vec<Expr>) {
+    match expr.kind() {
+        ExprKind::Aggregate { input, .. } => innermost(input, found),
+        _ => expr.inputs().into_iter().for_each(|input| inside_aggregates(input, found)),
+    }
 }
 
 /// Whether a function has to be computed with its inputs, because these are not a value for each row.

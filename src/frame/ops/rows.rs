@@ -9,8 +9,7 @@ use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, Shape, check_column, col, infer_field};
 use crate::frame::io::Source;
 use crate::frame::op::{
-    Aggregation, FrameOp, Handle, MapPartitions, Node, PartitionFunction, Repartition, Scan,
-    Select,
+    FrameOp, Handle, MapPartitions, Node, PartitionFunction, Repartition, Scan, Select,
 };
 use crate::frame::show::schema_text;
 
@@ -28,8 +27,7 @@ pub(crate) fn select(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
         let is_one_row = exprs.iter().any(is_aggregate)
             && exprs.iter().all(|expr| expr.shape() == Shape::Scalar);
         if is_one_row {
-            let aggregation = Aggregation::new(&[], exprs, &node.meta.schema, call)?;
-            return Node::of(FrameOp::Aggregate(aggregation), &[node]);
+            return super::groups::aggregate(call, handle, &[], exprs).node().cloned();
         }
         select_node(call, node, exprs)
     })

@@ -11,8 +11,9 @@ use polars_core::prelude::{PlSmallStr, Schema, SchemaExt};
 
 use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
+use crate::frame::kernels::asof::asof_schema;
 use crate::frame::kernels::join::join_schema;
-use crate::frame::op::{FrameOp, Join, PerGroup, Scan, Select};
+use crate::frame::op::{FrameOp, Join, JoinAsof, PerGroup, Scan, Select};
 use crate::graph::{NodeId, Plan, Trace};
 
 /// Names of columns, each once, in the order of the schema that they are of.
@@ -81,10 +82,12 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut
             wanted.extend(own.iter().cloned());
             add_exprs(std::slice::from_ref(predicate), wanted);
         }
-        FrameOp::Slice { .. } | FrameOp::Concat | FrameOp::Repartition(_) => {
+        FrameOp::Slice { .. } | FrameOp::Tail(_) | FrameOp::Concat | FrameOp::Repartition(_) => {
             wanted.extend(own.iter().cloned());
         }
-        FrameOp::MapPartitions(_) => wanted.extend(input.iter_names().cloned()),
+        FrameOp::MapPartitions(_) | FrameOp::MapOverlap(_) => {
+            wanted.extend(input.iter_names().cloned());
+        }
         FrameOp::Sort(sort) => {
             wanted.extend(own.iter().cloned());
             wanted.extend(sort.spec.by.iter().cloned());
@@ -93,6 +96,20 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut
             let spec = &join.spec;
             wanted.extend(if i == 0 { &spec.left_on } else { &spec.right_on }.iter().cloned());
             // A column of both sides keeps the other one's, because its name depends on it.
+            let is_needed = |name: &&PlSmallStr| {
+                own.contains(name) || own.contains(&format!("{name}{}", spec.suffix).into())
+            };
+            wanted.extend(input.iter_names().filter(is_needed).cloned());
+        }
+        FrameOp::JoinAsof(join) => {
+            let spec = &join.spec;
+            let (on, by) = match i {
+                0 => (&spec.left_on, &spec.left_by),
+                _ => (&spec.right_on, &spec.right_by),
+            };
+            wanted.push(on.clone());
+            wanted.extend(by.iter().cloned());
+            // As for other joins.
             let is_needed = |name: &&PlSmallStr| {
                 own.contains(name) || own.contains(&format!("{name}{}", spec.suffix).into())
             };
@@ -149,6 +166,12 @@ fn push_narrow(
             let join = Join { spec: Arc::clone(&join.spec), schema };
             plan.push(FrameOp::Join(join), inputs)
         }
+        FrameOp::JoinAsof(join) => {
+            let schemas: Vec<_> = inputs.iter().map(|id| &plan.meta(*id).schema).collect();
+            let schema = Arc::new(asof_schema(schemas[0], schemas[1], &join.spec)?);
+            let join = JoinAsof { spec: Arc::clone(&join.spec), schema };
+            plan.push(FrameOp::JoinAsof(join), inputs)
+        }
         // The filter's own columns need not go on.
         FrameOp::Filter(_) => {
             let filtered = plan.push(op.clone(), inputs)?;
@@ -168,6 +191,8 @@ fn push_narrow(
             plan.push(op, inputs)
         }
         FrameOp::Attach
+        | FrameOp::Tail(_)
+        | FrameOp::MapOverlap(_)
         | FrameOp::Slice { .. }
         | FrameOp::MapPartitions(_)
         | FrameOp::Aggregate(_)
