@@ -3,4 +3,5 @@
 mod first;
 mod ordered;
 mod shuffles;
+mod tables;
 mod tpch;
