@@ -1,5 +1,12 @@
 //! The handle: many short methods with documentation; what they mean is in `ops`.
 
+mod clean;
+mod reshape;
+mod stats;
+mod windows;
+
+pub use windows::{AsofOptions, GroupByDynamic};
+
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;

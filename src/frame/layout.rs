@@ -106,6 +106,12 @@ impl Layout {
         hashed_by.is_some_and(|by| by.iter().all(|key| keys.contains(key)))
     }
 
+    /// The same partitions with some of their columns.
+    pub(crate) fn with_only(&self, names: &[PlSmallStr]) -> Self {
+        let widths = self.widths.iter().filter(|(name, _)| names.contains(name));
+        Layout { widths: widths.cloned().collect(), ..self.clone() }
+    }
+
     /// At most `rows` rows, at most `rows_max` in one partition.
     pub(crate) fn with_rows(&self, rows: u64, rows_max: u64) -> Self {
         let (rows, rows_max) = (self.rows.min(rows), self.rows_max.min(rows_max));
@@ -156,7 +162,7 @@ impl Layout {
         self.widths.iter().find(|(other, _)| other == name).map(|(_, width)| *width)
     }
 
-    fn row_bytes(&self) -> f64 {
+    pub(crate) fn row_bytes(&self) -> f64 {
         self.widths.iter().map(|(_, width)| width).sum()
     }
 

@@ -3,6 +3,9 @@
 //! A partition is a block of a grid of one axis. Operations on rows are one task a partition and fuse with
 //! their input; what needs other rows becomes several layers.
 
+mod neighbours;
+mod ordered;
+mod per_group;
 mod repartition;
 mod sort;
 
@@ -103,6 +106,12 @@ impl Lowering<'_> {
             FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
             FrameOp::Repartition(to) => Ok(self.repartition(*to, &inputs[0])),
             FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
+            FrameOp::Tail(n) => Ok(self.tail(*n, &inputs[0])),
+            FrameOp::MapOverlap(overlap) => Ok(self.map_overlap(overlap, &inputs[0])),
+            FrameOp::JoinAsof(join) => Ok(self.join_asof(id, join, &inputs)),
+            FrameOp::Attach => Ok(self.attach(id, &inputs)),
+            FrameOp::Ordered(added) => self.ordered(id, added, &inputs[0]),
+            FrameOp::PerGroup(per_group) => Ok(self.per_group(id, per_group, &inputs[0])),
         }
     }
 

@@ -37,8 +37,9 @@ pub use expr::{
     Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,
     lit, map_many, null, when,
 };
-pub use handle::{DataFrame, GroupBy};
+pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic};
 pub use io::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
+pub use kernels::asof::AsofStrategy;
 pub use kernels::join::JoinHow;
 pub use polars_core;
 

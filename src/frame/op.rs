@@ -12,6 +12,7 @@ use polars_core::prelude::{PlSmallStr, PolarsResult, Schema, SchemaExt, SchemaRe
 
 use super::expr::{AggregatePlan, Expr, at_build, infer_schema};
 use super::io::{Condition, Source};
+use super::kernels::asof::AsofSpec;
 use super::kernels::group_by::output_schema;
 use super::kernels::join::JoinSpec;
 use super::kernels::sort::SortSpec;
@@ -51,6 +52,18 @@ pub(crate) enum FrameOp {
     Join(Join),
     /// The rows in an order; stable.
     Sort(Sort),
+    /// The last rows.
+    Tail(u64),
+    /// A user's function of partitions with some rows of their neighbours.
+    MapOverlap(Arc<MapOverlap>),
+    /// Each row with the nearest one of another frame, both in the order of their keys.
+    JoinAsof(JoinAsof),
+    /// The columns of a frame of one row on each row of another.
+    Attach,
+    /// Columns that need some rows before or after each row, or one value for all of them.
+    Ordered(Added),
+    /// Columns that need all rows with the same keys; without keys, all rows. Rows stay where they are.
+    PerGroup(PerGroup),
     /// The same rows in other partitions.
     Repartition(Repartition),
 }
@@ -86,6 +99,56 @@ impl Select {
         let exprs = names.iter().map(|name| super::col(name.clone())).collect();
         Select { exprs, schema }
     }
+}
+
+/// Columns that stand behind those of the input.
+#[derive(Clone, Debug)]
+pub(crate) struct Added {
+    pub(crate) exprs: Arc<[Expr]>,
+    pub(crate) schema: SchemaRef,
+}
+
+impl Added {
+    /// # Errors
+    /// As [`Select::new`].
+    pub(crate) fn new(exprs: Vec<Expr>, input: &Schema, call: Call) -> Result<Self> {
+        let Select { exprs, schema } = Select::new(exprs, input, call)?;
+        Ok(Added { exprs, schema })
+    }
+
+    /// Those of the columns that are wanted.
+    pub(crate) fn keep(&self, is_wanted: impl Fn(&str) -> bool) -> Self {
+        let exprs = self.exprs.iter().filter(|expr| is_wanted(&expr.output_name())).cloned();
+        let fields = self.schema.iter_fields().filter(|field| is_wanted(field.name()));
+        Added { exprs: exprs.collect(), schema: Arc::new(fields.collect()) }
+    }
+}
+
+/// Columns, and the keys of the groups that they are computed for.
+#[derive(Clone, Debug)]
+pub(crate) struct PerGroup {
+    pub(crate) keys: Arc<[Expr]>,
+    pub(crate) added: Added,
+}
+
+/// A user's function of partitions, and how many rows of the others it sees.
+#[derive(Debug)]
+pub(crate) struct MapOverlap {
+    pub(crate) map: MapPartitions,
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+}
+
+/// How each row finds its neighbour in another frame.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinAsof {
+    pub(crate) spec: Arc<AsofSpec>,
+    pub(crate) schema: SchemaRef,
+}
+
+/// The columns of both.
+pub(crate) fn side_by_side(left: &Schema, right: &Schema) -> SchemaRef {
+    Arc::new(left.iter_fields().chain(right.iter_fields()).collect())
 }
 
 /// Into which partitions rows go.
@@ -173,6 +236,12 @@ impl PartialEq for FrameOp {
             (O::Sort(a), O::Sort(b)) => a.spec == b.spec && a.limit == b.limit,
             (O::Repartition(a), O::Repartition(b)) => a == b,
             (O::Aggregate(a), O::Aggregate(b)) => a.keys() == b.keys() && a.aggs == b.aggs,
+            (O::Attach, O::Attach) => true,
+            (O::Tail(a), O::Tail(b)) => a == b,
+            (O::MapOverlap(a), O::MapOverlap(b)) => Arc::ptr_eq(a, b),
+            (O::JoinAsof(a), O::JoinAsof(b)) => a.spec == b.spec,
+            (O::Ordered(a), O::Ordered(b)) => a.exprs == b.exprs,
+            (O::PerGroup(a), O::PerGroup(b)) => a.keys == b.keys && a.added.exprs == b.added.exprs,
             _ => false,
         }
     }
@@ -191,12 +260,19 @@ impl Operation for FrameOp {
             FrameOp::Select(select) => Arc::clone(&select.schema),
             FrameOp::Filter(_)
             | FrameOp::Slice { .. }
+            | FrameOp::Tail(_)
             | FrameOp::Concat
             | FrameOp::Sort(_)
             | FrameOp::Repartition(_) => Arc::clone(&inputs[0].schema),
             FrameOp::Join(join) => Arc::clone(&join.schema),
             FrameOp::MapPartitions(map) => Arc::clone(&map.schema),
+            FrameOp::MapOverlap(overlap) => Arc::clone(&overlap.map.schema),
+            FrameOp::JoinAsof(join) => Arc::clone(&join.schema),
             FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
+            FrameOp::Attach => side_by_side(&inputs[0].schema, &inputs[1].schema),
+            FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+                side_by_side(&inputs[0].schema, &added.schema)
+            }
         };
         Ok(FrameMeta { schema })
     }
@@ -211,11 +287,17 @@ impl Operation for FrameOp {
             FrameOp::Select(select) => select.schema.iter_names().for_each(|n| n.hash(hasher)),
             FrameOp::Slice { offset, len } => (offset, len).hash(hasher),
             FrameOp::MapPartitions(map) => Arc::as_ptr(map).hash(hasher),
+            FrameOp::MapOverlap(map) => Arc::as_ptr(map).hash(hasher),
+            FrameOp::Tail(n) => n.hash(hasher),
+            FrameOp::JoinAsof(join) => (&join.spec.left_on, &join.spec.right_on).hash(hasher),
             FrameOp::Aggregate(a) => a.schema.iter_names().for_each(|n| n.hash(hasher)),
             FrameOp::Join(join) => join.spec.hash(hasher),
             FrameOp::Sort(sort) => (&sort.spec.by, sort.limit).hash(hasher),
+            FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+                added.schema.iter_names().for_each(|n| n.hash(hasher));
+            }
             FrameOp::Repartition(to) => to.hash(hasher),
-            FrameOp::Filter(_) | FrameOp::Concat => {}
+            FrameOp::Filter(_) | FrameOp::Concat | FrameOp::Attach => {}
         }
     }
 }
@@ -228,7 +310,13 @@ impl Step for FrameOp {
         let inherited = || inputs.first()?.note.clone();
         let index = match self {
             FrameOp::Sort(sort) => sort.is_index.then(|| sort.spec.by[0].clone()),
-            FrameOp::Filter(_) | FrameOp::Slice { .. } | FrameOp::Repartition(_) => inherited(),
+            FrameOp::Filter(_)
+            | FrameOp::Slice { .. }
+            | FrameOp::Tail(_)
+            | FrameOp::Repartition(_)
+            | FrameOp::Attach
+            | FrameOp::Ordered(_)
+            | FrameOp::PerGroup(_) => inherited(),
             FrameOp::Select(select) => inherited()
                 .filter(|index| select.exprs.iter().any(|expr| *expr == super::col(index.clone()))),
             _ => None,

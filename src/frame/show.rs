@@ -6,7 +6,7 @@ use polars_core::prelude::Schema;
 
 use super::expr::Expr;
 use super::kernels::join::JoinSpec;
-use super::op::{FrameMeta, FrameOp, Repartition, Scan};
+use super::op::{FrameMeta, FrameOp, PerGroup, Repartition, Scan};
 use crate::bytes::format_bytes;
 
 impl fmt::Display for FrameOp {
@@ -19,6 +19,16 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),
+            FrameOp::Tail(n) => write!(f, "tail {n}"),
+            FrameOp::MapOverlap(overlap) => f.write_str(&overlap.map.name),
+            FrameOp::JoinAsof(join) => {
+                write!(f, "as-of join on {} = {}", join.spec.left_on, join.spec.right_on)
+            }
+            FrameOp::Attach => f.write_str("attach one row to all"),
+            FrameOp::Ordered(added) => write!(f, "in order [{}]", named(&added.exprs)),
+            FrameOp::PerGroup(PerGroup { keys, added }) => {
+                write!(f, "over [{}] [{}]", named(keys), named(&added.exprs))
+            }
             FrameOp::Repartition(Repartition::Count(n)) => write!(f, "repartition to {n}"),
             FrameOp::Repartition(Repartition::Bytes(bytes)) => {
                 write!(f, "repartition by {}", format_bytes(*bytes))

@@ -9,6 +9,8 @@ mod defects;
 mod errors;
 mod first;
 mod oracle;
+mod ordered;
 mod peak_memory;
 mod shuffles;
+mod tables;
 mod tpch;

@@ -8,6 +8,7 @@
 mod aggregate;
 pub(crate) mod aggregate_plan;
 mod coerce;
+mod context;
 mod field;
 mod function;
 mod functions;
@@ -21,6 +22,7 @@ pub(crate) use aggregate::aggregate_column;
 pub use aggregate::{Interpolation, len};
 pub(crate) use aggregate_plan::AggregatePlan;
 pub(crate) use coerce::{check_cast, coerce};
+pub(crate) use context::{Context, context, literal_value, ones, with_small_context};
 pub(crate) use field::{at_build, check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
 pub use functions::compare::ClosedInterval;

@@ -18,7 +18,7 @@ use crate::error::Result;
 
 /// Which right row a left row gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum AsofStrategy {
+pub enum AsofStrategy {
     /// The last one whose key is not larger.
     Backward,
     /// The first one whose key is not smaller.

@@ -98,6 +98,19 @@ pub(crate) fn distinct_sketch(column: &Column) -> Result<HyperLogLog> {
     Ok(sketch)
 }
 
+/// The sketch of all values whose sketches' registers are in this column.
+pub(crate) fn merged_sketch(column: &Column) -> Result<HyperLogLog> {
+    let operation = "n_unique_approx";
+    let mut all = HyperLogLog::new(DISTINCT_BITS);
+    for registers in column.binary().map_err(failed(operation))?.iter().flatten() {
+        let sketch = HyperLogLog::from_registers(registers.to_vec());
+        if !sketch.is_some_and(|sketch| all.merge(&sketch)) {
+            return Err(refused(operation, "a sketch has another size"));
+        }
+    }
+    Ok(all)
+}
+
 /// Divisions around at most `n` partitions of about equal weight; None if the sketch is empty.
 pub(crate) fn divisions(sketch: &Sketch<Key>, dtype: &DataType, n: usize) -> Option<Divisions> {
     let first = sketch.values.first()?;

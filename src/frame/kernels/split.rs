@@ -78,7 +78,7 @@ pub(crate) fn range_split(
 }
 
 /// `n` frames, each with the rows whose output it is, in their order here.
-fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<Vec<DataFrame>> {
+pub(super) fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<Vec<DataFrame>> {
     if outputs.len() != frame.height() || outputs.iter().any(|&o| o as usize >= n) {
         return Err(refused(
             "split",

@@ -13,6 +13,7 @@ use super::values_error;
 use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
 use crate::frame::io::{Request, Source};
+use crate::frame::op::MapPartitions;
 use crate::frame::partition::{block, borrowed, frame};
 use crate::frame::partitions::repartition::even;
 use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
@@ -176,7 +177,7 @@ impl Kernel for SortKernel {
 /// Calls a user's function on each partition and checks what it returns.
 #[derive(Debug)]
 pub(crate) struct MapPartitionsKernel {
-    pub(crate) map: Arc<crate::frame::op::MapPartitions>,
+    pub(crate) map: Arc<MapPartitions>,
 }
 
 impl Kernel for MapPartitionsKernel {
@@ -184,14 +185,19 @@ impl Kernel for MapPartitionsKernel {
         let map = &self.map;
         let out = (map.function)(frame(inputs.take_one(0)), task.block[0] as usize);
         let out = out.map_err(values_error(&*map.name))?;
-        if **out.schema() == *map.schema {
-            return Ok(block(out));
-        }
-        Err(Error::SchemaMismatch {
-            call: map.call,
-            got: crate::frame::show::schema_text(out.schema()),
-            expected: crate::frame::show::schema_text(&map.schema),
-            remedy: "declare the schema that the function returns",
-        })
+        checked(map, out).map(block)
     }
+}
+
+/// What a user's function returned, if it has the schema that was declared.
+pub(super) fn checked(map: &MapPartitions, out: DataFrame) -> Result<DataFrame> {
+    if **out.schema() == *map.schema {
+        return Ok(out);
+    }
+    Err(Error::SchemaMismatch {
+        call: map.call,
+        got: crate::frame::show::schema_text(out.schema()),
+        expected: crate::frame::show::schema_text(&map.schema),
+        remedy: "declare the schema that the function returns",
+    })
 }

@@ -1,5 +1,8 @@
 //! Functions of groups of rows.
 
+use std::sync::Arc;
+
+use super::across;
 use crate::error::Call;
 use crate::frame::expr::{Expr, col};
 use crate::frame::op::{Aggregation, FrameOp, Handle, Node};
@@ -7,8 +10,13 @@ use crate::frame::op::{Aggregation, FrameOp, Handle, Node};
 /// One row for each group of equal `keys`, with the keys and the `aggs`; without keys, one row.
 pub(crate) fn aggregate(call: Call, handle: &Handle, keys: &[Expr], aggs: Vec<Expr>) -> Handle {
     handle.then(|node| {
+        // Within groups, running sums and the like would be something else.
+        let (node, aggs) = match keys.is_empty() && aggs.iter().any(Expr::crosses_rows) {
+            true => across::flatten_aggregates(call, node, &aggs)?,
+            false => (Arc::clone(node), aggs),
+        };
         let aggregation = Aggregation::new(keys, aggs, &node.meta.schema, call)?;
-        Node::of(FrameOp::Aggregate(aggregation), &[node])
+        Node::of(FrameOp::Aggregate(aggregation), &[&node])
     })
 }
 

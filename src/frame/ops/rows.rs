@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use polars_core::prelude::{DataType, PlSmallStr, SchemaRef};
 
+use super::across;
 use crate::error::{Call, Error, Result};
-use crate::frame::expr::{Expr, check_column, col, infer_field};
+use crate::frame::expr::{Expr, Shape, check_column, col, infer_field};
 use crate::frame::io::Source;
 use crate::frame::op::{
     FrameOp, Handle, MapPartitions, Node, PartitionFunction, Repartition, Scan, Select,
@@ -21,15 +22,30 @@ pub(crate) fn scan(source: Arc<dyn Source>) -> Result<Arc<Node>> {
 
 /// The columns that `exprs` compute.
 pub(crate) fn select(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
-    handle.then(|node| select_node(call, node, exprs))
+    handle.then(|node| {
+        let is_aggregate = |expr: &Expr| expr.crosses_rows() && expr.shape() == Shape::Scalar;
+        let is_one_row = exprs.iter().any(is_aggregate)
+            && exprs.iter().all(|expr| expr.shape() == Shape::Scalar);
+        if is_one_row {
+            return super::groups::aggregate(call, handle, &[], exprs).node().cloned();
+        }
+        select_node(call, node, exprs)
+    })
 }
 
+/// The columns that `exprs` compute, as many rows as there are.
 pub(super) fn select_node(call: Call, node: &Arc<Node>, exprs: Vec<Expr>) -> Result<Arc<Node>> {
-    for expr in &exprs {
-        refuse_across_rows(call, expr)?;
-    }
+    let (node, exprs) = flatten(call, node, exprs)?;
     let select = Select::new(exprs, &node.meta.schema, call)?;
-    Node::of(FrameOp::Select(select), &[node])
+    Node::of(FrameOp::Select(select), &[&node])
+}
+
+/// The frame itself, if `exprs` look at single rows, or one that has what they look at.
+fn flatten(call: Call, node: &Arc<Node>, exprs: Vec<Expr>) -> Result<(Arc<Node>, Vec<Expr>)> {
+    match exprs.iter().any(Expr::crosses_rows) {
+        true => across::flatten(call, node, &exprs),
+        false => Ok((Arc::clone(node), exprs)),
+    }
 }
 
 /// All columns, and those that `exprs` compute behind them or in the place of those of the same name.
@@ -54,7 +70,6 @@ pub(crate) fn filter(call: Call, handle: &Handle, predicate: Expr) -> Handle {
 }
 
 pub(super) fn filter_node(call: Call, node: &Arc<Node>, predicate: Expr) -> Result<Arc<Node>> {
-    refuse_across_rows(call, &predicate)?;
     let field = infer_field(&predicate, &node.meta.schema, call)?;
     if *field.dtype() != DataType::Boolean {
         return Err(Error::DTypeMismatch {
@@ -63,7 +78,13 @@ pub(super) fn filter_node(call: Call, node: &Arc<Node>, predicate: Expr) -> Resu
             expected: "bool".into(),
         });
     }
-    Node::of(FrameOp::Filter(predicate), &[node])
+    let (wide, mut flat) = flatten(call, node, vec![predicate])?;
+    let kept = Node::of(FrameOp::Filter(flat.swap_remove(0)), &[&wide])?;
+    if wide.meta.schema == node.meta.schema {
+        return Ok(kept);
+    }
+    let columns: Vec<PlSmallStr> = node.meta.schema.iter_names().cloned().collect();
+    Node::of(FrameOp::Select(Select::columns(&columns, &wide.meta.schema)), &[&kept])
 }
 
 /// The same rows in other partitions.
@@ -135,18 +156,5 @@ pub(crate) fn map_partitions(
     handle.then(|node| {
         let map = MapPartitions { name: "map_partitions".into(), function, schema, call };
         Node::of(FrameOp::MapPartitions(Arc::new(map)), &[node])
-    })
-}
-
-/// Refuses what one row does not decide; the functions that can compute it do not come here.
-fn refuse_across_rows(call: Call, expr: &Expr) -> Result<()> {
-    if !expr.crosses_rows() {
-        return Ok(());
-    }
-    Err(Error::InvalidArgument {
-        call,
-        argument: "expressions",
-        got: expr.to_string(),
-        expected: "expressions of single rows; aggregate with agg() or group_by()",
     })
 }

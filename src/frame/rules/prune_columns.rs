@@ -11,8 +11,9 @@ use polars_core::prelude::{PlSmallStr, Schema, SchemaExt};
 
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::Expr;
+use crate::frame::kernels::asof::asof_schema;
 use crate::frame::kernels::join::{JoinHow, join_schema};
-use crate::frame::op::{Aggregation, FrameOp, Join, Scan, Select};
+use crate::frame::op::{Aggregation, FrameOp, Join, JoinAsof, PerGroup, Scan, Select};
 use crate::graph::{NodeId, Plan, Trace};
 
 /// Names of columns, each once, in the order of the schema that they are of.
@@ -69,6 +70,7 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
     let add_exprs = |exprs: &[Expr], wanted: &mut Needed| {
         exprs.iter().for_each(|expr| expr.add_columns(wanted));
     };
+    let input = inputs[i];
     match op {
         FrameOp::Scan(_) => {}
         FrameOp::Select(select) => {
@@ -82,10 +84,12 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
             wanted.extend(own.iter().cloned());
             add_exprs(std::slice::from_ref(predicate), wanted);
         }
-        FrameOp::Slice { .. } | FrameOp::Concat | FrameOp::Repartition(_) => {
+        FrameOp::Slice { .. } | FrameOp::Tail(_) | FrameOp::Concat | FrameOp::Repartition(_) => {
             wanted.extend(own.iter().cloned());
         }
-        FrameOp::MapPartitions(_) => wanted.extend(inputs[i].iter_names().cloned()),
+        FrameOp::MapPartitions(_) | FrameOp::MapOverlap(_) => {
+            wanted.extend(input.iter_names().cloned());
+        }
         FrameOp::Sort(sort) => {
             wanted.extend(own.iter().cloned());
             wanted.extend(sort.spec.by.iter().cloned());
@@ -106,7 +110,29 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
                     _ => own.contains(name) || suffixed(),
                 }
             };
-            wanted.extend(inputs[i].iter_names().filter(is_needed).cloned());
+            wanted.extend(input.iter_names().filter(is_needed).cloned());
+        }
+        FrameOp::JoinAsof(join) => {
+            let spec = &join.spec;
+            let (on, by) = match i {
+                0 => (&spec.left_on, &spec.left_by),
+                _ => (&spec.right_on, &spec.right_by),
+            };
+            wanted.push(on.clone());
+            wanted.extend(by.iter().cloned());
+            // As for other joins.
+            let is_needed = |name: &&PlSmallStr| {
+                own.contains(name) || own.contains(&format!("{name}{}", spec.suffix).into())
+            };
+            wanted.extend(input.iter_names().filter(is_needed).cloned());
+        }
+        FrameOp::Attach => wanted.extend(input.iter_names().filter(|n| own.contains(n)).cloned()),
+        FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+            wanted.extend(input.iter_names().filter(|n| own.contains(n)).cloned());
+            add_exprs(&added.keep(|name| own.iter().any(|n| n == name)).exprs, wanted);
+            if let FrameOp::PerGroup(per_group) = op {
+                add_exprs(&per_group.keys, wanted);
+            }
         }
         FrameOp::Aggregate(aggregation) => {
             add_exprs(aggregation.keys(), wanted);
@@ -161,6 +187,12 @@ fn push_narrow(
             let join = Join { spec: Arc::clone(&join.spec), schema };
             plan.push(FrameOp::Join(join), inputs)
         }
+        FrameOp::JoinAsof(join) => {
+            let schemas: Vec<_> = inputs.iter().map(|id| &plan.meta(*id).schema).collect();
+            let schema = Arc::new(asof_schema(schemas[0], schemas[1], &join.spec)?);
+            let join = JoinAsof { spec: Arc::clone(&join.spec), schema };
+            plan.push(FrameOp::JoinAsof(join), inputs)
+        }
         // The filter's own columns need not go on.
         FrameOp::Filter(_) => {
             let filtered = plan.push(op.clone(), inputs)?;
@@ -182,9 +214,25 @@ fn push_narrow(
             let fewer = Aggregation::new(aggregation.keys(), aggs, &schema, call)?;
             plan.push(FrameOp::Aggregate(fewer), inputs)
         }
-        FrameOp::Slice { .. } | FrameOp::MapPartitions(_) | FrameOp::Repartition(_) => {
-            plan.push(op.clone(), inputs)
+        FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
+            let added = added.keep(|name| needed.iter().any(|n| n == name));
+            if added.exprs.is_empty() {
+                return Ok(inputs[0]);
+            }
+            let op = match op {
+                FrameOp::PerGroup(PerGroup { keys, .. }) => {
+                    FrameOp::PerGroup(PerGroup { keys: Arc::clone(keys), added })
+                }
+                _ => FrameOp::Ordered(added),
+            };
+            plan.push(op, inputs)
         }
+        FrameOp::Attach
+        | FrameOp::Tail(_)
+        | FrameOp::MapOverlap(_)
+        | FrameOp::Slice { .. }
+        | FrameOp::MapPartitions(_)
+        | FrameOp::Repartition(_) => plan.push(op.clone(), inputs),
     }
 }
 

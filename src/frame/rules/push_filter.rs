@@ -50,6 +50,19 @@ impl Rule<FrameOp> for PushDownFilter {
                 let sides = [plan.inputs(below)[0], plan.inputs(below)[1]];
                 below_join(plan, &join, sides, &predicate)
             }
+            (FrameOp::Attach, Some(input)) => {
+                let row = plan.inputs(below)[1];
+                let schema = Arc::clone(&plan.meta(input).schema);
+                let of_rows =
+                    |part: &Expr| columns_of(part).iter().all(|name| schema.contains(name));
+                let (Some(moved), kept) = split(&predicate, of_rows) else { return Ok(None) };
+                let filtered = plan.push(FrameOp::Filter(moved), &[input])?;
+                let attached = plan.push(FrameOp::Attach, &[filtered, row])?;
+                Ok(Some(match kept {
+                    Some(kept) => plan.push(FrameOp::Filter(kept), &[attached])?,
+                    None => attached,
+                }))
+            }
             (FrameOp::Aggregate(aggregation), Some(input)) => {
                 below_groups(plan, aggregation, input, &predicate)
             }

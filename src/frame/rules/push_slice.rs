@@ -24,6 +24,11 @@ impl Rule<FrameOp> for PushDownSlice {
                 let sliced = plan.push(FrameOp::Slice { offset, len }, &[input])?;
                 Ok(Some(plan.push(op, &[sliced])?))
             }
+            FrameOp::Attach => {
+                let [input, row] = [plan.inputs(below)[0], plan.inputs(below)[1]];
+                let sliced = plan.push(FrameOp::Slice { offset, len }, &[input])?;
+                Ok(Some(plan.push(FrameOp::Attach, &[sliced, row])?))
+            }
             FrameOp::Sort(sort) => {
                 // The first rows of an order are found without sorting all.
                 let end = offset.saturating_add(len);

@@ -1,0 +1,169 @@
+//! Methods that look at neighbouring rows, and at rows by time.
+
+use polars_core::prelude::{DataFrame as PolarsFrame, PlSmallStr, PolarsResult, SchemaRef};
+
+use super::{DataFrame, GroupBy};
+use crate::error::Call;
+use crate::frame::args::IntoNames;
+use crate::frame::expr::{Expr, IntoExprs, Literal, col};
+use crate::frame::kernels::asof::{AsofSpec, AsofStrategy};
+use crate::frame::kernels::sort::SortSpec;
+use crate::frame::ops::{groups, sorts, windows};
+
+impl DataFrame {
+    /// What `function` makes of each partition together with the `before` rows before it and the `after` rows after it,
+    /// or as many as there are; these may be rows of several partitions.
+    ///
+    /// The function returns a row of `schema` for each row that it got; those of the rows around are cut off.
+    ///
+    /// # Errors
+    /// At compute: [`Error::SchemaMismatch`](crate::Error::SchemaMismatch) if it returns other columns, or other rows.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let rows = df!["x" => [1.0, 2.0, 4.0, 8.0]]?;
+    /// let frame = DataFrame::from_polars(&rows, 4);
+    /// let steps = frame.map_overlap(1, 0, rows.schema().clone(), |rows, _| {
+    ///     let x = rows.column("x")?;
+    ///     Ok((x - &x.shift(1))?.into_frame())
+    /// });
+    /// let expected = df!["x" => [None, Some(1.0), Some(2.0), Some(4.0)]]?;
+    /// assert!(steps.compute()?.equals_missing(&expected));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn map_overlap(
+        &self,
+        before: u64,
+        after: u64,
+        schema: SchemaRef,
+        function: impl Fn(PolarsFrame, usize) -> PolarsResult<PolarsFrame> + Send + Sync + 'static,
+    ) -> Self {
+        let (call, reach) = (Call::new("map_overlap"), [before, after]);
+        let function = Box::new(function);
+        DataFrame::of(windows::map_overlap(call, &self.handle, reach, schema, function))
+    }
+
+    /// Groups of rows by time: those whose column `time` is within the same `every`, a text such as `15m` or `1mo`.
+    ///
+    /// The groups have the start of their time in the column, are sorted by it, and are not empty.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, lit, polars_core::df, polars_core::prelude::*};
+    /// let hours = DataType::Datetime(TimeUnit::Milliseconds, None);
+    /// let rows = df!["t" => [0_i64, 1_800_000, 3_600_000, 90_000_000], "x" => [1, 2, 3, 4]]?;
+    /// let frame = DataFrame::from_polars(&rows, 2).cast([("t", hours)]);
+    /// let days = frame.group_by_dynamic("t", "1d").agg([col("x").sum()]).compute()?;
+    /// assert_eq!(days.column("x")?.as_materialized_series(), &Series::new("x".into(), [6, 4]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "resample")]
+    pub fn group_by_dynamic(&self, time: &str, every: &str) -> GroupByDynamic {
+        let time: PlSmallStr = time.into();
+        let start = col(time.clone()).dt().truncate(every);
+        GroupByDynamic { groups: self.group_by([start]), time }
+    }
+
+    /// Each row with the nearest row of `other` by the column `on`, by which both frames are sorted.
+    ///
+    /// # Cost
+    /// All of `other` is kept in memory next to each partition of this frame.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or keys of different dtypes.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{AsofOptions, DataFrame, polars_core::df};
+    /// let trades = DataFrame::from_polars(&df!["t" => [1, 5, 9], "n" => [10, 20, 30]]?, 2);
+    /// let quotes = DataFrame::from_polars(&df!["t" => [0, 4, 8], "price" => [1.0, 2.0, 3.0]]?, 2);
+    /// let both = trades.join_asof(&quotes, "t", AsofOptions::default()).compute()?;
+    /// let expected = df!["t" => [1, 5, 9], "n" => [10, 20, 30], "price" => [1.0, 2.0, 3.0]]?;
+    /// assert!(both.equals(&expected));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "merge_asof")]
+    #[track_caller]
+    #[must_use]
+    pub fn join_asof(&self, other: &DataFrame, on: &str, options: AsofOptions) -> Self {
+        let call = Call::new("join_asof");
+        let mut spec = AsofSpec::new(on.into(), on.into(), options.strategy);
+        spec.left_by = options.by.clone();
+        spec.right_by = options.by;
+        spec.allow_exact_matches = options.allow_exact_matches;
+        spec.tolerance = options.tolerance;
+        DataFrame::of(windows::join_asof(call, &self.handle, &other.handle, spec))
+    }
+}
+
+/// Which row [`DataFrame::join_asof`] takes.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct AsofOptions {
+    strategy: AsofStrategy,
+    by: Vec<PlSmallStr>,
+    tolerance: Option<polars_core::prelude::Scalar>,
+    allow_exact_matches: bool,
+}
+
+impl Default for AsofOptions {
+    /// The last row before, or at the same key.
+    fn default() -> Self {
+        let strategy = AsofStrategy::Backward;
+        AsofOptions { strategy, by: vec![], tolerance: None, allow_exact_matches: true }
+    }
+}
+
+impl AsofOptions {
+    /// The first row after, the last before, or the nearest of both.
+    pub fn strategy(self, strategy: AsofStrategy) -> Self {
+        AsofOptions { strategy, ..self }
+    }
+
+    /// Only rows that are equal in these columns.
+    pub fn by(self, by: impl IntoNames) -> Self {
+        AsofOptions { by: by.into_names(), ..self }
+    }
+
+    /// Only rows whose keys differ by no more than this: a number, or a duration.
+    pub fn tolerance(self, tolerance: impl Literal) -> Self {
+        let value = crate::frame::expr::literal_value(&tolerance.lit());
+        AsofOptions { tolerance: value, ..self }
+    }
+
+    /// Whether a row with an equal key is near enough.
+    pub fn allow_exact_matches(self, allow: bool) -> Self {
+        AsofOptions { allow_exact_matches: allow, ..self }
+    }
+}
+
+/// Groups of rows by time, made by [`DataFrame::group_by_dynamic`].
+#[derive(Clone, Debug)]
+#[must_use = "agg() makes a frame of groups"]
+pub struct GroupByDynamic {
+    groups: GroupBy,
+    time: PlSmallStr,
+}
+
+impl GroupByDynamic {
+    /// One row for each group: the start of its time, then the aggregates; see [`GroupBy::agg`].
+    ///
+    /// # Errors
+    /// As [`GroupBy::agg`].
+    #[track_caller]
+    pub fn agg(self, aggs: impl IntoExprs) -> DataFrame {
+        let GroupBy { handle, keys } = self.groups;
+        let groups = groups::aggregate(Call::new("agg"), &handle, &keys, aggs.into_exprs());
+        let spec = SortSpec::new([self.time], false, false);
+        DataFrame::of(sorts::sort(Call::new("agg"), &groups, spec, None))
+    }
+
+    /// The same groups, apart for each value of `keys`, which stand behind the time.
+    pub fn group_by(mut self, keys: impl IntoExprs) -> Self {
+        self.groups.keys.extend::<Vec<Expr>>(keys.into_exprs());
+        self
+    }
+}

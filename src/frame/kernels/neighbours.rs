@@ -1,0 +1,68 @@
+//! Tasks on a partition and what lies next to it: rows of its neighbours, the last rows, the nearest row elsewhere.
+
+use std::sync::Arc;
+
+use super::asof::{AsofSpec, join_asof};
+use super::concat::vertical;
+use super::ordered::edge_rows;
+use super::tasks::checked;
+use super::{refused, values_error};
+use crate::error::Result;
+use crate::frame::op::MapOverlap;
+use crate::frame::partition::{block, frame};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
+
+/// Calls a user's function on a partition with rows of others around it, and cuts these off what it returns.
+#[derive(Debug)]
+pub(crate) struct MapOverlapKernel {
+    pub(crate) overlap: Arc<MapOverlap>,
+    /// The slots of the edges before and after.
+    pub(crate) slots: [Option<usize>; 2],
+}
+
+impl Kernel for MapOverlapKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let map = &self.overlap.map;
+        let rows = frame(inputs.take_one(0));
+        let n_rows = rows.height();
+        let [before, after] = self
+            .slots
+            .map(|slot| slot.and_then(|slot| inputs.take_slot(slot).next()).map(edge_rows));
+        let offset = before.as_ref().map_or(0, |rows| rows.height());
+        let all = vertical(before.into_iter().chain([rows]).chain(after).collect())?;
+        let n_all = all.height();
+        let out = (map.function)(all, task.block[0] as usize).map_err(values_error(&*map.name))?;
+        if out.height() != n_all {
+            let problem = format!("the function returned {} rows for {n_all}", out.height());
+            return Err(refused(&map.name, problem));
+        }
+        checked(map, out.slice(offset as i64, n_rows)).map(block)
+    }
+}
+
+/// The last rows of all blocks of slot 0 together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TailKernel {
+    pub(crate) n: u64,
+}
+
+impl Kernel for TailKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let n = usize::try_from(self.n).unwrap_or(usize::MAX);
+        // The rows before would be kept in memory by a slice; they are gone with the next copy.
+        Ok(block(vertical(inputs.take_slot(0).map(frame).collect())?.tail(Some(n))))
+    }
+}
+
+/// Each row of the block in slot 0 with the nearest one of slot 1.
+#[derive(Debug)]
+pub(crate) struct JoinAsofKernel {
+    pub(crate) spec: Arc<AsofSpec>,
+}
+
+impl Kernel for JoinAsofKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let (left, right) = (frame(inputs.take_one(0)), frame(inputs.take_one(1)));
+        Ok(block(join_asof(&left, &right, &self.spec)?))
+    }
+}

@@ -1,0 +1,73 @@
+//! The layers of what partitions and their neighbours make together.
+
+use std::sync::Arc;
+
+use polars_core::prelude::PlSmallStr;
+
+use super::{FAN_IN, Lowered, Lowering};
+use crate::frame::kernels::neighbours::{JoinAsofKernel, MapOverlapKernel, TailKernel};
+use crate::frame::kernels::ordered::{OrderedSpec, Side};
+use crate::frame::op::{JoinAsof, MapOverlap};
+use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
+
+impl Lowering<'_> {
+    /// A function of each partition between the rows before and after it.
+    pub(super) fn map_overlap(&mut self, overlap: &Arc<MapOverlap>, input: &Lowered) -> Lowered {
+        let columns: Vec<PlSmallStr> =
+            input.layout.widths.iter().map(|(name, _)| name.clone()).collect();
+        let spec = Arc::new(OrderedSpec::of_rows(columns, overlap.before, overlap.after));
+        let mut inputs = vec![LayerInput { layer: input.layer, map: BlockMap::Linear }];
+        let slots = [Side::Before, Side::After].map(|side| {
+            inputs.push(self.edges(&spec, side, input)?);
+            Some(inputs.len() - 1)
+        });
+        let layout = input.layout.with_columns(&overlap.map.schema, |name| Some(name.into()));
+        let kernel = MapOverlapKernel { overlap: Arc::clone(overlap), slots };
+        self.push(&overlap.map.name, kernel, inputs, layout)
+    }
+
+    /// The last rows, from the last partitions that have them, or from all where their rows are not known.
+    pub(super) fn tail(&mut self, n: u64, input: &Lowered) -> Lowered {
+        let kernel = TailKernel { n };
+        let name = format!("tail {n}");
+        let n_parts = input.layout.n_parts;
+        let mut layout = input.layout.with_rows(n.saturating_mul(n_parts as u64), n);
+        let mut from = input.clone();
+        let mut first = 0;
+        match &input.layout.rows_of {
+            Some(rows_of) => {
+                let mut found = 0;
+                first = n_parts;
+                while first > 0 && (found < n || first == n_parts) {
+                    first -= 1;
+                    found += rows_of[first];
+                }
+            }
+            None => {
+                from = self.rowwise(&name, kernel, input, layout.clone());
+                while from.layout.n_parts > FAN_IN {
+                    layout.n_parts = from.layout.n_parts.div_ceil(FAN_IN);
+                    let map = BlockMap::axes([AxisMap::Group { axis: 0, size: FAN_IN as u64 }]);
+                    let inputs = vec![LayerInput { layer: from.layer, map }];
+                    from = self.push(&name, kernel, inputs, layout.clone());
+                }
+            }
+        }
+        let ranges = [(first as u64, from.layout.n_parts as u64)].into();
+        let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
+        let inputs = vec![LayerInput { layer: from.layer, map }];
+        self.push(&name, kernel, inputs, layout.with_rows(n, n).in_parts(1))
+    }
+
+    /// Each partition of the left frame with all of the right one.
+    pub(super) fn join_asof(&mut self, id: NodeId, join: &JoinAsof, inputs: &[Lowered]) -> Lowered {
+        let right = self.gathered(&inputs[1]);
+        let layout = self.widened(id, &inputs[0]).widened(&right.layout, &join.schema);
+        let name = format!("as-of join on {}", join.spec.left_on);
+        let slots = vec![
+            LayerInput { layer: inputs[0].layer, map: BlockMap::Linear },
+            LayerInput { layer: right.layer, map: BlockMap::axes([AxisMap::At(0)]) },
+        ];
+        self.push(&name, JoinAsofKernel { spec: Arc::clone(&join.spec) }, slots, layout)
+    }
+}

@@ -1,0 +1,114 @@
+//! Functions that turn values into rows, and rows into columns.
+
+use std::sync::Arc;
+
+use polars_core::prelude::{AnyValue, DataFrame, DataType, PlSmallStr, Schema};
+use polars_core::utils::try_get_supertype;
+
+use super::groups;
+use crate::error::{Call, Error, Result};
+use crate::frame::expr::{Expr, ExprKind, check_column, col, lit, null, when};
+use crate::frame::kernels::{reshape, values_error};
+use crate::frame::op::{FrameOp, Handle, MapPartitions, Node};
+
+/// A function of ours of each partition.
+pub(super) fn partitions(
+    call: Call,
+    node: &Arc<Node>,
+    name: &str,
+    schema: Arc<Schema>,
+    function: impl Fn(&DataFrame) -> Result<DataFrame> + Send + Sync + 'static,
+) -> Result<Arc<Node>> {
+    let function = move |rows: DataFrame, _: usize| {
+        function(&rows).map_err(|error| {
+            polars_core::error::PolarsError::ComputeError(error.to_string().into())
+        })
+    };
+    let map = MapPartitions { name: name.into(), function: Box::new(function), schema, call };
+    Node::of(FrameOp::MapPartitions(Arc::new(map)), &[node])
+}
+
+/// A row for each element of the lists in `names`.
+pub(crate) fn explode(call: Call, handle: &Handle, names: Vec<PlSmallStr>) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        names.iter().try_for_each(|name| check_column(name, schema, call))?;
+        let other = names.iter().filter_map(|name| schema.get(name)).find(|dtype| !dtype.is_list());
+        if let Some(other) = other {
+            let (got, expected) = (other.to_string(), "lists".to_owned());
+            return Err(Error::DTypeMismatch { call, got, expected });
+        }
+        let out = reshape::explode(&DataFrame::empty_with_schema(schema), &names)?;
+        let out = Arc::clone(out.schema());
+        partitions(call, node, "explode", out, move |rows| reshape::explode(rows, &names))
+    })
+}
+
+/// The columns `on` as rows, with the columns `index`.
+pub(crate) fn unpivot(
+    call: Call,
+    handle: &Handle,
+    on: Vec<PlSmallStr>,
+    index: Vec<PlSmallStr>,
+) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        on.iter().chain(&index).try_for_each(|name| check_column(name, schema, call))?;
+        let mut dtypes = on.iter().filter_map(|name| schema.get(name).cloned());
+        let first = dtypes.next().unwrap_or(DataType::Null);
+        let dtype = dtypes.try_fold(first, |a, b| try_get_supertype(&a, &b));
+        let dtype = dtype.map_err(values_error("unpivot"))?;
+        let none = DataFrame::empty_with_schema(schema);
+        let out = Arc::clone(reshape::unpivot(&none, &on, &index, &dtype)?.schema());
+        let unpivot = move |rows: &DataFrame| reshape::unpivot(rows, &on, &index, &dtype);
+        partitions(call, node, "unpivot", out, unpivot)
+    })
+}
+
+/// A row for each group of equal `index`, and a column for each of `values` that the column `on` may have.
+pub(crate) fn pivot(
+    call: Call,
+    handle: &Handle,
+    on: &PlSmallStr,
+    values: &Expr,
+    index: &[PlSmallStr],
+    agg: &Expr,
+) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        index.iter().chain([on]).try_for_each(|name| check_column(name, schema, call))?;
+        let keys: Vec<Expr> = index.iter().chain([on]).map(|name| col(name.clone())).collect();
+        // A group of each pair first, of which there are few; then these become columns.
+        let value = super::clean::free_name("value", node);
+        let pairs = groups::aggregate(call, handle, &keys, vec![agg.alias(value.clone())]);
+        let columns = literals(call, values)?.into_iter().map(|(name, literal)| {
+            let is_this = col(on.clone()).eq(literal);
+            when(is_this).then(col(value.clone())).otherwise(null()).max().alias(name)
+        });
+        let index: Vec<Expr> = index.iter().map(|name| col(name.clone())).collect();
+        groups::aggregate(call, &pairs, &index, columns.collect()).node().cloned()
+    })
+}
+
+/// The values of a list literal, with their texts.
+fn literals(call: Call, values: &Expr) -> Result<Vec<(PlSmallStr, Expr)>> {
+    if let ExprKind::Literal(literal) = values.kind()
+        && let AnyValue::List(list) = literal.value.value()
+    {
+        let named = list.iter().map(|value| {
+            let value = value.into_static();
+            let name: PlSmallStr = match value.get_str() {
+                Some(text) => text.into(),
+                None => value.to_string().into(),
+            };
+            (name, lit(polars_core::prelude::Scalar::new(list.dtype().clone(), value)))
+        });
+        return Ok(named.collect());
+    }
+    Err(Error::InvalidArgument {
+        call,
+        argument: "values",
+        got: values.to_string(),
+        expected: "the values that become columns, such as [\"a\", \"b\"]",
+    })
+}

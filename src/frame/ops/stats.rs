@@ -1,0 +1,168 @@
+//! Functions that summarize columns.
+
+use std::sync::Arc;
+
+use polars_core::prelude::{
+    Column, DataFrame, DataType, IDX_DTYPE, IdxSize, NamedFrom, PlSmallStr, Schema,
+};
+
+use super::reshape::partitions;
+use super::{groups, rows, sorts};
+use crate::error::{Call, Error, Result};
+use crate::frame::expr::{Expr, Interpolation, check_column, col, len, lit};
+use crate::frame::kernels::sample::{distinct_sketch, merged_sketch};
+use crate::frame::kernels::sort::SortSpec;
+use crate::frame::kernels::values_error;
+use crate::frame::op::{FrameOp, Handle, Node, Repartition};
+
+/// Each value of a column with the number of its rows, the most frequent first.
+pub(crate) fn value_counts(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
+    let count = PlSmallStr::from_static("count");
+    let counted =
+        groups::aggregate(call, handle, &[col(column.clone())], vec![len().alias(count.clone())]);
+    sorts::sort(call, &counted, SortSpec::new([count], true, false), None)
+}
+
+/// The most frequent values of a column.
+pub(crate) fn mode(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
+    let counted = value_counts(call, handle, column);
+    let most = rows::filter(call, &counted, col("count").eq(col("count").max()));
+    rows::select(call, &most, vec![col(column.clone())])
+}
+
+/// The covariance of two columns over the rows in which both have a value.
+pub(crate) fn cov(call: Call, handle: &Handle, [x, y]: [&PlSmallStr; 2], ddof: u8) -> Handle {
+    let pairs = pairs(call, handle, x, y);
+    let n = len().cast(DataType::Float64) - lit(f64::from(ddof));
+    rows::select(call, &pairs, vec![(spread("x", "y") / n).alias("cov")])
+}
+
+/// Pearson's correlation of two columns over the rows in which both have a value.
+pub(crate) fn corr(call: Call, handle: &Handle, [x, y]: [&PlSmallStr; 2]) -> Handle {
+    let pairs = pairs(call, handle, x, y);
+    let of_both = (spread("x", "x") * spread("y", "y")).sqrt();
+    rows::select(call, &pairs, vec![(spread("x", "y") / of_both).alias("corr")])
+}
+
+/// The values of both columns, as floats, where there are both.
+fn pairs(call: Call, handle: &Handle, x: &PlSmallStr, y: &PlSmallStr) -> Handle {
+    let (x, y) = (col(x.clone()), col(y.clone()));
+    let there = rows::filter(call, handle, x.is_not_null().and(y.is_not_null()));
+    let float = |expr: Expr, name| expr.cast(DataType::Float64).alias(name);
+    rows::select(call, &there, vec![float(x, "x"), float(y, "y")])
+}
+
+/// The sum of products of distances from the means. A second pass over the data, so that large means do not cost digits.
+fn spread(x: &'static str, y: &'static str) -> Expr {
+    ((col(x) - col(x).mean()) * (col(y) - col(y).mean())).sum()
+}
+
+/// About how many different values a column has.
+pub(crate) fn n_unique_approx(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
+    handle.then(|node| {
+        check_column(column, &node.meta.schema, call)?;
+        let only = rows::select_node(call, node, vec![col(column.clone())])?;
+        let name = column.clone();
+        let registers = Arc::new(Schema::from_iter([(name.clone(), DataType::Binary)]));
+        let sketch = {
+            let name = name.clone();
+            move |rows: &DataFrame| {
+                let column = rows.column(&name).map_err(values_error("n_unique_approx"))?;
+                let sketch = distinct_sketch(column)?;
+                one(Column::new(name.clone(), [sketch.registers()]))
+            }
+        };
+        let sketches = partitions(call, &only, "sketch", registers, sketch)?;
+        let all = Node::of(FrameOp::Repartition(Repartition::Count(1)), &[&sketches])?;
+        let count = Arc::new(Schema::from_iter([(name.clone(), IDX_DTYPE)]));
+        let estimate = move |rows: &DataFrame| {
+            let estimate = merged_sketch(&rows.columns()[0])?.estimate().round() as IdxSize;
+            one(Column::new(name.clone(), [estimate]))
+        };
+        partitions(call, &all, "estimate", count, estimate)
+    })
+}
+
+fn one(column: Column) -> Result<DataFrame> {
+    DataFrame::new(1, vec![column]).map_err(values_error("one row"))
+}
+
+/// What [`describe`] says of each column, in the order of its rows.
+const STATISTICS: [&str; 9] =
+    ["count", "null_count", "mean", "std", "min", "25%", "50%", "75%", "max"];
+
+/// Counts, means, extremes and quartiles of all columns.
+pub(crate) fn describe(call: Call, handle: &Handle) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        if schema.is_empty() {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "the frame",
+                got: "no columns".into(),
+                expected: "one column at least",
+            });
+        }
+        let mut exprs: Vec<Expr> = vec![];
+        for (name, dtype) in schema.iter() {
+            for (i, statistic) in statistics(&col(name.clone()), dtype).into_iter().enumerate() {
+                exprs.extend(statistic.map(|expr| expr.alias(format!("{i}:{name}"))));
+            }
+        }
+        let row = groups::aggregate(call, handle, &[], exprs);
+        let out: Schema = std::iter::once(("statistic".into(), DataType::String))
+            .chain(schema.iter().map(|(name, dtype)| (name.clone(), described(dtype))))
+            .collect();
+        let (input, row) = (Arc::clone(schema), row.node()?.clone());
+        partitions(call, &row, "describe", Arc::new(out), move |row| turned(row, &input))
+    })
+}
+
+/// The dtype of what is said of a column: a number if it can be one, otherwise text.
+fn described(dtype: &DataType) -> DataType {
+    match dtype.is_primitive_numeric() || dtype.is_bool() || dtype.is_decimal() {
+        true => DataType::Float64,
+        false => DataType::String,
+    }
+}
+
+fn statistics(x: &Expr, dtype: &DataType) -> [Option<Expr>; 9] {
+    let is_number = dtype.is_primitive_numeric() || dtype.is_decimal();
+    let has_order = !dtype.is_nested() && !dtype.is_null() && !dtype.is_categorical();
+    let mean = (is_number || dtype.is_bool() || dtype.is_temporal()).then(|| x.mean());
+    let quantile = |q| {
+        let wanted = is_number || dtype.is_temporal();
+        wanted.then(|| x.quantile(q, Interpolation::Nearest))
+    };
+    let ordered = |expr: Expr| has_order.then_some(expr);
+    [
+        Some(x.count()),
+        Some(x.null_count()),
+        mean,
+        is_number.then(|| x.std(1)),
+        ordered(x.min()),
+        quantile(0.25),
+        quantile(0.5),
+        quantile(0.75),
+        ordered(x.max()),
+    ]
+}
+
+/// One row of all statistics as a row for each.
+fn turned(row: &DataFrame, schema: &Schema) -> Result<DataFrame> {
+    let failed = || values_error("describe");
+    let mut columns = vec![Column::new("statistic".into(), STATISTICS)];
+    for (name, dtype) in schema.iter() {
+        let dtype = described(dtype);
+        let mut all = Column::new_empty(name.clone(), &dtype);
+        for i in 0..STATISTICS.len() {
+            let value = match row.column(&format!("{i}:{name}")) {
+                Ok(value) => value.cast(&dtype).map_err(failed())?,
+                Err(_) => Column::full_null(name.clone(), 1, &dtype),
+            };
+            all.append(&value).map_err(failed())?;
+        }
+        columns.push(all);
+    }
+    DataFrame::new(STATISTICS.len(), columns).map_err(failed())
+}
