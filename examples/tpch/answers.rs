@@ -20,10 +20,8 @@ pub struct Answer {
 impl Answer {
     /// The answer to query `number`, if it is known at this scale.
     pub fn known(number: usize, scale: f64) -> Option<Self> {
-        let all = [
-            (0.01, include_str!("answers/sf0.01.txt")),
-            (1.0, include_str!("answers/sf1.txt")),
-        ];
+        let all =
+            [(0.01, include_str!("answers/sf0.01.txt")), (1.0, include_str!("answers/sf1.txt"))];
         let (_, text) = all.into_iter().find(|(of, _)| *of == scale)?;
         text.split("== ").filter_map(parse).find(|(of, _)| *of == number).map(|(_, answer)| answer)
     }

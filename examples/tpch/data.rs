@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::Arc;
 
 use dask_rs::frame::DataFrame;
 use dask_rs::frame::polars_core::df;
@@ -67,7 +68,7 @@ type Make = fn(scale: f64, part: i32, n_parts: i32) -> PolarsResult<PolarsFrame>
 
 /// A table whose parts are made when they are computed.
 fn generated(make: Make, scale: f64, n_parts: i32) -> DataFrame {
-    let schema = make(0.001, 1, 1000).expect("columns have one length").schema().clone();
+    let schema = Arc::clone(make(0.001, 1, 1000).expect("columns have one length").schema());
     let parts = df!["part" => (1..=n_parts).collect::<Vec<_>>()].expect("one column");
     DataFrame::from_polars(&parts, n_parts as usize)
         .map_partitions(schema, move |_, part| make(scale, part as i32 + 1, n_parts))

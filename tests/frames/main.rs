@@ -1,5 +1,14 @@
 //! Dataframes through the public interface, compared with polars on one frame.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+#[path = "../../examples/common/mod.rs"]
+mod common;
+
+mod cost;
+mod defects;
+mod errors;
 mod first;
+mod oracle;
+mod peak_memory;
 mod shuffles;
 mod tpch;

@@ -1,9 +1,12 @@
 //! The 22 queries of TPC-H on a hundredth of a gigabyte, against the answers of another engine.
 
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../../examples/tpch/answers.rs"]
 mod answers;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../../examples/tpch/data.rs"]
 mod data;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../../examples/tpch/queries.rs"]
 mod queries;
 
