@@ -146,6 +146,16 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// An expression, or a set of keys, that is not possible with the dtypes or names of the columns.
+    #[error("{}: {expression}: {problem}, {call}", call.op)]
+    InvalidExpression {
+        /// The operation and its caller.
+        call: Call,
+        /// The expression as it was written.
+        expression: String,
+        /// What is wrong with it, in the words of polars.
+        problem: String,
+    },
     /// Two frames that have to have the same columns do not.
     #[error("{}: got the columns {got}, expected {expected}, {call}; {remedy}", call.op)]
     SchemaMismatch {

@@ -61,7 +61,70 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
             "error",
         ]),
     ),
+    // Frames, in the same order: planners, kernels, formats, plans, expressions, functions.
+    ("frame::partitions", Some(&["error"])),
+    ("frame::interop", Some(&[])),
+    (
+        "frame::expr",
+        Some(&[
+            "error",
+            "frame::expr",
+            "frame::io::Condition",
+            "frame::io::Comparison",
+            "frame::kernels",
+        ]),
+    ),
+    (
+        "frame::kernels",
+        Some(&[
+            "atomic",
+            "error",
+            "frame::expr",
+            "frame::interop",
+            "frame::io",
+            "frame::op::MapPartitions",
+            "frame::partition",
+            "frame::partitions",
+            "frame::show::schema_text",
+            "graph",
+        ]),
+    ),
+    (
+        "frame::io",
+        Some(&["atomic", "bytes", "error", "frame::interop", "frame::show::schema_text"]),
+    ),
+    ("frame::op", Some(&FRAME_PLAN)),
+    ("frame::layout", Some(&FRAME_PLAN)),
+    ("frame::rules", Some(&FRAME_PLAN)),
+    ("frame::lower", Some(&FRAME_PLAN)),
+    ("frame::show", Some(&FRAME_PLAN)),
+    (
+        "frame::ops",
+        Some(&[
+            "error",
+            "frame::expr",
+            "frame::io",
+            "frame::kernels",
+            "frame::op",
+            "frame::partitions",
+            "frame::show::schema_text",
+        ]),
+    ),
     ("", None),
+];
+
+const FRAME_PLAN: [&str; 11] = [
+    "bytes",
+    "error",
+    "frame::col",
+    "frame::expr",
+    "frame::io",
+    "frame::kernels",
+    "frame::layout",
+    "frame::op",
+    "frame::partitions",
+    "frame::show",
+    "graph",
 ];
 
 const PLAN: [&str; 10] = [

@@ -2,9 +2,12 @@
 //!
 //! Decimals become floats and dates days; keys are 64 and other whole numbers 32 bits. A table is generated
 //! inside a lazy frame, part by part, so that parts are made in parallel and no table is in memory as a whole.
+#![allow(unreachable_pub, reason = "the module is compiled into the example and into a test")]
 
+use std::error::Error;
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::Arc;
 
 use dask_rs::frame::DataFrame;
 use dask_rs::frame::polars_core::df;
@@ -33,26 +36,28 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The tables below `dir`; those that are missing are made first.
-    pub fn open(dir: &Path, scale: f64) -> dask_rs::Result<Self> {
-        let table = |name: &str, parts_by_scale: f64, make: Make| {
+    /// The tables below `dir`; those that are missing are made first. There are as many files as
+    /// said here, and more at scales above 1, so that some can be made at a time.
+    pub fn open(dir: &Path, scale: f64) -> Result<Self, Box<dyn Error>> {
+        std::fs::create_dir_all(dir)?;
+        let table = |name: &str, n_files: f64, make: Make| {
             let path = dir.join(name);
+            // A table appears when it is complete.
             if !path.exists() {
-                // A table appears when it is complete.
-                let n_parts = (parts_by_scale * scale).ceil().max(parts_by_scale.min(2.0)) as i32;
-                generated(make, scale, n_parts).to_parquet(&path)?;
+                let n_files = (n_files * scale.max(1.0)).ceil() as i32;
+                generated(make, scale, n_files).to_parquet(&path)?;
             }
             Ok::<_, dask_rs::Error>(DataFrame::read_parquet(path))
         };
         Ok(Tables {
             scale,
             customer: table("customer", 2.0, customer)?,
-            lineitem: table("lineitem", 12.0, lineitem)?,
-            nation: table("nation", 0.0, nation)?,
+            lineitem: table("lineitem", 16.0, lineitem)?,
+            nation: table("nation", 1.0, nation)?,
             orders: table("orders", 4.0, orders)?,
             part: table("part", 2.0, part)?,
             partsupp: table("partsupp", 4.0, partsupp)?,
-            region: table("region", 0.0, region)?,
+            region: table("region", 1.0, region)?,
             supplier: table("supplier", 1.0, supplier)?,
         })
     }
@@ -63,8 +68,7 @@ type Make = fn(scale: f64, part: i32, n_parts: i32) -> PolarsResult<PolarsFrame>
 
 /// A table whose parts are made when they are computed.
 fn generated(make: Make, scale: f64, n_parts: i32) -> DataFrame {
-    let n_parts = n_parts.max(1);
-    let schema = make(0.001, 1, 1000).expect("columns have one length").schema().clone();
+    let schema = Arc::clone(make(0.001, 1, 1000).expect("columns have one length").schema());
     let parts = df!["part" => (1..=n_parts).collect::<Vec<_>>()].expect("one column");
     DataFrame::from_polars(&parts, n_parts as usize)
         .map_partitions(schema, move |_, part| make(scale, part as i32 + 1, n_parts))

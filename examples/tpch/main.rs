@@ -41,7 +41,8 @@ impl Settings {
         let scale = options.take_factor("--scale", 1.0)?;
         let query = options.take("--query")?.map(|text| query_number(&text)).transpose()?;
         let data = options.take("--data")?.map(PathBuf::from);
-        let data = data.unwrap_or_else(|| std::env::temp_dir().join(format!("dask-rs-tpch-{scale}")));
+        let data =
+            data.unwrap_or_else(|| std::env::temp_dir().join(format!("dask-rs-tpch-{scale}")));
         let explain = options.take_flag("--explain");
         let mut config = Config::new();
         match options.take_bytes("--memory-limit", 0)? {

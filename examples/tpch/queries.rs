@@ -1,4 +1,5 @@
 //! The 22 queries of TPC-H with the parameters of its validation runs.
+#![allow(unreachable_pub, reason = "the module is compiled into the example and into a test")]
 
 use chrono::NaiveDate;
 use dask_rs::frame::ClosedInterval::{Both, Left as From};
@@ -70,19 +71,31 @@ fn q1(t: &Tables) -> DataFrame {
 }
 
 fn q2(t: &Tables) -> DataFrame {
-    let european = t
-        .supplier
-        .join_on(&t.nation, "s_nationkey", "n_nationkey", Inner)
-        .join_on(&t.region.filter(col("r_name").eq(lit("EUROPE"))), "n_regionkey", "r_regionkey", Inner);
+    let european = t.supplier.join_on(&t.nation, "s_nationkey", "n_nationkey", Inner).join_on(
+        &t.region.filter(col("r_name").eq(lit("EUROPE"))),
+        "n_regionkey",
+        "r_regionkey",
+        Inner,
+    );
     let brass = t.part.filter(col("p_size").eq(15).and(col("p_type").str().ends_with("BRASS")));
-    let offers = brass
-        .join_on(&t.partsupp, "p_partkey", "ps_partkey", Inner)
-        .join_on(&european, "ps_suppkey", "s_suppkey", Inner);
+    let offers = brass.join_on(&t.partsupp, "p_partkey", "ps_partkey", Inner).join_on(
+        &european,
+        "ps_suppkey",
+        "s_suppkey",
+        Inner,
+    );
     let cheapest = offers.group_by(["p_partkey"]).agg([col("ps_supplycost").min()]);
     offers
         .join(&cheapest, ["p_partkey", "ps_supplycost"], Inner)
         .select([
-            "s_acctbal", "s_name", "n_name", "p_partkey", "p_mfgr", "s_address", "s_phone", "s_comment",
+            "s_acctbal",
+            "s_name",
+            "n_name",
+            "p_partkey",
+            "p_mfgr",
+            "s_address",
+            "s_phone",
+            "s_comment",
         ])
         .sort(["s_acctbal", "n_name", "s_name", "p_partkey"], [true, false, false, false])
         .head(100)
@@ -91,10 +104,12 @@ fn q2(t: &Tables) -> DataFrame {
 fn q3(t: &Tables) -> DataFrame {
     let day = date(1995, 3, 15);
     let builders = t.customer.filter(col("c_mktsegment").eq(lit("BUILDING")));
-    let orders = t
-        .orders
-        .filter(col("o_orderdate").lt(&day))
-        .join_on(&builders, "o_custkey", "c_custkey", Semi);
+    let orders = t.orders.filter(col("o_orderdate").lt(&day)).join_on(
+        &builders,
+        "o_custkey",
+        "c_custkey",
+        Semi,
+    );
     t.lineitem
         .filter(col("l_shipdate").gt(&day))
         .join_on(&orders, "l_orderkey", "o_orderkey", Inner)
@@ -148,12 +163,13 @@ fn q7(t: &Tables) -> DataFrame {
         let both = t.nation.filter(col("n_name").is_in(["FRANCE", "GERMANY"]));
         both.select([col("n_nationkey"), col("n_name").alias(name)])
     };
-    let suppliers =
-        t.supplier.join_on(&nation("supp_nation"), "s_nationkey", "n_nationkey", Inner);
-    let orders = t
-        .orders
-        .join_on(&t.customer, "o_custkey", "c_custkey", Inner)
-        .join_on(&nation("cust_nation"), "c_nationkey", "n_nationkey", Inner);
+    let suppliers = t.supplier.join_on(&nation("supp_nation"), "s_nationkey", "n_nationkey", Inner);
+    let orders = t.orders.join_on(&t.customer, "o_custkey", "c_custkey", Inner).join_on(
+        &nation("cust_nation"),
+        "c_nationkey",
+        "n_nationkey",
+        Inner,
+    );
     t.lineitem
         .filter(col("l_shipdate").is_between(date(1995, 1, 1), date(1996, 12, 31), Both))
         .join_on(&suppliers, "l_suppkey", "s_suppkey", Inner)
@@ -169,10 +185,12 @@ fn q7(t: &Tables) -> DataFrame {
 }
 
 fn q8(t: &Tables) -> DataFrame {
-    let american = t
-        .customer
-        .join_on(&t.nation, "c_nationkey", "n_nationkey", Inner)
-        .join_on(&t.region.filter(col("r_name").eq(lit("AMERICA"))), "n_regionkey", "r_regionkey", Semi);
+    let american = t.customer.join_on(&t.nation, "c_nationkey", "n_nationkey", Inner).join_on(
+        &t.region.filter(col("r_name").eq(lit("AMERICA"))),
+        "n_regionkey",
+        "r_regionkey",
+        Semi,
+    );
     let orders = t
         .orders
         .filter(col("o_orderdate").is_between(date(1995, 1, 1), date(1996, 12, 31), Both))
@@ -204,9 +222,8 @@ fn q9(t: &Tables) -> DataFrame {
 }
 
 fn q10(t: &Tables) -> DataFrame {
-    let orders = t
-        .orders
-        .filter(col("o_orderdate").is_between(date(1993, 10, 1), date(1994, 1, 1), From));
+    let orders =
+        t.orders.filter(col("o_orderdate").is_between(date(1993, 10, 1), date(1994, 1, 1), From));
     let lost = t
         .lineitem
         .filter(col("l_returnflag").eq(lit("R")))
@@ -216,7 +233,14 @@ fn q10(t: &Tables) -> DataFrame {
     lost.join(&t.customer, "c_custkey", Inner)
         .join_on(&t.nation, "c_nationkey", "n_nationkey", Inner)
         .select([
-            "c_custkey", "c_name", "revenue", "c_acctbal", "n_name", "c_address", "c_phone", "c_comment",
+            "c_custkey",
+            "c_name",
+            "revenue",
+            "c_acctbal",
+            "n_name",
+            "c_address",
+            "c_phone",
+            "c_comment",
         ])
         .sort("revenue", true)
         .head(20)
@@ -311,13 +335,14 @@ fn q17(t: &Tables) -> DataFrame {
         .part
         .filter(col("p_brand").eq(lit("Brand#23")).and(col("p_container").eq(lit("MED BOX"))));
     let lines = t.lineitem.join_on(&boxes, "l_partkey", "p_partkey", Semi);
-    let few = lines
-        .group_by(["l_partkey"])
-        .agg([(lit(0.2) * col("l_quantity").mean()).alias("few")]);
-    lines
-        .join(&few, "l_partkey", Inner)
-        .filter(col("l_quantity").lt("few"))
-        .agg([(col("l_extendedprice").sum() / 7.0).alias("avg_yearly")])
+    let few =
+        lines.group_by(["l_partkey"]).agg([(lit(0.2) * col("l_quantity").mean()).alias("few")]);
+    lines.join(&few, "l_partkey", Inner).filter(col("l_quantity").lt("few")).agg([(col(
+        "l_extendedprice",
+    )
+    .sum()
+        / 7.0)
+        .alias("avg_yearly")])
 }
 
 fn q18(t: &Tables) -> DataFrame {
@@ -330,7 +355,14 @@ fn q18(t: &Tables) -> DataFrame {
         .join_on(&large, "o_orderkey", "l_orderkey", Inner)
         .join_on(&t.customer, "o_custkey", "c_custkey", Inner)
         .rename([("o_custkey", "c_custkey")])
-        .select(["c_name", "c_custkey", "o_orderkey", "o_orderdate", "o_totalprice", "sum_quantity"])
+        .select([
+            "c_name",
+            "c_custkey",
+            "o_orderkey",
+            "o_orderdate",
+            "o_totalprice",
+            "sum_quantity",
+        ])
         .sort(["o_totalprice", "o_orderdate"], [true, false])
         .head(100)
 }

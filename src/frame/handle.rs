@@ -63,7 +63,7 @@ impl DataFrame {
     /// # Errors
     /// Carried: [`Error::UnknownColumn`](crate::Error::UnknownColumn),
     /// [`Error::DuplicateColumn`](crate::Error::DuplicateColumn), or
-    /// [`Error::Values`](crate::Error::Values) if dtypes do not fit together.
+    /// [`Error::InvalidExpression`](crate::Error::InvalidExpression) if dtypes do not fit together.
     #[track_caller]
     #[must_use]
     pub fn select(&self, exprs: impl IntoExprs) -> Self {
@@ -149,7 +149,6 @@ impl DataFrame {
     }
 
     /// Groups of rows with equal `keys`, to be aggregated with [`GroupBy::agg`]. Null keys are a group.
-    #[must_use]
     pub fn group_by(&self, keys: impl IntoExprs) -> GroupBy {
         GroupBy { handle: self.handle.clone(), keys: keys.into_exprs() }
     }

@@ -24,14 +24,18 @@ pub(crate) struct Layout {
     pub(crate) rows_of: Option<Arc<[u64]>>,
     /// Bytes of a row by column.
     pub(crate) widths: Vec<(PlSmallStr, f64)>,
+    /// The columns by whose hash rows were given to these partitions, so that rows of equal keys are in one.
+    pub(crate) hashed_by: Option<Arc<[PlSmallStr]>>,
 }
 
 impl Layout {
-    /// The layout of these parts of a source; `is_exact` says that all their rows are read.
+    /// The layout of these parts of a source, of each of which at most `n_rows_max` rows are read; `is_exact` says
+    /// that none of them are left out.
     pub(crate) fn of_source(
         source: &dyn Source,
         parts: &[usize],
         columns: &[PlSmallStr],
+        n_rows_max: u64,
         is_exact: bool,
     ) -> Self {
         let schema = source.schema();
@@ -42,24 +46,27 @@ impl Layout {
             source.n_rows(*part).unwrap_or((bytes / row_bytes.max(1.0)) as u64)
         };
         let rows_of: Vec<u64> = parts.iter().map(estimated).collect();
-        let rows: u64 = rows_of.iter().sum();
+        let all_rows: u64 = rows_of.iter().sum();
         let of_column = |name: &PlSmallStr| {
             let name = std::slice::from_ref(name);
             let bytes: u64 = parts.iter().map(|part| source.nbytes(*part, name)).sum();
-            (name[0].clone(), bytes as f64 / rows.max(1) as f64)
+            (name[0].clone(), bytes as f64 / all_rows.max(1) as f64)
         };
+        let widths = columns.iter().map(of_column).collect();
+        let rows_of: Vec<u64> = rows_of.into_iter().map(|rows| rows.min(n_rows_max)).collect();
         let known = is_exact && parts.iter().all(|part| source.n_rows(*part).is_some());
         Layout {
             n_parts: parts.len(),
             rows_max: rows_of.iter().copied().max().unwrap_or(0),
-            rows,
+            rows: rows_of.iter().sum(),
             rows_of: known.then(|| rows_of.into()),
-            widths: columns.iter().map(of_column).collect(),
+            widths,
+            hashed_by: None,
         }
     }
 
     /// The same partitions with other columns; those that are not columns of this layout have the width of
-    /// their dtype.
+    /// their dtype. What the rows were hashed by is forgotten.
     pub(crate) fn with_columns(
         &self,
         schema: &Schema,
@@ -69,7 +76,34 @@ impl Layout {
             let kept = from(name).and_then(|name| self.width_of(&name));
             (name.clone(), kept.unwrap_or_else(|| width(dtype)))
         });
-        Layout { widths: widths.collect(), ..self.clone() }
+        Layout { widths: widths.collect(), hashed_by: None, ..self.clone() }
+    }
+
+    /// The same partitions, to which rows were given by a hash of these columns.
+    pub(crate) fn hashed(self, keys: &[PlSmallStr]) -> Self {
+        Layout { hashed_by: Some(keys.into()), ..self }
+    }
+
+    /// The same partitions, with the columns whose hash decided in `other` under their names here, if all of them are.
+    pub(crate) fn hashed_as(
+        self,
+        other: &Layout,
+        new_name: impl Fn(&PlSmallStr) -> Option<PlSmallStr>,
+    ) -> Self {
+        let keys = other.hashed_by.as_ref();
+        let hashed_by = keys.and_then(|keys| keys.iter().map(new_name).collect());
+        Layout { hashed_by, ..self }
+    }
+
+    /// Whether these partitions are those of a hash of just these columns.
+    pub(crate) fn is_hashed_by(&self, keys: &[PlSmallStr]) -> bool {
+        self.hashed_by.as_deref() == Some(keys)
+    }
+
+    /// Whether rows that are equal in all of these columns are in one partition.
+    pub(crate) fn holds_groups_of(&self, keys: &[PlSmallStr]) -> bool {
+        let hashed_by = self.hashed_by.as_ref();
+        hashed_by.is_some_and(|by| by.iter().all(|key| keys.contains(key)))
     }
 
     /// The same partitions with some of their columns.
@@ -92,7 +126,7 @@ impl Layout {
     /// The same rows in `n_parts` partitions of about the same size.
     pub(crate) fn in_parts(&self, n_parts: usize) -> Self {
         let rows_max = self.rows.div_ceil(n_parts.max(1) as u64);
-        Layout { n_parts, rows_max, rows_of: None, ..self.clone() }
+        Layout { n_parts, rows_max, rows_of: None, hashed_by: None, ..self.clone() }
     }
 
     /// These partitions and then those of `other`.
@@ -111,6 +145,7 @@ impl Layout {
             rows: self.rows + other.rows,
             rows_of,
             widths: wider.collect(),
+            hashed_by: None,
         }
     }
 

@@ -10,13 +10,15 @@ mod repartition;
 mod sort;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use polars_core::frame::DataFrame;
 use polars_core::prelude::PlSmallStr;
 
 use super::expr::{Expr, ExprKind};
-use super::io::Request;
+use super::io::{MemoryFrames, Request};
 use super::kernels::aggregate::{AggregateKernel, AggregateStep};
 use super::kernels::exchange::Exchange;
 use super::kernels::join::{JoinHow, JoinSpec};
@@ -116,8 +118,15 @@ impl Lowering<'_> {
     fn scan(&mut self, scan: &Scan) -> Lowered {
         let parts = self.wanted_parts(scan);
         let source = &*scan.source;
-        let is_exact = scan.conditions.is_empty() && scan.n_rows_max.is_none();
-        let layout = Layout::of_source(source, &parts, &scan.columns, is_exact);
+        if parts.is_empty() {
+            let schema = Arc::clone(source.schema());
+            let none = DataFrame::empty_with_schema(&schema);
+            let source = Arc::new(MemoryFrames::new("nothing", schema, vec![none]));
+            return self.scan(&Scan { source, ..scan.clone() });
+        }
+        let is_exact = scan.conditions.is_empty();
+        let n_rows_max = scan.n_rows_max.unwrap_or(u64::MAX);
+        let layout = Layout::of_source(source, &parts, &scan.columns, n_rows_max, is_exact);
         let bytes = |part: &usize| source.nbytes(*part, &scan.columns);
         let kernel = ScanKernel {
             source: Arc::clone(&scan.source),
@@ -127,9 +136,12 @@ impl Lowering<'_> {
                 conditions: Arc::clone(&scan.conditions),
                 n_rows_max: scan.n_rows_max,
             },
-            bytes_read: BytesRead {
-                all: parts.iter().map(bytes).sum(),
-                task_max: parts.iter().map(bytes).max().unwrap_or(0),
+            bytes_read: match source.is_resident() {
+                true => BytesRead::default(),
+                false => BytesRead {
+                    all: parts.iter().map(bytes).sum(),
+                    task_max: parts.iter().map(bytes).max().unwrap_or(0),
+                },
             },
         };
         let scratch = parts.iter().map(|part| source.scratch_bytes(*part, &scan.columns)).max();
@@ -167,33 +179,40 @@ impl Lowering<'_> {
                 _ => None,
             }
         };
+        let new_name = |old: &PlSmallStr| {
+            select.schema.iter_names().find(|name| column_of(name).as_ref() == Some(old)).cloned()
+        };
         let layout = input.layout.with_columns(&select.schema, column_of);
+        let layout = layout.hashed_as(&input.layout, new_name);
         let kernel = SelectKernel { exprs: Arc::clone(&select.exprs) };
         self.rowwise(&select_text(&select.exprs), kernel, input, layout)
     }
 
-    /// Rows from the first partitions that have them, or from all where their rows are not known.
+    /// Rows from the partitions that have them, or from all where their rows are not known.
     fn slice(&mut self, id: NodeId, offset: u64, len: u64, input: &Lowered) -> Lowered {
-        let mut end = 0;
-        let n_needed = match &input.layout.rows_of {
-            Some(rows_of) => rows_of
-                .iter()
-                .take_while(|rows| {
-                    let starts_before = end < offset.saturating_add(len);
-                    end += *rows;
-                    starts_before
-                })
-                .count()
-                .max(1),
-            None => input.layout.n_parts,
+        let (parts, n_before) = match &input.layout.rows_of {
+            Some(rows_of) => parts_with(rows_of, offset, len),
+            None => (0..input.layout.n_parts, 0),
         };
-        let kernel = ConcatKernel { schema: Arc::clone(&self.plan.meta(id).schema), offset, len };
-        let ranges = [(0, n_needed as u64)].into();
+        let schema = &self.plan.meta(id).schema;
+        let kernel = |offset, len| ConcatKernel { schema: Arc::clone(schema), offset, len };
+        let end_row = offset.saturating_add(len);
+        let input = &match input.layout.rows_of {
+            Some(_) => input.clone(),
+            None if parts.len() == 1 => input.clone(),
+            // Of each partition no more than all of them together may give.
+            None => {
+                let layout = input.layout.with_rows(u64::MAX, end_row);
+                self.rowwise(&format!("head {end_row}"), kernel(0, end_row), input, layout)
+            }
+        };
+        let ranges = [(parts.start as u64, parts.end as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
         let mut layout = input.layout.in_parts(1);
         layout.rows = layout.rows.min(len);
         layout.rows_max = layout.rows;
         let inputs = vec![LayerInput { layer: input.layer, map }];
+        let kernel = kernel(offset - n_before, len);
         self.push(&format!("slice {offset}, {len}"), kernel, inputs, layout)
     }
 
@@ -218,9 +237,21 @@ impl Lowering<'_> {
         let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
         let kernel = |step| AggregateKernel { plan: Arc::clone(&aggregation.plan), step };
         let name = aggregate_text(aggregation);
-        if layout.n_parts == 1 {
+        // What the keys are called in the input, and in the result.
+        let column_of = |key: &Expr| match key.without_alias().kind() {
+            ExprKind::Column(column) => Some((column.clone(), key.output_name())),
+            _ => None,
+        };
+        let names: Vec<_> = aggregation.keys().iter().filter_map(column_of).collect();
+        let columns: Vec<PlSmallStr> = names.iter().map(|(column, _)| column.clone()).collect();
+        if layout.n_parts == 1 || input.layout.holds_groups_of(&columns) {
+            let new_name = |old: &PlSmallStr| {
+                names.iter().find(|(column, _)| column == old).map(|(_, name)| name.clone())
+            };
+            let layout = layout.hashed_as(&input.layout, new_name);
             return self.rowwise(&name, kernel(AggregateStep::All), input, layout);
         }
+        let keys: Vec<PlSmallStr> = aggregation.keys().iter().map(Expr::output_name).collect();
         if aggregation.plan.is_holistic() {
             let rows = self.rowwise("project", kernel(AggregateStep::Project), input, layout);
             let n_out = self.n_parts_for(&rows);
@@ -230,16 +261,15 @@ impl Lowering<'_> {
                 }
                 _ => self.gathered(&rows),
             };
-            let layout = rows.layout.clone();
+            let layout = rows.layout.clone().hashed(&keys);
             return self.rowwise(&name, kernel(AggregateStep::Whole), &rows, layout);
         }
         let partial = format!("partial {name}");
         let mut states = self.rowwise(&partial, kernel(AggregateStep::Partial), input, layout);
         let n_out = self.n_parts_for(&states);
         if n_out > 1 && !aggregation.keys().is_empty() {
-            let keys = aggregation.plan.key_columns();
-            let spread = self.hash_exchange(&states, &keys, n_out);
-            let layout = spread.layout.clone();
+            let spread = self.hash_exchange(&states, &aggregation.plan.key_columns(), n_out);
+            let layout = spread.layout.clone().hashed(&keys);
             return self.rowwise(&name, kernel(AggregateStep::Finish), &spread, layout);
         }
         while states.layout.n_parts > FAN_IN {
@@ -287,16 +317,26 @@ impl Lowering<'_> {
                 (sides, 1 - side)
             }
             None => {
-                let n =
-                    [left, right].map(|side| self.n_parts_for(side)).into_iter().max().unwrap_or(1);
                 let on = [&join.spec.left_on, &join.spec.right_on];
-                let sides = [0, 1].map(|i| self.hash_exchange(&inputs[i], on[i], n));
+                let enough = self.n_parts_for(left).max(self.n_parts_for(right));
+                // A side that is spread by its keys already stays, and the other one comes to it.
+                let spread = [0, 1].map(|i| {
+                    let layout = &inputs[i].layout;
+                    Some(layout.n_parts).filter(|n| layout.is_hashed_by(on[i]) && *n >= enough)
+                });
+                let n = spread.into_iter().flatten().max().unwrap_or(enough);
+                let sides = [0, 1].map(|i| match n {
+                    1 => self.gathered(&inputs[i]),
+                    _ if spread[i] == Some(n) => inputs[i].clone(),
+                    _ => self.hash_exchange(&inputs[i], on[i], n),
+                });
                 (sides, usize::from(bytes[1] > bytes[0]))
             }
         };
         let layout = sides[kept].layout.with_fewer_rows();
         let other = &sides[1 - kept].layout;
         let layout = layout.with_columns(schema, |name| Some(name.into())).widened(other, schema);
+        let layout = Layout { hashed_by: hashed_join(&join.spec, copied, left), ..layout };
         let slots = [0, 1].map(|i| {
             let is_copy = copied == Some(i);
             let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
@@ -310,14 +350,14 @@ impl Lowering<'_> {
         let exchange = self.new_exchange(n_out);
         let split = HashSplitKernel { exchange: Arc::clone(&exchange), keys: keys.into(), n_out };
         let split = self.silent(
-            "split",
+            &format!("split by {}", keys.join(", ")),
             split,
             LayerInput { layer: input.layer, map: BlockMap::Linear },
             input.layout.n_parts,
         );
         // The pieces are a copy of the partition.
         self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
-        self.taken(exchange, split, input.layout.in_parts(n_out))
+        self.taken(exchange, split, input.layout.in_parts(n_out).hashed(keys))
     }
 
     /// The outputs of an exchange, once all tasks of `split` have put theirs.
@@ -339,11 +379,9 @@ impl Lowering<'_> {
     /// All shuffles share what is set aside for them, because any of them may go on at the same time.
     fn share_memory(&mut self) {
         let n = self.exchanges.len() as u64;
-        if n > 0 {
-            self.layers.reserve(self.options.exchange_bytes);
-            let each = self.options.exchange_bytes / n;
-            self.exchanges.iter().for_each(|exchange| exchange.set_memory(each));
-        }
+        let Some(each) = self.options.exchange_bytes.checked_div(n) else { return };
+        self.layers.reserve(self.options.exchange_bytes);
+        self.exchanges.iter().for_each(|exchange| exchange.set_memory(each));
     }
 
     /// Tasks that give nothing but the word that they are done.
@@ -415,6 +453,41 @@ impl Lowering<'_> {
         });
         Lowered { layer, layout }
     }
+}
+
+/// The columns by which the rows of a join are spread over its partitions; `copied` is the side that all partitions of
+/// the other one got, if one did.
+fn hashed_join(
+    spec: &JoinSpec,
+    copied: Option<usize>,
+    left: &Lowered,
+) -> Option<Arc<[PlSmallStr]>> {
+    use JoinHow as J;
+    match (copied, spec.how) {
+        (None, J::Inner | J::Left | J::Semi | J::Anti) => Some(spec.left_on.as_slice().into()),
+        // Of keys of other names one may have to give its name away.
+        (None, J::Right) if spec.left_on == spec.right_on && spec.coalesce.is_none() => {
+            Some(spec.right_on.as_slice().into())
+        }
+        (Some(1), _) => left.layout.hashed_by.clone(),
+        _ => None,
+    }
+}
+
+/// The partitions that have the rows `offset..offset + len`, one at least, and how many rows stand before them.
+fn parts_with(rows_of: &[u64], offset: u64, len: u64) -> (Range<usize>, u64) {
+    let end = offset.saturating_add(len);
+    let (mut first, mut n_before, mut n) = (0, 0, 0);
+    for (part, rows) in rows_of.iter().enumerate() {
+        if n >= end && part > first {
+            return (first..part, n_before);
+        }
+        n += rows;
+        if n <= offset && part + 1 < rows_of.len() {
+            (first, n_before) = (part + 1, n);
+        }
+    }
+    (first..rows_of.len(), n_before)
 }
 
 /// More partitions are never asked for.

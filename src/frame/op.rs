@@ -10,7 +10,7 @@ use std::sync::Arc;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{PlSmallStr, PolarsResult, Schema, SchemaExt, SchemaRef};
 
-use super::expr::{AggregatePlan, Expr, infer_schema};
+use super::expr::{AggregatePlan, Expr, at_build, infer_schema};
 use super::io::{Condition, Source};
 use super::kernels::asof::AsofSpec;
 use super::kernels::group_by::output_schema;
@@ -189,7 +189,8 @@ impl Aggregation {
     /// As [`AggregatePlan::new`].
     pub(crate) fn new(keys: &[Expr], aggs: Vec<Expr>, input: &Schema, call: Call) -> Result<Self> {
         let plan = AggregatePlan::new(keys, &aggs, input, call)?;
-        let schema = Arc::new(output_schema(input, &plan)?);
+        let schema = output_schema(input, &plan).map_err(|error| at_build(error, call))?;
+        let schema = Arc::new(schema);
         Ok(Aggregation { plan: Arc::new(plan), aggs: aggs.into(), schema })
     }
 

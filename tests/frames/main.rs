@@ -1,7 +1,16 @@
 //! Dataframes through the public interface, compared with polars on one frame.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+#[path = "../../examples/common/mod.rs"]
+mod common;
+
+mod cost;
+mod defects;
+mod errors;
 mod first;
+mod oracle;
 mod ordered;
+mod peak_memory;
 mod shuffles;
 mod tables;
 mod tpch;

@@ -1,5 +1,7 @@
 //! Joins, sorts and groups that move rows between partitions.
 
+use std::sync::Arc;
+
 use dask_rs::Config;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
@@ -177,4 +179,25 @@ fn rows_keep_their_order_in_other_partitions() {
         assert_eq!(sizes.compute().unwrap().height(), n);
     }
     assert!(frame.repartition_bytes(1000).compute().unwrap().equals_missing(&left()));
+}
+
+#[test]
+fn sorted_partitions_have_about_the_same_size() {
+    let frame = Frame::from_polars(&left(), 40);
+    let heights = df!["n" => [0_u32]].unwrap();
+    let schema = Arc::clone(heights.schema());
+    for descending in [false, true] {
+        let sizes = small(1 << 30).scope(|| {
+            let sorted = frame.sort("x", descending).with_columns([col("x") * 1]);
+            let counted = frame
+                .sort("key", descending)
+                .map_partitions(schema.clone(), |part, _| df!["n" => [part.height() as u32]]);
+            assert_eq!(sorted.len().unwrap(), 5000);
+            counted.compute().unwrap()
+        });
+        let sizes: Vec<u32> =
+            sizes.column("n").unwrap().u32().unwrap().into_no_null_iter().collect();
+        assert!(sizes.len() > 10, "{sizes:?}");
+        assert!(*sizes.iter().max().unwrap() as usize * sizes.len() < 4 * 5000, "{sizes:?}");
+    }
 }

@@ -1,9 +1,12 @@
 //! The 22 queries of TPC-H on a hundredth of a gigabyte, against the answers of another engine.
 
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../../examples/tpch/answers.rs"]
 mod answers;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../../examples/tpch/data.rs"]
 mod data;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../../examples/tpch/queries.rs"]
 mod queries;
 
@@ -31,12 +34,10 @@ fn check(config: &Config, numbers: impl IntoIterator<Item = usize>) {
         let tables = Tables::open(dir, SCALE).unwrap();
         let wrong = |number: usize| {
             let answer = Answer::known(number, SCALE).unwrap();
-            let start = std::time::Instant::now();
-            let got = (QUERIES[number - 1].build)(&tables).compute();
-            println!("q{number} {:?}", start.elapsed());
-            let got = got.map_err(|error| error.to_string());
+            let query = &QUERIES[number - 1];
+            let got = (query.build)(&tables).compute().map_err(|error| error.to_string());
             let problem = got.and_then(|got| answer.check(&got)).err()?;
-            Some(format!("query {number}: {problem}"))
+            Some(format!("query {number}, {}: {problem}", query.name))
         };
         numbers.into_iter().filter_map(wrong).collect()
     });

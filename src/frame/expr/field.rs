@@ -9,14 +9,15 @@ use crate::frame::kernels::eval::evaluate;
 /// The name and dtype of `expr` on frames with these columns.
 ///
 /// # Errors
-/// [`Error::UnknownColumn`], or [`Error::Values`] if the dtypes of the columns do not go with what is done to them.
+/// [`Error::UnknownColumn`], or [`Error::InvalidExpression`] if the dtypes of the columns do not go with what is done to them.
 pub(crate) fn infer_field(expr: &Expr, schema: &Schema, call: Call) -> Result<Field> {
     let mut columns = Vec::new();
     expr.add_columns(&mut columns);
     for name in columns {
         check_column(&name, schema, call)?;
     }
-    let column = evaluate(expr, &DataFrame::empty_with_schema(schema))?;
+    let column = evaluate(expr, &DataFrame::empty_with_schema(schema));
+    let column = column.map_err(|error| at_build(error, call))?;
     Ok(Field::new(expr.output_name(), column.dtype().clone()))
 }
 
@@ -34,6 +35,16 @@ pub(crate) fn infer_schema(exprs: &[Expr], schema: &Schema, call: Call) -> Resul
         out.with_column(field.name, field.dtype);
     }
     Ok(out)
+}
+
+/// An error of kernels that were tried on no rows, with the line of the user.
+pub(crate) fn at_build(error: Error, call: Call) -> Error {
+    match error {
+        Error::Values { operation, problem } => {
+            Error::InvalidExpression { call, expression: operation, problem }
+        }
+        other => other,
+    }
 }
 
 /// Refuses a name that is no column.

@@ -13,6 +13,8 @@ pub(crate) struct Function {
     pub(crate) name: &'static str,
     /// Whether each row of the result depends on the same row of the inputs only.
     pub(crate) is_rowwise: bool,
+    /// Whether values, and not only dtypes, can make it an error.
+    pub(crate) may_fail: bool,
     /// What happens to the dtypes of the inputs before `apply` gets them.
     pub(crate) coercion: Coercion,
     /// Inputs have the same length or length 1, and so has the result.
@@ -38,12 +40,18 @@ impl Function {
         name: &'static str,
         apply: fn(&[Column]) -> PolarsResult<Column>,
     ) -> Self {
-        Function { name, is_rowwise: true, coercion: Coercion::None, apply }
+        Function { name, is_rowwise: true, may_fail: false, coercion: Coercion::None, apply }
     }
 
     /// The same function, where rows depend on other rows.
     pub(crate) const fn across_rows(mut self) -> Self {
         self.is_rowwise = false;
+        self
+    }
+
+    /// The same function, where values can be an error.
+    pub(crate) const fn fallible(mut self) -> Self {
+        self.may_fail = true;
         self
     }
 
@@ -65,7 +73,7 @@ impl fmt::Debug for Function {
     }
 }
 
-/// Registers functions: `NAME = "name", how to compute it;`, with `across_rows` and `coerce` where they apply.
+/// Registers functions: `NAME = "name", how to compute it;`, with `across_rows`, `fallible` and `coerce` where they apply.
 macro_rules! functions {
     ($($name:ident = $text:literal $(, $change:ident($($arg:expr)?))* => $apply:expr;)*) => {
         $(pub(crate) static $name: $crate::frame::expr::Function =

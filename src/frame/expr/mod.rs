@@ -23,7 +23,7 @@ pub use aggregate::{Interpolation, len};
 pub(crate) use aggregate_plan::AggregatePlan;
 pub(crate) use coerce::{check_cast, coerce};
 pub(crate) use context::{Context, context, literal_value, ones, with_small_context};
-pub(crate) use field::{check_column, infer_field, infer_schema};
+pub(crate) use field::{at_build, check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
 pub use functions::compare::ClosedInterval;
 pub use functions::conditional::{Then, When, when};
@@ -35,7 +35,7 @@ pub use functions::window::RankTies;
 pub(crate) use literal::LiteralValue;
 pub use literal::{IntoExprs, IntoValues, Literal, lit, null};
 pub use name::ExprName;
-pub(crate) use predicate::{conjuncts, to_condition};
+pub(crate) use predicate::{all_of, conjuncts, to_condition};
 pub(crate) use user::UserFunction;
 pub use user::map_many;
 
@@ -274,6 +274,30 @@ impl Expr {
             ExprKind::Len | ExprKind::Aggregate { .. } | ExprKind::Over { .. } => false,
             _ => true,
         }
+    }
+
+    /// Whether a value can make the expression an error, or a panic of the user's function, so that it must not see
+    /// rows that something else has dropped before.
+    pub(crate) fn may_fail(&self) -> bool {
+        match self.kind() {
+            ExprKind::Cast { strict: true, .. } | ExprKind::Map { .. } => true,
+            ExprKind::Call { function, .. } if function.may_fail => true,
+            _ => self.inputs().into_iter().any(Expr::may_fail),
+        }
+    }
+
+    /// Whether the expression is made of more than `n` steps, counting what it repeats.
+    pub(crate) fn is_larger_than(&self, n: usize) -> bool {
+        let mut stack = vec![self];
+        let mut found = 0;
+        while let Some(expr) = stack.pop() {
+            found += 1;
+            if found > n {
+                return true;
+            }
+            stack.extend(expr.inputs());
+        }
+        false
     }
 
     /// The same values under another name.

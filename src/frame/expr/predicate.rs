@@ -61,11 +61,12 @@ fn operands(expr: &Expr, operator: &'static Function) -> Vec<Expr> {
     let mut out = Vec::new();
     let mut stack = vec![expr];
     while let Some(next) = stack.pop() {
+        let next = next.without_alias();
         match next.kind() {
             ExprKind::Call { function, inputs } if *function == operator => {
                 stack.extend(inputs.iter().rev());
             }
-            _ => out.push(next.without_alias().clone()),
+            _ => out.push(next.clone()),
         }
     }
     out

@@ -1,5 +1,7 @@
 //! Frames in memory as a source.
 
+use std::sync::Arc;
+
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, PlSmallStr, SchemaRef};
 
@@ -26,7 +28,7 @@ impl MemoryFrames {
         let n = n.clamp(1, n_rows.max(1));
         let cut = |i: usize| (n_rows as u128 * i as u128 / n as u128) as usize;
         let part = |i| frame.slice(cut(i) as i64, cut(i + 1) - cut(i));
-        MemoryFrames::new("memory", frame.schema().clone(), (0..n).map(part).collect())
+        MemoryFrames::new("memory", Arc::clone(frame.schema()), (0..n).map(part).collect())
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{BooleanChunked, Column, SchemaRef};
+use polars_core::prelude::{BooleanChunked, Column, IdxSize, SchemaRef};
 
 use super::eval::evaluate;
 use super::join::{JoinSpec, join};
+use super::rows::gather;
 use super::sort::{SortSpec, sort, top_k};
 use super::values_error;
 use crate::error::{Error, Result};
@@ -101,6 +102,11 @@ impl Kernel for ConcatKernel {
         if len == whole.height() as u64 {
             return Ok(block(whole));
         }
+        if len < whole.height() as u64 / 2 {
+            // A slice would keep all rows in memory.
+            let rows = (offset..offset + len).map(|row| row as IdxSize);
+            return Ok(block(gather("slice", &whole, rows.collect())?));
+        }
         Ok(block(whole.slice(offset as i64, len as usize)))
     }
 }
@@ -113,7 +119,12 @@ pub(crate) fn concat(
     let mut frames = frames.into_iter();
     let Some(mut whole) = frames.next() else { return Ok(DataFrame::empty_with_schema(schema)) };
     for frame in frames {
-        whole.vstack_mut_owned(frame).map_err(values_error("concat"))?;
+        if whole.width() == 0 {
+            // Polars takes a frame without columns for nothing at all, whatever its height.
+            whole = DataFrame::empty_with_height(whole.height() + frame.height());
+        } else {
+            whole.vstack_mut_owned(frame).map_err(values_error("concat"))?;
+        }
     }
     Ok(whole)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Call, Error, Result};
-use crate::frame::expr::check_column;
+use crate::frame::expr::{at_build, check_column};
 use crate::frame::kernels::join::{JoinHow, JoinSpec, join_schema};
 use crate::frame::op::{FrameOp, Handle, Join, Node};
 
@@ -12,7 +12,8 @@ pub(crate) fn join(call: Call, left: &Handle, right: &Handle, spec: JoinSpec) ->
     Handle::join(&[left, right], |nodes| {
         let schemas = [&nodes[0].meta.schema, &nodes[1].meta.schema];
         check_keys(call, &spec, schemas.map(|schema| schema.as_ref()))?;
-        let schema = Arc::new(join_schema(schemas[0], schemas[1], &spec)?);
+        let schema = join_schema(schemas[0], schemas[1], &spec);
+        let schema = Arc::new(schema.map_err(|error| at_build(error, call))?);
         Node::of(FrameOp::Join(Join { spec: Arc::new(spec), schema }), nodes)
     })
 }

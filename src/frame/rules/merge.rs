@@ -1,11 +1,16 @@
 //! Two operations that are one.
 
+use std::sync::Arc;
+
 use crate::error::Result;
-use crate::frame::expr::{Expr, ExprKind};
+use crate::frame::expr::{Expr, ExprKind, conjuncts};
 use crate::frame::op::{FrameOp, Select};
 use crate::graph::{NodeId, Plan, Rule};
 
-/// `x.filter(a).filter(b)` is `x.filter(a & b)`.
+/// Filters of more steps are not merged, because expressions are walked by recursion.
+const STEPS_MAX: usize = 256;
+
+/// `x.filter(a).filter(b)` is `x.filter(a & b)`, unless `b` can fail on rows that `a` drops.
 pub(super) struct MergeFilter;
 
 impl Rule<FrameOp> for MergeFilter {
@@ -17,12 +22,29 @@ impl Rule<FrameOp> for MergeFilter {
         let FrameOp::Filter(outer) = plan.op(id) else { return Ok(None) };
         let below = plan.inputs(id)[0];
         let FrameOp::Filter(inner) = plan.op(below) else { return Ok(None) };
-        if !plan.has_one_user(below) {
+        if !plan.has_one_user(below) || outer.may_fail() {
             return Ok(None);
         }
         let both = inner.clone().and(outer.clone());
+        if both.is_larger_than(STEPS_MAX) {
+            return Ok(None);
+        }
         let input = plan.inputs(below)[0];
         Ok(Some(plan.push(FrameOp::Filter(both), &[input])?))
+    }
+}
+
+/// A filter that is always true is none.
+pub(super) struct EliminateFilter;
+
+impl Rule<FrameOp> for EliminateFilter {
+    fn name(&self) -> &'static str {
+        "EliminateFilter"
+    }
+
+    fn apply(&self, plan: &mut Plan<FrameOp>, id: NodeId) -> Result<Option<NodeId>> {
+        let FrameOp::Filter(predicate) = plan.op(id) else { return Ok(None) };
+        Ok(conjuncts(predicate).is_empty().then(|| plan.inputs(id)[0]))
     }
 }
 
@@ -38,17 +60,27 @@ impl Rule<FrameOp> for MergeSelect {
         let FrameOp::Select(outer) = plan.op(id) else { return Ok(None) };
         let below = plan.inputs(id)[0];
         let FrameOp::Select(inner) = plan.op(below) else { return Ok(None) };
-        if !outer.exprs.iter().all(is_column) && !inner.exprs.iter().all(is_column) {
-            return Ok(None);
-        }
-        if !plan.has_one_user(below) && !inner.exprs.iter().all(is_column) {
+        let only_names = inner.exprs.iter().all(is_column);
+        let is_private = plan.has_one_user(below) && takes_each_once(outer, inner);
+        if !(only_names || is_private) {
             return Ok(None);
         }
         let exprs = outer.exprs.iter().map(|expr| through(expr, inner));
-        let merged = Select { exprs: exprs.collect(), schema: outer.schema.clone() };
+        let merged = Select { exprs: exprs.collect(), schema: Arc::clone(&outer.schema) };
         let input = plan.inputs(below)[0];
         Ok(Some(plan.push(FrameOp::Select(merged), &[input])?))
     }
+}
+
+/// Whether `outer` only names columns of `inner`, those that are computed no more than once.
+fn takes_each_once(outer: &Select, inner: &Select) -> bool {
+    let mut taken = Vec::new();
+    outer.exprs.iter().all(|expr| {
+        let ExprKind::Column(name) = expr.without_alias().kind() else { return false };
+        let is_new = !taken.contains(&name);
+        taken.push(name);
+        is_new || inner.exprs.iter().any(|expr| expr.output_name() == *name && is_column(expr))
+    })
 }
 
 /// A selection of all columns as they are is its input.
@@ -68,17 +100,42 @@ impl Rule<FrameOp> for EliminateSelect {
     }
 }
 
+/// `x.slice(a, n).slice(b, m)` is one slice.
+pub(super) struct MergeSlice;
+
+impl Rule<FrameOp> for MergeSlice {
+    fn name(&self) -> &'static str {
+        "MergeSlice"
+    }
+
+    fn apply(&self, plan: &mut Plan<FrameOp>, id: NodeId) -> Result<Option<NodeId>> {
+        let &FrameOp::Slice { offset, len } = plan.op(id) else { return Ok(None) };
+        let below = plan.inputs(id)[0];
+        let &FrameOp::Slice { offset: first, len: n } = plan.op(below) else { return Ok(None) };
+        if !plan.has_one_user(below) {
+            return Ok(None);
+        }
+        let len = len.min(n.saturating_sub(offset));
+        let merged = FrameOp::Slice { offset: first.saturating_add(offset), len };
+        let input = plan.inputs(below)[0];
+        Ok(Some(plan.push(merged, &[input])?))
+    }
+}
+
 /// Whether an expression is a column, maybe under another name.
-fn is_column(expr: &Expr) -> bool {
+pub(super) fn is_column(expr: &Expr) -> bool {
     matches!(expr.without_alias().kind(), ExprKind::Column(_))
 }
 
 /// `expr`, which reads the result of `select`, as an expression of the input of `select`, with its name.
-pub(super) fn through(expr: &Expr, select: &Select) -> Expr {
+fn through(expr: &Expr, select: &Select) -> Expr {
     let name = expr.output_name();
-    let inner = expr.without_alias().substitute(&|name: &str| {
-        let found = select.exprs.iter().find(|inner| inner.output_name() == name);
-        found.map(|inner| inner.without_alias().clone())
-    });
+    let inner = expr.without_alias().substitute(&|name: &str| computed_as(name, select));
     if inner.output_name() == name { inner } else { inner.alias(name) }
+}
+
+/// What the column `name` of the result of `select` is of its input.
+pub(super) fn computed_as(name: &str, select: &Select) -> Option<Expr> {
+    let found = select.exprs.iter().find(|expr| expr.output_name() == name)?;
+    Some(found.without_alias().clone())
 }

@@ -6,7 +6,9 @@
 //! Invariant: a rule never changes the schema of what it replaces, nor which rows come out, and never makes
 //! work run twice.
 
+mod drop_sort;
 mod merge;
+mod metadata;
 mod prune_columns;
 mod push_filter;
 mod push_slice;
@@ -18,8 +20,12 @@ use crate::graph::{Plan, Rule, Trace, rewrite};
 /// Rules that make a plan smaller or move work towards the sources.
 const SIMPLIFY: &[&dyn Rule<FrameOp>] = &[
     &merge::MergeFilter,
+    &merge::EliminateFilter,
     &merge::MergeSelect,
     &merge::EliminateSelect,
+    &merge::MergeSlice,
+    &drop_sort::DropSort,
+    &metadata::AnswerFromMetadata,
     &push_filter::PushDownFilter,
     &push_slice::PushDownSlice,
 ];
@@ -37,3 +43,6 @@ pub(crate) fn optimize(plan: Plan<FrameOp>, simplify: bool) -> Result<(Plan<Fram
     rewrite(&mut plan, SIMPLIFY, &mut trace)?;
     Ok((plan, trace))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use polars_core::prelude::{PlSmallStr, Schema, SchemaExt};
 
-use crate::error::{Error, Result};
+use crate::error::{Call, Error, Result};
 use crate::frame::expr::Expr;
 use crate::frame::kernels::asof::asof_schema;
-use crate::frame::kernels::join::join_schema;
-use crate::frame::op::{FrameOp, Join, JoinAsof, PerGroup, Scan, Select};
+use crate::frame::kernels::join::{JoinHow, join_schema};
+use crate::frame::op::{Aggregation, FrameOp, Join, JoinAsof, PerGroup, Scan, Select};
 use crate::graph::{NodeId, Plan, Trace};
 
 /// Names of columns, each once, in the order of the schema that they are of.
@@ -52,12 +52,13 @@ fn needed_of(plan: &Plan<FrameOp>, order: &[NodeId]) -> HashMap<NodeId, Needed> 
         let schema = &plan.meta(id).schema;
         let own = match plan.is_root(id) {
             true => schema.iter_names().cloned().collect(),
-            false => in_order(needed.remove(&id).unwrap_or_default(), schema),
+            false => in_order(&needed.remove(&id).unwrap_or_default(), schema),
         };
-        for (i, input) in plan.inputs(id).iter().enumerate() {
-            let of_input = &plan.meta(*input).schema;
+        let inputs = plan.inputs(id);
+        let schemas: Vec<&Schema> = inputs.iter().map(|i| &*plan.meta(*i).schema).collect();
+        for (i, input) in inputs.iter().enumerate() {
             let wanted = needed.entry(*input).or_default();
-            add_inputs(plan.op(id), &own, i, of_input, wanted);
+            add_inputs(plan.op(id), &own, i, &schemas, wanted);
         }
         needed.insert(id, own);
     }
@@ -65,10 +66,11 @@ fn needed_of(plan: &Plan<FrameOp>, order: &[NodeId]) -> HashMap<NodeId, Needed> 
 }
 
 /// Adds to `wanted` what `op` needs of its input number `i` to make the columns `own`.
-fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut Needed) {
+fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: &mut Needed) {
     let add_exprs = |exprs: &[Expr], wanted: &mut Needed| {
         exprs.iter().for_each(|expr| expr.add_columns(wanted));
     };
+    let input = inputs[i];
     match op {
         FrameOp::Scan(_) => {}
         FrameOp::Select(select) => {
@@ -95,9 +97,18 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut
         FrameOp::Join(join) => {
             let spec = &join.spec;
             wanted.extend(if i == 0 { &spec.left_on } else { &spec.right_on }.iter().cloned());
-            // A column of both sides keeps the other one's, because its name depends on it.
+            // A column of the right frame keeps the left one's of its name, because its own name depends on it.
             let is_needed = |name: &&PlSmallStr| {
-                own.contains(name) || own.contains(&format!("{name}{}", spec.suffix).into())
+                let suffixed = || own.contains(&format!("{name}{}", spec.suffix).into());
+                match (i, spec.how) {
+                    (1, JoinHow::Semi | JoinHow::Anti) => false,
+                    (1, JoinHow::Inner | JoinHow::Left | JoinHow::Full | JoinHow::Cross)
+                        if inputs[0].contains(name) =>
+                    {
+                        suffixed()
+                    }
+                    _ => own.contains(name) || suffixed(),
+                }
             };
             wanted.extend(input.iter_names().filter(is_needed).cloned());
         }
@@ -125,13 +136,23 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, input: &Schema, wanted: &mut
         }
         FrameOp::Aggregate(aggregation) => {
             add_exprs(aggregation.keys(), wanted);
-            add_exprs(&aggregation.aggs, wanted);
+            add_exprs(&kept_aggs(aggregation, own), wanted);
         }
     }
 }
 
+/// The aggregates that are needed; without keys, one at least, because there is a row.
+fn kept_aggs(aggregation: &Aggregation, own: &Needed) -> Vec<Expr> {
+    let is_needed = |agg: &&Expr| own.contains(&agg.output_name());
+    let kept: Vec<Expr> = aggregation.aggs.iter().filter(is_needed).cloned().collect();
+    match aggregation.aggs.first() {
+        Some(first) if kept.is_empty() && aggregation.keys().is_empty() => vec![first.clone()],
+        _ => kept,
+    }
+}
+
 /// The names in the order of the schema.
-fn in_order(names: Needed, schema: &Schema) -> Needed {
+fn in_order(names: &[PlSmallStr], schema: &Schema) -> Needed {
     schema.iter_names().filter(|name| names.contains(name)).cloned().collect()
 }
 
@@ -177,6 +198,22 @@ fn push_narrow(
             let filtered = plan.push(op.clone(), inputs)?;
             select_columns(plan, filtered, needed)
         }
+        // Nor need the keys.
+        FrameOp::Sort(_) => {
+            let sorted = plan.push(op.clone(), inputs)?;
+            select_columns(plan, sorted, needed)
+        }
+        FrameOp::Aggregate(aggregation) => {
+            let aggs = kept_aggs(aggregation, needed);
+            if aggs.len() == aggregation.aggs.len() {
+                return plan.push(op.clone(), inputs);
+            }
+            // It was accepted with more of them, so that there is no error to tell a line of.
+            let call = Call::new("agg");
+            let schema = Arc::clone(&plan.meta(inputs[0]).schema);
+            let fewer = Aggregation::new(aggregation.keys(), aggs, &schema, call)?;
+            plan.push(FrameOp::Aggregate(fewer), inputs)
+        }
         FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
             let added = added.keep(|name| needed.iter().any(|n| n == name));
             if added.exprs.is_empty() {
@@ -195,8 +232,6 @@ fn push_narrow(
         | FrameOp::MapOverlap(_)
         | FrameOp::Slice { .. }
         | FrameOp::MapPartitions(_)
-        | FrameOp::Aggregate(_)
-        | FrameOp::Sort(_)
         | FrameOp::Repartition(_) => plan.push(op.clone(), inputs),
     }
 }

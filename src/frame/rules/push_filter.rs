@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use polars_core::prelude::{PlSmallStr, Schema};
 
-use super::merge::through;
+use super::merge::{computed_as, is_column};
 use crate::error::Result;
-use crate::frame::expr::{Expr, col, conjuncts, to_condition};
+use crate::frame::expr::{Expr, all_of, col, conjuncts, to_condition};
 use crate::frame::io::Condition;
 use crate::frame::kernels::join::{JoinHow, JoinSpec};
-use crate::frame::op::{Aggregation, FrameOp, Join, Scan, Sort};
+use crate::frame::op::{Aggregation, FrameOp, Join, Scan, Select, Sort};
 use crate::graph::{NodeId, Plan, Rule};
 
 /// Moves the parts of a filter below what does not change the rows that they look at.
@@ -30,12 +30,7 @@ impl Rule<FrameOp> for PushDownFilter {
         let input = plan.inputs(below).first().copied();
         match (plan.op(below).clone(), input) {
             (FrameOp::Scan(scan), _) => into_scan(plan, below, &scan, predicate),
-            (FrameOp::Select(select), Some(input)) => {
-                // What is computed for the selection would be computed for the filter as well.
-                let moved = through(&predicate, &select);
-                let filtered = plan.push(FrameOp::Filter(moved), &[input])?;
-                Ok(Some(plan.push(FrameOp::Select(select), &[filtered])?))
-            }
+            (FrameOp::Select(select), Some(input)) => below_select(plan, select, input, &predicate),
             (FrameOp::Concat, _) => {
                 let inputs = plan.inputs(below).to_vec();
                 let filtered = inputs
@@ -58,7 +53,8 @@ impl Rule<FrameOp> for PushDownFilter {
             (FrameOp::Attach, Some(input)) => {
                 let row = plan.inputs(below)[1];
                 let schema = Arc::clone(&plan.meta(input).schema);
-                let of_rows = |names: &[PlSmallStr]| names.iter().all(|name| schema.contains(name));
+                let of_rows =
+                    |part: &Expr| columns_of(part).iter().all(|name| schema.contains(name));
                 let (Some(moved), kept) = split(&predicate, of_rows) else { return Ok(None) };
                 let filtered = plan.push(FrameOp::Filter(moved), &[input])?;
                 let attached = plan.push(FrameOp::Attach, &[filtered, row])?;
@@ -73,6 +69,26 @@ impl Rule<FrameOp> for PushDownFilter {
             _ => Ok(None),
         }
     }
+}
+
+/// What reads only columns that the selection passes on; others would be computed for the filter as well.
+fn below_select(
+    plan: &mut Plan<FrameOp>,
+    select: Select,
+    input: NodeId,
+    predicate: &Expr,
+) -> Result<Option<NodeId>> {
+    let is_passed_on =
+        |name: &PlSmallStr| computed_as(name, &select).is_some_and(|expr| is_column(&expr));
+    let of_input = |part: &Expr| columns_of(part).iter().all(is_passed_on);
+    let (Some(moved), kept) = split(predicate, of_input) else { return Ok(None) };
+    let moved = moved.substitute(&|name: &str| computed_as(name, &select));
+    let filtered = plan.push(FrameOp::Filter(moved), &[input])?;
+    let selected = plan.push(FrameOp::Select(select), &[filtered])?;
+    Ok(Some(match kept {
+        Some(kept) => plan.push(FrameOp::Filter(kept), &[selected])?,
+        None => selected,
+    }))
 }
 
 /// What one side alone decides is decided there, if the join keeps no unpaired rows of the other side.
@@ -95,8 +111,10 @@ fn below_join(
             0 => schemas[0].contains(name).then(|| PlSmallStr::from_str(name)),
             _ => right_origin(name, &schemas, &join.spec),
         };
-        let of_side = |names: &[PlSmallStr]| {
-            !names.is_empty() && names.iter().all(|name| origin(name).is_some())
+        // Below the join stand rows that the join drops.
+        let of_side = |part: &Expr| {
+            let names = columns_of(part);
+            !names.is_empty() && names.iter().all(|name| origin(name).is_some()) && !part.may_fail()
         };
         let (Some(moved), kept) = split(&predicate, of_side) else { continue };
         let moved = moved.substitute(&|name: &str| origin(name).map(col));
@@ -129,9 +147,14 @@ fn below_groups(
     input: NodeId,
     predicate: &Expr,
 ) -> Result<Option<NodeId>> {
-    let key_of = |name: &str| aggregation.keys().iter().find(|key| key.output_name() == name);
-    let of_keys = |columns: &[PlSmallStr]| {
-        !columns.is_empty() && columns.iter().all(|name| key_of(name).is_some())
+    // A literal would lose the dtype that it has as a column.
+    let key_of = |name: &str| {
+        let named = |key: &&Expr| key.output_name() == name && !columns_of(key).is_empty();
+        aggregation.keys().iter().find(named)
+    };
+    let of_keys = |part: &Expr| {
+        let names = columns_of(part);
+        !names.is_empty() && names.iter().all(|name| key_of(name).is_some())
     };
     let (Some(moved), kept) = split(predicate, of_keys) else { return Ok(None) };
     let moved = moved.substitute(&|name: &str| key_of(name).map(|key| key.without_alias().clone()));
@@ -167,16 +190,14 @@ fn into_scan(
     Ok(Some(plan.push(FrameOp::Filter(predicate), &[scan])?))
 }
 
-/// The parts of a predicate that read only these columns, and the others; each `None` if there are none.
-pub(super) fn split(
-    predicate: &Expr,
-    may_move: impl Fn(&[PlSmallStr]) -> bool,
-) -> (Option<Expr>, Option<Expr>) {
-    let (moved, kept): (Vec<_>, Vec<_>) = conjuncts(predicate).into_iter().partition(|part| {
-        let mut columns = Vec::new();
-        part.add_columns(&mut columns);
-        may_move(&columns)
-    });
-    let all = |parts: Vec<Expr>| parts.into_iter().reduce(|a, b| a.and(b));
-    (all(moved), all(kept))
+/// The parts of a predicate that may move, and the others; each `None` if there are none.
+fn split(predicate: &Expr, may_move: impl Fn(&Expr) -> bool) -> (Option<Expr>, Option<Expr>) {
+    let (moved, kept): (Vec<_>, Vec<_>) = conjuncts(predicate).into_iter().partition(may_move);
+    (all_of(moved), all_of(kept))
+}
+
+fn columns_of(expr: &Expr) -> Vec<PlSmallStr> {
+    let mut columns = Vec::new();
+    expr.add_columns(&mut columns);
+    columns
 }

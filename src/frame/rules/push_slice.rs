@@ -33,7 +33,8 @@ impl Rule<FrameOp> for PushDownSlice {
                 // The first rows of an order are found without sorting all.
                 let end = offset.saturating_add(len);
                 if sort.limit.is_some_and(|limit| limit <= end) {
-                    return Ok(None);
+                    // There are no more rows than these.
+                    return Ok((offset == 0).then_some(below));
                 }
                 let input = plan.inputs(below)[0];
                 let top = plan.push(FrameOp::Sort(Sort { limit: Some(end), ..sort }), &[input])?;

@@ -10,11 +10,11 @@ use crate::frame::expr::function::functions;
 use crate::frame::expr::{Expr, lit};
 
 functions! {
-    TO_DATE = "str.to_date" => |c| parse(c, |s, format| Ok(s.as_date(Some(format), true)?.into_column()));
-    TO_TIME = "str.to_time" => |c| parse(c, |s, format| Ok(s.as_time(Some(format), true)?.into_column()));
-    TO_DATETIME_MS = "str.to_datetime_ms" => |c| parse(c, |s, f| datetime(s, f, TimeUnit::Milliseconds));
-    TO_DATETIME_US = "str.to_datetime" => |c| parse(c, |s, f| datetime(s, f, TimeUnit::Microseconds));
-    TO_DATETIME_NS = "str.to_datetime_ns" => |c| parse(c, |s, f| datetime(s, f, TimeUnit::Nanoseconds));
+    TO_DATE = "str.to_date", fallible() => |c| parse(c, |s, format| Ok(s.as_date(Some(format), true)?.into_column()));
+    TO_TIME = "str.to_time", fallible() => |c| parse(c, |s, format| Ok(s.as_time(Some(format), true)?.into_column()));
+    TO_DATETIME_MS = "str.to_datetime_ms", fallible() => |c| parse(c, |s, f| datetime(s, f, TimeUnit::Milliseconds));
+    TO_DATETIME_US = "str.to_datetime", fallible() => |c| parse(c, |s, f| datetime(s, f, TimeUnit::Microseconds));
+    TO_DATETIME_NS = "str.to_datetime_ns", fallible() => |c| parse(c, |s, f| datetime(s, f, TimeUnit::Nanoseconds));
 }
 
 /// Inputs are the texts, the format, and whether a text of another format is an error.

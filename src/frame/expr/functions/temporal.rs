@@ -59,7 +59,7 @@ functions! {
     TIMESTAMP = "dt.timestamp" => timestamp;
     CAST_TIME_UNIT = "dt.cast_time_unit" => cast_time_unit;
     CONVERT_TIME_ZONE = "dt.convert_time_zone" => convert_time_zone;
-    REPLACE_TIME_ZONE = "dt.replace_time_zone" => replace_time_zone;
+    REPLACE_TIME_ZONE = "dt.replace_time_zone", fallible() => replace_time_zone;
     TRUNCATE = "dt.truncate" => |c| snap(c, |t, every, tz| t.truncate(tz, every), |t, every| t.truncate(None, every));
     ROUND = "dt.round" => |c| snap(c, |t, every, tz| t.round(every, tz), |t, every| t.round(every, None));
     MONTH_START = "dt.month_start" => |c| snap(c, |t, _, tz| t.month_start(tz), |t, _| t.month_start(None));

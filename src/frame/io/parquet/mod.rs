@@ -10,6 +10,8 @@
 mod bounds;
 mod file;
 mod memory;
+mod options;
+mod order;
 mod plan;
 mod prune;
 mod read;
@@ -17,9 +19,8 @@ mod schema;
 mod source;
 mod write;
 
+pub use options::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub(crate) use source::ParquetFiles;
-pub use source::ParquetOptions;
-pub use write::{IfExists, ParquetCompression, ParquetWriteOptions};
 pub(crate) use write::{ParquetWriter, write_one};
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use parquet::file::metadata::{ColumnChunkMask, PageIndexPolicy, ParquetMetaDataR
 use polars_core::prelude::{AnyValue, DataType, Scalar, Schema};
 
 use super::super::{Comparison, Condition};
-use super::bounds::{Bounds, as_integer};
+use super::bounds::Bounds;
 use super::file::{CheckedFile, Footer};
+use super::order::as_integer;
 use super::schema::FileColumn;
 
 /// The row groups that statistics do not rule out, as numbers and in order.

@@ -11,29 +11,13 @@ use super::super::{PartStats, Request, Source};
 use super::bounds::Bounds;
 use super::file::{CheckedFile, Footer};
 use super::memory::{column_bytes, fixed_width, group_bytes, scratch_bytes};
+use super::options::ParquetOptions;
 use super::plan::{Group, Part, Piece, Share, of_bytes, of_groups};
 use crate::error::{Call, Result};
 
 /// With more files than this, footers are read when the rows are: opening ten thousand files to plan a
 /// query would cost more than many a query.
 const FOOTERS_MAX: usize = 64;
-
-/// How Parquet files are read.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ParquetOptions {
-    /// Bytes of memory that a partition with all columns should take.
-    pub part_bytes: u64,
-    /// Whether directories named `key=value` are columns.
-    pub hive: bool,
-}
-
-impl Default for ParquetOptions {
-    /// Partitions of 128 MiB, with the columns of Hive.
-    fn default() -> Self {
-        ParquetOptions { part_bytes: 128 << 20, hive: true }
-    }
-}
 
 /// Rows of Parquet files, in the order of the files.
 ///
@@ -162,6 +146,27 @@ impl ParquetFiles {
         };
         columns.iter().map(bytes).collect()
     }
+
+    fn part_stats(&self, part: usize, column: &str) -> Option<PartStats> {
+        let dtype = self.schema.get(column)?;
+        let mut bounds: Option<Bounds> = None;
+        for piece in self.pieces(part) {
+            let more = if let Some(value) = self.files.hive.value(column, piece.file) {
+                Bounds::of_value(&value, self.piece_rows(piece)?)
+            } else {
+                // Of some rows of a row group only limits are known.
+                let Share::Groups(groups) = &piece.share else { return None };
+                let footer = self.known_footer(piece.file)?;
+                let groups: Vec<usize> = groups.clone().collect();
+                Bounds::of_groups(footer, footer.column(column)?, &groups, dtype)?
+            };
+            bounds = Some(match bounds {
+                None => more,
+                Some(bounds) => bounds.then(more)?,
+            });
+        }
+        bounds?.merge()
+    }
 }
 
 impl Source for ParquetFiles {
@@ -190,24 +195,10 @@ impl Source for ParquetFiles {
     }
 
     fn stats(&self, part: usize, column: &str) -> Option<PartStats> {
-        let dtype = self.schema.get(column)?;
-        let mut bounds: Option<Bounds> = None;
-        for piece in self.pieces(part) {
-            let more = if let Some(value) = self.files.hive.value(column, piece.file) {
-                Bounds::of_value(&value, self.piece_rows(piece)?)
-            } else {
-                // Of some rows of a row group only limits are known.
-                let Share::Groups(groups) = &piece.share else { return None };
-                let footer = self.known_footer(piece.file)?;
-                let groups: Vec<usize> = groups.clone().collect();
-                Bounds::of_groups(footer, footer.column(column)?, &groups, dtype)?
-            };
-            bounds = Some(match bounds {
-                None => more,
-                Some(bounds) => bounds.then(more)?,
-            });
-        }
-        bounds?.merge()
+        // What is wrong in statistics is no reason to refuse the rows.
+        let blame = self.blame(self.pieces(part).first()?.file);
+        let stats = blame.guard(|| "its statistics".into(), || Ok(self.part_stats(part, column)));
+        stats.ok().flatten()
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {

@@ -68,7 +68,7 @@ fn by_tree(frames: &[DataFrame], plan: &AggregatePlan, fan: usize) -> DataFrame 
 fn by_loop(aggregate: A, values: &Series) -> AnyValue<'static> {
     let valid = values.drop_nulls();
     let count = |n: usize| AnyValue::UInt32(n as IdxSize);
-    let value = match aggregate {
+    match aggregate {
         A::Count => count(valid.len()),
         A::NullCount => count(values.null_count()),
         A::First if values.is_empty() => AnyValue::Null,
@@ -111,8 +111,7 @@ fn by_loop(aggregate: A, values: &Series) -> AnyValue<'static> {
         }
         A::Implode => AnyValue::List(values.clone()),
         other => unreachable!("{other:?} is compared with polars"),
-    };
-    value
+    }
 }
 
 /// Equal, as nulls and NaNs are to each other.
