@@ -2,20 +2,22 @@
 
 use polars_core::error::polars_ensure;
 use polars_core::prelude::{
-    Column, IntoColumn, PolarsResult, RollingFnParams, RollingVarParams, Series, SortOptions,
+    Column, DataType as D, IntoColumn, PolarsResult, RollingFnParams, RollingVarParams, Series,
+    SortOptions,
 };
 use polars_ops::prelude::SeriesMethods;
 use polars_time::prelude::{ClosedWindow, Duration, RollingOptionsDynamicWindow, SeriesOpsTime};
 
 use super::window::offset;
+use super::{broadcast, height};
 use crate::frame::expr::function::functions;
 use crate::frame::expr::{ClosedInterval, Expr, Function, lit};
 
 functions! {
     ROLLING_SUM_BY = "rolling_sum_by", across_rows() => |c| rolling(c, None, |s, b, o| s.rolling_sum_by(b, o));
     ROLLING_MEAN_BY = "rolling_mean_by", across_rows() => |c| rolling(c, None, |s, b, o| s.rolling_mean_by(b, o));
-    ROLLING_MIN_BY = "rolling_min_by", across_rows() => |c| rolling(c, None, |s, b, o| s.rolling_min_by(b, o));
-    ROLLING_MAX_BY = "rolling_max_by", across_rows() => |c| rolling(c, None, |s, b, o| s.rolling_max_by(b, o));
+    ROLLING_MIN_BY = "rolling_min_by", across_rows() => |c| extreme(c, |s, b, o| s.rolling_min_by(b, o));
+    ROLLING_MAX_BY = "rolling_max_by", across_rows() => |c| extreme(c, |s, b, o| s.rolling_max_by(b, o));
     ROLLING_STD_BY = "rolling_std_by", across_rows() => |c| rolling(c, ddof(c)?, |s, b, o| s.rolling_std_by(b, o));
 }
 
@@ -25,12 +27,23 @@ fn rolling(
     fn_params: Option<RollingFnParams>,
     function: impl Fn(&Series, &Series, RollingOptionsDynamicWindow) -> PolarsResult<Series>,
 ) -> PolarsResult<Column> {
-    let (values, by) = (inputs[0].as_materialized_series(), inputs[1].as_materialized_series());
+    // Polars takes the only chunk of some of them, and looks at the times if there are rows.
+    let series =
+        |i: usize| broadcast(&inputs[i], height(inputs)).as_materialized_series().rechunk();
+    let (values, by) = (series(0), series(1));
     let dtype = values.dtype();
     polars_ensure!(
         dtype.is_primitive_numeric() || dtype.is_bool(),
         InvalidOperation: "rolling windows of {dtype} are not possible"
     );
+    let moments = by.dtype().clone();
+    let is_number = matches!(moments, D::Int32 | D::Int64 | D::UInt32 | D::UInt64);
+    polars_ensure!(
+        is_number || moments.is_date() || moments.is_datetime(),
+        InvalidOperation: "rolling windows by {moments} are not possible"
+    );
+    // Polars would take numbers that do not fit for nulls, and panic.
+    let by = if is_number { by.strict_cast(&D::Int64)? } else { by };
     polars_ensure!(
         by.drop_nulls().is_sorted(SortOptions::default())?,
         InvalidOperation: "rows are not in the order of {}; sort them first", by.name()
@@ -42,13 +55,34 @@ fn rolling(
         Some("none") => ClosedWindow::None,
         _ => ClosedWindow::Right,
     };
+    let window_size = Duration::try_parse(window)?;
+    polars_ensure!(
+        window.ends_with('i') == is_number,
+        InvalidOperation: "a window of {window:?} by {moments} is not possible"
+    );
     let options = RollingOptionsDynamicWindow {
-        window_size: Duration::try_parse(window)?,
+        window_size,
         min_periods: usize::try_from(offset(&inputs[3])?).unwrap_or(1),
         closed_window,
         fn_params,
     };
-    Ok(function(values, by, options)?.into_column())
+    Ok(function(&values, &by, options)?.into_column())
+}
+
+/// Polars has windows of integers of 32 and 64 bits only.
+fn extreme(
+    inputs: &[Column],
+    function: impl Fn(&Series, &Series, RollingOptionsDynamicWindow) -> PolarsResult<Series>,
+) -> PolarsResult<Column> {
+    let dtype = inputs[0].dtype();
+    match dtype {
+        D::Boolean | D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => {
+            let mut inputs = inputs.to_vec();
+            inputs[0] = inputs[0].cast(&D::Int32)?;
+            rolling(&inputs, None, function)?.cast(dtype)
+        }
+        _ => rolling(inputs, None, function),
+    }
 }
 
 fn ddof(inputs: &[Column]) -> PolarsResult<Option<RollingFnParams>> {
