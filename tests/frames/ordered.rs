@@ -4,7 +4,8 @@ use dask_rs::Config;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
 use dask_rs::frame::{
-    DataFrame as Frame, Expr, Interpolation, RankTies, RollingOptions, col, len, lit,
+    ClosedInterval, DataFrame as Frame, Expr, Interpolation, RankTies, RollingOptions, col, len,
+    lit,
 };
 use proptest::prelude::*;
 
@@ -176,4 +177,45 @@ fn known_rows_save_rounds() {
 
 fn cut_every(frame: &DataFrame, n_rows: usize) -> Frame {
     Frame::from_polars(frame, frame.height().div_ceil(n_rows))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    /// Rows of equal times may stand on both sides of a cut, and windows may reach over many partitions.
+    #[test]
+    fn windows_of_time_see_through_partitions(
+        steps in prop::collection::vec((0..4_i64, prop::option::weighted(0.8, -4..5_i64)), 0..40),
+        at in cuts(),
+        zone in 0..3_usize,
+    ) {
+        let mut now = 0;
+        let times: Vec<i64> = steps.iter().map(|(step, _)| { now += step; now }).collect();
+        let values: Vec<Option<i64>> = steps.iter().map(|(_, value)| *value).collect();
+        let frame = df!["t" => times, "x" => values].unwrap();
+        let (dtype, window) = [
+            (DataType::Int64, "5i"),
+            (DataType::Date, "1w"),
+            (DataType::Datetime(TimeUnit::Milliseconds, None), "7ms"),
+        ][zone].clone();
+        let x = col("x");
+        let exprs = [
+            x.rolling_sum_by("t", window).alias("sum"),
+            x.rolling_max_by("t", window).alias("max"),
+            x.rolling_mean_by("t", window).alias("mean"),
+            x.rolling_sum_by_closed("t", window, ClosedInterval::Both).alias("both"),
+            x.rolling_sum_by_closed("t", window, ClosedInterval::Left).alias("left"),
+        ];
+        let of = |frame: Frame| frame.cast([("t", dtype.clone())]).with_columns(exprs.to_vec());
+        let whole = of(Frame::from_polars(&frame, 1)).compute().unwrap();
+        let out = of(cut(&frame, &at)).compute().unwrap();
+        prop_assert!(out.equals_missing(&whole), "{out:?} {whole:?}");
+    }
+}
+
+#[test]
+fn windows_of_time_want_rows_in_order() {
+    let frame = df!["t" => [1_i64, 5, 3, 4], "x" => [1_i64, 2, 3, 4]].unwrap();
+    let sums = Frame::from_polars(&frame, 4).select([col("x").rolling_sum_by("t", "2i")]);
+    let error = sums.compute().unwrap_err().to_string();
+    assert!(error.contains("sort"), "{error}");
 }

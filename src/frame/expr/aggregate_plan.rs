@@ -87,7 +87,7 @@ impl AggregatePlan {
             finish: vec![],
         };
         for agg in aggs {
-            let finish = plan.take_apart(agg, agg, schema, call)?;
+            let finish = plan.take_apart(agg.without_alias(), agg, schema, call)?;
             plan.finish.push(Expr::new(ExprKind::Alias(finish, agg.output_name())));
         }
         Ok(plan)

@@ -1,14 +1,18 @@
 //! Which other rows a function of rows in an order needs to compute the rows of one partition.
 
-use polars_core::prelude::{DataType, IDX_DTYPE, Scalar};
+use polars_core::prelude::{DataType, IDX_DTYPE, PlSmallStr, Scalar};
 
+use super::functions::rolling_by::window_reach;
 use super::{Expr, ExprKind, lit};
 
 /// What has to be known besides the rows themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Context {
     /// This many rows before the first and after the last, or as many as there are.
     Rows { before: u64, after: u64 },
+    /// The rows whose value of the column `by`, in whose order rows are, is at most `reach` smaller than that of the first
+    /// row, or the same as that of the last. Of times it is in nanoseconds.
+    Span { by: PlSmallStr, reach: i64 },
     /// One value: the function's last result before the first row that is not null, or after the last row if `reverse`.
     /// Put in the place of all rows that it stands for, it gives the same results.
     Carry { reverse: bool },
@@ -38,7 +42,16 @@ fn known_context(expr: &Expr) -> Option<Context> {
                 (Some(n), true) => Context::Rows { before: 0, after: n },
             })
         }
-        name if name.starts_with("rolling_") && !name.ends_with("_by") => {
+        name if name.starts_with("rolling_") && name.ends_with("_by") => {
+            let (ExprKind::Column(by), ExprKind::Literal(window)) =
+                (inputs[1].kind(), inputs[2].kind())
+            else {
+                return None;
+            };
+            let reach = window_reach(window.value.value().get_str()?)?;
+            Some(Context::Span { by: by.clone(), reach })
+        }
+        name if name.starts_with("rolling_") => {
             let (size, is_centered) = (u64::try_from(number(1)?).ok()?, number(3)? != 0);
             Some(match is_centered {
                 true => Context::Rows { before: size / 2, after: size / 2 },

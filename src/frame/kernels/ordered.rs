@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{Column, DataType, IdxSize, PlSmallStr, Schema};
+use polars_core::prelude::{Column, DataType, IdxSize, PlSmallStr, PolarsResult, Schema, TimeUnit};
 
 use super::concat::vertical;
 use super::eval::evaluate;
@@ -37,6 +37,8 @@ pub(crate) struct OrderedSpec {
     columns: Vec<PlSmallStr>,
     before: u64,
     after: u64,
+    /// Columns in whose order rows are, and how far windows reach back along them.
+    spans: Vec<(PlSmallStr, i64)>,
     /// The names of all results, in order.
     names: Vec<PlSmallStr>,
 }
@@ -64,6 +66,7 @@ impl OrderedSpec {
             columns: vec![],
             before: 0,
             after: 0,
+            spans: vec![],
             names,
         };
         for expr in exprs {
@@ -78,6 +81,11 @@ impl OrderedSpec {
                     let side = if reverse { Side::After } else { Side::Before };
                     spec.carries.push(Carry::new(expr, schema, side)?);
                 }
+                Context::Span { by, reach } => {
+                    expr.add_columns(&mut spec.columns);
+                    spec.spans.push((by, reach));
+                    spec.windows.push(expr.clone());
+                }
                 Context::All => return Err(not_ordered(expr)),
             }
         }
@@ -86,7 +94,15 @@ impl OrderedSpec {
 
     /// A spec without functions, which only finds rows.
     pub(crate) fn of_rows(columns: Vec<PlSmallStr>, before: u64, after: u64) -> Self {
-        OrderedSpec { windows: vec![], carries: vec![], columns, before, after, names: vec![] }
+        OrderedSpec {
+            windows: vec![],
+            carries: vec![],
+            columns,
+            before,
+            after,
+            spans: vec![],
+            names: vec![],
+        }
     }
 
     /// How many rows are wanted on a side.
@@ -102,9 +118,9 @@ impl OrderedSpec {
         &self.columns
     }
 
-    /// Whether all rows on a side matter, by way of a value that stands for them.
-    pub(crate) fn carries(&self, side: Side) -> bool {
-        self.carries.iter().any(|carry| carry.side == side)
+    /// Whether all partitions on a side may matter: by way of a value that stands for them, or of times.
+    pub(crate) fn sees_all(&self, side: Side) -> bool {
+        self.carries.iter().any(|carry| carry.side == side) || !self.spans.is_empty()
     }
 
     /// What one partition leaves for those on the other side of it.
@@ -112,7 +128,7 @@ impl OrderedSpec {
         let context = rows.select(self.columns.iter().cloned()).map_err(failed("edge"))?;
         let values = self.of_side(side).map(|carry| carry.last(&carry.values(rows)?));
         // A slice would hold the memory of the whole partition.
-        let rows = copied(&self.cut(&context, side))?;
+        let rows = copied(&self.cut(&context, side)?)?;
         Ok(Edge { rows, values: values.collect::<Result<_>>()? })
     }
 
@@ -121,16 +137,20 @@ impl OrderedSpec {
         let rows = stack(far.rows, near.rows, side)?;
         let values = self.of_side(side).zip(far.values.iter().zip(&near.values));
         let values = values.map(|(carry, (far, near))| carry.last(&joined(far, near, side)?));
-        Ok(Edge { rows: self.cut(&rows, side), values: values.collect::<Result<_>>()? })
+        Ok(Edge { rows: self.cut(&rows, side)?, values: values.collect::<Result<_>>()? })
     }
 
     /// The rows of a frame that are nearest to a partition of which it is on this side.
-    fn cut(&self, rows: &DataFrame, side: Side) -> DataFrame {
-        let n = usize::try_from(self.n_rows(side)).unwrap_or(usize::MAX);
-        match side {
+    fn cut(&self, rows: &DataFrame, side: Side) -> Result<DataFrame> {
+        let mut n = usize::try_from(self.n_rows(side)).unwrap_or(usize::MAX);
+        for (by, reach) in &self.spans {
+            let by = rows.column(by).map_err(failed("window"))?;
+            n = n.max(n_within(by, *reach, side).map_err(failed("window"))?);
+        }
+        Ok(match side {
             Side::Before => rows.tail(Some(n)),
             Side::After => rows.head(Some(n)),
-        }
+        })
     }
 
     fn of_side(&self, side: Side) -> impl Iterator<Item = &Carry> {
@@ -222,6 +242,36 @@ impl Carry {
         let offset = if self.side == Side::Before { 1 } else { 0 };
         Ok(results.slice(offset, rows.height()))
     }
+}
+
+/// How many rows at the end have values within `reach` of the last one; at the beginning, how many have the first one.
+fn n_within(by: &Column, reach: i64, side: Side) -> PolarsResult<usize> {
+    let unit = match by.dtype() {
+        DataType::Date => 86_400_000_000_000,
+        DataType::Datetime(TimeUnit::Milliseconds, _) => 1_000_000,
+        DataType::Datetime(TimeUnit::Microseconds, _) => 1000,
+        _ => 1,
+    };
+    let reach = reach / unit + 1;
+    let values = by.to_physical_repr().cast(&DataType::Int64)?;
+    let values = values.i64()?;
+    Ok(match side {
+        Side::Before => match values.last_non_null().and_then(|row| values.get(row)) {
+            Some(last) => {
+                let least = last.saturating_sub(reach);
+                let first = values.iter().position(|value| value.is_some_and(|v| v >= least));
+                first.map_or(0, |first| values.len() - first)
+            }
+            None => 0,
+        },
+        Side::After => match values.first_non_null().and_then(|row| values.get(row)) {
+            Some(first) => {
+                let end = values.iter().rposition(|value| value.is_some_and(|v| v <= first));
+                end.map_or(0, |end| end + 1)
+            }
+            None => 0,
+        },
+    })
 }
 
 fn not_ordered(expr: &Expr) -> Error {

@@ -55,7 +55,7 @@ impl Lowering<'_> {
         input: &Lowered,
     ) -> Option<LayerInput> {
         let n_parts = input.layout.n_parts;
-        let reach = match spec.carries(side) {
+        let reach = match spec.sees_all(side) {
             true => n_parts.saturating_sub(1),
             false => reach(spec.n_rows(side), side, &input.layout),
         };

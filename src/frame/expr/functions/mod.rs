@@ -8,6 +8,7 @@ pub(crate) mod math;
 pub(crate) mod nulls;
 pub(crate) mod parse;
 pub(crate) mod rolling;
+pub(crate) mod rolling_by;
 pub(crate) mod temporal;
 pub(crate) mod text;
 pub(crate) mod window;
@@ -28,6 +29,7 @@ pub(crate) fn registry() -> Vec<&'static Function> {
         nulls::ALL,
         parse::ALL,
         rolling::ALL,
+        rolling_by::ALL,
         temporal::ALL,
         temporal::parts::ALL,
         text::ALL,
