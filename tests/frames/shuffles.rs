@@ -178,3 +178,16 @@ fn rows_keep_their_order_in_other_partitions() {
     }
     assert!(frame.repartition_bytes(1000).compute().unwrap().equals_missing(&left()));
 }
+
+#[test]
+fn keys_that_nobody_needs_end_with_their_join() {
+    let (left, right) = (Frame::from_polars(&left(), 2), Frame::from_polars(&right(), 2));
+    let sum = left.join(&right, "key", JoinHow::Semi).agg([col("x").sum()]);
+    let text = sum.explain().unwrap().to_string();
+    let optimized = text.split("optimized plan").nth(1).unwrap();
+    assert!(optimized.contains(r#"select [col("x")]"#), "{text}");
+    let whole = left.join(&right, "key", JoinHow::Semi).compute().unwrap();
+    let expected = whole.column("x").unwrap().i64().unwrap().sum();
+    let got = sum.compute().unwrap();
+    assert_eq!(got.column("x").unwrap().i64().unwrap().get(0), expected);
+}
