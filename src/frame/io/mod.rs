@@ -5,13 +5,19 @@
 mod atomic;
 mod blame;
 mod condition;
+#[allow(unreachable_pub, reason = "options are for users, whose doors are not here yet")]
+mod csv;
 mod hive;
 #[allow(unreachable_pub, reason = "options are for users, whose doors are not here yet")]
 mod parquet;
 mod paths;
 mod source;
+mod text;
 
 pub(crate) use condition::{Comparison, Condition};
+pub(crate) use csv::CsvFiles;
+#[allow(unreachable_pub, reason = "as above")]
+pub use csv::{CsvOptions, CsvWriteOptions};
 #[allow(unreachable_pub, reason = "as above")]
 pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub(crate) use parquet::{ParquetFiles, ParquetWriter, write_one};
