@@ -10,12 +10,13 @@ mod csv;
 mod hive;
 #[allow(unreachable_pub, reason = "options are for users, whose doors are not here yet")]
 mod parquet;
+mod part_dir;
 mod paths;
 mod source;
 mod text;
 
 pub(crate) use condition::{Comparison, Condition};
-pub(crate) use csv::CsvFiles;
+pub(crate) use csv::{CsvFiles, CsvWriter};
 #[allow(unreachable_pub, reason = "as above")]
 pub use csv::{CsvOptions, CsvWriteOptions};
 #[allow(unreachable_pub, reason = "as above")]

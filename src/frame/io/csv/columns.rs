@@ -20,8 +20,8 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The columns of a file that begins with the records `head` and has the records `more`, which may be
-    /// no records at all.
+    /// The columns of a file that begins with the records `head` and has the lines `more`, which may be no
+    /// records at all: they count if they look like records.
     pub(super) fn guess(
         blame: &Blame<'_>,
         format: &Format,
@@ -35,7 +35,13 @@ impl Columns {
             let remedy = "a file needs a header or rows";
             return Err(blame.unsupported("a file without columns", remedy));
         }
-        let all = more.iter().fold(head.to_string(), |all, text| all + text);
+        let strict = format.clone().with_header(false).with_truncated_rows(false);
+        let n_fields = |text: &str| {
+            let schema = strict.infer_schema(text.as_bytes(), None);
+            schema.map_or(0, |(schema, _)| schema.fields().len())
+        };
+        let records = more.iter().filter(|text| n_fields(text) == guessed.fields().len());
+        let all = records.fold(head.to_string(), |all, text| all + text);
         let guessed = infer(&all).map_or(guessed, |(guessed, _)| guessed);
         check_names(blame, &guessed, options)?;
 

@@ -9,6 +9,11 @@ mod decode;
 mod mismatch;
 mod options;
 mod source;
+mod write;
 
 pub use options::{CsvOptions, CsvWriteOptions};
 pub(crate) use source::CsvFiles;
+pub(crate) use write::CsvWriter;
+
+#[cfg(test)]
+mod tests;

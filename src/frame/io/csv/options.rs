@@ -98,7 +98,17 @@ impl Default for CsvWriteOptions {
 
 impl CsvWriteOptions {
     pub(super) fn check(&self, call: Call) -> Result<()> {
-        check_marks(call, &[self.delimiter, self.quote])
+        check_marks(call, &[self.delimiter, self.quote])?;
+        let marks = [self.delimiter, self.quote, b'\n', b'\r'];
+        if self.null_value.bytes().any(|byte| marks.contains(&byte)) {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "null_value",
+                got: format!("{:?}", self.null_value),
+                expected: "a text without delimiters, quotes and new lines",
+            });
+        }
+        Ok(())
     }
 }
 

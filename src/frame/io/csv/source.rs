@@ -53,7 +53,7 @@ impl CsvFiles {
             skipped_lines: options.n_rows_skipped,
         };
         let files = TextFiles::find(call, "CSV", paths, layout)?;
-        let format = format(quoting, options);
+        let format = format(call, quoting, options)?;
         let guessing = format.clone().with_header(options.has_header).with_truncated_rows(true);
 
         let mut head = files.records(0, options.sample_bytes)?;
@@ -133,6 +133,9 @@ impl CsvFiles {
         let blame = self.files.blame(file);
         let place = || format!("the records at byte {}", slab.at);
         let batches = blame.guard(place, || {
+            if slab.text.is_empty() {
+                return Ok(Vec::new());
+            }
             recipe.decode(slab.text, is_headed).map_err(|failed| {
                 let (offset, problem) = explain(recipe, &self.columns, slab.text, is_headed, &failed);
                 match self.files.line_at(file, slab.at + offset as u64) {
@@ -226,7 +229,7 @@ impl Rows {
     }
 }
 
-fn format(quoting: Quoting, options: &CsvOptions) -> Format {
+fn format(call: Call, quoting: Quoting, options: &CsvOptions) -> Result<Format> {
     let mut format =
         Format::default().with_delimiter(quoting.delimiter).with_quote(quoting.quote);
     if let Some(escape) = quoting.escape {
@@ -238,10 +241,13 @@ fn format(quoting: Quoting, options: &CsvOptions) -> Format {
     if !options.null_values.is_empty() {
         let escaped: Vec<String> = options.null_values.iter().map(|v| regex::escape(v)).collect();
         let pattern = format!("^(?:|{})$", escaped.join("|"));
-        // Only the length of the texts could make it too large to compile, and then no field is one of them.
-        if let Ok(pattern) = Regex::new(&pattern) {
-            format = format.with_null_regex(pattern);
-        }
+        let null = Regex::new(&pattern).map_err(|error| Error::InvalidArgument {
+            call,
+            argument: "null_values",
+            got: error.to_string(),
+            expected: "fewer and shorter texts",
+        })?;
+        format = format.with_null_regex(null);
     }
-    format
+    Ok(format)
 }

@@ -53,10 +53,10 @@ impl<'a> Slabs<'a> {
                     self.taken = end + 1;
                     break;
                 }
+                self.taken = self.buffer.len();
                 if self.is_end {
                     return Ok(());
                 }
-                self.taken = self.buffer.len();
                 self.fill(self.slab_bytes)?;
             }
         }
@@ -128,7 +128,8 @@ impl<'a> Slabs<'a> {
     }
 
     fn unclosed(&self, place: &str) -> Error {
-        let at = self.at;
+        let before = Scanner::new(self.quoting, false).run(&self.buffer).last.unwrap_or(0);
+        let at = self.at + before as u64;
         let problem = format!("a quoted field in the record at byte {at} is still open {place}");
         self.blame.corrupt(problem)
     }
