@@ -7,7 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use polars_core::prelude::SchemaRef;
 
 use super::handle::DataFrame;
-use super::io::{ParquetFiles, ParquetOptions, ParquetWriteOptions, ParquetWriter, Source, Writer};
+use super::io::{
+    CsvFiles, CsvOptions, CsvWriteOptions, CsvWriter, ParquetFiles, ParquetOptions,
+    ParquetWriteOptions, ParquetWriter, Source, Writer,
+};
 use super::op::Handle;
 use super::ops::rows;
 use super::partition::frame;
@@ -59,6 +62,69 @@ impl DataFrame {
         opened(ParquetFiles::open(Call::new("read_parquet_with"), paths, options))
     }
 
+    /// CSV files: one file, a glob or a directory; compressed with gzip if they end with `.gz`.
+    ///
+    /// Files are cut into ranges of bytes, at the ends of records: a new line inside of quotes cuts nothing. Dtypes are
+    /// guessed from a sample of the first file; a later field that does not fit is an error that names its line, never
+    /// a silent null. [`read_csv_with`](Self::read_csv_with) takes dtypes, separators and what else may differ.
+    ///
+    /// # Cost
+    /// Files are scanned once for quotes when the frame is made, unless the options say that they have no new lines in
+    /// quotes.
+    ///
+    /// # Errors
+    /// Carried: [`Error::Io`], [`Error::CorruptFile`].
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col};
+    /// let dir = tempfile::tempdir()?;
+    /// std::fs::write(dir.path().join("x.csv"), "name,n\n\"a, b\",1\nc,2\n")?;
+    /// let x = DataFrame::read_csv(dir.path().join("x.csv"));
+    /// assert_eq!(x.filter(col("name").eq("c")).len()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn read_csv(path: impl AsRef<Path>) -> Self {
+        let call = Call::new("read_csv");
+        let options = Config::current()
+            .map(|config| CsvOptions { part_bytes: config.chunk_bytes(), ..CsvOptions::default() });
+        opened(options.and_then(|options| CsvFiles::open(call, &[path], &options)))
+    }
+
+    /// [`read_csv`](Self::read_csv) of several paths, with options.
+    #[track_caller]
+    #[must_use]
+    pub fn read_csv_with(paths: &[impl AsRef<Path>], options: &CsvOptions) -> Self {
+        opened(CsvFiles::open(Call::new("read_csv_with"), paths, options))
+    }
+
+    /// Computes the frame and writes each partition as one CSV file into a new directory.
+    ///
+    /// # Errors
+    /// As [`to_parquet`](Self::to_parquet).
+    #[track_caller]
+    pub fn to_csv(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.to_csv_with(path, &CsvWriteOptions::default(), false)
+    }
+
+    /// [`to_csv`](Self::to_csv) with options, into one file if `is_single_file`.
+    ///
+    /// # Errors
+    /// As [`to_parquet`](Self::to_parquet).
+    #[track_caller]
+    pub fn to_csv_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &CsvWriteOptions,
+        is_single_file: bool,
+    ) -> Result<()> {
+        let format = Format::Csv(options.clone(), is_single_file);
+        let (call, path) = (Call::new("to_csv"), path.as_ref());
+        crate::compute(StoreFrame { frame: self, call, path, format })
+    }
+
     /// Computes the frame and writes each partition as one file into a new directory.
     ///
     /// Nothing is seen of a write that fails or is cancelled.
@@ -96,6 +162,8 @@ fn opened(source: Result<impl Source + 'static>) -> DataFrame {
 #[derive(Clone, Debug)]
 enum Format {
     Parquet(ParquetWriteOptions),
+    /// As one file or as one for each partition.
+    Csv(CsvWriteOptions, bool),
 }
 
 /// A frame to be computed into files.
@@ -121,6 +189,9 @@ impl Write {
         Ok(match &self.format {
             Format::Parquet(options) => {
                 Box::new(ParquetWriter::create(*call, path, schema, options.clone())?)
+            }
+            Format::Csv(options, is_single_file) => {
+                Box::new(CsvWriter::create(*call, path, schema, options.clone(), *is_single_file)?)
             }
         })
     }

@@ -25,7 +25,6 @@ use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, JoinKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
-    SortKernel,
 };
 use super::layout::Layout;
 use super::op::{Aggregation, FrameOp, Join, Scan, Select};

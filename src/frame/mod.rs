@@ -38,7 +38,9 @@ pub use expr::{
     lit, map_many, null, when,
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic};
-pub use io::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
+pub use io::{
+    CsvOptions, CsvWriteOptions, IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions,
+};
 pub use kernels::asof::AsofStrategy;
 pub use kernels::join::JoinHow;
 pub use polars_core;

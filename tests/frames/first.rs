@@ -113,3 +113,12 @@ fn the_first_rows_need_the_first_partition_only() {
     let filtered = frame.filter(col("fare").gt(30.0)).slice(3, 20);
     assert_eq!(filtered.compute().unwrap().height(), 20);
 }
+
+#[test]
+fn a_selection_of_nothing_but_aggregates_has_one_row() {
+    let frame = Frame::from_polars(&trips(), 7);
+    let sum = frame.select([col("day").sum(), len()]).compute().unwrap();
+    assert!(sum.equals(&df!["day" => [4500_i32], "len" => [1000_u32]].unwrap()), "{sum}");
+    let centred = frame.select([col("fare") - col("fare").mean()]).compute().unwrap();
+    assert_eq!(centred.height(), 1000);
+}

@@ -8,7 +8,7 @@ use polars_core::prelude::{AnyValue, Column, DataFrame, DataType, Scalar, Schema
 
 use super::coerce::{is_dynamic, literal_supertype, lookup_supertype};
 use super::functions::{boolean, compare, nulls};
-use super::{Expr, ExprKind, Function, LiteralValue, lit};
+use super::{Expr, ExprKind, Function, LiteralValue};
 use crate::frame::io::{Comparison, Condition};
 use crate::frame::kernels::eval::evaluate;
 

@@ -5,16 +5,21 @@
 mod atomic;
 mod blame;
 mod condition;
+mod csv;
 mod hive;
 mod memory;
 mod parquet;
+mod part_dir;
 mod paths;
 mod source;
+mod text;
 mod writer;
 
 pub(crate) use condition::{Comparison, Condition};
+pub(crate) use csv::{CsvFiles, CsvWriter};
+pub use csv::{CsvOptions, CsvWriteOptions};
 pub(crate) use memory::MemoryFrames;
 pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
-pub(crate) use parquet::{ParquetFiles, ParquetWriter, write_one};
+pub(crate) use parquet::{ParquetFiles, ParquetWriter};
 pub(crate) use source::{PartStats, Request, Source};
 pub(crate) use writer::Writer;

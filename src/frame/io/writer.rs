@@ -2,7 +2,7 @@
 
 use polars_core::frame::DataFrame;
 
-use super::ParquetWriter;
+use super::{CsvWriter, ParquetWriter};
 use crate::error::Result;
 
 /// Takes the partitions of a frame, from several threads and in any order.
@@ -23,5 +23,15 @@ impl Writer for ParquetWriter {
 
     fn finish(self: Box<Self>) -> Result<()> {
         ParquetWriter::finish(*self)
+    }
+}
+
+impl Writer for CsvWriter {
+    fn write(&self, part: usize, frame: &DataFrame) -> Result<()> {
+        CsvWriter::write(self, part, frame)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        CsvWriter::finish(*self)
     }
 }

@@ -1,0 +1,139 @@
+//! Names and dtypes of the columns: from the header, the options and a sample.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::csv::reader::Format;
+use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, TimeUnit};
+use polars_core::prelude::{DataType, PlSmallStr, Schema, TimeUnit as PolarsUnit};
+
+use super::super::blame::Blame;
+use super::options::CsvOptions;
+use crate::error::{Error, Result};
+use crate::frame::interop::polars_schema;
+
+/// What the decoder is told, and what comes out of it in the end.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    pub(super) decoded: Arc<ArrowSchema>,
+    pub(super) schema: Arc<Schema>,
+}
+
+impl Columns {
+    /// The columns of a file that begins with the records `head` and has the lines `more`, which may be no
+    /// records at all: they count if they look like records.
+    pub(super) fn guess(
+        blame: &Blame<'_>,
+        format: &Format,
+        head: &str,
+        more: &[String],
+        options: &CsvOptions,
+    ) -> Result<Self> {
+        let infer = |text: &str| format.infer_schema(text.as_bytes(), None);
+        let guessed = infer(head).map_err(|error| blame.corrupt(error.to_string()))?.0;
+        if guessed.fields().is_empty() {
+            let remedy = "a file needs a header or rows";
+            return Err(blame.unsupported("a file without columns", remedy));
+        }
+        let strict = format.clone().with_header(false).with_truncated_rows(false);
+        let n_fields = |text: &str| {
+            let schema = strict.infer_schema(text.as_bytes(), None);
+            schema.map_or(0, |(schema, _)| schema.fields().len())
+        };
+        let records = more.iter().filter(|text| n_fields(text) == guessed.fields().len());
+        let all = records.fold(head.to_string(), |all, text| all + text);
+        let guessed = infer(&all).map_or(guessed, |(guessed, _)| guessed);
+        check_names(blame, &guessed, options)?;
+
+        let fields = guessed.fields().iter().map(|field| {
+            let given = options.dtypes.iter().find(|(name, _)| name == field.name().as_str());
+            let decoded = match given {
+                Some((name, dtype)) => decoded_type(dtype).ok_or_else(|| Error::DTypeMismatch {
+                    call: blame.call,
+                    got: format!("{dtype} for column {name:?}"),
+                    expected: "one that CSV is read as; read a string".to_string(),
+                }),
+                None => Ok(usual_type(field.data_type())),
+            };
+            Ok(Field::new(field.name(), decoded?, true))
+        });
+        let decoded = ArrowSchema::new(fields.collect::<Result<Vec<_>>>()?);
+        let mut schema = polars_schema(&decoded).map_err(|problem| blame.corrupt(problem))?;
+        for (name, dtype) in &options.dtypes {
+            schema.set_dtype(name, dtype.clone());
+        }
+        Ok(Columns { decoded: decoded.into(), schema: schema.into() })
+    }
+
+    /// The number of a column in the file.
+    pub(super) fn position(&self, name: &PlSmallStr) -> Option<usize> {
+        self.schema.index_of(name)
+    }
+
+    /// All columns as text.
+    pub(super) fn as_text(&self) -> Arc<ArrowSchema> {
+        let fields = self.decoded.fields().iter();
+        let text = fields.map(|field| field.as_ref().clone().with_data_type(ArrowType::Utf8View));
+        Arc::new(ArrowSchema::new(text.collect::<Vec<_>>()))
+    }
+}
+
+fn check_names(blame: &Blame<'_>, guessed: &ArrowSchema, options: &CsvOptions) -> Result<()> {
+    let mut names = HashSet::new();
+    if let Some(twice) = guessed.fields().iter().find(|field| !names.insert(field.name().as_str()))
+    {
+        let remedy = "read without header, and leave out the first row";
+        return Err(blame.unsupported(format!("a second column {:?}", twice.name()), remedy));
+    }
+    match options.dtypes.iter().find(|(name, _)| !names.contains(name.as_str())) {
+        Some((name, _)) => Err(Error::UnknownColumn {
+            call: blame.call,
+            got: name.to_string(),
+            columns: guessed.fields().iter().map(|field| field.name().clone()).collect(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What a guess becomes. Microseconds hold every time that people write with up to six digits, and a
+/// column that is empty in the sample may hold anything.
+fn usual_type(guessed: &ArrowType) -> ArrowType {
+    match guessed {
+        ArrowType::Timestamp(TimeUnit::Nanosecond, None) => guessed.clone(),
+        ArrowType::Timestamp(..) => ArrowType::Timestamp(TimeUnit::Microsecond, None),
+        ArrowType::Null | ArrowType::Utf8 => ArrowType::Utf8View,
+        other => other.clone(),
+    }
+}
+
+/// The type to decode, where a column is to have this dtype in the end.
+pub(in super::super) fn decoded_type(dtype: &DataType) -> Option<ArrowType> {
+    Some(match dtype {
+        DataType::Boolean => ArrowType::Boolean,
+        DataType::Int8 => ArrowType::Int8,
+        DataType::Int16 => ArrowType::Int16,
+        DataType::Int32 => ArrowType::Int32,
+        DataType::Int64 => ArrowType::Int64,
+        DataType::UInt8 => ArrowType::UInt8,
+        DataType::UInt16 => ArrowType::UInt16,
+        DataType::UInt32 => ArrowType::UInt32,
+        DataType::UInt64 => ArrowType::UInt64,
+        DataType::Float32 => ArrowType::Float32,
+        DataType::Float64 => ArrowType::Float64,
+        DataType::Decimal(precision, scale) => {
+            ArrowType::Decimal128(u8::try_from(*precision).ok()?, i8::try_from(*scale).ok()?)
+        }
+        DataType::Date => ArrowType::Date32,
+        DataType::Time => ArrowType::Time64(TimeUnit::Nanosecond),
+        DataType::Datetime(unit, zone) => {
+            let unit = match unit {
+                PolarsUnit::Milliseconds => TimeUnit::Millisecond,
+                PolarsUnit::Microseconds => TimeUnit::Microsecond,
+                PolarsUnit::Nanoseconds => TimeUnit::Nanosecond,
+            };
+            ArrowType::Timestamp(unit, zone.as_ref().map(|zone| zone.as_str().into()))
+        }
+        DataType::String | DataType::Categorical(..) | DataType::Enum(..) => ArrowType::Utf8View,
+        _ => return None,
+    })
+}

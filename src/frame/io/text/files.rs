@@ -1,0 +1,201 @@
+//! Text files as parts, plain or compressed.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::super::blame::Blame;
+use super::super::paths::{FoundFile, find_files};
+use super::cuts::Cuts;
+use super::scan::Quoting;
+use super::slabs::Slabs;
+use crate::error::{Call, Result};
+
+/// Bytes that are parsed at once.
+const SLAB_BYTES: usize = 1 << 20;
+
+/// A compressed file counts as this many times its bytes; only reading it would say more.
+const GZIP_RATIO: u64 = 6;
+
+/// Files of records, in order and cut into parts. Compressed files are one part each.
+#[derive(Debug)]
+pub(in super::super) struct TextFiles {
+    call: Call,
+    name: String,
+    format: &'static str,
+    files: Vec<TextFile>,
+    parts: Vec<(usize, usize)>,
+    layout: Layout,
+}
+
+/// How records lie in files.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Layout {
+    /// Bytes of a part, about.
+    pub(in super::super) part_bytes: u64,
+    /// What hides new lines that end no record, if anything does.
+    pub(in super::super) quoting: Option<Quoting>,
+    /// Lines at the start of each file that are no records, whatever is in them.
+    pub(in super::super) skipped_lines: u64,
+}
+
+#[derive(Debug)]
+struct TextFile {
+    found: FoundFile,
+    cuts: Cuts,
+    is_gzip: bool,
+}
+
+impl TextFiles {
+    /// Finds the files and opens none.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if there are none, [`Error::UnsupportedFile`](crate::Error::UnsupportedFile)
+    /// for compression other than gzip.
+    pub(in super::super) fn find(
+        call: Call,
+        format: &'static str,
+        paths: &[impl AsRef<Path>],
+        layout: Layout,
+    ) -> Result<Self> {
+        let found = find_files(call, paths, false)?.files;
+        let more = match paths.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n.saturating_sub(1)),
+        };
+        let first = paths.first().map(|path| path.as_ref().display().to_string());
+        let name = format!("{} {}{more}", format.to_lowercase(), first.unwrap_or_default());
+        let (mut files, mut parts) = (Vec::with_capacity(found.len()), Vec::new());
+        for found in found {
+            let is_gzip = is_gzip(&Blame { call, path: &found.path, format })?;
+            let part_bytes = if is_gzip { u64::MAX } else { layout.part_bytes };
+            let cuts = Cuts::new(found.bytes, part_bytes, layout.skipped_lines, layout.quoting);
+            parts.extend((0..cuts.n_parts()).map(|part| (files.len(), part)));
+            files.push(TextFile { found, cuts, is_gzip });
+        }
+        Ok(TextFiles { call, name, format, files, parts, layout })
+    }
+
+    pub(in super::super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(in super::super) fn n_parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The file of a part, and whether the part is the first of the file.
+    pub(in super::super) fn file_of(&self, part: usize) -> (usize, bool) {
+        let (file, part) = self.parts[part];
+        (file, part == 0)
+    }
+
+    /// Bytes of text in a part, about.
+    pub(in super::super) fn text_bytes(&self, part: usize) -> u64 {
+        let file = &self.files[self.parts[part].0];
+        if file.is_gzip {
+            return file.found.bytes.saturating_mul(GZIP_RATIO);
+        }
+        file.found.bytes / file.cuts.n_parts() as u64
+    }
+
+    pub(in super::super) fn blame(&self, file: usize) -> Blame<'_> {
+        Blame { call: self.call, path: &self.files[file].found.path, format: self.format }
+    }
+
+    /// The records of a part.
+    pub(in super::super) fn slabs(&self, part: usize) -> Result<Slabs<'_>> {
+        let (file, part) = self.parts[part];
+        let TextFile { cuts, is_gzip, .. } = &self.files[file];
+        if *is_gzip || cuts.n_parts() == 1 {
+            return self.records(file, SLAB_BYTES);
+        }
+        let blame = self.blame(file);
+        let mut opened = self.open(file)?;
+        let range = cuts.range(part, &mut opened).and_then(|(start, end)| {
+            opened.seek(SeekFrom::Start(start))?;
+            Ok((start, end))
+        });
+        let (start, end) = range.map_err(|error| blame.io(error))?;
+        let reader = Box::new(opened.take(end - start));
+        Ok(Slabs::new(reader, start, blame, self.layout.quoting, SLAB_BYTES))
+    }
+
+    /// All records of a file, in slabs of about so many bytes.
+    pub(in super::super) fn records(&self, file: usize, slab_bytes: usize) -> Result<Slabs<'_>> {
+        let slab_bytes = slab_bytes.max(1);
+        let mut slabs =
+            Slabs::new(self.stream(file)?, 0, self.blame(file), self.layout.quoting, slab_bytes);
+        slabs.skip_lines(self.layout.skipped_lines)?;
+        Ok(slabs)
+    }
+
+    /// Whole lines from the middle and from the end of a file, which may begin within a record. Nothing of a
+    /// compressed file or of a short one.
+    pub(in super::super) fn lines_around(&self, file: usize, bytes: u64) -> Result<Vec<String>> {
+        let TextFile { found, is_gzip, .. } = &self.files[file];
+        if *is_gzip || found.bytes / 8 < bytes {
+            return Ok(Vec::new());
+        }
+        let blame = self.blame(file);
+        let mut opened = self.open(file)?;
+        let lines = [found.bytes / 2, found.bytes - bytes].map(|at| {
+            let mut read = Vec::new();
+            opened.seek(SeekFrom::Start(at))?;
+            opened.by_ref().take(bytes).read_to_end(&mut read)?;
+            let start = memchr::memchr(b'\n', &read).map_or(read.len(), |i| i + 1);
+            let end = memchr::memrchr(b'\n', &read).map_or(start, |i| i + 1);
+            Ok(std::str::from_utf8(&read[start..end]).unwrap_or_default().to_string())
+        });
+        let lines: io::Result<Vec<String>> = lines.into_iter().collect();
+        lines.map_err(|error| blame.io(error))
+    }
+
+    /// The number of the line at a byte of a file, counted from 1. It reads all that is before.
+    pub(in super::super) fn line_at(&self, file: usize, at: u64) -> Result<u64> {
+        let mut before = self.stream(file)?.take(at);
+        let (mut line, mut buffer) = (1, vec![0; 64 << 10]);
+        loop {
+            match before.read(&mut buffer) {
+                Ok(0) => return Ok(line),
+                Ok(n) => line += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.blame(file).io(error)),
+            }
+        }
+    }
+
+    fn open(&self, file: usize) -> Result<File> {
+        let blame = self.blame(file);
+        let (expected, opened) = (self.files[file].found.bytes, File::open(blame.path));
+        let opened = opened.map_err(|error| blame.io(error))?;
+        let now = opened.metadata().map_err(|error| blame.io(error))?.len();
+        if now != expected {
+            let problem = format!("it has {now} bytes, and had {expected} when it was found");
+            return Err(blame.corrupt(problem));
+        }
+        Ok(opened)
+    }
+
+    fn stream(&self, file: usize) -> Result<Box<dyn Read>> {
+        let opened = self.open(file)?;
+        Ok(if self.files[file].is_gzip {
+            Box::new(MultiGzDecoder::new(BufReader::new(opened)))
+        } else {
+            Box::new(opened)
+        })
+    }
+}
+
+fn is_gzip(blame: &Blame<'_>) -> Result<bool> {
+    let extension = blame.path.extension().map(|extension| extension.to_ascii_lowercase());
+    match extension.as_ref().and_then(|extension| extension.to_str()) {
+        Some("gz") => Ok(true),
+        Some(other @ ("bz2" | "lz4" | "snappy" | "xz" | "zip" | "zst")) => {
+            Err(blame.unsupported(format!("compression by .{other}"), "decompress it, or use .gz"))
+        }
+        _ => Ok(false),
+    }
+}
