@@ -9,7 +9,7 @@ check:
 
 # Tests, or those whose name contains a word: `just test reshape`
 test *words:
-    cargo test {{words}}
+    cargo test --all-features {{words}}
 
 # Formatting and lints
 lint:

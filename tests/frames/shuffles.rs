@@ -191,7 +191,7 @@ fn sorted_partitions_have_about_the_same_size() {
             let sorted = frame.sort("x", descending).with_columns([col("x") * 1]);
             let counted = frame
                 .sort("key", descending)
-                .map_partitions(schema.clone(), |part, _| df!["n" => [part.height() as u32]]);
+                .map_partitions(Arc::clone(&schema), |part, _| df!["n" => [part.height() as u32]]);
             assert_eq!(sorted.len().unwrap(), 5000);
             counted.compute().unwrap()
         });
@@ -200,4 +200,17 @@ fn sorted_partitions_have_about_the_same_size() {
         assert!(sizes.len() > 10, "{sizes:?}");
         assert!(*sizes.iter().max().unwrap() as usize * sizes.len() < 4 * 5000, "{sizes:?}");
     }
+}
+
+#[test]
+fn keys_that_nobody_needs_end_with_their_join() {
+    let (left, right) = (Frame::from_polars(&left(), 2), Frame::from_polars(&right(), 2));
+    let sum = left.join(&right, "key", JoinHow::Semi).agg([col("x").sum()]);
+    let text = sum.explain().unwrap().to_string();
+    let optimized = text.split("optimized plan").nth(1).unwrap();
+    assert!(optimized.contains(r#"select [col("x")]"#), "{text}");
+    let whole = left.join(&right, "key", JoinHow::Semi).compute().unwrap();
+    let expected = whole.column("x").unwrap().i64().unwrap().sum();
+    let got = sum.compute().unwrap();
+    assert_eq!(got.column("x").unwrap().i64().unwrap().get(0), expected);
 }

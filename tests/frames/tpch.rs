@@ -49,10 +49,19 @@ fn answers_are_right() {
     check(&Config::new(), 1..=22);
 }
 
-/// Everything is spread over partitions, and pieces of shuffles go to files.
+/// Partitions of an eighth of a megabyte, so that joins and groups are shuffles.
 #[test]
 fn answers_are_right_in_little_memory() {
-    check(&Config::new().with_chunk_bytes(256 << 10).with_memory_limit(32 << 20), 1..=22);
+    let config = Config::new().with_chunk_bytes(128 << 10).with_memory_limit(8 << 20);
+    check(&config, 1..=22);
+    let n_shuffled = config.scope(|| {
+        let tables = Tables::open(DIR.path(), SCALE).unwrap();
+        let is_shuffled = |query: &&queries::Query| {
+            (query.build)(&tables).explain().unwrap().to_string().contains("barrier")
+        };
+        QUERIES.iter().filter(is_shuffled).count()
+    });
+    assert!(n_shuffled >= 15, "only {n_shuffled} queries are shuffled");
 }
 
 #[test]

@@ -185,7 +185,9 @@ fn push_narrow(
             let schemas: Vec<_> = inputs.iter().map(|id| &plan.meta(*id).schema).collect();
             let schema = Arc::new(join_schema(schemas[0], schemas[1], &join.spec)?);
             let join = Join { spec: Arc::clone(&join.spec), schema };
-            plan.push(FrameOp::Join(join), inputs)
+            let joined = plan.push(FrameOp::Join(join), inputs)?;
+            // Keys need not go on, nor the filter's own columns.
+            select_columns(plan, joined, needed)
         }
         FrameOp::JoinAsof(join) => {
             let schemas: Vec<_> = inputs.iter().map(|id| &plan.meta(*id).schema).collect();
@@ -193,7 +195,6 @@ fn push_narrow(
             let join = JoinAsof { spec: Arc::clone(&join.spec), schema };
             plan.push(FrameOp::JoinAsof(join), inputs)
         }
-        // The filter's own columns need not go on.
         FrameOp::Filter(_) => {
             let filtered = plan.push(op.clone(), inputs)?;
             select_columns(plan, filtered, needed)

@@ -18,6 +18,11 @@ use crate::error::Result;
 /// cache.
 const BATCH_ROWS: usize = 64 << 10;
 
+/// Rows of each batch of `n_rows`. The decoder makes room for whole batches, and keeps it however few rows come.
+fn batch_rows(n_rows: usize) -> usize {
+    n_rows.div_ceil(n_rows.div_ceil(BATCH_ROWS).max(1)).max(1)
+}
+
 /// What is read of one file.
 pub(super) struct Choice {
     pub(super) footer: Footer,
@@ -184,7 +189,7 @@ impl ParquetFiles {
         let limit = usize::try_from(height).unwrap_or(usize::MAX);
         let mut builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, choice.footer.reader.clone())
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(batch_rows(limit))
                 .with_row_groups(choice.groups.clone())
                 .with_projection(mask)
                 .with_limit(limit);
