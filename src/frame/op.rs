@@ -55,7 +55,7 @@ pub(crate) enum FrameOp {
     /// The last rows.
     Tail(u64),
     /// A user's function of partitions with some rows of their neighbours.
-    MapOverlap(Arc<MapOverlap>),
+    MapOverlap(MapOverlap),
     /// Each row with the nearest one of another frame, both in the order of their keys.
     JoinAsof(JoinAsof),
     /// The columns of a frame of one row on each row of another.
@@ -132,9 +132,9 @@ pub(crate) struct PerGroup {
 }
 
 /// A user's function of partitions, and how many rows of the others it sees.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct MapOverlap {
-    pub(crate) map: MapPartitions,
+    pub(crate) map: Arc<MapPartitions>,
     pub(crate) before: u64,
     pub(crate) after: u64,
 }
@@ -238,7 +238,9 @@ impl PartialEq for FrameOp {
             (O::Aggregate(a), O::Aggregate(b)) => a.keys() == b.keys() && a.aggs == b.aggs,
             (O::Attach, O::Attach) => true,
             (O::Tail(a), O::Tail(b)) => a == b,
-            (O::MapOverlap(a), O::MapOverlap(b)) => Arc::ptr_eq(a, b),
+            (O::MapOverlap(a), O::MapOverlap(b)) => {
+                Arc::ptr_eq(&a.map, &b.map) && (a.before, a.after) == (b.before, b.after)
+            }
             (O::JoinAsof(a), O::JoinAsof(b)) => a.spec == b.spec,
             (O::Ordered(a), O::Ordered(b)) => a.exprs == b.exprs,
             (O::PerGroup(a), O::PerGroup(b)) => a.keys == b.keys && a.added.exprs == b.added.exprs,
@@ -287,7 +289,7 @@ impl Operation for FrameOp {
             FrameOp::Select(select) => select.schema.iter_names().for_each(|n| n.hash(hasher)),
             FrameOp::Slice { offset, len } => (offset, len).hash(hasher),
             FrameOp::MapPartitions(map) => Arc::as_ptr(map).hash(hasher),
-            FrameOp::MapOverlap(map) => Arc::as_ptr(map).hash(hasher),
+            FrameOp::MapOverlap(overlap) => Arc::as_ptr(&overlap.map).hash(hasher),
             FrameOp::Tail(n) => n.hash(hasher),
             FrameOp::JoinAsof(join) => (&join.spec.left_on, &join.spec.right_on).hash(hasher),
             FrameOp::Aggregate(a) => a.schema.iter_names().for_each(|n| n.hash(hasher)),

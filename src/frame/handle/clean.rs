@@ -53,7 +53,7 @@ impl DataFrame {
     #[track_caller]
     #[must_use]
     pub fn fill_null(&self, value: impl Into<Expr>) -> Self {
-        DataFrame::of(clean::fill_null(Call::new("fill_null"), &self.handle, value.into()))
+        DataFrame::of(clean::fill_null(Call::new("fill_null"), &self.handle, &value.into()))
     }
 
     /// `value` instead of NaN, in columns of floats.

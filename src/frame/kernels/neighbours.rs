@@ -8,21 +8,21 @@ use super::ordered::edge_rows;
 use super::tasks::checked;
 use super::{refused, values_error};
 use crate::error::Result;
-use crate::frame::op::MapOverlap;
+use crate::frame::op::MapPartitions;
 use crate::frame::partition::{block, frame};
 use crate::graph::{Block, Inputs, Kernel, TaskContext};
 
 /// Calls a user's function on a partition with rows of others around it, and cuts these off what it returns.
 #[derive(Debug)]
 pub(crate) struct MapOverlapKernel {
-    pub(crate) overlap: Arc<MapOverlap>,
+    pub(crate) map: Arc<MapPartitions>,
     /// The slots of the edges before and after.
     pub(crate) slots: [Option<usize>; 2],
 }
 
 impl Kernel for MapOverlapKernel {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let map = &self.overlap.map;
+        let map = &self.map;
         let rows = frame(inputs.take_one(0));
         let n_rows = rows.height();
         let [before, after] = self

@@ -12,7 +12,7 @@ use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 
 impl Lowering<'_> {
     /// A function of each partition between the rows before and after it.
-    pub(super) fn map_overlap(&mut self, overlap: &Arc<MapOverlap>, input: &Lowered) -> Lowered {
+    pub(super) fn map_overlap(&mut self, overlap: &MapOverlap, input: &Lowered) -> Lowered {
         let columns: Vec<PlSmallStr> =
             input.layout.widths.iter().map(|(name, _)| name.clone()).collect();
         let spec = Arc::new(OrderedSpec::of_rows(columns, overlap.before, overlap.after));
@@ -22,7 +22,7 @@ impl Lowering<'_> {
             Some(inputs.len() - 1)
         });
         let layout = input.layout.with_columns(&overlap.map.schema, |name| Some(name.into()));
-        let kernel = MapOverlapKernel { overlap: Arc::clone(overlap), slots };
+        let kernel = MapOverlapKernel { map: Arc::clone(&overlap.map), slots };
         self.push(&overlap.map.name, kernel, inputs, layout)
     }
 

@@ -1,10 +1,12 @@
 //! Functions that fill, drop, number and pick rows.
 
+use std::sync::Arc;
+
 use polars_core::prelude::{DataType, PlSmallStr, SchemaExt};
 
 use super::rows::{filter_node, select_node};
 use crate::error::{Call, Error, Result};
-use crate::frame::expr::{Expr, ExprKind, check_column, col, map_many, ones};
+use crate::frame::expr::{Expr, ExprKind, check_column, col, lit, map_many, null, ones};
 use crate::frame::op::{Added, FrameOp, Handle, Node};
 
 /// The rows in which no column of `subset`, or none at all, is missing, by what `is_there` says of a column.
@@ -21,7 +23,7 @@ pub(crate) fn drop_rows(
         let there = names.iter().filter_map(|name| is_there(col(name.clone()), schema.get(name)?));
         match there.reduce(|a, b| a.and(b)) {
             Some(predicate) => filter_node(call, node, predicate),
-            None => Ok(node.clone()),
+            None => Ok(Arc::clone(node)),
         }
     })
 }
@@ -43,7 +45,7 @@ pub(crate) fn map_columns(
 }
 
 /// `value` where there is none, in the columns that can hold it.
-pub(crate) fn fill_null(call: Call, handle: &Handle, value: Expr) -> Handle {
+pub(crate) fn fill_null(call: Call, handle: &Handle, value: &Expr) -> Handle {
     let fits = |dtype: &DataType| match value.kind() {
         ExprKind::Literal(literal) => {
             let own = literal.value.dtype();
@@ -61,7 +63,7 @@ pub(crate) fn cast(call: Call, handle: &Handle, dtypes: &[(PlSmallStr, DataType)
     let known = handle.then(|node| {
         let schema = &node.meta.schema;
         dtypes.iter().try_for_each(|(name, _)| check_column(name, schema, call))?;
-        Ok(node.clone())
+        Ok(Arc::clone(node))
     });
     map_columns(call, &known, |column, _| {
         let (_, dtype) = dtypes.iter().find(|(name, _)| *name == column.output_name())?;
@@ -80,8 +82,8 @@ pub(crate) fn with_row_index(call: Call, handle: &Handle, name: PlSmallStr, offs
         let count = ones().cum_sum(false).alias(name.clone());
         let counted = FrameOp::Ordered(Added::new(vec![count], schema, call)?);
         let counted = Node::of(counted, &[node])?;
-        let first = crate::frame::lit(1_u64).cast(DataType::UInt64);
-        let offset = crate::frame::lit(offset).cast(DataType::UInt64);
+        let first = lit(1_u64).cast(DataType::UInt64);
+        let offset = lit(offset).cast(DataType::UInt64);
         let number = (col(name.clone()) - first + offset).alias(name);
         let others = schema.iter_names().map(|name| col(name.clone()));
         select_node(call, &counted, std::iter::once(number).chain(others).collect())
@@ -159,7 +161,7 @@ pub(crate) fn concat_diagonal(call: Call, handles: &[&Handle]) -> Handle {
                 match own {
                     Some(own) if own == dtype => col(name.clone()),
                     Some(own) if !own.is_null() => col(name.clone()),
-                    _ => crate::frame::null().cast(dtype.clone()).alias(name.clone()),
+                    _ => null().cast(dtype.clone()).alias(name.clone()),
                 }
             });
             Handle::from_result(select_node(call, node, columns.collect()))

@@ -113,7 +113,7 @@ pub(crate) fn describe(call: Call, handle: &Handle) -> Handle {
         let out: Schema = std::iter::once(("statistic".into(), DataType::String))
             .chain(schema.iter().map(|(name, dtype)| (name.clone(), described(dtype))))
             .collect();
-        let (input, row) = (Arc::clone(schema), row.node()?.clone());
+        let (input, row) = (Arc::clone(schema), Arc::clone(row.node()?));
         partitions(call, &row, "describe", Arc::new(out), move |row| turned(row, &input))
     })
 }

@@ -21,8 +21,8 @@ pub(crate) fn map_overlap(
 ) -> Handle {
     handle.then(|node| {
         let map = MapPartitions { name: "map_overlap".into(), function, schema, call };
-        let overlap = MapOverlap { map, before, after };
-        Node::of(FrameOp::MapOverlap(Arc::new(overlap)), &[node])
+        let overlap = MapOverlap { map: Arc::new(map), before, after };
+        Node::of(FrameOp::MapOverlap(overlap), &[node])
     })
 }
 

@@ -11,7 +11,7 @@ use polars_time::prelude::{ClosedWindow, Duration, RollingOptionsDynamicWindow, 
 use super::window::offset;
 use super::{broadcast, height};
 use crate::frame::expr::function::functions;
-use crate::frame::expr::{ClosedInterval, Expr, Function, lit};
+use crate::frame::expr::{ClosedInterval, Expr, Function, col, lit};
 
 functions! {
     ROLLING_SUM_BY = "rolling_sum_by", across_rows() => |c| rolling(c, None, |s, b, o| s.rolling_sum_by(b, o));
@@ -153,7 +153,7 @@ impl Expr {
         ddof: Option<u8>,
     ) -> Expr {
         let closed = format!("{closed:?}").to_lowercase();
-        let by = crate::frame::col(by);
+        let by = col(by);
         let inputs = [self.clone(), by, lit(window_size), lit(1), lit(closed)];
         Expr::call(function, inputs.into_iter().chain(ddof.map(lit)).collect())
     }
