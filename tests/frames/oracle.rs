@@ -707,6 +707,73 @@ fn slice(draws: &mut Draws<'_>, pair: &Pair) -> Option<Pair> {
     Some(pair.then(format_args!("slice {offset} {len}"), lazy, mirror))
 }
 
+/// A column that needs other rows: running sums, earlier or later rows, the largest of a group.
+fn window(draws: &mut Draws<'_>, pair: &Pair) -> Option<Pair> {
+    let ints = pair.mirror.of_kind(|kind| kind == Kind::Int);
+    let name = draws.one_of(&ints)?.clone();
+    let key = draws.one_of(&pair.mirror.columns)?.0.clone();
+    let (i, k) = (pair.mirror.position(&name), pair.mirror.position(&key));
+    let rows = &pair.mirror.rows;
+    let by_group = draws.coin();
+    let shift = draws.below(9) as i64 - 4;
+    let kind = if pair.ordered { draws.below(3) } else { 2 };
+    let column = col(name.as_str());
+    let expr = match kind {
+        0 => column.cum_sum(false),
+        1 => column.shift(shift),
+        _ => column.max(),
+    };
+    let of_group = |members: &[usize]| -> Vec<V> {
+        let values: Vec<V> = members.iter().map(|row| rows[*row][i].clone()).collect();
+        let known = values.iter().filter(|v| !v.is_null());
+        let max = known.max_by(|a, b| a.order(b)).cloned().unwrap_or(V::Null);
+        let mut total = 0;
+        let at = |(n, value): (usize, &V)| match (kind, value) {
+            (0, V::Int(v)) => {
+                total += v;
+                V::Int(total)
+            }
+            (0, _) => V::Null,
+            (1, _) => {
+                let other = usize::try_from(n as i64 - shift).ok();
+                other.and_then(|other| values.get(other)).cloned().unwrap_or(V::Null)
+            }
+            _ => max.clone(),
+        };
+        values.iter().enumerate().map(at).collect()
+    };
+    let mut members: Vec<(String, Vec<usize>)> = Vec::new();
+    for (n, row) in rows.iter().enumerate() {
+        let key = if by_group { row[k].key() } else { String::new() };
+        match members.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, members)) => members.push(n),
+            None => members.push((key, vec![n])),
+        }
+    }
+    let mut mirror = pair.mirror.clone();
+    let at = mirror.columns.iter().position(|(name, _)| name == "w").unwrap_or_else(|| {
+        mirror.columns.push(("w".into(), Kind::Int));
+        mirror.rows.iter_mut().for_each(|row| row.push(V::Null));
+        mirror.columns.len() - 1
+    });
+    mirror.columns[at].1 = Kind::Int;
+    for (_, members) in &members {
+        for (row, value) in members.iter().zip(of_group(members)) {
+            mirror.rows[*row][at] = value;
+        }
+    }
+    let expr = if by_group { expr.over([key.as_str()]) } else { expr }.alias("w");
+    let lazy = pair.lazy.with_columns([expr.clone()]);
+    Some(pair.then(format_args!("window {expr}"), lazy, mirror))
+}
+
+fn tail(draws: &mut Draws<'_>, pair: &Pair) -> Option<Pair> {
+    let n = draws.below(40);
+    let mut mirror = pair.mirror.clone();
+    mirror.rows.drain(..mirror.rows.len().saturating_sub(n));
+    pair.ordered.then(|| pair.then(format_args!("tail {n}"), pair.lazy.tail(n as u64), mirror))
+}
+
 fn concat(draws: &mut Draws<'_>, pair: &Pair, pairs: &[Pair]) -> Option<Pair> {
     let same: Vec<&Pair> =
         pairs.iter().filter(|other| other.mirror.columns == pair.mirror.columns).collect();
@@ -799,7 +866,7 @@ fn step(draws: &mut Draws<'_>, pairs: &[Pair]) -> Option<Pair> {
     // Mostly on what was made last.
     let i = if draws.below(4) > 0 { pairs.len() - 1 } else { draws.below(pairs.len()) };
     let pair = &pairs[i];
-    Some(match draws.below(13) {
+    Some(match draws.below(16) {
         0..3 => filter(draws, pair),
         3..5 => with_columns(draws, pair),
         5 => select(draws, pair),
@@ -808,6 +875,8 @@ fn step(draws: &mut Draws<'_>, pairs: &[Pair]) -> Option<Pair> {
         9 => return slice(draws, pair),
         10 => unique(draws, pair),
         11 => return concat(draws, pair, pairs),
+        12 | 13 => return window(draws, pair),
+        14 => return tail(draws, pair),
         _ => return join(draws, pair, pairs),
     })
 }
@@ -930,7 +999,7 @@ proptest! {
 fn chains_of_many_kinds_are_drawn() {
     // Guards the generator itself: a mistake in it must not make all chains trivial.
     let dir = tempfile::tempdir().expect("a folder");
-    let numbers: Vec<u32> = (0..4000_u32).map(|i| i.wrapping_mul(2_654_435_761) >> 7).collect();
+    let numbers: Vec<u32> = (0..12_000_u32).map(|i| i.wrapping_mul(2_654_435_761) >> 7).collect();
     let of = |(i, numbers): (usize, &[u32])| chains(numbers, &dir.path().join(i.to_string()));
     let pairs: Vec<Pair> = numbers.chunks(100).enumerate().flat_map(of).collect();
     assert!(pairs.len() > 150, "{}", pairs.len());
@@ -943,6 +1012,8 @@ fn chains_of_many_kinds_are_drawn() {
         "unique",
         "sort",
         "slice",
+        "window",
+        "tail",
         "concat with",
         "Inner",
         "Left",
