@@ -8,7 +8,9 @@ mod condition;
 #[allow(unreachable_pub, reason = "options are for users, whose doors are not here yet")]
 mod csv;
 mod hive;
-#[allow(unreachable_pub, reason = "options are for users, whose doors are not here yet")]
+#[allow(unreachable_pub, reason = "as above")]
+mod ndjson;
+#[allow(unreachable_pub, reason = "as above")]
 mod parquet;
 mod part_dir;
 mod paths;
@@ -19,6 +21,9 @@ pub(crate) use condition::{Comparison, Condition};
 pub(crate) use csv::{CsvFiles, CsvWriter};
 #[allow(unreachable_pub, reason = "as above")]
 pub use csv::{CsvOptions, CsvWriteOptions};
+pub(crate) use ndjson::{NdjsonFiles, NdjsonWriter};
+#[allow(unreachable_pub, reason = "as above")]
+pub use ndjson::{NdjsonOptions, NdjsonWriteOptions};
 #[allow(unreachable_pub, reason = "as above")]
 pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub(crate) use parquet::{ParquetFiles, ParquetWriter, write_one};
