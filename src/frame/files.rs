@@ -8,8 +8,9 @@ use polars_core::prelude::SchemaRef;
 
 use super::handle::DataFrame;
 use super::io::{
-    CsvFiles, CsvOptions, CsvWriteOptions, CsvWriter, ParquetFiles, ParquetOptions,
-    ParquetWriteOptions, ParquetWriter, Source, Writer,
+    CsvFiles, CsvOptions, CsvWriteOptions, CsvWriter, NdjsonFiles, NdjsonOptions,
+    NdjsonWriteOptions, NdjsonWriter, ParquetFiles, ParquetOptions, ParquetWriteOptions,
+    ParquetWriter, Source, Writer,
 };
 use super::op::Handle;
 use super::ops::rows;
@@ -100,6 +101,41 @@ impl DataFrame {
         opened(CsvFiles::open(Call::new("read_csv_with"), paths, options))
     }
 
+    /// Files of one JSON object a line: one file, a glob or a directory.
+    ///
+    /// Columns and their dtypes are those of a sample; a later value that does not fit is an error that names its line.
+    ///
+    /// # Errors
+    /// As [`read_csv`](Self::read_csv).
+    #[track_caller]
+    #[must_use]
+    pub fn read_ndjson(path: impl AsRef<Path>) -> Self {
+        let call = Call::new("read_ndjson");
+        let options = Config::current().map(|config| NdjsonOptions {
+            part_bytes: config.chunk_bytes(),
+            ..NdjsonOptions::default()
+        });
+        opened(options.and_then(|options| NdjsonFiles::open(call, &[path], &options)))
+    }
+
+    /// [`read_ndjson`](Self::read_ndjson) of several paths, with options.
+    #[track_caller]
+    #[must_use]
+    pub fn read_ndjson_with(paths: &[impl AsRef<Path>], options: &NdjsonOptions) -> Self {
+        opened(NdjsonFiles::open(Call::new("read_ndjson_with"), paths, options))
+    }
+
+    /// Computes the frame and writes each partition as one file of JSON lines into a new directory.
+    ///
+    /// # Errors
+    /// As [`to_parquet`](Self::to_parquet).
+    #[track_caller]
+    pub fn to_ndjson(&self, path: impl AsRef<Path>) -> Result<()> {
+        let format = Format::Ndjson(NdjsonWriteOptions::default());
+        let (call, path) = (Call::new("to_ndjson"), path.as_ref());
+        crate::compute(StoreFrame { frame: self, call, path, format })
+    }
+
     /// Computes the frame and writes each partition as one CSV file into a new directory.
     ///
     /// # Errors
@@ -164,6 +200,7 @@ enum Format {
     Parquet(ParquetWriteOptions),
     /// As one file or as one for each partition.
     Csv(CsvWriteOptions, bool),
+    Ndjson(NdjsonWriteOptions),
 }
 
 /// A frame to be computed into files.
@@ -189,6 +226,9 @@ impl Write {
         Ok(match &self.format {
             Format::Parquet(options) => {
                 Box::new(ParquetWriter::create(*call, path, schema, options.clone())?)
+            }
+            Format::Ndjson(options) => {
+                Box::new(NdjsonWriter::create(*call, path, schema, options, false)?)
             }
             Format::Csv(options, is_single_file) => {
                 Box::new(CsvWriter::create(*call, path, schema, options.clone(), *is_single_file)?)

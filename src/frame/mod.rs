@@ -39,7 +39,8 @@ pub use expr::{
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic};
 pub use io::{
-    CsvOptions, CsvWriteOptions, IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions,
+    CsvOptions, CsvWriteOptions, IfExists, NdjsonOptions, NdjsonWriteOptions, ParquetCompression,
+    ParquetOptions, ParquetWriteOptions,
 };
 pub use kernels::asof::AsofStrategy;
 pub use kernels::join::JoinHow;

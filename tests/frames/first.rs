@@ -122,3 +122,22 @@ fn a_selection_of_nothing_but_aggregates_has_one_row() {
     let centred = frame.select([col("fare") - col("fare").mean()]).compute().unwrap();
     assert_eq!(centred.height(), 1000);
 }
+
+#[test]
+fn text_files_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = ["plain", "a, comma", "a \"quote\"", "two\nlines"].repeat(50);
+    let n: Vec<i64> = (0..200).collect();
+    let frame = df!["text" => texts, "n" => n].unwrap();
+    let lazy = Frame::from_polars(&frame, 3);
+    lazy.to_csv(dir.path().join("csv")).unwrap();
+    lazy.to_ndjson(dir.path().join("ndjson")).unwrap();
+    for chunk_bytes in [64 << 20, 1 << 10] {
+        Config::new().with_chunk_bytes(chunk_bytes).scope(|| {
+            let csv = Frame::read_csv(dir.path().join("csv")).compute().unwrap();
+            assert!(csv.equals(&frame), "{csv}");
+            let ndjson = Frame::read_ndjson(dir.path().join("ndjson")).select(["text", "n"]);
+            assert!(ndjson.compute().unwrap().equals(&frame));
+        });
+    }
+}

@@ -273,6 +273,7 @@ fn per_second(unit: TimeUnit) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::expr::lit;
     use crate::frame::{ClosedInterval, col, null};
 
     fn split(filter: impl Into<Expr>) -> String {

@@ -2,7 +2,7 @@
 
 use polars_core::df;
 use polars_core::prelude::{
-    Categories, Column, DataFrame, DataType, IntoColumn, IntoSeries, NamedFrom, Series, TimeUnit,
+    Categories, Column, DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUnit,
 };
 
 use super::*;

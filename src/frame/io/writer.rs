@@ -2,7 +2,7 @@
 
 use polars_core::frame::DataFrame;
 
-use super::{CsvWriter, ParquetWriter};
+use super::{CsvWriter, NdjsonWriter, ParquetWriter};
 use crate::error::Result;
 
 /// Takes the partitions of a frame, from several threads and in any order.
@@ -16,22 +16,18 @@ pub(crate) trait Writer: Send + Sync {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
-impl Writer for ParquetWriter {
-    fn write(&self, part: usize, frame: &DataFrame) -> Result<()> {
-        ParquetWriter::write(self, part, frame)
-    }
+macro_rules! writers {
+    ($($writer:ident)*) => { $(
+        impl Writer for $writer {
+            fn write(&self, part: usize, frame: &DataFrame) -> Result<()> {
+                $writer::write(self, part, frame)
+            }
 
-    fn finish(self: Box<Self>) -> Result<()> {
-        ParquetWriter::finish(*self)
-    }
+            fn finish(self: Box<Self>) -> Result<()> {
+                $writer::finish(*self)
+            }
+        }
+    )* };
 }
 
-impl Writer for CsvWriter {
-    fn write(&self, part: usize, frame: &DataFrame) -> Result<()> {
-        CsvWriter::write(self, part, frame)
-    }
-
-    fn finish(self: Box<Self>) -> Result<()> {
-        CsvWriter::finish(*self)
-    }
-}
+writers!(CsvWriter NdjsonWriter ParquetWriter);

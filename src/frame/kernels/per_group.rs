@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{Column, IdxSize, NamedFrom, PlSmallStr};
+use polars_core::prelude::{Column, IdxSize, PlSmallStr};
 
 use super::eval::evaluate;
 use super::exchange::Exchange;

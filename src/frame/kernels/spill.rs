@@ -204,7 +204,6 @@ impl<W: Write> Write for Counting<W> {
 mod tests {
     use super::super::testing::{frame, frames_equal};
     use super::*;
-    use polars_core::prelude::NamedFrom;
     use proptest::prelude::*;
 
     #[test]

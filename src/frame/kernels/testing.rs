@@ -1,7 +1,7 @@
 //! Random frames for the tests of kernels.
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{Column, NamedFrom};
+use polars_core::prelude::Column;
 use proptest::prelude::*;
 
 /// Frames of columns `k` (few integers and nulls), `f` (floats with NaN and both zeros), `s` (strings, short

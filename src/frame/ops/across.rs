@@ -33,6 +33,11 @@ pub(super) fn flatten_aggregates(
     node: &Arc<Node>,
     aggs: &[Expr],
 ) -> Result<(Arc<Node>, Vec<Expr>)> {
+    let mut found = Vec::new();
+    aggs.iter().for_each(|agg| inside_aggregates(agg, &mut found));
+    if found.is_empty() {
+        return Ok((Arc::clone(node), aggs.to_vec()));
+    }
     infer_schema(aggs, &node.meta.schema, call)?;
     let mut steps = Steps { call, node: Arc::clone(node), n: 0 };
     let flat = steps.add_all(aggs, inside_aggregates)?;

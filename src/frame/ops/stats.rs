@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::{
-    Column, DataFrame, DataType, IDX_DTYPE, IdxSize, NamedFrom, PlSmallStr, Schema,
-};
+use polars_core::prelude::{Column, DataFrame, DataType, IDX_DTYPE, IdxSize, PlSmallStr, Schema};
 
 use super::reshape::partitions;
 use super::{groups, rows, sorts};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{Column, DataType, IntoColumn, PlSmallStr, Scalar};
+use polars_core::prelude::{Column, DataType, PlSmallStr, Scalar};
 
 use crate::error::Result;
 use crate::frame::expr::aggregate_plan::{AggregatePlan, State, Step, state_column};
 use crate::frame::expr::{Expr, ExprKind};
-use crate::frame::io::{MemoryFrames, Source};
+use crate::frame::io::MemoryFrames;
 use crate::frame::kernels::group_by::finish;
 use crate::frame::op::{FrameOp, Scan};
 use crate::graph::{NodeId, Plan, Rule};

@@ -6,8 +6,8 @@ use chrono::NaiveTime;
 use polars_arrow::legacy::time_zone::Tz;
 use polars_core::error::polars_bail;
 use polars_core::prelude::{
-    Column, DataType, IntoColumn, LogicalType, NonExistent, PlSmallStr, PolarsResult,
-    StringChunked, TimeUnit, TimeZone,
+    Column, DataType, IntoColumn, NonExistent, PlSmallStr, PolarsResult, StringChunked, TimeUnit,
+    TimeZone,
 };
 use polars_time::prelude::{DurationMethods, TemporalMethods};
 use polars_time::{Duration, PolarsMonthEnd, PolarsMonthStart, PolarsRound, PolarsTruncate};

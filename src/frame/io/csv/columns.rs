@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, TimeUnit};
-use polars_core::prelude::{DataType, PlSmallStr, Schema, TimeUnit as PolarsUnit};
+use polars_core::prelude::Schema;
 
 use super::super::blame::Blame;
+use super::super::text::decoded_type;
 use super::options::CsvOptions;
 use crate::error::{Error, Result};
 use crate::frame::interop::polars_schema;
@@ -48,11 +49,14 @@ impl Columns {
         let fields = guessed.fields().iter().map(|field| {
             let given = options.dtypes.iter().find(|(name, _)| name == field.name().as_str());
             let decoded = match given {
-                Some((name, dtype)) => decoded_type(dtype).ok_or_else(|| Error::DTypeMismatch {
-                    call: blame.call,
-                    got: format!("{dtype} for column {name:?}"),
-                    expected: "one that CSV is read as; read a string".to_string(),
-                }),
+                Some((name, dtype)) => {
+                    let decoded = decoded_type(dtype).filter(|decoded| !decoded.is_nested());
+                    decoded.ok_or_else(|| Error::DTypeMismatch {
+                        call: blame.call,
+                        got: format!("{dtype} for column {name:?}"),
+                        expected: "one that CSV is read as, such as str".to_string(),
+                    })
+                }
                 None => Ok(usual_type(field.data_type())),
             };
             Ok(Field::new(field.name(), decoded?, true))
@@ -63,11 +67,6 @@ impl Columns {
             schema.set_dtype(name, dtype.clone());
         }
         Ok(Columns { decoded: decoded.into(), schema: schema.into() })
-    }
-
-    /// The number of a column in the file.
-    pub(super) fn position(&self, name: &PlSmallStr) -> Option<usize> {
-        self.schema.index_of(name)
     }
 
     /// All columns as text.
@@ -104,36 +103,4 @@ fn usual_type(guessed: &ArrowType) -> ArrowType {
         ArrowType::Null | ArrowType::Utf8 => ArrowType::Utf8View,
         other => other.clone(),
     }
-}
-
-/// The type to decode, where a column is to have this dtype in the end.
-pub(in super::super) fn decoded_type(dtype: &DataType) -> Option<ArrowType> {
-    Some(match dtype {
-        DataType::Boolean => ArrowType::Boolean,
-        DataType::Int8 => ArrowType::Int8,
-        DataType::Int16 => ArrowType::Int16,
-        DataType::Int32 => ArrowType::Int32,
-        DataType::Int64 => ArrowType::Int64,
-        DataType::UInt8 => ArrowType::UInt8,
-        DataType::UInt16 => ArrowType::UInt16,
-        DataType::UInt32 => ArrowType::UInt32,
-        DataType::UInt64 => ArrowType::UInt64,
-        DataType::Float32 => ArrowType::Float32,
-        DataType::Float64 => ArrowType::Float64,
-        DataType::Decimal(precision, scale) => {
-            ArrowType::Decimal128(u8::try_from(*precision).ok()?, i8::try_from(*scale).ok()?)
-        }
-        DataType::Date => ArrowType::Date32,
-        DataType::Time => ArrowType::Time64(TimeUnit::Nanosecond),
-        DataType::Datetime(unit, zone) => {
-            let unit = match unit {
-                PolarsUnit::Milliseconds => TimeUnit::Millisecond,
-                PolarsUnit::Microseconds => TimeUnit::Microsecond,
-                PolarsUnit::Nanoseconds => TimeUnit::Nanosecond,
-            };
-            ArrowType::Timestamp(unit, zone.as_ref().map(|zone| zone.as_str().into()))
-        }
-        DataType::String | DataType::Categorical(..) | DataType::Enum(..) => ArrowType::Utf8View,
-        _ => return None,
-    })
 }

@@ -310,7 +310,6 @@ fn a_value_of_another_dtype_is_an_error_that_says_where() {
         (DataType::Int8, "128"),
         (DataType::UInt32, "-1"),
         (DataType::Int64, "1.0"),
-        (DataType::Int64, " 1"),
         (DataType::Boolean, "yes"),
         (DataType::Date, "2021-02-29"),
         (DataType::Datetime(TimeUnit::Microseconds, None), "12.1.2020"),

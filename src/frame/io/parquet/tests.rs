@@ -10,8 +10,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use polars_core::df;
 use polars_core::prelude::{
-    AnyValue, Column, DataFrame, DataType, IntoColumn, IntoSeries, NamedFrom, PlSmallStr, Scalar,
-    Series, TimeUnit,
+    AnyValue, DataFrame, DataType, IntoColumn, IntoSeries, NamedFrom, PlSmallStr, Scalar, Series,
+    TimeUnit,
 };
 
 use super::super::{Comparison, Condition, Request, Source};

@@ -132,9 +132,19 @@ impl TextFiles {
         Ok(slabs)
     }
 
-    /// Whole lines from the middle and from the end of a file, which may begin within a record. Nothing of a
-    /// compressed file or of a short one.
-    pub(in super::super) fn lines_around(&self, file: usize, bytes: u64) -> Result<Vec<String>> {
+    /// The first records of a file, and lines from its middle and its end, which may begin within a record. Of compressed
+    /// and of short files there is only the start.
+    pub(in super::super) fn sample(
+        &self,
+        file: usize,
+        bytes: usize,
+    ) -> Result<(String, Vec<String>)> {
+        let mut head = self.records(file, bytes)?;
+        let head = head.next()?.map_or("", |slab| slab.text).to_string();
+        Ok((head, self.lines_around(file, bytes as u64 / 4)?))
+    }
+
+    fn lines_around(&self, file: usize, bytes: u64) -> Result<Vec<String>> {
         let TextFile { found, is_gzip, .. } = &self.files[file];
         if *is_gzip || found.bytes / 8 < bytes {
             return Ok(Vec::new());

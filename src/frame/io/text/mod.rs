@@ -4,10 +4,14 @@
 //! read up front. Reading a part goes in slabs of whole records, so that it needs little memory besides its rows.
 
 mod cuts;
+mod dtypes;
 mod files;
 mod scan;
 mod slabs;
+mod source;
 
+pub(super) use dtypes::decoded_type;
 pub(super) use files::{Layout, TextFiles};
 pub(super) use scan::{Quoting, Scanner};
-pub(super) use slabs::Slab;
+pub(crate) use slabs::Slab;
+pub(crate) use source::{Decode, Refused, TextSource};

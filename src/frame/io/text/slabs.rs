@@ -25,7 +25,7 @@ pub(in super::super) struct Slabs<'a> {
 
 /// Whole records, as UTF-8 and as they are in the file.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Slab<'a> {
+pub(crate) struct Slab<'a> {
     pub(in super::super) text: &'a str,
     /// Where in the file it begins.
     pub(in super::super) at: u64,
