@@ -1,5 +1,7 @@
 //! Functions of whole tables, over random partitions.
 
+use std::sync::Arc;
+
 use dask_rs::Error;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
@@ -88,13 +90,13 @@ proptest! {
 
     #[test]
     fn functions_see_the_rows_around(frame in rows(30), at in cuts(), before in 0..9_u64, after in 0..9_u64) {
-        let schema = frame.schema().clone();
+        let schema = Arc::clone(frame.schema());
         let spread = move |rows: DataFrame, _: usize| {
             let columns = rows.columns().iter();
             let columns = columns.map(|c| c.shift(before as i64).shift(-((before + after) as i64)));
             DataFrame::new(rows.height(), columns.collect())
         };
-        let expected = Frame::from_polars(&frame, 1).map_partitions(schema.clone(), spread);
+        let expected = Frame::from_polars(&frame, 1).map_partitions(Arc::clone(&schema), spread);
         let out = cut(&frame, &at).map_overlap(before, before + after, schema, spread);
         // What falls off an end falls off the end of all rows, too.
         let n = frame.height();

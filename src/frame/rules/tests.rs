@@ -86,7 +86,7 @@ impl Source for Table {
 }
 
 fn table_of(n_parts: usize, knows_rows: bool) -> (Arc<Table>, DataFrame) {
-    let schema = Table::rows(0).schema().clone();
+    let schema = Arc::clone(Table::rows(0).schema());
     let table = Arc::new(Table { schema, n_parts, knows_rows, reads: Mutex::default() });
     let source = Arc::clone(&table) as Arc<dyn Source>;
     (table, DataFrame::of(Handle::from_result(crate::frame::ops::rows::scan(source))))
