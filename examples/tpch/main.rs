@@ -81,6 +81,7 @@ fn run(settings: &Settings) -> Result<(), Failure> {
         settings.data.display(),
         start.elapsed().as_secs_f64()
     );
+    let memory = PeakMemory::start();
     let mut seconds = 0.0;
     let mut n_wrong = 0;
     for number in 1..=QUERIES.len() {
@@ -94,7 +95,7 @@ fn run(settings: &Settings) -> Result<(), Failure> {
             println!("{}", frame.explain()?);
             continue;
         }
-        let memory = PeakMemory::start();
+        memory.forget();
         let start = Instant::now();
         let out = frame.compute()?;
         let elapsed = start.elapsed().as_secs_f64();
