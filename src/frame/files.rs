@@ -78,11 +78,11 @@ impl DataFrame {
     ///
     /// # Example
     /// ```
-    /// use dask_rs::frame::{DataFrame, col};
+    /// use dask_rs::frame::{DataFrame, col, lit};
     /// let dir = tempfile::tempdir()?;
     /// std::fs::write(dir.path().join("x.csv"), "name,n\n\"a, b\",1\nc,2\n")?;
     /// let x = DataFrame::read_csv(dir.path().join("x.csv"));
-    /// assert_eq!(x.filter(col("name").eq("c")).len()?, 1);
+    /// assert_eq!(x.filter(col("name").eq(lit("c"))).len()?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
