@@ -155,6 +155,7 @@ impl Session {
         let mut layers = LayerGraph::default();
         let mut outputs: Vec<LayerId> = Vec::new();
         let mut collectors: Vec<Arc<dyn Collector>> = Vec::new();
+        #[cfg(any(feature = "array", feature = "frame"))]
         let called = |error: Error| error.called_from(call);
         // The expressions end here: they may hold blocks of memory that only a run still needs.
         #[cfg(feature = "array")]
