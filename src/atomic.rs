@@ -45,14 +45,14 @@ impl AtomicFile {
 }
 
 /// A directory under a temporary name.
-#[cfg(feature = "zarr")]
+#[cfg(any(feature = "zarr", feature = "frame"))]
 #[derive(Debug)]
 pub(crate) struct AtomicDir {
     temp: TempPath,
     target: PathBuf,
 }
 
-#[cfg(feature = "zarr")]
+#[cfg(any(feature = "zarr", feature = "frame"))]
 impl AtomicDir {
     /// A new empty directory beside `target`.
     pub(crate) fn create(call: Call, target: &Path) -> Result<Self> {
@@ -66,6 +66,7 @@ impl AtomicDir {
         &self.temp.path
     }
 
+    #[cfg(feature = "zarr")]
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
@@ -80,7 +81,7 @@ impl AtomicDir {
     }
 
     fn replace(&self, overwrite: bool) -> io::Result<()> {
-        if !self.target.try_exists()? {
+        if !is_taken(&self.target)? {
             fs::rename(&self.temp.path, &self.target)?;
             sync_parent(&self.target);
             return Ok(());
@@ -95,7 +96,7 @@ impl AtomicDir {
             return Err(error);
         }
         sync_parent(&self.target);
-        fs::remove_dir_all(&old)
+        remove(&old)
     }
 }
 
@@ -108,10 +109,23 @@ struct TempPath {
 impl Drop for TempPath {
     fn drop(&mut self) {
         // Nobody can be told: the drop is the answer to an error or a cancellation already.
-        if fs::remove_file(&self.path).is_err() {
-            let _ = fs::remove_dir_all(&self.path);
-        }
+        let _ = remove(&self.path);
     }
+}
+
+/// Whether something has this name, be it a link that leads nowhere.
+#[cfg(any(feature = "zarr", feature = "frame"))]
+fn is_taken(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file, a link, or a directory with all that is in it.
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|_| fs::remove_dir_all(path))
 }
 
 /// Writes a small file at `path`, so that readers see all of it or nothing.
@@ -143,12 +157,17 @@ fn hidden_sibling(target: &Path) -> io::Result<PathBuf> {
 /// not every file system can, and the data is in place either way.
 fn sync_parent(path: &Path) {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Ok(parent) = File::open(parent.unwrap_or(Path::new("."))) {
-        let _ = parent.sync_all();
+    sync_dir(parent.unwrap_or(Path::new(".")));
+}
+
+/// Makes renames in a directory survive a crash, as far as [`sync_parent`] can.
+pub(crate) fn sync_dir(dir: &Path) {
+    if let Ok(dir) = File::open(dir) {
+        let _ = dir.sync_all();
     }
 }
 
-#[cfg(all(test, feature = "zarr"))]
+#[cfg(all(test, any(feature = "zarr", feature = "frame")))]
 mod tests {
     use std::io::Write;
 
@@ -216,6 +235,25 @@ mod tests {
         with("d").finish(call(), true).unwrap();
         assert_eq!(names(&target), ["d"]);
         assert_eq!(names(dir.path()), ["d"]);
+    }
+
+    #[test]
+    fn a_directory_takes_the_place_of_a_file_and_of_a_link_to_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("d");
+        fs::write(&target, "old").unwrap();
+        AtomicDir::create(call(), &target).unwrap().finish(call(), true).unwrap();
+        assert!(target.is_dir());
+        assert_eq!(names(dir.path()), ["d"]);
+        #[cfg(unix)]
+        {
+            let link = dir.path().join("link");
+            std::os::unix::fs::symlink("nowhere", &link).unwrap();
+            AtomicDir::create(call(), &link).unwrap().finish(call(), false).unwrap_err();
+            AtomicDir::create(call(), &link).unwrap().finish(call(), true).unwrap();
+            assert!(link.is_dir());
+            assert_eq!(names(dir.path()), ["d", "link"]);
+        }
     }
 
     #[test]

@@ -294,6 +294,36 @@ impl Error {
     }
 }
 
+/// The format and the file that a reader or writer complains about.
+#[cfg(any(feature = "array", feature = "frame"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blame<'a> {
+    pub(crate) call: Call,
+    pub(crate) path: &'a Path,
+    pub(crate) format: &'static str,
+}
+
+#[cfg(any(feature = "array", feature = "frame"))]
+impl Blame<'_> {
+    /// The operating system refused something.
+    #[cfg(feature = "frame")]
+    pub(crate) fn io(&self, source: io::Error) -> Error {
+        Error::io(self.call, self.path)(source)
+    }
+
+    /// The file is not what its format says.
+    pub(crate) fn corrupt(&self, problem: impl Into<String>) -> Error {
+        let (path, problem) = (self.path.to_path_buf(), problem.into());
+        Error::CorruptFile { call: self.call, path, format: self.format, problem }
+    }
+
+    /// The file is valid but uses something else than what is read here.
+    pub(crate) fn unsupported(&self, feature: impl Into<String>, remedy: &'static str) -> Error {
+        let (path, feature) = (self.path.to_path_buf(), feature.into());
+        Error::UnsupportedFile { call: self.call, path, feature, remedy }
+    }
+}
+
 fn line(call: Option<Call>) -> String {
     call.map(|call| format!(", {call}")).unwrap_or_default()
 }

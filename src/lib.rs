@@ -28,10 +28,6 @@ mod visualize;
 #[cfg(feature = "array")]
 pub mod array;
 #[cfg(feature = "frame")]
-#[allow(
-    dead_code,
-    reason = "planners and kernels that no operation asks for yet; see ARCHITECTURE.md, Lints"
-)]
 pub mod frame;
 
 pub use compute::{Collection, compute, compute_with};

@@ -1,6 +1,4 @@
-//! The errors that all file formats share.
-
-use std::path::Path;
+//! The errors that all formats of arrays share.
 
 use crate::array::any::AnyViewMut;
 use crate::array::dtype::DType;
@@ -23,26 +21,4 @@ pub(crate) fn check_dtype(call: Call, out: &AnyViewMut<'_>, dtype: DType) -> Res
     }
     let (got, expected) = (out.dtype().to_string(), dtype.to_string());
     Err(Error::DTypeMismatch { call, got, expected })
-}
-
-/// The format and the file that a reader complains about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Blame<'a> {
-    pub(crate) call: Call,
-    pub(crate) path: &'a Path,
-    pub(crate) format: &'static str,
-}
-
-impl Blame<'_> {
-    /// The file is not what its format says.
-    pub(crate) fn corrupt(&self, problem: impl Into<String>) -> Error {
-        let (path, problem) = (self.path.to_path_buf(), problem.into());
-        Error::CorruptFile { call: self.call, path, format: self.format, problem }
-    }
-
-    /// The file is valid but uses something else than what is read here.
-    pub(crate) fn unsupported(&self, feature: impl Into<String>, remedy: &'static str) -> Error {
-        let (path, feature) = (self.path.to_path_buf(), feature.into());
-        Error::UnsupportedFile { call: self.call, path, feature, remedy }
-    }
 }

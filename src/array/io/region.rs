@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 
 use super::bytes::{ByteOrder, Stored, decode_slice, encode_slice};
-use super::errors::{Blame, box_outside};
+use super::errors::box_outside;
 use super::layout::{Layout, Run};
-use crate::error::{Call, Error, Result};
+use crate::error::{Blame, Call, Error, Result};
 
 /// The most that is read or written at once: it fits into L2.
 pub(crate) const SCRATCH_BYTES: u64 = 256 << 10;

@@ -2,10 +2,9 @@
 //!
 //! Invariant: sources and writers know nothing of plans and lazy frames.
 
-mod atomic;
-mod blame;
 mod condition;
 mod csv;
+mod guard;
 mod hive;
 mod memory;
 mod ndjson;

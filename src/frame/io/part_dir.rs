@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use polars_core::prelude::{DataFrame, Schema, SchemaRef};
 
 use super::IfExists;
-use super::atomic::{AtomicDir, AtomicFile};
-use super::blame::Blame;
-use crate::error::{Call, Error, Result};
+use crate::atomic::{AtomicDir, AtomicFile};
+use crate::error::{Blame, Call, Error, Result};
 
 /// Parts in a hidden directory beside the target. Several threads may write them, in any order.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl PartDir {
                 return Err(Error::InvalidArgument { call, argument, got, expected });
             }
         };
-        let dir = AtomicDir::create(target).map_err(|error| blame.io(error))?;
+        let dir = AtomicDir::create(call, target)?;
         let (target, schema) = (target.to_path_buf(), Arc::clone(schema));
         let parts = Mutex::default();
         Ok(PartDir { call, format, extension, target, dir, schema, is_overwriting, parts })
@@ -93,22 +92,21 @@ impl PartDir {
 
     /// Makes the parts appear as a directory.
     pub(super) fn finish(self) -> Result<()> {
-        let PartDir { call, format, target, dir, is_overwriting, .. } = self;
-        let blame = Blame { call, path: &target, format };
-        dir.finish(is_overwriting).map_err(|error| blame.io(error))
+        self.dir.finish(self.call, self.is_overwriting)
     }
 
     /// Makes the parts appear as one file, one after the other behind `head`.
     pub(super) fn finish_as_one(self, head: &[u8]) -> Result<()> {
-        let join = || {
-            let whole = AtomicFile::create(&self.target)?;
-            whole.file().write_all(head)?;
+        let (name, mut whole) = AtomicFile::create(self.call, &self.target)?;
+        let mut join = || {
+            whole.write_all(head)?;
             for &part in self.lock().iter() {
-                io::copy(&mut File::open(self.path(part))?, &mut whole.file())?;
+                io::copy(&mut File::open(self.path(part))?, &mut whole)?;
             }
-            whole.finish()
+            Ok(())
         };
-        join().map_err(|error| self.blame().io(error))
+        join().map_err(|error| self.blame().io(error))?;
+        name.finish(self.call, &whole)
     }
 
     fn path(&self, part: usize) -> PathBuf {

@@ -9,10 +9,9 @@
 //! only if the rest of the file is long enough to hold it.
 
 use super::super::bytes::{ByteOrder, Stored};
-use super::super::errors::Blame;
 use super::super::region::PositionedFile;
 use crate::array::dtype::DType;
-use crate::error::{Call, Result};
+use crate::error::{Blame, Call, Result};
 
 /// Files are read in pieces of so many bytes while the header is parsed.
 const PIECE_BYTES: u64 = 16 << 10;

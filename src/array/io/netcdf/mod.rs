@@ -20,13 +20,13 @@ pub use self::header::{Attribute, Dimension};
 use self::header::{Header, Variable};
 pub(crate) use self::packing::Packing;
 use super::bytes::ByteOrder;
-use super::errors::{Blame, check_dtype};
+use super::errors::check_dtype;
 use super::layout::Layout;
 use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, dispatch};
-use crate::error::{Call, Error, Result};
+use crate::error::{Blame, Call, Error, Result};
 
 /// An open NetCDF file: its header, and sources for its variables.
 #[derive(Clone, Debug)]

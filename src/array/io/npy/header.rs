@@ -1,10 +1,9 @@
 //! The header of a `.npy` file: a Python dictionary literal of three keys.
 
 use super::super::bytes::ByteOrder;
-use super::super::errors::Blame;
 use super::super::region::PositionedFile;
 use crate::array::dtype::DType;
-use crate::error::{Call, Result};
+use crate::error::{Blame, Call, Result};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 

@@ -12,14 +12,14 @@ use ndarray::{ArrayViewD, ArrayViewMutD};
 
 use self::header::Header;
 use super::bytes::{ByteOrder, Stored};
-use super::errors::{Blame, check_dtype};
+use super::errors::check_dtype;
 use super::layout::Layout;
 use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, Element, dispatch};
 use crate::atomic::AtomicFile;
-use crate::error::{Call, Error, Result};
+use crate::error::{Blame, Call, Error, Result};
 
 /// An array in a `.npy` file, of which any box can be read.
 #[derive(Debug)]

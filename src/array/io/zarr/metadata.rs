@@ -8,10 +8,9 @@ use zarrs::plugin::{ExtensionName, PluginCreateError};
 use zarrs::storage::StorageError;
 
 use super::super::bytes::ByteOrder;
-use super::super::errors::Blame;
 use super::store::os_error;
 use crate::array::dtype::DType;
-use crate::error::{Call, Error, Result};
+use crate::error::{Blame, Call, Error, Result};
 
 /// Tables and windows of a compressor at its usual levels, and of the writer of the file.
 const COMPRESSOR_BYTES: u64 = 1 << 20;

@@ -11,14 +11,14 @@ use serde_json::Value;
 use zarrs::array::{Array, ArrayBytes, ArrayBytesRaw, ArrayError, ArrayMetadata, ArraySubset};
 
 use super::super::bytes::{ByteOrder, Stored, decode_slice};
-use super::super::errors::{Blame, box_outside, check_dtype};
+use super::super::errors::{box_outside, check_dtype};
 use super::super::source::Source;
 use super::metadata::{DIMS_V2, bytes_of, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
 use super::{indices, sequential, touched_chunks};
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, dispatch};
-use crate::error::{Call, Error, Result};
+use crate::error::{Blame, Call, Error, Result};
 
 /// Metadata documents are never as long as this.
 const METADATA_BYTES_MAX: u64 = 64 << 20;

@@ -8,13 +8,13 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use zarrs::array::{Array, ArrayBytes};
 
 use super::super::bytes::{ByteOrder, encode_slice};
-use super::super::errors::{Blame, box_outside};
+use super::super::errors::box_outside;
 use super::metadata::{ZarrFormat, ZarrOptions, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
 use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
 use crate::atomic::{AtomicDir, write_file};
-use crate::error::{Call, Error, Result};
+use crate::error::{Blame, Call, Error, Result};
 
 /// An array that is being written, under a temporary name until [`finish`](Self::finish).
 ///

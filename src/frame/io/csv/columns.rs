@@ -7,10 +7,9 @@ use arrow::csv::reader::Format;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, TimeUnit};
 use polars_core::prelude::Schema;
 
-use super::super::blame::Blame;
 use super::super::text::decoded_type;
 use super::options::CsvOptions;
-use crate::error::{Error, Result};
+use crate::error::{Blame, Error, Result};
 use crate::frame::interop::polars_schema;
 
 /// What the decoder is told, and what comes out of it in the end.

@@ -11,9 +11,8 @@ use arrow::error::ArrowError;
 use arrow::json::reader::infer_json_schema;
 use polars_core::prelude::{DataType, PlSmallStr, SchemaRef};
 
-use super::super::blame::Blame;
 use super::super::text::decoded_type;
-use crate::error::{Error, Result};
+use crate::error::{Blame, Error, Result};
 use crate::frame::interop::{check_supported, polars_schema};
 
 /// What the decoder is told, and what comes out of it in the end.

@@ -11,9 +11,8 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::super::blame::Blame;
 use super::schema::{FileColumn, columns_of, decoded_schema};
-use crate::error::{Error, Result};
+use crate::error::{Blame, Error, Result};
 
 /// An open file of which no byte past the end is asked for, so that no length in a header makes a
 /// buffer that is longer than the file.

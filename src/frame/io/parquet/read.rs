@@ -5,14 +5,13 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection
 use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::super::Request;
-use super::super::blame::Blame;
 use super::bounds::Bounds;
 use super::file::{CheckedFile, Footer, decoder_error};
 use super::plan::{Piece, Share};
 use super::prune;
 use super::schema::{FileColumn, import, is_lossless};
 use super::source::ParquetFiles;
-use crate::error::Result;
+use crate::error::{Blame, Result};
 
 /// Measured: batches of a million rows take twice as long as those of 8 to 64 thousand, which stay in the
 /// cache.

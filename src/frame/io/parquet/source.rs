@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef, UnknownKind};
 
-use super::super::blame::Blame;
 use super::super::paths::{Files, find_files};
 use super::super::{PartStats, Request, Source};
 use super::bounds::Bounds;
@@ -13,7 +12,7 @@ use super::file::{CheckedFile, Footer};
 use super::memory::{column_bytes, fixed_width, group_bytes, scratch_bytes};
 use super::options::ParquetOptions;
 use super::plan::{Group, Part, Piece, Share, of_bytes, of_groups};
-use crate::error::{Call, Result};
+use crate::error::{Blame, Call, Result};
 
 /// With more files than this, footers are read when the rows are: opening ten thousand files to plan a
 /// query would cost more than many a query.

@@ -14,12 +14,11 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
 
-use super::super::atomic::{AtomicDir, AtomicFile, sync_dir};
-use super::super::blame::Blame;
 use super::super::hive::directory_name;
 use super::options::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 use super::source::ParquetFiles;
-use crate::error::{Call, Error, Result};
+use crate::atomic::{AtomicDir, AtomicFile, sync_dir};
+use crate::error::{Blame, Call, Error, Result};
 use crate::frame::interop::{arrow_schema, to_record_batches};
 
 /// A directory of Parquet files that appears at [`finish`](Self::finish).
@@ -77,7 +76,7 @@ impl ParquetWriter {
                 }
             }
         }
-        let dir = AtomicDir::create(target).map_err(|error| blame.io(error))?;
+        let dir = AtomicDir::create(call, target)?;
         let (target, schema) = (target.to_path_buf(), Arc::clone(schema));
         let written = Mutex::default();
         Ok(ParquetWriter {
@@ -165,12 +164,12 @@ impl ParquetWriter {
             }
         }
         let ParquetWriter { call, target, dir, options, .. } = self;
-        let blame = Blame { call, path: &target, format: "Parquet" };
-        let moved = match options.if_exists {
-            IfExists::Append if target.is_dir() => move_into(dir.path(), &target, &files),
-            if_exists => dir.finish(if_exists == IfExists::Overwrite),
-        };
-        moved.map_err(|error| blame.io(error))
+        match options.if_exists {
+            IfExists::Append if target.is_dir() => {
+                move_into(dir.path(), &target, &files).map_err(Error::io(call, &target))
+            }
+            if_exists => dir.finish(call, if_exists == IfExists::Overwrite),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Written> {
@@ -194,9 +193,9 @@ pub(crate) fn write_one(
         return Err(blame.io(io::ErrorKind::AlreadyExists.into()));
     }
     check_writable(&blame, frame.schema())?;
-    let file = AtomicFile::create(path).map_err(|error| blame.io(error))?;
-    encode(&blame, file.file(), frame, options)?;
-    file.finish().map_err(|error| blame.io(error))
+    let (name, file) = AtomicFile::create(call, path)?;
+    encode(&blame, &file, frame, options)?;
+    name.finish(call, &file)
 }
 
 fn encode(

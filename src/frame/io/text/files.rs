@@ -6,12 +6,11 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::super::blame::Blame;
 use super::super::paths::{FoundFile, find_files};
 use super::cuts::Cuts;
 use super::scan::Quoting;
 use super::slabs::Slabs;
-use crate::error::{Call, Result};
+use crate::error::{Blame, Call, Result};
 
 /// Bytes that are parsed at once.
 const SLAB_BYTES: usize = 1 << 20;

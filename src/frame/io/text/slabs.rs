@@ -2,9 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::super::blame::Blame;
 use super::scan::{Quoting, Scanner};
-use crate::error::{Error, Result};
+use crate::error::{Blame, Error, Result};
 
 /// A record longer than this is more likely a quote that nobody closed than a record.
 const RECORD_BYTES_MAX: usize = 256 << 20;
