@@ -153,9 +153,8 @@ impl Lowering<'_> {
         lowered
     }
 
-    /// The parts that can have rows which fulfil the conditions; one at least, so that the result has a schema.
+    /// The parts that can have rows which fulfil the conditions.
     fn wanted_parts(&self, scan: &Scan) -> Vec<usize> {
-        let n_parts = scan.source.n_parts();
         let may_match = |part: &usize| {
             !self.options.prune
                 || scan.conditions.iter().all(|condition| {
@@ -163,11 +162,7 @@ impl Lowering<'_> {
                     stats.is_none_or(|stats| condition.may_hold(&stats))
                 })
         };
-        let mut parts: Vec<usize> = (0..n_parts).filter(may_match).collect();
-        if parts.is_empty() && n_parts > 0 {
-            parts.push(0);
-        }
-        parts
+        (0..scan.source.n_parts()).filter(may_match).collect()
     }
 
     fn select(&mut self, select: &Select, input: &Lowered) -> Lowered {

@@ -1,6 +1,6 @@
 //! Where the pieces of a shuffle wait until all inputs have been split.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -230,22 +230,6 @@ impl Exchange {
         vertical([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)).collect())
     }
 
-    /// Bytes of the pieces in memory.
-    pub(crate) fn memory_bytes(&self) -> u64 {
-        let state = self.lock();
-        state.waiting_bytes + state.writing_bytes
-    }
-
-    /// Bytes that were written to files.
-    pub(crate) fn spilled_bytes(&self) -> u64 {
-        self.lock().spilled_bytes
-    }
-
-    /// Where files are made.
-    pub(crate) fn parent(&self) -> &Path {
-        &self.parent
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic runs with the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -278,6 +262,15 @@ mod tests {
     use polars_core::df;
     use polars_core::prelude::{Categories, IntoColumn, NamedFrom, PlSmallStr};
     use proptest::prelude::*;
+    use std::path::Path;
+
+    impl Exchange {
+        /// Bytes of the pieces in memory.
+        fn memory_bytes(&self) -> u64 {
+            let state = self.lock();
+            state.waiting_bytes + state.writing_bytes
+        }
+    }
 
     const KEY: PlSmallStr = PlSmallStr::from_static("k");
 
@@ -300,12 +293,12 @@ mod tests {
             exchange.put(input, vec![ints(0..5), ints(5..10)]).unwrap();
         }
         assert_eq!(
-            (exchange.memory_bytes(), exchange.spilled_bytes(), files(dir.path())),
+            (exchange.memory_bytes(), exchange.lock().spilled_bytes, files(dir.path())),
             (160, 0, 0)
         );
         exchange.put(2, vec![ints(10..11), ints([])]).unwrap();
         assert_eq!((exchange.memory_bytes(), files(dir.path())), (0, 1));
-        assert!(exchange.spilled_bytes() > 0);
+        assert!(exchange.lock().spilled_bytes > 0);
         exchange.put(3, vec![ints([7]), ints([])]).unwrap();
         let all = exchange.take(0).unwrap();
         assert!(all.equals(&ints((0..5).chain(0..5).chain([10, 7]))));
