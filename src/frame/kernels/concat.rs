@@ -10,7 +10,7 @@ use crate::error::Result;
 ///
 /// Chunks are shared, not copied. Categorical columns get the categories of the first frame that has
 /// the column; other dtypes have to agree. No frames make one without columns.
-pub(crate) fn vertical(frames: Vec<DataFrame>) -> Result<DataFrame> {
+pub(crate) fn concat(frames: impl IntoIterator<Item = DataFrame>) -> Result<DataFrame> {
     let mut frames = frames.into_iter();
     let Some(mut all) = frames.next() else { return Ok(DataFrame::empty()) };
     for frame in frames {
@@ -96,17 +96,17 @@ mod tests {
     fn chunks_are_shared() {
         let a = df!["x" => [1_i64, 2], "s" => ["a", "b"]].unwrap();
         let b = df!["s" => ["c"], "x" => [3_i64]].unwrap();
-        let all = vertical(vec![a.clone(), a.clear(), b]).unwrap();
+        let all = concat(vec![a.clone(), a.clear(), b]).unwrap();
         assert!(all.equals(&df!["x" => [1_i64, 2, 3], "s" => ["a", "b", "c"]].unwrap()));
         assert_eq!(all.max_n_chunks(), 2);
-        assert!(vertical(vec![a.clone(), df!["x" => [1_i64]].unwrap()]).is_err());
-        assert!(vertical(vec![a, df!["x" => [1.5], "s" => ["a"]].unwrap()]).is_err());
-        assert_eq!(vertical(vec![]).unwrap().shape(), (0, 0));
+        assert!(concat(vec![a.clone(), df!["x" => [1_i64]].unwrap()]).is_err());
+        assert!(concat(vec![a, df!["x" => [1.5], "s" => ["a"]].unwrap()]).is_err());
+        assert_eq!(concat([]).unwrap().shape(), (0, 0));
     }
 
     #[test]
     fn frames_without_columns_keep_their_rows() {
-        let all = vertical(vec![DataFrame::empty_with_height(2), DataFrame::empty_with_height(3)]);
+        let all = concat(vec![DataFrame::empty_with_height(2), DataFrame::empty_with_height(3)]);
         assert_eq!(all.unwrap().shape(), (5, 0));
     }
 
@@ -120,7 +120,7 @@ mod tests {
         };
         let (a, b) = (column("first", ["x", "y"]), column("second", ["z", "x"]));
         assert_ne!(a.schema(), b.schema());
-        let all = vertical(vec![a.clone(), b]).unwrap();
+        let all = concat(vec![a.clone(), b]).unwrap();
         assert_eq!(all.schema(), a.schema());
         let strings = all.column("c").unwrap().cast(&DataType::String).unwrap();
         assert_eq!(strings, Column::new("c".into(), ["x", "y", "z", "x"]));

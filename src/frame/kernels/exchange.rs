@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, DataType};
 
-use super::concat::vertical;
+use super::concat::concat;
 use super::spill::{Segment, SpillDir, SpillFile};
 use crate::error::{Error, Result};
 
@@ -135,9 +135,8 @@ impl Exchange {
         let bytes: u64 = taken.iter().flat_map(|(_, pieces)| pieces).map(|piece| piece.bytes).sum();
         let written = file.and_then(|mut file| {
             // One frame for each output: many small ones would be mostly schema.
-            let frames = taken
-                .iter()
-                .map(|(_, pieces)| vertical(pieces.iter().map(|p| p.frame.clone()).collect()));
+            let frames =
+                taken.iter().map(|(_, pieces)| concat(pieces.iter().map(|p| p.frame.clone())));
             let (segments, n) = file.append(frames)?;
             Ok((segments, n, file))
         });
@@ -227,7 +226,7 @@ impl Exchange {
             }
         }
         frames.sort_by_key(|(input, _)| *input);
-        vertical([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)).collect())
+        concat([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
