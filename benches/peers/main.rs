@@ -23,6 +23,10 @@ use std::time::Instant;
 
 use common::{Failure, Options, PeakMemory};
 
+/// Columns are allocated and freed all the time; with glibc's own allocator each of them is new pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What an engine found, in numbers that don't depend on the order of rows.
 type Check = Vec<f64>;
 /// The timed part of a workload, whose set-up is done.
