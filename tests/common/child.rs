@@ -22,8 +22,21 @@ impl Case {
     }
 }
 
-/// The peak that the test `child` of the calling `module` printed in a process that was told this case.
-pub fn peak_of_child(module: &str, case: &str, limit: u64, dir: &Path) -> u64 {
+/// What a child found out.
+pub struct Report {
+    /// The bytes of memory that it used, beside those that it had before.
+    pub peak: u64,
+    /// A digest of its results, if it has told one.
+    pub digest: Option<String>,
+}
+
+/// Tells the parent.
+pub fn report(peak: u64, digest: &str) {
+    eprintln!("peak {peak}\ndigest {digest}");
+}
+
+/// What the test `child` of the calling `module` reports in a process that is told this case.
+pub fn run_child(module: &str, case: &str, limit: u64, dir: &Path) -> Report {
     let name =
         format!("{}::child", module.split_once("::").expect("a module of the test binary").1);
     let output = Command::new(std::env::current_exe().expect("the path of this program"))
@@ -34,6 +47,9 @@ pub fn peak_of_child(module: &str, case: &str, limit: u64, dir: &Path) -> u64 {
         .output()
         .expect("a child starts");
     let text = String::from_utf8_lossy(&output.stderr);
-    let peak = text.lines().find_map(|line| line.strip_prefix("peak ")?.parse().ok());
-    peak.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status))
+    let told =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let peak = told("peak").and_then(|peak| peak.parse().ok());
+    let peak = peak.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status));
+    Report { peak, digest: told("digest").map(str::to_owned).filter(|digest| !digest.is_empty()) }
 }
