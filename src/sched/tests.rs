@@ -278,7 +278,7 @@ fn all_blocks_are_dropped_after_an_error() {
 fn nested(pool: &Arc<ThreadPool>, depth: u32) -> u64 {
     let mut b = Builder::default();
     let kernel: Arc<dyn Kernel> = if depth == 0 {
-        Arc::new(Digest { bytes: 1, seed: 1 })
+        Arc::new(Digest { bytes: 1, seed: 1, is_read: false })
     } else {
         let pool = Arc::clone(pool);
         calling(move |_| Ok(nested(&pool, depth - 1)))

@@ -1,8 +1,9 @@
 //! One case in a process of its own, whose peak memory its parent asks for.
+#![allow(dead_code, reason = "each program uses a part")]
 #![allow(unreachable_pub, reason = "the module is compiled into several programs")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// What a child is told: the case, the limit and the directory.
 const ENV: [&str; 3] = ["DASK_RS_PEAK_CASE", "DASK_RS_PEAK_LIMIT", "DASK_RS_PEAK_DIR"];
@@ -35,17 +36,22 @@ pub fn report(peak: u64, digest: &str) {
     eprintln!("peak {peak}\ndigest {digest}");
 }
 
-/// What the test `child` of the calling `module` reports in a process that is told this case.
-pub fn run_child(module: &str, case: &str, limit: u64, dir: &Path) -> Report {
+/// How a process ends in which the test `child` of the calling `module` is told this case.
+pub fn output_of_child(module: &str, case: &str, limit: u64, dir: &Path) -> Output {
     let name =
         format!("{}::child", module.split_once("::").expect("a module of the test binary").1);
-    let output = Command::new(std::env::current_exe().expect("the path of this program"))
+    Command::new(std::env::current_exe().expect("the path of this program"))
         .args([&name, "--exact", "--nocapture", "--test-threads=1"])
         .env(ENV[0], case)
         .env(ENV[1], limit.to_string())
         .env(ENV[2], dir)
         .output()
-        .expect("a child starts");
+        .expect("a child starts")
+}
+
+/// What such a process reports.
+pub fn run_child(module: &str, case: &str, limit: u64, dir: &Path) -> Report {
+    let output = output_of_child(module, case, limit, dir);
     let text = String::from_utf8_lossy(&output.stderr);
     let told =
         |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -9,6 +9,8 @@ use ndarray::{ArrayD, Axis};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngSeed};
 
+use crate::child::{Case, output_of_child};
+
 const N: usize = 96;
 
 /// Elements that can't be had again without computing them, and what they are.
@@ -156,4 +158,46 @@ fn a_failure_or_a_cancellation_while_blocks_lie_on_disk_leaves_nothing_there() {
         assert!(matches!(error, Error::TaskPanicked { .. }), "{error}");
         assert!(is_empty(dir.path()));
     }
+}
+
+#[test]
+fn what_was_read_from_a_file_is_read_again_and_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let npy = dir.path().join("x.npy");
+    let (x, whole) = made([32, 32]);
+    x.to_npy(&npy).unwrap();
+    let spilled = tempfile::tempdir().unwrap();
+    // Where blocks would go, there is no room.
+    let config = tight(spilled.path()).with_spill_limit(0);
+    let x = array::open_npy::<f64>(&npy).rechunk([32, 32]);
+    let y = &x - x.mean(..);
+    let explained = config.scope(|| explain(&y)).unwrap();
+    assert_eq!(explained.spilled_bytes(), Some(0), "{explained}");
+    assert!(explained.reread_bytes() > Some(32 << 10), "{explained}");
+    assert!(explained.to_string().contains("read again"), "{explained}");
+    for executor in [ExecutorKind::Serial, ExecutorKind::Seeded(3), ExecutorKind::Threaded] {
+        let got = config.clone().with_executor(executor).scope(|| y.compute()).unwrap();
+        let expected = &whole - whole.mean().unwrap();
+        assert!((got - expected).mapv(f64::abs).sum() < 1e-8);
+    }
+}
+
+#[test]
+fn what_a_killed_process_leaves_on_disk_is_removed_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = output_of_child(module_path!(), "abort", 0, dir.path());
+    assert!(!output.status.success());
+    assert!(!is_empty(dir.path()), "it had no time to clean up");
+    let (x, _) = made([32, 32]);
+    tight(dir.path()).scope(|| (&x - x.mean(..)).compute()).unwrap();
+    assert!(is_empty(dir.path()));
+}
+
+/// Ends this process while blocks lie on disk, if it is a child.
+#[test]
+fn child() {
+    let Some(case) = Case::of_this_process() else { return };
+    let (x, _) = made([32, 32]);
+    let aborts = (&x - x.mean(..)).map_blocks(|_, _| -> ArrayD<f64> { std::process::abort() });
+    tight(&case.dir).scope(|| aborts.compute()).unwrap();
 }
