@@ -213,7 +213,9 @@ mod tests {
             assert!(back.iter().zip(&data).all(|(a, b)| a.to_bits() == b.to_bits()));
             let is_dense =
                 data.len() == whole.len() && data.strides().iter().all(|step| *step >= 0);
-            assert!(!is_dense || back.strides() == data.strides(), "the same loops run over it");
+            let mut axes = (0..data.ndim()).filter(|&axis| data.shape()[axis] > 1);
+            let is_same = axes.all(|axis| back.strides()[axis] == data.strides()[axis]);
+            assert!(!is_dense || is_same, "the same loops run over it");
         }
     }
 

@@ -489,8 +489,8 @@ mod model {
             let y = b.array("y", &[7], 1, &[(x, BlockMap::Linear), (sum, at(0))]);
             assert_eq!(run_model(&b.expand(&[y]), 440, 3).unwrap(), 7);
         };
-        shuttle::check_random(spilling, 200);
-        shuttle::check_pct(spilling, 200, 3);
+        shuttle::check_random(spilling, 100);
+        shuttle::check_pct(spilling, 100, 3);
     }
 
     #[test]
