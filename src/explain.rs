@@ -25,7 +25,7 @@ const TASKS_EXPANDED_MAX: u64 = 2_000_000;
 /// - **layers**: the kinds of tasks that run, after fusion: what a task does, how many there are, its
 ///   output block, and the blocks of other layers that the task of block `[i, j, …]` reads.
 /// - **totals**: tasks, bytes read from storage, the projected peak of memory, the memory limit, and if the
-///   peak is above that, what has to wait on disk.
+///   peak is above that, the peak within it, what has to wait on disk, and what is read again instead.
 #[derive(Clone)]
 pub struct Explain {
     plan: String,
@@ -176,6 +176,14 @@ impl Explain {
         Some(self.limited.map_or(0, |limited| limited.spilled_bytes))
     }
 
+    /// The bytes of blocks that would be dropped and read again from storage, because memory is full, if tasks
+    /// ran one by one in their order. They come on top of [`bytes_read`](Self::bytes_read).
+    #[must_use]
+    pub fn reread_bytes(&self) -> Option<u64> {
+        self.peak_bytes?;
+        Some(self.limited.map_or(0, |limited| limited.reread_bytes))
+    }
+
     /// The memory limit of the configuration.
     #[must_use]
     pub fn memory_limit(&self) -> u64 {
@@ -202,9 +210,10 @@ impl Explain {
             ("projected peak", peak),
             ("memory limit", format_bytes(self.memory_limit)),
         ];
-        if let Some(Projection { peak_bytes, spilled_bytes }) = self.limited {
-            let (peak, spilled) = (format_bytes(peak_bytes), format_bytes(spilled_bytes));
-            rows.push(("waits on disk", format!("{spilled}, which leaves a peak of {peak}")));
+        if let Some(Projection { peak_bytes, spilled_bytes, reread_bytes }) = self.limited {
+            rows.push(("peak within it", format_bytes(peak_bytes)));
+            rows.push(("waits on disk", format_bytes(spilled_bytes)));
+            rows.push(("read again", format_bytes(reread_bytes)));
         }
         let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
         columns(&rows.collect::<Vec<_>>())

@@ -14,6 +14,7 @@ mod suite {
     mod files;
     mod first;
     mod golden_values;
+    mod held_memory;
     mod limits;
     mod no_panic;
     mod oracle;
@@ -21,6 +22,7 @@ mod suite {
     mod reads;
     mod recorder;
     mod slices;
+    mod spill;
     mod tasks;
     mod values;
 }

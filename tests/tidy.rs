@@ -88,6 +88,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
             "frame::partitions",
             "frame::show::schema_text",
             "graph",
+            "scratch",
         ]),
     ),
     (

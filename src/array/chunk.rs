@@ -167,3 +167,74 @@ pub(crate) fn chunk<T: Element>(block: Block) -> Chunk<T> {
             .clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Axis, SliceInfo};
+    use num_complex::Complex;
+
+    use super::*;
+
+    /// What comes back from disk, and the bytes that were there.
+    fn round_trip<T: Element>(data: ArcArray<T, IxDyn>) -> (ArcArray<T, IxDyn>, usize) {
+        let pool = Arc::new(BufferPool::new(1 << 30));
+        let block = Block::new(Chunk { data, pool: Some(pool) });
+        let mut file = Vec::new();
+        let load = block.as_spill().expect("it owns elements").save(&mut file).unwrap();
+        drop(block);
+        let back = chunk::<T>(load(&mut file.as_slice()).unwrap());
+        load(&mut &file[1..]).unwrap_err();
+        (back.data().clone(), file.len())
+    }
+
+    #[test]
+    fn every_layout_comes_back_from_disk_with_its_bits() {
+        let n = 3 * 70_000;
+        let data: Vec<f64> =
+            (0..n).map(|i| f64::from_bits(0x7ff0_0000_0000_0000 + (i as u64 % 97))).collect();
+        let whole = ArrayD::from_shape_vec(IxDyn(&[3, 70, 1000]), data).unwrap().into_shared();
+        let every = |steps: [isize; 3]| {
+            let elems =
+                steps.map(|step| ndarray::SliceInfoElem::Slice { start: 0, end: None, step });
+            let info = SliceInfo::<_, IxDyn, IxDyn>::try_from(elems.to_vec()).unwrap();
+            whole.clone().slice_move(info.as_slice())
+        };
+        let layouts = [
+            whole.clone(),
+            whole.clone().permuted_axes(IxDyn(&[2, 0, 1])),
+            whole.clone().permuted_axes(IxDyn(&[1, 2, 0])).insert_axis(Axis(1)),
+            every([1, 2, 3]),
+            every([-1, 1, -7]),
+            every([1, 70, 1]).index_axis_move(Axis(0), 1),
+        ];
+        for data in layouts {
+            let (back, bytes) = round_trip(data.clone());
+            assert_eq!((back.shape(), bytes), (data.shape(), 8 * data.len()));
+            assert!(back.iter().zip(&data).all(|(a, b)| a.to_bits() == b.to_bits()));
+            let is_dense =
+                data.len() == whole.len() && data.strides().iter().all(|step| *step >= 0);
+            let mut axes = (0..data.ndim()).filter(|&axis| data.shape()[axis] > 1);
+            let is_same = axes.all(|axis| back.strides()[axis] == data.strides()[axis]);
+            assert!(!is_dense || is_same, "the same loops run over it");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_element_comes_back_from_disk() {
+        let bools = ndarray::arr1(&[true, false, true]).into_dyn().into_shared();
+        assert_eq!(round_trip(bools.clone()), (bools, 3));
+        let point = ndarray::arr0(Complex::new(1.5_f32, -0.0)).into_dyn().into_shared();
+        assert_eq!(round_trip(point.clone()), (point, 8));
+        let small = ndarray::arr2(&[[i16::MIN, 7]]).into_dyn().into_shared();
+        assert_eq!(round_trip(small.clone()), (small, 4));
+    }
+
+    #[test]
+    fn memory_of_others_does_not_go_to_disk() {
+        let block = Block::new(Chunk::borrowed(ndarray::arr1(&[1, 2]).into_dyn().into_shared()));
+        assert!(block.as_spill().is_none());
+        let pool = Arc::new(BufferPool::new(0));
+        let nothing = ArrayD::<u8>::from_shape_vec(IxDyn(&[0, 3]), Vec::new()).unwrap();
+        assert!(Block::new(Chunk::new(nothing, &pool)).as_spill().is_none());
+    }
+}

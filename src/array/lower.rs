@@ -130,7 +130,10 @@ impl Lowering<'_> {
             }
             ArrayOp::MapBlocks(map) => Ok(self.map_blocks(map, out, &inputs, &metas)),
             ArrayOp::Contract(contraction) => {
-                self.contract(contraction, out, [inputs[0], inputs[1]], [metas[0], metas[1]])
+                let scratch = self.plan.inputs(id).iter().map(|input| self.matrix_bytes(*input));
+                let scratch = scratch.fold(0, u64::saturating_add);
+                let inputs = [inputs[0], inputs[1]];
+                self.contract(contraction, out, inputs, [metas[0], metas[1]], scratch)
             }
         }
     }
@@ -177,23 +180,37 @@ impl Lowering<'_> {
         }
     }
 
+    /// Whether the blocks of a node are written in C order. Others are passed on as they came.
+    fn is_in_c_order(&self, id: NodeId) -> bool {
+        match self.plan.op(id) {
+            ArrayOp::Read(read) => matches!(read.from, ReadFrom::Storage(_)),
+            op => matches!(
+                op,
+                ArrayOp::Create { .. }
+                    | ArrayOp::Elemwise(_)
+                    | ArrayOp::Broadcast(_)
+                    | ArrayOp::ReshapeBlocks(_)
+                    | ArrayOp::Reduce(_)
+                    | ArrayOp::Contract(_)
+            ),
+        }
+    }
+
+    /// Bytes of the matrices into which a product may have to copy the blocks of node `id`.
+    fn matrix_bytes(&self, id: NodeId) -> u64 {
+        let meta = self.plan.meta(id);
+        let is_dense = match self.plan.op(id) {
+            ArrayOp::Permute(_) => self.is_in_c_order(self.plan.inputs(id)[0]),
+            _ => self.is_in_c_order(id),
+        };
+        // Only axes that have to be merged, or elements with gaps between them, are copied.
+        let is_matrix = meta.chunks.ndim() <= 2 && is_dense;
+        if is_matrix { 0 } else { meta.block_bytes_max().unwrap_or(0) }
+    }
+
     /// Bytes that reading the inputs of node `id` in C order takes beside them.
     fn loading_bytes(&self, id: NodeId) -> u64 {
-        let inputs = self.plan.inputs(id).iter().filter(|input| {
-            // These write their blocks in C order, in which nothing is needed. Others pass on what they got.
-            !match self.plan.op(**input) {
-                ArrayOp::Read(read) => matches!(read.from, ReadFrom::Storage(_)),
-                op => matches!(
-                    op,
-                    ArrayOp::Create { .. }
-                        | ArrayOp::Elemwise(_)
-                        | ArrayOp::Broadcast(_)
-                        | ArrayOp::ReshapeBlocks(_)
-                        | ArrayOp::Reduce(_)
-                        | ArrayOp::Contract(_)
-                ),
-            }
-        });
+        let inputs = self.plan.inputs(id).iter().filter(|input| !self.is_in_c_order(**input));
         let bytes = inputs.map(|&input| self.plan.meta(input).block_bytes_max());
         bytes.fold(0, |sum, bytes| {
             sum.saturating_add(panel_bytes_max(bytes.unwrap_or(self.options.chunk_bytes)))
@@ -283,6 +300,7 @@ impl Lowering<'_> {
         let kernel = chunk_kernel(spec, program, meta.chunks.clone());
         let kept = out.chunks.max_block_len().unwrap_or(self.options.chunk_bytes);
         let partial_bytes = spec.partial_bytes(kept);
+        let out_bytes = out.block_bytes_max().unwrap_or(self.options.chunk_bytes);
         let partial_text: Arc<str> = format!("partial {}", spec.kind.name()).into();
         let grid = meta.chunks.grid();
         let map = BlockMap::axes((0..grid.len()).map(AxisMap::same));
@@ -311,7 +329,7 @@ impl Lowering<'_> {
                 kernel,
                 inputs: vec![LayerInput { layer, map: map.clone() }],
                 block_text: if is_last { out.block_text() } else { Arc::clone(&partial_text) },
-                out_bytes: partial_bytes,
+                out_bytes: if is_last { out_bytes } else { partial_bytes },
                 scratch_bytes: 0,
             });
         }
@@ -349,6 +367,7 @@ impl Lowering<'_> {
         out: &Meta,
         inputs: [LayerId; 2],
         metas: [&Meta; 2],
+        scratch_bytes: u64,
     ) -> Result<LayerId> {
         let places = contraction.places(metas.map(|meta| meta.chunks.ndim()));
         let slot = |(layer, places): (LayerId, Vec<usize>)| {
@@ -358,10 +377,7 @@ impl Lowering<'_> {
         let slots = inputs.into_iter().zip(places).map(slot).collect();
         let contraction = Arc::clone(contraction);
         let kernel = contract_kernel(out.dtype, contraction)?;
-        // Blocks whose axes can't be merged in place are copied into matrices first.
-        let bytes = metas.iter().filter_map(|meta| meta.block_bytes_max());
-        let scratch = bytes.fold(0, u64::saturating_add);
-        Ok(self.push("contract", out, scratch, kernel, slots))
+        Ok(self.push("contract", out, scratch_bytes, kernel, slots))
     }
 }
 

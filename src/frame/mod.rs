@@ -83,7 +83,7 @@ fn options(config: &Config) -> lower::LowerOptions {
     lower::LowerOptions {
         part_bytes: config.chunk_bytes(),
         exchange_bytes: config.memory_limit() / EXCHANGE_PART,
-        spill_dir: std::env::temp_dir(),
+        spill_dir: config.spill_directory(),
         prune: config.optimize(),
     }
 }

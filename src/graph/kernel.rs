@@ -32,6 +32,12 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether a block without inputs is had again by reading no more from storage than it holds, so that
+    /// this is cheaper than to write it to disk and to read that.
+    fn is_read(&self) -> bool {
+        false
+    }
+
     /// How many elementary steps the kernel has; fusion bounds the sum.
     fn n_steps(&self) -> usize {
         1

@@ -43,9 +43,15 @@ impl Spill for Chunk {
 pub(crate) struct Digest {
     pub(crate) bytes: u64,
     pub(crate) seed: u64,
+    /// Whether the block counts as one that was read.
+    pub(crate) is_read: bool,
 }
 
 impl Kernel for Digest {
+    fn is_read(&self) -> bool {
+        self.is_read
+    }
+
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let mut digest = self.seed;
         let mut mix =
@@ -74,7 +80,13 @@ impl Builder {
         inputs: &[(LayerId, BlockMap)],
     ) -> LayerId {
         let seed = name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31) + u64::from(b));
-        self.kernel(name, grid, bytes, Arc::new(Digest { bytes, seed }), inputs)
+        self.kernel(name, grid, bytes, Arc::new(Digest { bytes, seed, is_read: false }), inputs)
+    }
+
+    /// An array of `grid` blocks with `bytes` each that are read, and can be read again.
+    pub(crate) fn source(&mut self, name: &str, grid: &[u64], bytes: u64) -> LayerId {
+        let digest = Digest { bytes, seed: name.len() as u64, is_read: true };
+        self.kernel(name, grid, bytes, Arc::new(digest), &[])
     }
 
     /// As [`array`](Self::array), with any kernel.
@@ -161,7 +173,11 @@ pub(crate) fn random(seed: u64, n: usize) -> TaskGraph {
             })
             .collect();
         let bytes = random.below(100);
-        ids.push(builder.task(&format!("t{i}"), bytes, &inputs));
+        let name = format!("t{i}");
+        ids.push(match n_inputs {
+            0 if seed % 2 == 0 => builder.source(&name, &[1], bytes),
+            _ => builder.task(&name, bytes, &inputs),
+        });
     }
     let outputs: Vec<LayerId> =
         ids.iter().zip(&is_read).filter(|(_, read)| !**read).map(|(id, _)| *id).collect();

@@ -23,6 +23,8 @@ pub(crate) struct RunSummary {
     pub(crate) peak_bytes: u64,
     /// The bytes of blocks that were written to disk.
     pub(crate) spilled_bytes: u64,
+    /// The bytes of blocks that were dropped and read again.
+    pub(crate) reread_bytes: u64,
     pub(crate) is_ok: bool,
 }
 

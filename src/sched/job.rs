@@ -68,17 +68,25 @@ impl<'a> Job<'a> {
     pub(crate) fn run_task(&self, task: TaskId, inputs: Vec<Block>) -> Result<Option<Block>> {
         let op = self.ops.position(self.graph, task);
         self.run.events.on_task_started(op, task);
-        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
-        let caught = catch_unwind(AssertUnwindSafe(|| {
+        let (block, bytes) = self.guarded(task, || {
             let block = self.graph.run(task, &self.run.pool, inputs)?;
             let bytes = block.nbytes();
             Ok((self.deliver(task, block)?, bytes))
-        }));
-        match caught {
-            Ok(Ok((block, bytes))) => {
-                self.run.events.on_task_finished(op, task, bytes);
-                Ok(block)
-            }
+        })?;
+        self.run.events.on_task_finished(op, task, bytes);
+        Ok(block)
+    }
+
+    /// The block of a task without inputs that ran before.
+    pub(crate) fn reread(&self, task: TaskId) -> Result<Block> {
+        self.guarded(task, || self.graph.run(task, &self.run.pool, Vec::new()))
+    }
+
+    /// Calls a part of a task, whose name errors and panics get.
+    fn guarded<R>(&self, task: TaskId, f: impl FnOnce() -> Result<R>) -> Result<R> {
+        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(self.failure(task, error)),
             Err(panic) => Err(Error::TaskPanicked {
                 op: self.graph.op_name(task).to_string(),
@@ -103,6 +111,7 @@ impl<'a> Job<'a> {
             n_finished: state.n_finished().into(),
             peak_bytes: state.peak_bytes(),
             spilled_bytes: state.spilled_bytes(),
+            reread_bytes: state.reread_bytes(),
             is_ok: result.is_ok(),
         });
         result

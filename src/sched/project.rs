@@ -13,6 +13,8 @@ pub(crate) struct Projection {
     pub(crate) peak_bytes: u64,
     /// Bytes of blocks that go to disk.
     pub(crate) spilled_bytes: u64,
+    /// Bytes of blocks that are dropped and read again from where they came.
+    pub(crate) reread_bytes: u64,
 }
 
 /// Goes through the decisions of a run on one thread with a disk that takes no time.
@@ -29,7 +31,8 @@ pub(crate) fn project(graph: &TaskGraph, ranks: &[u32], budget_bytes: u64) -> Pr
                 state.on_finished(task, Some(block), &mut dropped);
             }
             Next::Save(task) => state.on_saved(task, &mut dropped),
-            Next::Load(task) => {
+            Next::Forget(task) => state.forget(task, &mut dropped),
+            Next::Load(task) | Next::Reread(task) => {
                 state.on_loaded(task, Block::new(Declared { nbytes: graph.out_bytes(task) }));
             }
             Next::Trim(_) | Next::Discard(_) => {}
@@ -37,7 +40,11 @@ pub(crate) fn project(graph: &TaskGraph, ranks: &[u32], budget_bytes: u64) -> Pr
         }
         dropped.clear();
     }
-    Projection { peak_bytes: state.peak_bytes(), spilled_bytes: state.spilled_bytes() }
+    Projection {
+        peak_bytes: state.peak_bytes(),
+        spilled_bytes: state.spilled_bytes(),
+        reread_bytes: state.reread_bytes(),
+    }
 }
 
 /// The block of a task that was not run.
@@ -78,7 +85,7 @@ mod tests {
         let ranks = order(&graph);
         let peak = peak_bytes(&graph, &ranks);
         let all = project(&graph, &ranks, 2 * peak);
-        assert_eq!(all, Projection { peak_bytes: peak, spilled_bytes: 0 });
+        assert_eq!(all, Projection { peak_bytes: peak, spilled_bytes: 0, reread_bytes: 0 });
         let half = project(&graph, &ranks, 2000);
         assert!(half.peak_bytes <= 2000, "{half:?}");
         // Blocks of 4000 bytes are held, 1875 fit, and an eighth of that leaves at a time.

@@ -49,6 +49,14 @@ impl Executor for Serial {
                 Next::Save(task) => job.disk.save(task, state.block_to_save(task)),
                 Next::Load(task) => job.disk.load(task),
                 Next::Discard(task) => job.disk.discard(task),
+                Next::Forget(task) => state.forget(task, &mut dropped),
+                Next::Reread(task) => match job.reread(task) {
+                    Ok(block) => state.on_loaded(task, block),
+                    Err(failure) => {
+                        state.stop();
+                        error.get_or_insert(failure);
+                    }
+                },
                 Next::Wait if state.waits_for_disk() => is_waiting = true,
                 Next::Wait | Next::Finished => return job.end(&state, error),
             }

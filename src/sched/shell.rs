@@ -33,11 +33,21 @@ pub(crate) struct Shared<'a> {
 
 /// What a loop does after it let go of the lock.
 enum Step {
-    Run { task: TaskId, inputs: Vec<Block>, needs_help: bool },
+    Run {
+        task: TaskId,
+        inputs: Vec<Block>,
+        needs_help: bool,
+    },
     Trim(u64),
     Save(TaskId, Block),
     Load(TaskId),
     Discard(TaskId),
+    /// Blocks were given up, and can be freed.
+    Free,
+    Reread {
+        task: TaskId,
+        needs_help: bool,
+    },
     WaitForDisk,
     End,
 }
@@ -46,6 +56,7 @@ enum Step {
 enum Report {
     Nothing,
     Task(TaskId, Result<Option<Block>>),
+    Reread(TaskId, Result<Block>),
     Disk(Done),
 }
 
@@ -75,6 +86,13 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
                 Step::Save(task, block) => self.job.disk.save(task, block),
                 Step::Load(task) => self.job.disk.load(task),
                 Step::Discard(task) => self.job.disk.discard(task),
+                Step::Free => {}
+                Step::Reread { task, needs_help } => {
+                    if needs_help {
+                        spawn();
+                    }
+                    report = Report::Reread(task, self.job.reread(task));
+                }
                 // As in a kernel that reads: what is waited for needs no other task to run.
                 Step::WaitForDisk => report = Report::Disk(self.job.disk.wait()),
                 Step::End => return,
@@ -97,6 +115,11 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
             Report::Task(task, Ok(block)) => state.on_finished(task, block, dropped),
             Report::Task(task, Err(error)) => {
                 state.on_failed(task);
+                shared.error.get_or_insert(error);
+            }
+            Report::Reread(task, Ok(block)) => state.on_loaded(task, block),
+            Report::Reread(_, Err(error)) => {
+                state.stop();
                 shared.error.get_or_insert(error);
             }
             Report::Disk(report) => {
@@ -123,14 +146,17 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
             Next::Run(task) => {
                 let mut inputs = Vec::with_capacity(self.job.graph.dependencies(task).len());
                 state.gather(task, &mut inputs);
-                let needs_help = shared.n_loops < self.n_loops_max && state.has_more();
-                shared.n_loops += usize::from(needs_help);
-                Step::Run { task, inputs, needs_help }
+                Step::Run { task, inputs, needs_help: self.asks_for_help(shared) }
             }
             Next::Trim(bytes) => Step::Trim(bytes),
             Next::Save(task) => Step::Save(task, state.block_to_save(task)),
             Next::Load(task) => Step::Load(task),
             Next::Discard(task) => Step::Discard(task),
+            Next::Forget(task) => {
+                state.forget(task, dropped);
+                Step::Free
+            }
+            Next::Reread(task) => Step::Reread { task, needs_help: self.asks_for_help(shared) },
             Next::Wait if !shared.has_waiter && state.waits_for_disk() => {
                 shared.has_waiter = true;
                 Step::WaitForDisk
@@ -140,6 +166,13 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
                 Step::End
             }
         }
+    }
+
+    /// Counts one more loop as asked for, if another task could start.
+    fn asks_for_help(&self, shared: &mut Shared<'a>) -> bool {
+        let needs_help = shared.n_loops < self.n_loops_max && shared.state.has_more();
+        shared.n_loops += usize::from(needs_help);
+        needs_help
     }
 
     fn poll(&self, state: &State<'_>) -> Option<Done> {

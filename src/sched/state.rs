@@ -25,6 +25,10 @@ pub(crate) enum Next {
     Load(TaskId),
     /// Give up the file of this task, and ask again at once.
     Discard(TaskId),
+    /// Give up the block of this task by [`State::forget`], and ask again at once. It can be read again.
+    Forget(TaskId),
+    /// Run this task, which ran before, once more, and report its block as one that was loaded.
+    Reread(TaskId),
     /// Nothing can start before a running task, or the disk, reports.
     Wait,
     /// Nothing runs and nothing will.
@@ -77,6 +81,8 @@ pub(crate) struct State<'a> {
 struct LayerBytes {
     out: u64,
     out_and_scratch: u64,
+    /// Whether blocks are rather read again than written to disk.
+    rereads: bool,
 }
 
 #[derive(Debug)]
@@ -103,9 +109,11 @@ impl<'a> State<'a> {
         let own_bytes = |layer: &Layer| layer.out_bytes.saturating_add(layer.scratch_bytes);
         let readers = layers.iter().filter(|layer| !layer.inputs.is_empty());
         let headroom = readers.map(own_bytes).max().unwrap_or(0).min(limit / HEADROOM_PART);
-        let layers = layers
-            .iter()
-            .map(|layer| LayerBytes { out: layer.out_bytes, out_and_scratch: own_bytes(layer) });
+        let layers = layers.iter().map(|layer| LayerBytes {
+            out: layer.out_bytes,
+            out_and_scratch: own_bytes(layer),
+            rereads: layer.inputs.is_empty() && layer.kernel.is_read(),
+        });
         State {
             graph,
             ranks,
@@ -378,7 +386,7 @@ impl<'a> State<'a> {
     fn fit(&self, task: TaskId, idle: &dyn Fn() -> u64) -> Fit {
         let out = self.bytes_of(task).out;
         let on_disk = self.bytes_on_disk(task);
-        if on_disk > 0 && self.n_fetching() >= FETCHES_MAX {
+        if on_disk > 0 && self.n_fetching() >= FETCHES_MAX && self.needs_disk(task) {
             return Fit::No;
         }
         let besides_out = self.used().saturating_add(self.bytes_to_start(task) - out);

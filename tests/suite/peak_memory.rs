@@ -1,14 +1,14 @@
 //! The memory that a process really uses stays near its limit: measured in child processes, each of
 //! which runs one computation over a file 4 or 10 times larger than the limit.
 //!
-//! Not here: rechunks in which every new block needs every old one. They don't fit without a disk
-//! to spill to.
+//! Not here: rechunks in which every new block needs every old one. One task of these does not fit.
+//! What has to be held, because it can't be read again, is in `held_memory`.
 
 use std::path::Path;
 
 use dask_rs::prelude::*;
 
-use crate::child::{Case, peak_of_child};
+use crate::child::{Case, report, run_child};
 use crate::common::{PeakMemory, mib};
 
 /// The file: `N` by `N` of `f64`, 288 MiB. Much smaller, and what threads and allocators keep for
@@ -34,7 +34,7 @@ fn peaks_stay_near_the_limit() {
                 // Refused: one task of its plan would need more than the limit.
                 continue;
             }
-            let peak = peak_of_child(module_path!(), case, limit, dir.path());
+            let peak = run_child(module_path!(), case, limit, dir.path()).peak;
             eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
             if peak > allowed {
                 failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
@@ -56,7 +56,7 @@ fn child() {
         run(&case.name, small.path(), 64).unwrap();
         let memory = PeakMemory::start();
         run(&case.name, &case.dir, N).unwrap();
-        eprintln!("peak {}", memory.bytes().unwrap());
+        report(memory.bytes().unwrap(), "");
     });
 }
 

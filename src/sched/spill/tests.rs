@@ -163,7 +163,7 @@ fn what_does_not_fit_waits_on_disk_and_results_are_the_same() {
 #[test]
 fn random_graphs_give_the_same_in_the_least_memory() {
     let mut n_spilled = 0;
-    for seed in 0..25 {
+    for seed in 0..10 {
         let graph = test_graphs::random(seed, 60);
         let bench = Bench::new(Faulty::new(Fault::Nothing, 0));
         let (expected, _) = bench.run(&Serial, &graph, 100_000).unwrap();
@@ -178,14 +178,14 @@ fn random_graphs_give_the_same_in_the_least_memory() {
             n_spilled += u32::from(spilled > 0);
         }
     }
-    assert!(n_spilled > 100, "only {n_spilled} runs had to spill");
+    assert!(n_spilled > 30, "only {n_spilled} runs had to spill");
 }
 
 #[test]
 fn a_disk_that_fails_ends_the_run_and_the_next_one_works() {
     let graph = anomaly();
     for executor in some_executors() {
-        for k in [0, 1, 7] {
+        for k in [0, 7] {
             let faults =
                 [Fault::Full, Fault::ShortWrite, Fault::Damaged, Fault::Truncated, Fault::Gone];
             for fault in faults {
@@ -235,7 +235,7 @@ fn a_directory_that_is_not_there_and_a_limit_are_errors() {
 fn a_run_that_is_cancelled_while_it_spills_leaves_nothing() {
     let graph = anomaly();
     for executor in some_executors() {
-        for k in [0, 5, 12] {
+        for k in [0, 7] {
             let cancel = CancelToken::new();
             let token = cancel.clone();
             let mut files = Faulty::new(Fault::Nothing, 0);
@@ -253,7 +253,7 @@ fn a_run_that_is_cancelled_while_it_spills_leaves_nothing() {
 
 #[test]
 fn a_task_that_panics_while_others_lie_on_disk_leaves_nothing() {
-    for fails_at in [0, 20, 39] {
+    for fails_at in [0, 39] {
         let mut b = Builder::default();
         let x = b.array("x", &[40], 100, &[]);
         let sum = b.tree("sum", 10, 4, x);

@@ -3,10 +3,12 @@
 //! Blocks leave only while nothing runs and nothing else can start, those first whose next reader has the
 //! highest rank: the static order says what is needed last. A task whose inputs are on disk is admitted
 //! like any other, with the bytes of what has to return, and runs once that is there.
+//!
+//! A block that was only read is not written: it is dropped, and read again from where it came.
 
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use super::{FREED, Next, State};
+use super::{FREED, LayerBytes, Next, State};
 use crate::graph::{Block, TaskId};
 
 /// This part of the limit leaves at once beyond what is needed, so that the disk is busy while tasks run.
@@ -23,7 +25,9 @@ pub(super) enum Place {
     Leaving(u64),
     /// In its slot to stay: a task came to need it while it was written.
     Recalled,
+    /// On disk, or where it was read from.
     OnDisk(u64),
+    /// With what reading it takes.
     Returning(u64),
     /// In its slot, and on disk as well, so that leaving again takes no writing.
     Copied,
@@ -41,6 +45,9 @@ pub(super) struct Away {
     pub(super) returning: u64,
     /// Bytes of all blocks that were told to leave, each time that they are written.
     written: u64,
+    /// Bytes of all blocks that were dropped to be read again.
+    forgotten: u64,
+    /// What was asked of the disk and has not been reported.
     n_under_way: usize,
     /// Blocks by their next use; kept since the first one had to leave. May hold stale entries.
     candidates: Option<BinaryHeap<(u32, TaskId)>>,
@@ -56,10 +63,7 @@ impl State<'_> {
     pub(crate) fn on_saved(&mut self, task: TaskId, dropped: &mut Vec<Block>) {
         self.away.n_under_way -= 1;
         if let Some(&Place::Leaving(bytes)) = self.away.places.get(&task) {
-            self.away.places.insert(task, Place::OnDisk(bytes));
-            self.away.leaving -= bytes;
-            self.resident -= bytes;
-            dropped.extend(self.slots[task.idx()].take());
+            self.leave(task, bytes, dropped);
         } else if self.count[task.idx()] == FREED {
             self.away.places.remove(&task);
             self.away.moves.push_back(Next::Discard(task));
@@ -71,9 +75,12 @@ impl State<'_> {
 
     /// Takes a block that was read back.
     pub(crate) fn on_loaded(&mut self, task: TaskId, block: Block) {
-        self.away.n_under_way -= 1;
-        if let Some(Place::Returning(bytes)) = self.away.places.insert(task, Place::Copied) {
+        if let Some(Place::Returning(bytes)) = self.away.places.remove(&task) {
             self.away.returning -= bytes;
+        }
+        if !self.bytes_of(task).rereads {
+            self.away.n_under_way -= 1;
+            self.away.places.insert(task, Place::Copied);
         }
         self.resident += block.nbytes();
         self.slots[task.idx()] = Some(block);
@@ -89,6 +96,21 @@ impl State<'_> {
         self.note_candidate(task);
     }
 
+    /// Gives up the block that [`Next::Forget`] names.
+    pub(crate) fn forget(&mut self, task: TaskId, dropped: &mut Vec<Block>) {
+        if let Some(Place::Leaving(bytes)) = self.away.places.get(&task).copied() {
+            self.away.forgotten += bytes;
+            self.leave(task, bytes, dropped);
+        }
+    }
+
+    fn leave(&mut self, task: TaskId, bytes: u64, dropped: &mut Vec<Block>) {
+        self.away.places.insert(task, Place::OnDisk(bytes));
+        self.away.leaving -= bytes;
+        self.resident -= bytes;
+        dropped.extend(self.slots[task.idx()].take());
+    }
+
     /// Whether something was asked of the disk that has not been reported.
     pub(crate) fn is_disk_busy(&self) -> bool {
         self.away.n_under_way > 0
@@ -102,6 +124,11 @@ impl State<'_> {
     /// The bytes that had to be written to disk.
     pub(crate) fn spilled_bytes(&self) -> u64 {
         self.away.written
+    }
+
+    /// The bytes that had to be dropped and read again.
+    pub(crate) fn reread_bytes(&self) -> u64 {
+        self.away.forgotten
     }
 
     /// Orders blocks that `task` does not read to disk until it fits, the one that is needed last first.
@@ -128,17 +155,25 @@ impl State<'_> {
                 pinned.push((now, block));
                 break;
             } else {
-                let before = self.away.places.insert(block, Place::Leaving(bytes));
-                self.away.written += if before.is_none() { bytes } else { 0 };
-                self.away.leaving += bytes;
-                self.away.n_under_way += 1;
-                self.away.moves.push_back(Next::Save(block));
+                self.send_away(block, bytes);
             }
         }
         candidates.extend(pinned);
         self.away.candidates = Some(candidates);
         // What is written for nothing can leave once that has ended.
-        self.is_disk_busy()
+        self.away.leaving > 0 || self.is_disk_busy()
+    }
+
+    fn send_away(&mut self, task: TaskId, bytes: u64) {
+        let before = self.away.places.insert(task, Place::Leaving(bytes));
+        self.away.leaving += bytes;
+        if self.bytes_of(task).rereads {
+            self.away.moves.push_back(Next::Forget(task));
+            return;
+        }
+        self.away.written += if before.is_none() { bytes } else { 0 };
+        self.away.n_under_way += 1;
+        self.away.moves.push_back(Next::Save(task));
     }
 
     /// Sees to it that all inputs of a task that is admitted come to, or stay in, their slots. How many are
@@ -158,15 +193,27 @@ impl State<'_> {
                 }
                 Place::Returning(_) => n_missing += 1,
                 Place::OnDisk(bytes) => {
-                    self.away.returning += bytes;
-                    self.away.n_under_way += 1;
+                    let LayerBytes { out, out_and_scratch, rereads } =
+                        self.layers[self.graph.layer(dep).idx()];
+                    let bytes = if rereads { bytes + out_and_scratch - out } else { bytes };
                     *place = Place::Returning(bytes);
-                    self.away.moves.push_back(Next::Load(dep));
+                    self.away.returning += bytes;
+                    self.away.n_under_way += usize::from(!rereads);
+                    let next = if rereads { Next::Reread(dep) } else { Next::Load(dep) };
+                    self.away.moves.push_back(next);
                     n_missing += 1;
                 }
             }
         }
         n_missing
+    }
+
+    /// Whether `task` has to wait for the disk.
+    pub(super) fn needs_disk(&self, task: TaskId) -> bool {
+        self.graph.dependencies(task).iter().any(|dep| {
+            let is_on_disk = matches!(self.away.places.get(dep), Some(Place::OnDisk(_)));
+            is_on_disk && !self.bytes_of(*dep).rereads
+        })
     }
 
     /// Bytes that have to be read back before `task` can run, and are not set aside yet.
@@ -175,8 +222,11 @@ impl State<'_> {
             return 0;
         }
         let inputs = self.distinct_inputs(task).into_iter();
-        let on_disk = inputs.map(|dep| match self.away.places.get(&dep) {
-            Some(Place::OnDisk(bytes)) => *bytes,
+        let on_disk = inputs.map(|dep| match (self.away.places.get(&dep), self.bytes_of(dep)) {
+            (Some(Place::OnDisk(bytes)), LayerBytes { rereads: false, .. }) => *bytes,
+            (Some(Place::OnDisk(bytes)), LayerBytes { out, out_and_scratch, .. }) => {
+                bytes.saturating_add(out_and_scratch - out)
+            }
             _ => 0,
         });
         on_disk.fold(0, u64::saturating_add)
@@ -224,7 +274,11 @@ impl State<'_> {
     fn bytes_if_movable(&self, task: TaskId) -> Option<u64> {
         let block = self.slots[task.idx()].as_ref()?;
         let is_still = matches!(self.away.places.get(&task), None | Some(Place::Copied));
-        (is_still && block.as_spill().is_some()).then(|| block.nbytes())
+        let can_leave = || match self.bytes_of(task).rereads {
+            true => block.nbytes() > 0,
+            false => block.as_spill().is_some(),
+        };
+        (is_still && can_leave()).then(|| block.nbytes())
     }
 
     /// The lowest rank among the readers of a block that have not run.
@@ -266,7 +320,8 @@ impl State<'_> {
                     returning += bytes;
                 }
             }
-            n_under_way += usize::from(!matches!(place, Place::OnDisk(_) | Place::Copied));
+            let is_done = matches!(place, Place::OnDisk(_) | Place::Copied);
+            n_under_way += usize::from(!is_done && !self.bytes_of(task).rereads);
         }
         assert_eq!((away.leaving, away.returning), (leaving, returning));
         assert_eq!(away.n_under_way, n_under_way);

@@ -53,8 +53,9 @@ impl<'a> TestEnv<'a> {
     /// Starts the next task; its name, or `None` if it has to wait.
     fn start(&mut self) -> Option<String> {
         let mut next = self.state.next_task(&|| 0);
-        while let Next::Save(_) | Next::Load(_) | Next::Discard(_) = next {
+        while !matches!(next, Next::Run(_) | Next::Trim(_) | Next::Wait | Next::Finished) {
             match next {
+                Next::Forget(task) => self.state.forget(task, &mut self.dropped),
                 Next::Discard(task) => assert!(self.on_disk.remove(&task)),
                 Next::Save(task) => {
                     let nbytes = self.state.block_to_save(task).nbytes();
@@ -94,6 +95,10 @@ impl<'a> TestEnv<'a> {
                 self.state.on_loaded(task, self.block(task));
                 format!("load {}", self.graph.op_name(task))
             }
+            Next::Reread(task) => {
+                self.state.on_loaded(task, self.block(task));
+                format!("read {}", self.graph.op_name(task))
+            }
             other => panic!("{other:?}"),
         };
         self.state.sanity_check();
@@ -122,6 +127,24 @@ impl<'a> TestEnv<'a> {
             self.finish(0);
         }
     }
+
+    /// Starts and reports in any order until nothing can start.
+    fn run_randomly(&mut self, random: &mut Random) {
+        loop {
+            let starts = random.below(4);
+            (0..starts).for_each(|_| drop(self.start()));
+            let is_idle = self.running.is_empty() && self.moves.is_empty();
+            if is_idle && self.start().is_none() && self.moves.is_empty() {
+                return;
+            }
+            let n_running = self.running.len() as u64;
+            if !self.moves.is_empty() && (n_running == 0 || random.below(2) == 0) {
+                self.move_one();
+            } else if n_running > 0 {
+                self.finish(random.below(n_running) as usize);
+            }
+        }
+    }
 }
 
 #[test]
@@ -131,14 +154,7 @@ fn random_graphs_run_in_any_legal_order_under_any_budget() {
         let ranks = order(&graph);
         let mut random = Random(seed);
         let mut env = TestEnv::new(&graph, &ranks, random.below(2000));
-        loop {
-            let starts = random.below(4);
-            (0..starts).for_each(|_| drop(env.start()));
-            if env.running.is_empty() && env.start().is_none() {
-                break;
-            }
-            env.finish(random.below(env.running.len() as u64) as usize);
-        }
+        env.run_randomly(&mut random);
         assert!(env.state.is_complete(), "seed {seed}");
         assert_eq!(env.state.resident_bytes(), 0);
         assert_eq!(env.state.next_task(&|| 0), Next::Finished);
@@ -329,28 +345,14 @@ fn largest_task(graph: &TaskGraph) -> u64 {
 
 #[test]
 fn with_a_disk_random_graphs_stay_inside_any_budget_in_which_their_tasks_fit() {
-    let mut n_spilled = 0;
+    let (mut n_spilled, mut n_reread) = (0, 0);
     for seed in 0..300 {
         let graph = test_graphs::random(seed, 40);
         let ranks = order(&graph);
         let mut random = Random(seed);
         let limit = largest_task(&graph) + random.below(300);
         let mut env = TestEnv::with_disk(&graph, &ranks, limit);
-        loop {
-            let starts = random.below(4);
-            (0..starts).for_each(|_| drop(env.start()));
-            if env.running.is_empty() && env.moves.is_empty() && env.start().is_none() {
-                if env.moves.is_empty() {
-                    break;
-                }
-            }
-            let moves = !env.moves.is_empty() && (env.running.is_empty() || random.below(2) == 0);
-            if moves {
-                env.move_one();
-            } else if !env.running.is_empty() {
-                env.finish(random.below(env.running.len() as u64) as usize);
-            }
-        }
+        env.run_randomly(&mut random);
         assert!(env.state.is_complete(), "seed {seed}");
         assert_eq!(env.state.resident_bytes(), 0);
         assert!(env.on_disk.is_empty(), "files go with the last reader");
@@ -360,8 +362,10 @@ fn with_a_disk_random_graphs_stay_inside_any_budget_in_which_their_tasks_fit() {
             env.state.peak_bytes()
         );
         n_spilled += u32::from(env.state.spilled_bytes() > 0);
+        n_reread += u32::from(env.state.reread_bytes() > 0);
     }
     assert!(n_spilled > 100, "only {n_spilled} graphs had to spill");
+    assert!(n_reread > 50, "only {n_reread} graphs had to read again");
 }
 
 /// Three blocks, of which memory holds two and a half, each read once, in this order.
@@ -462,4 +466,30 @@ fn what_came_back_leaves_again_without_being_written() {
     );
     assert_eq!(env.state.spilled_bytes(), B, "the second time there was a copy");
     assert!(env.state.is_complete() && env.on_disk.is_empty());
+}
+
+#[test]
+fn what_was_read_is_dropped_and_read_again() {
+    let mut b = Builder::default();
+    let x = b.source("x", &[4], B);
+    let sum = b.tree("sum", 1, 4, x);
+    let y = b.array("y", &[4], 1, &[(x, BlockMap::Linear), (sum, at(0))]);
+    let graph = b.expand(&[y]);
+    let ranks = order(&graph);
+    let mut env = TestEnv::with_disk(&graph, &ranks, 2 * B + B / 2);
+    let mut log = Vec::new();
+    loop {
+        log.extend(env.start_all());
+        if !env.moves.is_empty() {
+            log.push(env.move_one());
+        } else if env.running.is_empty() {
+            break;
+        }
+        env.finish_all();
+    }
+    assert!(env.state.is_complete());
+    assert_eq!(log.iter().filter(|step| *step == "x").count(), 4);
+    let n_reread = log.iter().filter(|step| *step == "read x").count() as u64;
+    assert!((2..=3).contains(&n_reread), "{log:?}");
+    assert_eq!((env.state.spilled_bytes(), env.state.reread_bytes()), (0, n_reread * B));
 }
