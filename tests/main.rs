@@ -6,6 +6,7 @@ mod common;
 
 mod suite {
     mod bits;
+    mod breadth;
     mod cost;
     mod errors;
     mod files;

@@ -29,6 +29,34 @@ pub(crate) enum AxisMap {
     Group { axis: usize, size: u64 },
     /// Blocks `ranges[out[axis]]`, from inclusive to exclusive.
     Ranges { axis: usize, ranges: Arc<[(u64, u64)]> },
+    /// Blocks `lists[out[axis]]`, in that order.
+    Lists { axis: usize, lists: Arc<[Box<[u64]>]> },
+}
+
+/// The blocks that are read along one axis.
+enum Touched<'a> {
+    Range(std::ops::Range<u64>),
+    List(std::slice::Iter<'a, u64>),
+}
+
+impl Touched<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Touched::Range(range) => (range.end - range.start) as usize,
+            Touched::List(list) => list.len(),
+        }
+    }
+}
+
+impl Iterator for Touched<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        match self {
+            Touched::Range(range) => range.next(),
+            Touched::List(list) => list.next().copied(),
+        }
+    }
 }
 
 impl AxisMap {
@@ -38,8 +66,8 @@ impl AxisMap {
     }
 
     /// The blocks read along an input axis of `n_in` blocks.
-    fn range(&self, out: &[u64], n_in: u64) -> std::ops::Range<u64> {
-        match *self {
+    fn touched(&self, out: &[u64], n_in: u64) -> Touched<'_> {
+        Touched::Range(match *self {
             AxisMap::All => 0..n_in,
             AxisMap::At(block) => block..block + 1,
             AxisMap::Axis { axis, first, step } => {
@@ -57,7 +85,10 @@ impl AxisMap {
                 let (start, end) = ranges[out[axis] as usize];
                 start..end
             }
-        }
+            AxisMap::Lists { axis, ref lists } => {
+                return Touched::List(lists[out[axis] as usize].iter());
+            }
+        })
     }
 
     /// Whether each output block reads exactly one block.
@@ -68,13 +99,15 @@ impl AxisMap {
             AxisMap::Group { size, .. } => *size == 1,
             AxisMap::Window { .. } => false,
             AxisMap::Ranges { ranges, .. } => ranges.iter().all(|(start, end)| end - start == 1),
+            AxisMap::Lists { lists, .. } => lists.iter().all(|list| list.len() == 1),
         }
     }
 
     /// Whether no two blocks along output axis `out_axis` read the same block.
     fn is_injective_in(&self, out_axis: usize) -> bool {
         match *self {
-            AxisMap::All | AxisMap::At(_) => false,
+            // Lists may name a block twice; that they do not is not worth a set.
+            AxisMap::All | AxisMap::At(_) | AxisMap::Lists { .. } => false,
             AxisMap::Axis { axis, step, .. } => axis == out_axis && step != 0,
             AxisMap::Window { axis, .. } | AxisMap::Group { axis, .. } => axis == out_axis,
             AxisMap::Ranges { axis, ref ranges } => {
@@ -103,6 +136,7 @@ impl AxisMap {
                 }
                 next >= n_in
             }
+            AxisMap::Lists { .. } => false,
         }
     }
 
@@ -113,7 +147,8 @@ impl AxisMap {
             AxisMap::Axis { axis, .. }
             | AxisMap::Window { axis, .. }
             | AxisMap::Group { axis, .. }
-            | AxisMap::Ranges { axis, .. } => *axis,
+            | AxisMap::Ranges { axis, .. }
+            | AxisMap::Lists { axis, .. } => *axis,
         };
         match (&outer[axis], self) {
             (AxisMap::Axis { axis, first: 0, step: 1 }, _) => Some(self.renamed(*axis)),
@@ -144,7 +179,8 @@ impl AxisMap {
             AxisMap::Axis { axis: a, .. }
             | AxisMap::Window { axis: a, .. }
             | AxisMap::Group { axis: a, .. }
-            | AxisMap::Ranges { axis: a, .. } => *a = axis,
+            | AxisMap::Ranges { axis: a, .. }
+            | AxisMap::Lists { axis: a, .. } => *a = axis,
         }
         map
     }
@@ -179,10 +215,7 @@ impl BlockMap {
             BlockMap::Axes(maps) => maps
                 .iter()
                 .zip(in_grid)
-                .map(|(map, &n)| {
-                    let range = map.range(out, n);
-                    (range.end - range.start) as usize
-                })
+                .map(|(map, &n)| map.touched(out, n).len())
                 .fold(1, usize::saturating_mul),
         }
     }
@@ -266,7 +299,7 @@ fn visit_product(
     visit: &mut impl FnMut(u64),
 ) {
     let Some((map, rest)) = maps.split_first() else { return visit(prefix) };
-    for block in map.range(out, in_grid[0]) {
+    for block in map.touched(out, in_grid[0]) {
         visit_product(rest, out, &in_grid[1..], prefix * in_grid[0] + block, visit);
     }
 }
@@ -295,6 +328,15 @@ mod tests {
         assert!(blocks(&map, &[1], &[3]).is_empty());
         assert_eq!(blocks(&map, &[2], &[3]), [0]);
         assert!(map.is_onto(&[6], &[3]));
+    }
+
+    #[test]
+    fn lists_are_read_in_their_order() {
+        let lists: Arc<[Box<[u64]>]> = [[3, 0].into(), [].into(), [2].into()].into();
+        let map = BlockMap::axes([AxisMap::same(1), AxisMap::Lists { axis: 0, lists }]);
+        assert_eq!(blocks(&map, &[0, 1], &[2, 4]), [7, 4]);
+        assert!(blocks(&map, &[1, 1], &[2, 4]).is_empty());
+        assert!(!map.is_single(&[2, 4]) && !map.is_injective(&[3, 2]));
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn slices_move_into_reads_and_creation() {
 fn slices_compose() {
     let x = opaque(&[100], &[10]);
     same_plan(&x.slice(s![10..90;2]).slice(s![..;-3]), &x.slice(s![10..89;2]).slice(s![..;-3]));
-    check_names(&x.slice(s![10..90;2]).slice(s![..;-3]), &["Create", "MapBlocks", "Slice"]);
+    check_names(&x.slice(s![10..90;2]).slice(s![..;-3]), &["Create", "Blockwise", "Slice"]);
     same_plan(&x.slice(s![..;-1]).slice(s![..;-1]), &x);
 }
 
@@ -238,7 +238,7 @@ fn moves_of_axes_compose() {
 fn what_is_written_twice_stands_there_once() {
     let x = opaque(&[4], &[2]);
     let twice = (&x + 1.0) * (&x + 1.0);
-    check_names(&twice, &["Create", "MapBlocks", "Elemwise", "Elemwise"]);
+    check_names(&twice, &["Create", "Blockwise", "Elemwise", "Elemwise"]);
     let [a, b] = [&x.sum(0) + 2.0, &x.sum(0) + 2.0];
     let plan = optimized(&[&a, &b]);
     assert_eq!(plan.roots()[0], plan.roots()[1]);
@@ -295,7 +295,7 @@ fn a_reduction_is_not_sliced_along_its_axis() {
         &kept.slice(s![.., 1..]),
         &x.slice(s![.., 1..]).sum(crate::array::over(0).keepdims()),
     );
-    check_names(&kept.slice(s![0..0, ..]), &["Create", "MapBlocks", "Reduce", "Slice"]);
+    check_names(&kept.slice(s![0..0, ..]), &["Create", "Blockwise", "Reduce", "Slice"]);
 }
 
 /// Expressions that use every rule.

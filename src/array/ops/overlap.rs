@@ -1,0 +1,157 @@
+//! Functions of blocks that see the elements around them.
+
+use std::sync::Arc;
+
+use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
+
+use super::map_blocks::mapped;
+use super::pad::{PadMode, Widths, pad_axis};
+use crate::array::chunks::limit::check_listed;
+use crate::array::chunks::{
+    AxisChunks, Chunks, Overlap, min_overlap_chunks, overlap, overlap_around,
+};
+use crate::array::dtype::{Element, dispatch};
+use crate::array::expr::{Handle, Node};
+use crate::array::kernels::Scalar;
+use crate::array::kernels::map_blocks::BlockInfo;
+use crate::array::kernels::rearrange::RechunkKernel;
+use crate::array::meta::Meta;
+use crate::array::op::{ArrayOp, Blockwise};
+use crate::error::{Call, Error, Result};
+use crate::graph::{AxisMap, BlockMap, Kernel};
+
+/// What blocks at the ends of an array see beyond it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Boundary<T> {
+    /// Nothing: these blocks are shorter.
+    None,
+    /// A value.
+    Constant(T),
+    /// The nearest element.
+    Nearest,
+    /// The mirror image with the edge, as [`PadMode::Symmetric`](crate::array::PadMode).
+    Reflect,
+    /// The other end.
+    Periodic,
+}
+
+impl<T: Element> Boundary<T> {
+    fn mode(self) -> Option<PadMode<Scalar>> {
+        match self {
+            Boundary::None => None,
+            Boundary::Constant(value) => Some(PadMode::Constant(super::scalar(value))),
+            Boundary::Nearest => Some(PadMode::Edge),
+            Boundary::Reflect => Some(PadMode::Symmetric),
+            Boundary::Periodic => Some(PadMode::Wrap),
+        }
+    }
+}
+
+/// `function` of each block with `depth` elements around it; of its result, these are cut away.
+pub(crate) fn map_overlap<T: Element, U: Element>(
+    call: Call,
+    x: &Handle,
+    depth: &Widths,
+    boundary: Boundary<T>,
+    function: impl Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync + 'static,
+) -> Handle {
+    x.then(|node| {
+        let depth = depth.resolve(call, node.ndim(), "depth")?;
+        let node = deep_enough(call, node, &depth)?;
+        let chunks = node.meta.chunks.clone();
+        let mut padded = Arc::clone(&node);
+        let mut around = Vec::with_capacity(depth.len());
+        for (axis, &[before, after]) in depth.iter().enumerate() {
+            let new = &chunks.axes()[axis];
+            around.push(match boundary.mode() {
+                _ if before == 0 && after == 0 => same(call, axis, new)?,
+                None => overlap_around(new, new, [before, after]),
+                Some(mode) => {
+                    padded = pad_axis(call, &padded, axis, [before, after], mode)?;
+                    let longer = &padded.meta.chunks.axes()[axis];
+                    overlap_around(longer, new, [0, before + after])
+                }
+            });
+        }
+        let around = surrounded(call, &padded, around)?;
+        // Where a block of the array begins in the block that the function sees.
+        let is_cut = boundary.mode().is_none();
+        let trim = move |result: ArrayD<U>, info: &BlockInfo, lengths: &[u64]| {
+            let mut result = result;
+            for (axis, &[before, _]) in depth.iter().enumerate() {
+                let start = info.start.as_ref().map_or(0, |start| start[axis]);
+                let from = if is_cut { before.min(start) } else { before } as isize;
+                let range = Slice::from(from..from + lengths[axis] as isize);
+                result.slice_axis_inplace(Axis(axis), range);
+            }
+            result.as_standard_layout().into_owned()
+        };
+        let maps = BlockMap::axes((0..node.ndim()).map(AxisMap::same));
+        let scratch_bytes = Meta { dtype: U::DTYPE, chunks: around.meta.chunks.clone() };
+        let scratch_bytes = scratch_bytes.block_bytes_max().unwrap_or(0);
+        let cut = chunks.clone();
+        mapped(call, &around, maps, chunks, scratch_bytes, move |block, info| {
+            let seen = block.shape().to_vec();
+            let result = function(block, info);
+            match cut.block_shape(&info.block) {
+                Some(lengths) if result.shape() == seen => trim(result, info, &lengths),
+                // The kernel tells the user what is wrong with the shape.
+                _ => result,
+            }
+        })
+    })
+}
+
+/// The array in chunks that are at least as long as what their neighbours see of them.
+fn deep_enough(call: Call, node: &Arc<Node>, depth: &[[u64; 2]]) -> Result<Arc<Node>> {
+    let mut chunks = node.meta.chunks.clone();
+    for (axis, depth) in depth.iter().enumerate() {
+        let deepest = depth[0].max(depth[1]);
+        if deepest > 0 {
+            let deep = min_overlap_chunks(call, &chunks.axes()[axis], deepest);
+            let deep = deep.map_err(|error| match error {
+                Error::UnknownChunks { call, .. } => Error::UnknownChunks { call, axis },
+                other => other,
+            });
+            chunks = chunks.with_axis(axis, deep?);
+        }
+    }
+    node.in_chunks(chunks)
+}
+
+fn same(call: Call, axis: usize, chunks: &AxisChunks) -> Result<Overlap> {
+    overlap(chunks, chunks).ok_or(Error::UnknownChunks { call, axis })
+}
+
+/// Blocks with the elements around them, which are in the blocks of their neighbours as well.
+fn surrounded(call: Call, node: &Arc<Node>, axes: Vec<Overlap>) -> Result<Arc<Node>> {
+    let mut maps = Vec::with_capacity(axes.len());
+    let mut chunks = Vec::with_capacity(axes.len());
+    for (axis, (around, old)) in axes.iter().zip(node.meta.chunks.axes()).enumerate() {
+        if around.is_identity() {
+            maps.push(AxisMap::same(axis));
+            chunks.push(old.clone());
+            continue;
+        }
+        let ranges = || (0..).map_while(|i| Some((around.blocks(i)?, around.range(i)?)));
+        check_listed(call.op, Some(call), old.n_blocks())?;
+        let blocks = ranges().map(|(blocks, _)| (blocks.start, blocks.end));
+        maps.push(AxisMap::Ranges { axis, ranges: blocks.collect() });
+        let lengths = AxisChunks::from_size_iter(ranges().map(|(_, range)| range.end - range.start));
+        chunks.push(lengths.ok_or(Error::UnknownChunks { call, axis })?);
+    }
+    let (dtype, chunks) = (node.meta.dtype, Chunks::new(chunks));
+    let kernel: Arc<dyn Kernel> = dispatch!(dtype, T => {
+        Arc::new(RechunkKernel::<T>::new(axes, chunks.clone()))
+    });
+    let blockwise = Blockwise {
+        name: "overlap".into(),
+        kernel,
+        maps: vec![BlockMap::Axes(maps.into())],
+        out: Meta { dtype, chunks },
+        out_bytes: None,
+        scratch_bytes: 0,
+    };
+    Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])
+}
