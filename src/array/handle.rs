@@ -12,10 +12,8 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD};
 
 pub use orders::{Fractions, bins};
+pub use rearrange::{block, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack};
 pub use select::Side;
-pub use rearrange::{
-    block, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack,
-};
 
 use super::any::AnyArray;
 use super::args::{Axes, AxisRef, Shape};

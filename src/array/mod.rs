@@ -44,7 +44,8 @@ pub use files::{Store, open_npy};
 #[cfg(feature = "zarr")]
 pub use files::{ZarrWrite, open_zarr};
 pub use handle::{
-    Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack,
+    Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid,
+    unify_chunks, vstack,
 };
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};

@@ -91,6 +91,18 @@ impl AxisMap {
         })
     }
 
+    /// The output axis on whose index it depends.
+    fn out_axis(&self) -> Option<usize> {
+        match self {
+            AxisMap::All | AxisMap::At(_) => None,
+            AxisMap::Axis { axis, .. }
+            | AxisMap::Window { axis, .. }
+            | AxisMap::Group { axis, .. }
+            | AxisMap::Ranges { axis, .. }
+            | AxisMap::Lists { axis, .. } => Some(*axis),
+        }
+    }
+
     /// Whether each output block reads exactly one block.
     fn is_single(&self, n_in: u64) -> bool {
         match self {
@@ -142,14 +154,7 @@ impl AxisMap {
 
     /// The map that reads what `self` reads of an array whose blocks `outer` names.
     fn compose(&self, outer: &[AxisMap], mid_grid: &[u64]) -> Option<AxisMap> {
-        let axis = match self {
-            AxisMap::All | AxisMap::At(_) => return Some(self.clone()),
-            AxisMap::Axis { axis, .. }
-            | AxisMap::Window { axis, .. }
-            | AxisMap::Group { axis, .. }
-            | AxisMap::Ranges { axis, .. }
-            | AxisMap::Lists { axis, .. } => *axis,
-        };
+        let Some(axis) = self.out_axis() else { return Some(self.clone()) };
         match (&outer[axis], self) {
             (AxisMap::Axis { axis, first: 0, step: 1 }, _) => Some(self.renamed(*axis)),
             (
@@ -243,7 +248,13 @@ impl BlockMap {
         match self {
             BlockMap::Linear => true,
             BlockMap::Axes(maps) => {
+                // Two input axes that follow one output axis are read along a diagonal.
+                let long = || maps.iter().zip(in_grid).filter(|(_, n)| **n > 1);
+                let is_twice = |axis: &usize| {
+                    long().filter(|(map, _)| map.out_axis() == Some(*axis)).count() > 1
+                };
                 maps.iter().zip(in_grid).all(|(map, &n)| map.is_onto(out_grid, n))
+                    && !long().filter_map(|(map, _)| map.out_axis()).any(|axis| is_twice(&axis))
             }
         }
     }
@@ -337,6 +348,14 @@ mod tests {
         assert_eq!(blocks(&map, &[0, 1], &[2, 4]), [7, 4]);
         assert!(blocks(&map, &[1, 1], &[2, 4]).is_empty());
         assert!(!map.is_single(&[2, 4]) && !map.is_injective(&[3, 2]));
+    }
+
+    #[test]
+    fn a_diagonal_does_not_read_every_block() {
+        let diagonal = BlockMap::axes([AxisMap::same(0), AxisMap::same(0)]);
+        assert_eq!(blocks(&diagonal, &[1], &[2, 2]), [3]);
+        assert!(!diagonal.is_onto(&[2], &[2, 2]));
+        assert!(BlockMap::axes([AxisMap::same(0), AxisMap::same(1)]).is_onto(&[2, 2], &[2, 2]));
     }
 
     #[test]

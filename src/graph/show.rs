@@ -209,7 +209,10 @@ mod tests {
             AxisMap::At(7),
             AxisMap::Lists { axis: 0, lists: [[3, 0].into(), [2].into()].into() },
         ]);
-        assert_eq!(map.to_string(), "[j, 3-2i, 4k..4k+4, i-2 in 0..3, (0 1..3 3 …)[l], :, 7, (3,0 2)[i]]");
+        assert_eq!(
+            map.to_string(),
+            "[j, 3-2i, 4k..4k+4, i-2 in 0..3, (0 1..3 3 …)[l], :, 7, (3,0 2)[i]]"
+        );
         assert_eq!(BlockMap::Linear.to_string(), "[block by block]");
     }
 

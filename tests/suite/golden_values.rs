@@ -402,7 +402,8 @@ where
     }
     // Where the axis stands in what the other entries leave: none of them is an integer.
     let is_rest = |entry: &Index| matches!(entry, Index::Ellipsis);
-    let axis = if index[..at].iter().any(is_rest) { at as i64 - index.len() as i64 } else { at as i64 };
+    let axis =
+        if index[..at].iter().any(is_rest) { at as i64 - index.len() as i64 } else { at as i64 };
     Ok(match picks["mask"].as_str() {
         Some(name) => rest.compress(&mask(name)?, axis).into(),
         None => rest.take(integers(&picks["take"]), axis).into(),
@@ -544,7 +545,9 @@ fn window_mean<F: Typed + FromJson + num_traits::Float>(x: &Array<F>, step: &Val
     let depth = depth as usize;
     x.map_overlap(widths, boundary, move |block, _| {
         let mut means = block.to_owned();
-        for (lane, mut means) in block.lanes(Axis(axis)).into_iter().zip(means.lanes_mut(Axis(axis))) {
+        for (lane, mut means) in
+            block.lanes(Axis(axis)).into_iter().zip(means.lanes_mut(Axis(axis)))
+        {
             for i in depth..lane.len() - depth {
                 let sum = (i - depth..=i + depth).fold(F::zero(), |sum, i| sum + lane[i]);
                 means[i] = sum / F::from(2 * depth + 1).expect("a small number");

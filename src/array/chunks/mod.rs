@@ -25,6 +25,7 @@ mod storage;
 mod take;
 pub(crate) mod tree;
 mod unify;
+mod windows;
 mod within;
 
 #[cfg(test)]
@@ -43,4 +44,5 @@ pub(crate) use storage::aligned_to;
 pub(crate) use take::{take_blocks, take_chunks, take_sources};
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
+pub(crate) use windows::window_chunks;
 pub(crate) use within::cut_within;

@@ -8,7 +8,7 @@ use super::super::kernels::count::Bins;
 use super::super::kernels::map_blocks::BlockInfo;
 use super::super::kernels::quantile::QuantileMethod;
 use super::super::kernels::scan::ScanKind;
-use super::super::ops::overlap::{Boundary, map_overlap};
+use super::super::ops::overlap::{Boundary, map_overlap, sliding_window_view};
 use super::super::ops::pad::Widths;
 use super::super::ops::quantiles::{Quantiles, quantile};
 use super::super::ops::selections::{check_edges, count, topk, unique};
@@ -111,6 +111,42 @@ impl<T: Element> Array<T> {
         Array::of(map_overlap(call, &self.handle, &depth.into(), boundary, function))
     }
 
+    /// The windows of `len` neighbours that begin at each element which has enough after it, for some axes
+    /// and lengths; the elements of a window stand along new last axes. Reduce over these for rolling
+    /// statistics.
+    ///
+    /// # Shape and chunks
+    /// An axis of length `n` keeps `n - len + 1` elements. The other axes are cut as much as windows are long,
+    /// and all of them if blocks would still outgrow the largest block of the array, or the chunk size.
+    ///
+    /// # Cost
+    /// Windows are copied, block by block.
+    ///
+    /// # Errors
+    /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for windows longer than their axis.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let x = array::arange(0.0, 5.0, 1.0, [2]);
+    /// let rolling = x.sliding_window_view([(0, 3)]).mean(-1);
+    /// assert_eq!(rolling.compute()?, ndarray::arr1(&[1.0, 2.0, 3.0]).into_dyn());
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// Chunks as in Dask's `sliding_window_view`.
+    #[track_caller]
+    #[must_use]
+    pub fn sliding_window_view<A: Into<AxisRef>>(
+        &self,
+        windows: impl IntoIterator<Item = (A, u64)>,
+    ) -> Self {
+        let call = Call::new("sliding_window_view");
+        let windows: Vec<_> = windows.into_iter().map(|(axis, len)| (axis.into(), len)).collect();
+        Array::of(sliding_window_view(call, &self.handle, &windows))
+    }
+
     /// The middle element, or the mean of the two in the middle; NaN if there is one.
     ///
     /// # Cost
@@ -118,14 +154,28 @@ impl<T: Element> Array<T> {
     #[track_caller]
     #[must_use]
     pub fn median(&self, over: impl Into<Over>) -> Array<T::Mean> {
-        self.quantiles_of(Call::new("median"), vec![0.5], QuantileMethod::Midpoint, false, false, &over.into())
+        self.quantiles_of(
+            Call::new("median"),
+            vec![0.5],
+            QuantileMethod::Midpoint,
+            false,
+            false,
+            &over.into(),
+        )
     }
 
     /// The middle element of those that are not NaN, or the mean of the two in the middle.
     #[track_caller]
     #[must_use]
     pub fn nanmedian(&self, over: impl Into<Over>) -> Array<T::Mean> {
-        self.quantiles_of(Call::new("nanmedian"), vec![0.5], QuantileMethod::Midpoint, true, false, &over.into())
+        self.quantiles_of(
+            Call::new("nanmedian"),
+            vec![0.5],
+            QuantileMethod::Midpoint,
+            true,
+            false,
+            &over.into(),
+        )
     }
 
     /// Exact quantiles, from 0 to 1: one, or a list of them along a new first axis. NaN if there is one.

@@ -119,7 +119,7 @@ impl<T: Element> Array<T> {
         Array::of(manipulation::flip(Call::new("fliplr"), &self.handle, &Axes::from(1)))
     }
 
-    /// With at least `n` dimensions by new axes of length 1, which stand where NumPy's `atleast_1d`,
+    /// With at least `n` dimensions, of which there are at most 3, by new axes of length 1, which stand where NumPy's `atleast_1d`,
     /// `atleast_2d` and `atleast_3d` put them.
     #[must_use]
     pub fn at_least_nd(&self, n: usize) -> Self {

@@ -66,7 +66,7 @@ impl<T: Element + AsFloat> CountKernel<T> {
         let out = filled::<W>(&shape, task.pool, |mut out| {
             out.fill(W::default());
             for (x, weight) in elements {
-                if let Some(bin) = self.bins.bin(x.as_float()) {
+                if let Some(bin) = self.bins.bin(x.to_f64()) {
                     out[[0, bin]] += weight;
                 }
             }

@@ -34,7 +34,8 @@ impl<T: Element> Kernel for FilterKernel<T> {
                 problem: "a block of the mask has another length than that of the array".into(),
             });
         }
-        let kept: Vec<usize> = mask.view().iter().enumerate().filter(|m| *m.1).map(|m| m.0).collect();
+        let kept: Vec<usize> =
+            mask.view().iter().enumerate().filter(|m| *m.1).map(|m| m.0).collect();
         let mut shape = block.view().shape().to_vec();
         if kept.len() == shape[self.axis] {
             return Ok(Block::new(block));

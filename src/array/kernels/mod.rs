@@ -39,6 +39,7 @@ pub(crate) mod take;
 pub(crate) mod topk;
 pub(crate) mod unique;
 mod vector_math;
+pub(crate) mod windows;
 
 pub(crate) use builder::Builder;
 pub(crate) use copy::to_usize;

@@ -50,7 +50,7 @@ macro_rules! between {
     ($($out:ty: $($t:ty)*;)*) => {$($(
         impl Between<$t> for $out {
             fn between(a: $t, b: $t, part: f64) -> $out {
-                let number = |x: $t| f64::from(super::quantile::AsFloat::as_float(x));
+                let number = |x: $t| AsFloat::to_f64(x);
                 let (a, b) = (number(a), number(b));
                 // Between equal infinities there is nothing to subtract.
                 if a == b || part == 0.0 {
@@ -72,13 +72,13 @@ macro_rules! between {
 
 /// A real number as a float.
 pub(crate) trait AsFloat {
-    fn as_float(self) -> f64;
+    fn to_f64(self) -> f64;
 }
 
 macro_rules! as_float {
     ($($t:ty)*) => {$(
         impl AsFloat for $t {
-            fn as_float(self) -> f64 {
+            fn to_f64(self) -> f64 {
                 self as f64
             }
         }
@@ -88,7 +88,7 @@ macro_rules! as_float {
 as_float!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
 
 impl AsFloat for bool {
-    fn as_float(self) -> f64 {
+    fn to_f64(self) -> f64 {
         f64::from(self)
     }
 }
@@ -99,7 +99,11 @@ between! {
 }
 
 impl<T: Ordered, U: Between<T>> QuantileKernel<T, U> {
-    fn of_lane(&self, lane: &mut Vec<T>, out: impl Iterator<Item = impl std::ops::DerefMut<Target = U>>) {
+    fn of_lane(
+        &self,
+        lane: &mut Vec<T>,
+        out: impl Iterator<Item = impl std::ops::DerefMut<Target = U>>,
+    ) {
         if self.skip_nan {
             lane.retain(|x| !x.is_nan());
         }

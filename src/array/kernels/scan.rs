@@ -105,8 +105,8 @@ impl<T: Combine> ScanKernel<T> {
         ScanKernel { kind, step, axis, element: PhantomData }
     }
 
-    fn combine(&self, totals: Vec<Chunk<T>>, task: &TaskContext<'_>) -> Block {
-        let [a, b] = &totals[..] else { return Block::new(totals[0].clone()) };
+    fn combine(&self, totals: &[Chunk<T>], task: &TaskContext<'_>) -> Block {
+        let [a, b] = totals else { return Block::new(totals[0].clone()) };
         let out = filled::<T>(a.view().shape(), task.pool, |mut out| {
             out.assign(&a.view());
             out.zip_mut_with(&b.view(), |a, &b| *a = T::combine(self.kind, *a, b));
@@ -164,7 +164,8 @@ impl<T: Combine> ScanKernel<T> {
 impl<T: Combine> Kernel for ScanKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         if self.step == ScanStep::Combine {
-            return Ok(self.combine(inputs.take_all().map(chunk::<T>).collect(), task));
+            let totals: Vec<_> = inputs.take_all().map(chunk::<T>).collect();
+            return Ok(self.combine(&totals, task));
         }
         let block = chunk::<T>(inputs.take_one(0));
         let carry: Option<Chunk<T>> = inputs.take_slot(1).next().map(chunk::<T>);

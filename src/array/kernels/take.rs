@@ -25,7 +25,12 @@ pub(crate) struct TakeKernel<T> {
 }
 
 impl<T: Element> TakeKernel<T> {
-    pub(crate) fn new(axis: usize, from: AxisChunks, index: Arc<[u64]>, chunks: AxisChunks) -> Self {
+    pub(crate) fn new(
+        axis: usize,
+        from: AxisChunks,
+        index: Arc<[u64]>,
+        chunks: AxisChunks,
+    ) -> Self {
         TakeKernel { axis, from, index, chunks, element: PhantomData }
     }
 }

@@ -77,7 +77,8 @@ impl<T: Ordered> Kernel for UniqueKernel<T> {
             }
             UniqueStep::Merge => {
                 let tallies: Vec<Block> = inputs.take_slot(0).collect();
-                let all = tallies.iter().flat_map(|block| tally::<T>(block).counted.iter().copied());
+                let all =
+                    tallies.iter().flat_map(|block| tally::<T>(block).counted.iter().copied());
                 Block::new(Tally::new(all.collect()))
             }
             UniqueStep::Values => {

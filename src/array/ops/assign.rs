@@ -23,7 +23,8 @@ pub(crate) fn assign_where(call: Call, x: &Handle, mask: &Handle, value: &Term) 
     Handle::join(&[x, &chosen], |nodes| {
         let (shape, got) = (nodes[0].meta.chunks.shape(), nodes[1].meta.chunks.shape());
         if shape != got {
-            let lengths = |shape: Vec<Option<u64>>| shape.into_iter().map(|n| n.unwrap_or(0)).collect();
+            let lengths =
+                |shape: Vec<Option<u64>>| shape.into_iter().map(|n| n.unwrap_or(0)).collect();
             return Err(Error::ShapeMismatch {
                 call,
                 left: lengths(got),
@@ -40,12 +41,14 @@ pub(crate) fn assign(call: Call, x: &Handle, entries: &[IndexEntry], value: &Ter
     x.then(|node| {
         let Selection { slices, axes } = selection(call, node, entries)?;
         let lens = node.known_shape(call)?;
-        let full = |(slice, &len): (&Option<AxisSlice>, &u64)| slice.unwrap_or(AxisSlice::full(len));
+        let full =
+            |(slice, &len): (&Option<AxisSlice>, &u64)| slice.unwrap_or(AxisSlice::full(len));
         let slices: Vec<AxisSlice> = slices.iter().zip(&lens).map(full).collect();
         if slices.iter().any(|slice| slice.len == 0) {
             return Ok(Arc::clone(node));
         }
-        let is_there = Handle::from_result(create_in_chunks(inside(&slices), node.meta.chunks.clone()));
+        let is_there =
+            Handle::from_result(create_in_chunks(inside(&slices), node.meta.chunks.clone()));
         let value = match value {
             Term::Scalar(_) => value.clone(),
             Term::Array(value) => {

@@ -17,9 +17,11 @@ use crate::error::{Call, Error, Result};
 pub(crate) fn diff(call: Call, x: &Handle, n: u64, axis: &AxisRef) -> Handle {
     x.then(|node| {
         let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
+        if n >= node.axis_len(call, axis)? {
+            return slice_along(call, node, axis, AxisSlice::new(0, 0, 1));
+        }
         let mut current = Arc::clone(node);
-        // After as many as there are elements, nothing is left.
-        for _ in 0..n.min(node.axis_len(call, axis)?) {
+        for _ in 0..n {
             current = differences(call, &current, axis)?;
         }
         Ok(current)
@@ -64,7 +66,8 @@ pub(crate) fn gradient(
         let chunks = || node.meta.chunks.clone();
         let next = join_pieces(call, &[at(1, len - 1)?, at(len - 1, 1)?], axis)?;
         let last = join_pieces(call, &[at(0, 1)?, at(0, len - 1)?], axis)?;
-        let rise = combined(call, BinaryOp::Sub, next.in_chunks(chunks())?, last.in_chunks(chunks())?)?;
+        let rise =
+            combined(call, BinaryOp::Sub, next.in_chunks(chunks())?, last.in_chunks(chunks())?)?;
         combined(call, BinaryOp::Div, rise, distances(node, axis, len, distance)?)
     })
 }
@@ -85,7 +88,8 @@ fn distances(node: &Node, axis: usize, len: u64, step: Scalar) -> Result<Arc<Nod
     let inner = b.select(is_last, one, two);
     let value = b.select(is_first, one, inner);
     let axes = node.meta.chunks.axes().iter().enumerate();
-    let chunks: Chunks =
-        axes.map(|(i, chunks)| if i == axis { chunks.clone() } else { AxisChunks::whole(1) }).collect();
+    let chunks: Chunks = axes
+        .map(|(i, chunks)| if i == axis { chunks.clone() } else { AxisChunks::whole(1) })
+        .collect();
     create_in_chunks(b.finish(value), chunks)
 }

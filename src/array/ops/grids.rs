@@ -104,11 +104,7 @@ pub(crate) fn unify_chunks(call: Call, arrays: &[&Handle]) -> Vec<Handle> {
 
 /// Each of some axes as two: groups of `size` elements, and the elements of a group. The new axes of
 /// elements are given back.
-pub(crate) fn grouped(
-    call: Call,
-    x: &Handle,
-    groups: &[(AxisRef, u64)],
-) -> (Handle, Vec<usize>) {
+pub(crate) fn grouped(call: Call, x: &Handle, groups: &[(AxisRef, u64)]) -> (Handle, Vec<usize>) {
     let mut inner = Vec::new();
     let split = x.then(|node| {
         let mut sizes = vec![None; node.ndim()];

@@ -188,7 +188,7 @@ pub(crate) fn rot90(call: Call, x: &Handle, k: i64, axes: &Axes) -> Handle {
 /// With at least `n` dimensions, which is up to 3, by new axes of length 1 where NumPy puts them.
 pub(crate) fn at_least(node: &Arc<Node>, n: usize) -> Result<Arc<Node>> {
     let old: Vec<_> = (0..node.ndim()).map(Some).collect();
-    let axes = match (n, &old[..]) {
+    let axes = match (n.min(3), &old[..]) {
         (n, old) if old.len() >= n => return Ok(Arc::clone(node)),
         (3, [a, b]) => vec![*a, *b, None],
         (3, [a]) => vec![None, *a, None],

@@ -85,8 +85,7 @@ fn filtered_by(
         out_bytes: x.meta.block_bytes_max(),
         scratch_bytes: common.max_len().unwrap_or(0).saturating_mul(size_of::<usize>() as u64),
     };
-    Ok(Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&x, &mask])?
-        .with_note(x.note.clone()))
+    Ok(Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&x, &mask])?.with_note(x.note.clone()))
 }
 
 /// The indices along each axis of the elements that are not zero, in C order.

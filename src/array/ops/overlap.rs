@@ -6,15 +6,17 @@ use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 
 use super::map_blocks::mapped;
 use super::pad::{PadMode, Widths, pad_axis};
+use crate::array::args::AxisRef;
 use crate::array::chunks::limit::check_listed;
 use crate::array::chunks::{
-    AxisChunks, Chunks, Overlap, min_overlap_chunks, overlap, overlap_around,
+    AxisChunks, Chunks, Overlap, min_overlap_chunks, overlap, overlap_around, window_chunks,
 };
 use crate::array::dtype::{Element, dispatch};
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::Scalar;
 use crate::array::kernels::map_blocks::BlockInfo;
 use crate::array::kernels::rearrange::RechunkKernel;
+use crate::array::kernels::windows::WindowsKernel;
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise};
 use crate::error::{Call, Error, Result};
@@ -134,11 +136,12 @@ fn surrounded(call: Call, node: &Arc<Node>, axes: Vec<Overlap>) -> Result<Arc<No
             chunks.push(old.clone());
             continue;
         }
+        check_listed(call.op, Some(call), around.n_blocks())?;
         let ranges = || (0..).map_while(|i| Some((around.blocks(i)?, around.range(i)?)));
-        check_listed(call.op, Some(call), old.n_blocks())?;
         let blocks = ranges().map(|(blocks, _)| (blocks.start, blocks.end));
         maps.push(AxisMap::Ranges { axis, ranges: blocks.collect() });
-        let lengths = AxisChunks::from_size_iter(ranges().map(|(_, range)| range.end - range.start));
+        let lengths =
+            AxisChunks::from_size_iter(ranges().map(|(_, range)| range.end - range.start));
         chunks.push(lengths.ok_or(Error::UnknownChunks { call, axis })?);
     }
     let (dtype, chunks) = (node.meta.dtype, Chunks::new(chunks));
@@ -154,4 +157,58 @@ fn surrounded(call: Call, node: &Arc<Node>, axes: Vec<Overlap>) -> Result<Arc<No
         scratch_bytes: 0,
     };
     Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])
+}
+
+/// The windows along some axes that begin at each element which has enough after it.
+pub(crate) fn sliding_window_view(call: Call, x: &Handle, windows: &[(AxisRef, u64)]) -> Handle {
+    x.then(|node| {
+        let mut depths = vec![0_u64; node.ndim()];
+        let mut of_axes = Vec::with_capacity(windows.len());
+        for (axis, len) in windows {
+            let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
+            let n = node.axis_len(call, axis)?;
+            depths[axis] = depths[axis].saturating_add(len.saturating_sub(1));
+            if *len == 0 || depths[axis] >= n {
+                return Err(Error::InvalidArgument {
+                    call,
+                    argument: "windows",
+                    got: format!("windows of {len} on axis {axis} of length {n}"),
+                    expected: "at least 1, and at most the length of the axis",
+                });
+            }
+            of_axes.push((axis, *len as usize));
+        }
+        let lens: Vec<u64> = windows.iter().map(|(_, len)| *len).collect();
+        let wide = window_chunks(call, &node.meta.chunks, &depths, &lens)?;
+        let begins = wide.axes().iter().zip(&depths).map(|(axis, &depth)| {
+            let sizes: Vec<u64> = axis.sizes().collect();
+            let last = sizes.len().saturating_sub(1);
+            let left = sizes.iter().enumerate().map(|(i, n)| n - if i == last { depth } else { 0 });
+            if depth == 0 { Some(axis.clone()) } else { AxisChunks::from_size_iter(left) }
+        });
+        let begins: Option<Vec<AxisChunks>> = begins.collect();
+        let mut axes = begins.ok_or(Error::UnknownChunks { call, axis: 0 })?;
+        axes.extend(lens.iter().map(|&len| AxisChunks::whole(len)));
+        let dtype = node.meta.dtype;
+        let out = Meta { dtype, chunks: super::countable(call, Chunks::new(axes))? };
+        // Where only axes with windows are left to cut, these are.
+        let out = super::not_grown(out, 0..node.ndim(), &[node])?;
+        let around = node.meta.chunks.axes().iter().zip(&depths).zip(out.chunks.axes());
+        let around = around.enumerate().map(|(axis, ((old, &depth), new))| match depth {
+            0 if old == new => same(call, axis, old),
+            _ => Ok(overlap_around(old, new, [0, depth])),
+        });
+        let surrounded = surrounded(call, node, around.collect::<Result<_>>()?)?;
+        let kernel: Arc<dyn Kernel> =
+            dispatch!(dtype, T => Arc::new(WindowsKernel::<T>::new(of_axes)));
+        let blockwise = Blockwise {
+            name: call.op.into(),
+            kernel,
+            maps: vec![BlockMap::axes((0..node.ndim()).map(AxisMap::same))],
+            out,
+            out_bytes: None,
+            scratch_bytes: 0,
+        };
+        Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&surrounded])
+    })
 }

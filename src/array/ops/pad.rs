@@ -106,9 +106,8 @@ impl Widths {
             PerAxis::Each(axes) if axes.len() == ndim => (axes.clone(), "lengths of 0 or more"),
             PerAxis::Each(_) => (vec![[-1; 2]], "a pair for each axis"),
         };
-        let lengths = |pair: &[i64; 2]| {
-            Some([u64::try_from(pair[0]).ok()?, u64::try_from(pair[1]).ok()?])
-        };
+        let lengths =
+            |pair: &[i64; 2]| Some([u64::try_from(pair[0]).ok()?, u64::try_from(pair[1]).ok()?]);
         let resolved: Option<Vec<_>> = widths.iter().map(lengths).collect();
         resolved.ok_or_else(|| Error::InvalidArgument {
             call,
@@ -144,7 +143,9 @@ pub(crate) fn pad_axis(
     }
     let len = node.axis_len(call, axis)?;
     let total = width[0].checked_add(width[1]).and_then(|n| n.checked_add(len));
-    if total.is_none_or(|n| n > i64::MAX as u64) || (len == 0 && !matches!(mode, PadMode::Constant(_))) {
+    if total.is_none_or(|n| n > i64::MAX as u64)
+        || (len == 0 && !matches!(mode, PadMode::Constant(_)))
+    {
         return Err(Error::InvalidArgument {
             call,
             argument: "width",
@@ -192,9 +193,7 @@ fn framed(
     width: [u64; 2],
     edges: [&Arc<Node>; 2],
 ) -> Result<Arc<Node>> {
-    let copies = |i: usize| {
-        Node::of(ArrayOp::Broadcast(spread(node, axis, width[i])), &[edges[i]])
-    };
+    let copies = |i: usize| Node::of(ArrayOp::Broadcast(spread(node, axis, width[i])), &[edges[i]]);
     join_pieces(call, &[copies(0)?, Arc::clone(node), copies(1)?], axis)
 }
 
@@ -215,8 +214,8 @@ fn beside(
         }
         reduced = super::elementwise::cast(call, &reduced, dtype);
     }
-    let reduced = reduced.node()?.clone();
-    framed(call, node, axis, width, [&reduced, &reduced])
+    let reduced = reduced.node()?;
+    framed(call, node, axis, width, [reduced, reduced])
 }
 
 /// `n` elements of an array that repeats without end, from `before` elements before its first on.

@@ -74,7 +74,8 @@ fn gathered(
     }
     check_listed(call.op, Some(call), sizes.len() as u64)?;
     let points = AxisChunks::from_sizes(&sizes).unwrap_or_else(|| AxisChunks::whole(n as u64));
-    let kept: Vec<usize> = (0..node.ndim()).filter(|i| axes.iter().all(|(axis, _)| axis != i)).collect();
+    let kept: Vec<usize> =
+        (0..node.ndim()).filter(|i| axes.iter().all(|(axis, _)| axis != i)).collect();
     let map = |axis: usize| match axes.iter().position(|(other, _)| *other == axis) {
         None => AxisMap::same(1 + kept.iter().position(|other| *other == axis).unwrap_or(0)),
         Some(list) => {

@@ -79,7 +79,7 @@ fn lanes_last(call: Call, node: &Arc<Node>, axes: &[usize]) -> Result<Arc<Node>>
         let len = shape.split_off(node.ndim() - axes.len()).iter().product();
         shape.push(len);
         let whole = Handle::from_result(Ok(lanes));
-        lanes = reshape(call, &whole, &Shape::from(shape)).node()?.clone();
+        lanes = Arc::clone(reshape(call, &whole, &Shape::from(shape)).node()?);
     }
     let last = lanes.ndim() - 1;
     let len = lanes.axis_len(call, last)?;

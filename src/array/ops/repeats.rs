@@ -19,7 +19,11 @@ pub(crate) fn roll(call: Call, x: &Handle, shifts: &Shape, axes: &Axes) -> Handl
         let Axes::List(list) = axes else {
             let shape = Shape::from(node.known_shape(call)?);
             let flat = reshape(call, x, &Shape::from(-1));
-            let rolled = flat.then(|flat| rolled(call, flat, 0, shifts.iter().sum()));
+            let roll = |flat: &Arc<Node>| {
+                let mut each = shifts.iter();
+                each.try_fold(Arc::clone(flat), |flat, &shift| rolled(call, &flat, 0, shift))
+            };
+            let rolled = flat.then(roll);
             return reshape(call, &rolled, &shape).node().cloned();
         };
         if shifts.len() != 1 && shifts.len() != list.len() {
@@ -68,7 +72,11 @@ pub(crate) fn repeat(call: Call, x: &Handle, n: &Shape, axis: &AxisRef) -> Handl
                         expected: "one number, or one for each element",
                     });
                 }
-                check_listed(call.op, Some(call), times.iter().fold(0, |n, t| n.saturating_add(*t)))?;
+                check_listed(
+                    call.op,
+                    Some(call),
+                    times.iter().fold(0, |n, t| n.saturating_add(*t)),
+                )?;
                 let again = (0..len).zip(&times).flat_map(|(at, &n)| (0..n).map(move |_| at));
                 super::take::take_positions(call, node, axis, again.collect())
             }
@@ -122,7 +130,9 @@ pub(crate) fn tiled(call: Call, node: &Arc<Node>, axis: usize, times: u64) -> Re
         0 => slice_along(call, node, axis, AxisSlice::new(0, 0, 1)),
         1 => Ok(Arc::clone(node)),
         // Copies of one block need not be listed one by one.
-        _ if chunks.is_whole() && chunks.len() != Some(0) => repeated(call, node, axis, axis, times),
+        _ if chunks.is_whole() && chunks.len() != Some(0) => {
+            repeated(call, node, axis, axis, times)
+        }
         _ => {
             check_listed(call.op, Some(call), chunks.n_blocks().saturating_mul(times))?;
             join_pieces(call, &vec![Arc::clone(node); times as usize], axis)

@@ -92,8 +92,12 @@ fn along(call: Call, node: &Arc<Node>, axis: usize, kind: ScanKind) -> Result<Ar
     if n_blocks == 1 {
         return scan.step(ScanStep::Scan, &[(&node, maps(same(axis)))], chunks);
     }
-    let totals = scan.step(ScanStep::Total, &[(&node, maps(same(axis)))], of_totals(&chunks, axis, n_blocks))?;
-    let carries = scan.prefixes(totals)?;
+    let totals = scan.step(
+        ScanStep::Total,
+        &[(&node, maps(same(axis)))],
+        of_totals(&chunks, axis, n_blocks),
+    )?;
+    let carries = scan.prefixes(&totals)?;
     // What stands before a block is the total up to the block before it.
     let before = (0..n_blocks).map(|i| (i.saturating_sub(1), i));
     let inputs = [(&node, maps(same(axis))), (&carries, maps(ranges(axis, before)))];
@@ -147,7 +151,7 @@ impl Steps {
     }
 
     /// For each of some totals, the combination of all up to it.
-    fn prefixes(&self, totals: Arc<Node>) -> Result<Arc<Node>> {
+    fn prefixes(&self, totals: &Arc<Node>) -> Result<Arc<Node>> {
         let axis = self.axis;
         let maps = |own: AxisMap| {
             let same = |i| if i == axis { own.clone() } else { AxisMap::same(i) };
@@ -155,7 +159,7 @@ impl Steps {
         };
         let n_blocks = |node: &Node| node.meta.chunks.axes()[axis].n_blocks();
         // Level by level to the root, each half as long.
-        let mut levels = vec![Arc::clone(&totals)];
+        let mut levels = vec![Arc::clone(totals)];
         while let Some(last) = levels.last()
             && n_blocks(last) > 1
         {
@@ -163,13 +167,16 @@ impl Steps {
             let pairs = maps(AxisMap::Group { axis, size: 2 });
             levels.push(self.step(ScanStep::Combine, &[(last, pairs)], chunks)?);
         }
-        let mut prefixes = levels.pop().unwrap_or_else(|| Arc::clone(&totals));
+        let mut prefixes = levels.pop().unwrap_or_else(|| Arc::clone(totals));
         while let Some(level) = levels.pop() {
             // The second of a pair ends where the pair does; the first follows on the pair before.
             let n = n_blocks(&level);
-            let pairs = (0..n).map(|i| if i % 2 == 1 { (i / 2, i / 2 + 1) } else { ((i / 2).saturating_sub(1), i / 2) });
+            let pairs = (0..n).map(|i| {
+                if i % 2 == 1 { (i / 2, i / 2 + 1) } else { ((i / 2).saturating_sub(1), i / 2) }
+            });
             let own = (0..n).map(|i| (i, i + 1 - i % 2));
-            let inputs = [(&prefixes, maps(ranges(axis, pairs))), (&level, maps(ranges(axis, own)))];
+            let inputs =
+                [(&prefixes, maps(ranges(axis, pairs))), (&level, maps(ranges(axis, own)))];
             prefixes = self.step(ScanStep::Combine, &inputs, level.meta.chunks.clone())?;
         }
         Ok(prefixes)

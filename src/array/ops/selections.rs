@@ -50,7 +50,8 @@ pub(crate) fn topk(call: Call, x: &Handle, k: i64, axis: &AxisRef) -> Handle {
             let sizes: Vec<u64> = old.sizes().collect();
             let kept = sizes.chunks(size as usize);
             let kept = kept.map(|group| group.iter().sum::<u64>().min(k.unsigned_abs()));
-            let kept = AxisChunks::from_size_iter(kept).ok_or(Error::UnknownChunks { call, axis })?;
+            let kept =
+                AxisChunks::from_size_iter(kept).ok_or(Error::UnknownChunks { call, axis })?;
             let map = |i| match i == axis {
                 true => AxisMap::Group { axis, size },
                 false => AxisMap::same(i),
@@ -58,8 +59,9 @@ pub(crate) fn topk(call: Call, x: &Handle, k: i64, axis: &AxisRef) -> Handle {
             let map = BlockMap::axes((0..node.ndim()).map(map));
             let out = Meta { dtype, chunks: current.meta.chunks.with_axis(axis, kept) };
             let lane_bytes = sizes.iter().max().map_or(0, |n| n * size * dtype.nbytes() as u64);
-            current = blockwise(call, Arc::clone(&kernel), &[(&current, map)], out, None, lane_bytes)?
-                .with_note(node.note.clone());
+            current =
+                blockwise(call, Arc::clone(&kernel), &[(&current, map)], out, None, lane_bytes)?
+                    .with_note(node.note.clone());
             if current.meta.chunks.axes()[axis].is_whole() {
                 return Ok(current);
             }
@@ -96,10 +98,13 @@ pub(crate) fn count(call: Call, x: &Handle, bins: &Bins, weights: Option<&Handle
         }, else return Err(super::unsupported(call, dtype, "a real number")));
         let out = Meta {
             dtype: if has_weights { DType::F64 } else { DType::I64 },
-            chunks: Chunks::new(vec![
-                AxisChunks::uniform(chunks.n_blocks(), 1),
-                AxisChunks::whole(bins.n_bins()),
-            ]),
+            chunks: super::countable(
+                call,
+                Chunks::new(vec![
+                    AxisChunks::uniform(chunks.n_blocks(), 1),
+                    AxisChunks::whole(bins.n_bins()),
+                ]),
+            )?,
         };
         blockwise(call, kernel, &inputs, out, None, 0)
     });
@@ -158,7 +163,8 @@ fn tallied(call: Call, node: &Arc<Node>) -> Result<Arc<Node>> {
         None => super::chunk_bytes()?,
     };
     let token = |level: u64| (node.serial << 8) | level;
-    let meta = |n, level| Meta { dtype, chunks: Chunks::new(vec![AxisChunks::unknown(n, token(level))]) };
+    let meta =
+        |n, level| Meta { dtype, chunks: Chunks::new(vec![AxisChunks::unknown(n, token(level))]) };
     let mut n_blocks = node.meta.chunks.n_blocks();
     let first = [(node, BlockMap::Linear)];
     let mut tally = blockwise(call, kernel, &first, meta(n_blocks, 0), Some(bytes), 0)?;
@@ -169,9 +175,19 @@ fn tallied(call: Call, node: &Arc<Node>) -> Result<Arc<Node>> {
         }
         n_blocks = n_blocks.div_ceil(fan_in);
         // There may be as many distinct elements as elements, but no more.
-        bytes = bytes.saturating_mul(fan_in).min(all.unwrap_or(u64::MAX)).min(super::chunk_bytes()?.max(bytes));
+        bytes = bytes
+            .saturating_mul(fan_in)
+            .min(all.unwrap_or(u64::MAX))
+            .min(super::chunk_bytes()?.max(bytes));
         let map = BlockMap::axes([AxisMap::Group { axis: 0, size: fan_in }]);
-        tally = blockwise(call, Arc::clone(&merge), &[(&tally, map)], meta(n_blocks, level), Some(bytes), 0)?;
+        tally = blockwise(
+            call,
+            Arc::clone(&merge),
+            &[(&tally, map)],
+            meta(n_blocks, level),
+            Some(bytes),
+            0,
+        )?;
     }
     Ok(tally)
 }

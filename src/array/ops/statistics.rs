@@ -1,5 +1,7 @@
 //! Statistics that are made of reductions and products.
 
+use std::sync::Arc;
+
 use super::elementwise::{Term, binary, cast, clip, unary};
 use super::linalg::matmul;
 use super::manipulation::{expand_dims, transpose};
@@ -20,7 +22,8 @@ fn of_number(call: Call, op: BinaryOp, a: &Handle, b: f64, dtype: DType) -> Hand
 
 /// The largest element minus the smallest.
 pub(crate) fn ptp(call: Call, x: &Handle, how: &Over) -> Handle {
-    let [max, min] = [ReduceKind::Max, ReduceKind::Min].map(|kind| reduce(call, x, kind, false, how));
+    let [max, min] =
+        [ReduceKind::Max, ReduceKind::Min].map(|kind| reduce(call, x, kind, false, how));
     of_both(call, BinaryOp::Sub, &max, &min)
 }
 
@@ -33,7 +36,7 @@ pub(crate) fn average(
     out: DType,
 ) -> Handle {
     let (Ok(node), Ok(of)) = (x.node(), weights.node()) else {
-        return Handle::join(&[x, weights], |nodes| Ok(nodes[0].clone()));
+        return Handle::join(&[x, weights], |nodes| Ok(Arc::clone(nodes[0])));
     };
     let resolved = match axis.resolve(call, node.ndim(), node.dim_names()) {
         Ok(axis) => axis,

@@ -16,7 +16,8 @@ pub(crate) fn triangle(call: Call, x: &Handle, k: i64, side: BinaryOp) -> Handle
         if node.ndim() < 2 {
             return Err(too_flat(call, node));
         }
-        let is_kept = create_in_chunks(column_beside(node.ndim(), side, k), node.meta.chunks.clone());
+        let is_kept =
+            create_in_chunks(column_beside(node.ndim(), side, k), node.meta.chunks.clone());
         let zero = Term::Scalar(Scalar::I8(0).cast(node.meta.dtype));
         let kept = select(call, &Handle::from_result(is_kept), &Term::Array(x.clone()), &zero);
         kept.node().cloned()
@@ -26,7 +27,8 @@ pub(crate) fn triangle(call: Call, x: &Handle, k: i64, side: BinaryOp) -> Handle
 /// Whether the index along the last axis minus that along the one before compares so with `k`.
 fn column_beside(ndim: usize, compare: BinaryOp, k: i64) -> Program {
     let mut b = Builder::new(0);
-    let row = b.index(ndim - 2, k, 1);
+    // Beyond any length there is nothing to tell apart, and sums do not wrap.
+    let row = b.index(ndim - 2, k.clamp(-(1 << 62), 1 << 62), 1);
     let column = b.index(ndim - 1, 0, 1);
     let is_so = b.binary(compare, column, row).expect("integers compare");
     b.finish(is_so)

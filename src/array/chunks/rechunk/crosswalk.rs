@@ -32,6 +32,11 @@ impl Overlap {
         self.old == self.new && self.margins == [0, 0]
     }
 
+    /// Number of new blocks.
+    pub(crate) fn n_blocks(&self) -> u64 {
+        self.new.n_blocks()
+    }
+
     /// The old positions of which new block `i` is made, if it exists and lengths are known.
     pub(crate) fn range(&self, i: u64) -> Option<Range<u64>> {
         let range = self.new.block_range(i)?;
