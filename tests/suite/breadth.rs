@@ -22,7 +22,9 @@ fn check<T: Element>(what: &str, lazy: &Array<T>, want: &ArrayD<T>) {
     for way in ways {
         let got = way.scope(|| lazy.compute()).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(got.shape(), want.shape(), "{what}");
-        let same = |(a, b): (&T, &T)| a == b || (a != a && b != b);
+        // What is not equal to itself is NaN.
+        let is_nan = |x: &T| PartialEq::ne(x, x);
+        let same = |(a, b): (&T, &T)| a == b || is_nan(a) && is_nan(b);
         assert!(
             got.iter().zip(want).all(same),
             "{what} gave\n{got:?}\nexpected\n{want:?}\n{way:?}"
