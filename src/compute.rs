@@ -203,7 +203,8 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        Runtime::of(config)?.execute(&graph, cancel, &routes)
+        let run = Runtime::of(config)?.execute(&graph, cancel, &routes);
+        run.map_err(|error| error.called_from(self.call))
     }
 }
 

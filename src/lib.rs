@@ -23,6 +23,7 @@ mod explain;
 mod graph;
 mod memory;
 mod sched;
+mod scratch;
 mod visualize;
 
 #[cfg(feature = "array")]

@@ -4,6 +4,9 @@
 #[path = "../examples/common/mod.rs"]
 mod common;
 
+#[path = "common/child.rs"]
+mod child;
+
 mod suite {
     mod bits;
     mod breadth;

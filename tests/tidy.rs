@@ -14,10 +14,11 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("bytes", Some(&[])),
     ("memory", Some(&[])),
     ("atomic", Some(&["error"])),
+    ("scratch", Some(&[])),
     ("config", Some(&["error", "bytes"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
-    ("sched", Some(&["config", "error", "graph", "memory"])),
+    ("sched", Some(&["config", "error", "graph", "memory", "scratch"])),
     // Integers only.
     ("array::chunks", Some(&["error", "bytes"])),
     // What tasks do. No plans, no expressions.

@@ -1,11 +1,13 @@
 //! The value of an array block.
 
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use ndarray::{ArcArray, ArrayViewD, IxDyn};
+use ndarray::{ArcArray, ArrayD, ArrayViewD, IxDyn};
 
 use super::dtype::Element;
-use crate::graph::{Block, Value};
+use super::io::{ByteOrder, decode_slice, encode_slice};
+use crate::graph::{Block, Load, Spill, Value};
 use crate::memory::BufferPool;
 
 /// One chunk in memory. Its buffer returns to the pool when the last owner is dropped.
@@ -18,7 +20,7 @@ pub(crate) struct Chunk<T: Element> {
 
 impl<T: Element> Chunk<T> {
     /// A chunk whose buffer this run allocated.
-    pub(crate) fn new(data: ndarray::ArrayD<T>, pool: &Arc<BufferPool>) -> Self {
+    pub(crate) fn new(data: ArrayD<T>, pool: &Arc<BufferPool>) -> Self {
         Chunk { data: data.into_shared(), pool: Some(Arc::clone(pool)) }
     }
 
@@ -50,7 +52,7 @@ impl<T: Element> Chunk<T> {
     }
 
     /// The array if nobody else holds its memory, so that it can be written to.
-    pub(crate) fn try_into_owned(mut self) -> Result<ndarray::ArrayD<T>, Self> {
+    pub(crate) fn try_into_owned(mut self) -> Result<ArrayD<T>, Self> {
         if self.pool.is_none() {
             return Err(self);
         }
@@ -78,6 +80,64 @@ impl<T: Element> Value for Chunk<T> {
     fn nbytes(&self) -> u64 {
         if self.pool.is_none() { 0 } else { (self.data.len() * size_of::<T>()) as u64 }
     }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        self.pool.as_ref().map(|_| self as &dyn Spill)
+    }
+}
+
+/// So many bytes are encoded at a time.
+const SPILL_STRIP_BYTES: usize = 1 << 18;
+
+impl<T: Element> Spill for Chunk<T> {
+    /// Writes the elements in the order in which they lie in memory, so that the layout comes back too.
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let mut order: Vec<usize> = (0..self.data.ndim()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.data.strides()[axis].unsigned_abs()));
+        let laid_out = self.data.view().permuted_axes(order.as_slice());
+        let mut strip = vec![T::default(); 0];
+        let mut bytes = vec![0; SPILL_STRIP_BYTES];
+        let mut write = |items: &[T]| {
+            let bytes = &mut bytes[..size_of_val(items)];
+            encode_slice(items, ByteOrder::NATIVE, bytes);
+            to.write_all(bytes)
+        };
+        let strip_len = SPILL_STRIP_BYTES / size_of::<T>();
+        match laid_out.as_slice() {
+            Some(items) => items.chunks(strip_len).try_for_each(&mut write)?,
+            None => {
+                for &item in &laid_out {
+                    strip.push(item);
+                    if strip.len() == strip_len {
+                        write(&strip)?;
+                        strip.clear();
+                    }
+                }
+                write(&strip)?;
+            }
+        }
+        let pool = self.pool.clone().ok_or(io::ErrorKind::Unsupported)?;
+        let shape = laid_out.shape().to_vec();
+        Ok(Box::new(move |from| {
+            let data = read_items::<T>(from, pool.take(shape.iter().product()))?;
+            let array = ArrayD::from_shape_vec(IxDyn(&shape), data)
+                .expect("the buffer has the elements of the shape");
+            let mut axes = vec![0; order.len()];
+            order.iter().enumerate().for_each(|(from, &axis)| axes[axis] = from);
+            Ok(Block::new(Chunk::new(array.permuted_axes(axes), &pool)))
+        }))
+    }
+}
+
+/// Fills `items` with what was encoded.
+fn read_items<T: Element>(from: &mut dyn Read, mut items: Vec<T>) -> io::Result<Vec<T>> {
+    let mut bytes = vec![0; SPILL_STRIP_BYTES];
+    for strip in items.chunks_mut(SPILL_STRIP_BYTES / size_of::<T>()) {
+        let bytes = &mut bytes[..size_of_val(strip)];
+        from.read_exact(bytes)?;
+        decode_slice(bytes, ByteOrder::NATIVE, strip);
+    }
+    Ok(items)
 }
 
 impl<T: Element> Drop for Chunk<T> {
@@ -92,7 +152,7 @@ impl<T: Element> Drop for Chunk<T> {
 
 /// An array without elements, which allocates nothing but its reference count.
 fn empty<T: Element>() -> ArcArray<T, IxDyn> {
-    ndarray::ArrayD::from_shape_vec(IxDyn(&[0]), Vec::new())
+    ArrayD::from_shape_vec(IxDyn(&[0]), Vec::new())
         .expect("zero elements have shape [0]")
         .into_shared()
 }

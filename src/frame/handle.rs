@@ -411,7 +411,7 @@ impl DataFrame {
         let call = Call::new("persist");
         let node = self.handle.node()?;
         let schema = Arc::clone(&node.meta.schema);
-        let gather = Arc::new(Gather::new(Arc::clone(&schema)));
+        let gather = Arc::new(Gather::default());
         let mut session = Session::default();
         session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
         session.run(call, &CancelToken::new())?;
@@ -499,7 +499,7 @@ impl Collection for DataFrame {
 
     fn enlist(&self, session: &mut Session) -> Result<PendingFrame> {
         let node = self.handle.node()?;
-        let gather = Arc::new(Gather::new(Arc::clone(&node.meta.schema)));
+        let gather = Arc::new(Gather::default());
         session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
         Ok(PendingFrame(gather))
     }

@@ -99,7 +99,7 @@ impl Lowering<'_> {
                 let layout = layout.with_columns(&map.schema, |name| Some(name.into()));
                 Ok(self.rowwise(&map.name, kernel, &inputs[0], layout))
             }
-            FrameOp::Slice { offset, len } => Ok(self.slice(id, *offset, *len, &inputs[0])),
+            FrameOp::Slice { offset, len } => Ok(self.slice(*offset, *len, &inputs[0])),
             FrameOp::Concat => Ok(self.concat(&inputs)),
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
             FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
@@ -153,9 +153,8 @@ impl Lowering<'_> {
         lowered
     }
 
-    /// The parts that can have rows which fulfil the conditions; one at least, so that the result has a schema.
+    /// The parts that can have rows which fulfil the conditions.
     fn wanted_parts(&self, scan: &Scan) -> Vec<usize> {
-        let n_parts = scan.source.n_parts();
         let may_match = |part: &usize| {
             !self.options.prune
                 || scan.conditions.iter().all(|condition| {
@@ -163,11 +162,7 @@ impl Lowering<'_> {
                     stats.is_none_or(|stats| condition.may_hold(&stats))
                 })
         };
-        let mut parts: Vec<usize> = (0..n_parts).filter(may_match).collect();
-        if parts.is_empty() && n_parts > 0 {
-            parts.push(0);
-        }
-        parts
+        (0..scan.source.n_parts()).filter(may_match).collect()
     }
 
     fn select(&mut self, select: &Select, input: &Lowered) -> Lowered {
@@ -188,13 +183,12 @@ impl Lowering<'_> {
     }
 
     /// Rows from the partitions that have them, or from all where their rows are not known.
-    fn slice(&mut self, id: NodeId, offset: u64, len: u64, input: &Lowered) -> Lowered {
+    fn slice(&mut self, offset: u64, len: u64, input: &Lowered) -> Lowered {
         let (parts, n_before) = match &input.layout.rows_of {
             Some(rows_of) => parts_with(rows_of, offset, len),
             None => (0..input.layout.n_parts, 0),
         };
-        let schema = &self.plan.meta(id).schema;
-        let kernel = |offset, len| ConcatKernel { schema: Arc::clone(schema), offset, len };
+        let kernel = |offset, len| ConcatKernel { offset, len };
         let end_row = offset.saturating_add(len);
         let input = &match input.layout.rows_of {
             Some(_) => input.clone(),
@@ -363,7 +357,7 @@ impl Lowering<'_> {
     fn taken(&mut self, exchange: Arc<Exchange>, split: LayerId, layout: Layout) -> Lowered {
         let all = LayerInput { layer: split, map: BlockMap::axes([AxisMap::All]) };
         let barrier = self.silent("barrier", BarrierKernel, all, 1);
-        let kernel = TakeKernel { exchange, schema: Arc::default() };
+        let kernel = TakeKernel { exchange };
         let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
         self.push("take", kernel, vec![after], layout)
     }
@@ -413,8 +407,7 @@ impl Lowering<'_> {
         if input.layout.n_parts == 1 {
             return input.clone();
         }
-        let schema = Arc::default();
-        let kernel = ConcatKernel { schema, offset: 0, len: u64::MAX };
+        let kernel = ConcatKernel { offset: 0, len: u64::MAX };
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: input.layer, map }];
         self.push("concat", kernel, inputs, input.layout.in_parts(1))

@@ -30,6 +30,7 @@ mod partition;
 mod partitions;
 mod rules;
 mod show;
+mod store;
 
 pub use args::{IntoFlags, IntoNames};
 pub use expr::{
@@ -39,8 +40,8 @@ pub use expr::{
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic};
 pub use io::{
-    CsvOptions, CsvWriteOptions, IfExists, NdjsonOptions, NdjsonWriteOptions, ParquetCompression,
-    ParquetOptions, ParquetWriteOptions,
+    CsvOptions, CsvWriteOptions, IfExists, IpcCompression, IpcOptions, IpcWriteOptions,
+    NdjsonOptions, NdjsonWriteOptions, ParquetCompression, ParquetOptions, ParquetWriteOptions,
 };
 pub use kernels::asof::AsofStrategy;
 pub use kernels::join::JoinHow;

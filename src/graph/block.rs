@@ -2,13 +2,28 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 /// A result of one task: a chunk of an array, a partition of a frame, a partial reduction.
 pub(crate) trait Value: Any + Send + Sync + fmt::Debug {
     /// Bytes of memory that dropping this value gives back.
     fn nbytes(&self) -> u64;
+
+    /// This value as one that can lie on disk for a while, if it can.
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        None
+    }
 }
+
+/// A [`Value`] that can be written to disk, to be read back before its next use.
+pub(crate) trait Spill {
+    /// Writes the value to `to`; what is returned makes an equal one of the same bytes.
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load>;
+}
+
+/// Reads back what [`Spill::save`] wrote.
+pub(crate) type Load = Box<dyn Fn(&mut dyn Read) -> io::Result<Block> + Send>;
 
 /// A shared, erased [`Value`]. Cloning shares; the last owner may take the value out.
 #[derive(Clone, Debug)]
@@ -21,6 +36,11 @@ impl Block {
 
     pub(crate) fn nbytes(&self) -> u64 {
         self.0.nbytes()
+    }
+
+    /// The value as one that can lie on disk, if it can and if memory is gained by that.
+    pub(crate) fn as_spill(&self) -> Option<&dyn Spill> {
+        if self.nbytes() > 0 { self.0.as_spill() } else { None }
     }
 
     /// The value, if it is a `V`.

@@ -22,7 +22,7 @@ mod tasks;
 #[cfg(test)]
 pub(crate) mod test_graphs;
 
-pub(crate) use block::{Block, Value};
+pub(crate) use block::{Block, Load, Spill, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
 pub(crate) use expression::{Handle, Node, Step, import};
 pub(crate) use forward::ForwardKernel;

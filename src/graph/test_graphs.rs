@@ -1,10 +1,11 @@
 //! Small task graphs for tests, written as one layer a task or one layer an array.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::{
-    AxisMap, Block, BlockMap, Inputs, Kernel, Layer, LayerGraph, LayerId, LayerInput, TaskContext,
-    TaskGraph, Value,
+    AxisMap, Block, BlockMap, Inputs, Kernel, Layer, LayerGraph, LayerId, LayerInput, Load, Spill,
+    TaskContext, TaskGraph, Value,
 };
 use crate::error::Result;
 
@@ -18,6 +19,22 @@ pub(crate) struct Chunk {
 impl Value for Chunk {
     fn nbytes(&self) -> u64 {
         self.bytes
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl Spill for Chunk {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        to.write_all(&self.digest.to_le_bytes())?;
+        let bytes = self.bytes;
+        Ok(Box::new(move |from| {
+            let mut digest = [0; 8];
+            from.read_exact(&mut digest)?;
+            Ok(Block::new(Chunk { bytes, digest: u64::from_le_bytes(digest) }))
+        }))
     }
 }
 

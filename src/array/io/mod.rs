@@ -20,6 +20,7 @@ mod testing;
 mod zarr;
 
 pub use bytes::Stored;
+pub(crate) use bytes::{ByteOrder, decode_slice, encode_slice};
 #[cfg(feature = "netcdf")]
 pub(crate) use netcdf::Packing;
 #[cfg(feature = "netcdf")]

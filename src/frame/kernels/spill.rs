@@ -13,7 +13,7 @@ use polars_core::frame::DataFrame;
 use polars_core::prelude::{BinaryChunked, Column, DataType, IntoColumn, Schema, StringChunked};
 use tempfile::TempDir;
 
-use super::concat::vertical;
+use super::concat::concat;
 use super::{failed, refused};
 use crate::error::{Call, Error, Result};
 use crate::frame::interop::{from_record_batch, to_record_batches};
@@ -97,7 +97,7 @@ impl Segment {
             let batch = batch.map_err(|error| Problem::from(error).at(&self.path))?;
             frames.push(from_record_batch(&batch).map_err(|problem| refused("shuffle", problem))?);
         }
-        let frame = vertical(frames)?;
+        let frame = concat(frames)?;
         let columns = frame.columns().iter().zip(schema.iter_values());
         let columns = columns.map(|(column, dtype)| match dtype {
             _ if column.dtype() == dtype => Ok(column.clone()),
