@@ -1,4 +1,4 @@
-//! Every program of `../shared/golden/values.jsonl` whose operations this library has.
+//! Every program of `../shared/golden/values.jsonl` gives what NumPy gives, or is refused where it should be.
 //!
 //! The file's README says what the programs mean and how results are compared.
 

@@ -4,17 +4,20 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use super::super::args::{Axes, AxisRef};
 use super::super::dtype::Element;
+use super::super::expr::Handle;
 use super::super::kernels::count::Bins;
+use super::super::kernels::lookup::Lookup;
 use super::super::kernels::map_blocks::BlockInfo;
 use super::super::kernels::quantile::QuantileMethod;
 use super::super::kernels::scan::ScanKind;
+use super::super::ops::lookups::lookup;
 use super::super::ops::overlap::{Boundary, map_overlap, sliding_window_view};
 use super::super::ops::pad::Widths;
 use super::super::ops::quantiles::{Quantiles, quantile};
 use super::super::ops::selections::{check_edges, count, topk, unique};
 use super::super::ops::{elementwise, scans};
 use super::{Array, Over};
-use crate::error::{Call, Result};
+use crate::error::Call;
 
 /// Scans: `name, kind, whether NaN is skipped, result, documentation`.
 macro_rules! scans {
@@ -74,7 +77,8 @@ scans! {
 impl<T: Element> Array<T> {
     /// `function` of each block with `depth` elements around it (a number, a pair, or a list of a pair for
     /// each axis), beyond the ends of the array with what `boundary` says. The function returns a
-    /// block of the shape that it gets, from which what was around is cut away.
+    /// block of the shape that it gets, from which what was around is cut away. Its second argument says
+    /// where the block without its surroundings lies.
     ///
     /// # Shape and chunks
     /// The same shape. Chunks that are shorter than the depth are joined with their neighbours.
@@ -291,7 +295,7 @@ impl<T: Element> Array<T> {
         let call = Call::new("histogram");
         Array::of(match check_edges(call, edges) {
             Ok(()) => count(call, &self.handle, &Bins::Edges(edges.into()), None),
-            Err(error) => failed(error),
+            Err(error) => Handle::from_result(Err(error)),
         })
     }
 
@@ -303,7 +307,7 @@ impl<T: Element> Array<T> {
         let weights = elementwise::cast(call, &weights.handle, f64::DTYPE);
         Array::of(match check_edges(call, edges) {
             Ok(()) => count(call, &self.handle, &Bins::Edges(edges.into()), Some(&weights)),
-            Err(error) => failed(error),
+            Err(error) => Handle::from_result(Err(error)),
         })
     }
 
@@ -344,10 +348,28 @@ impl<T: Element> Array<T> {
         let [values, counts] = unique(Call::new("unique_counts"), &self.handle);
         (Array::of(values), Array::of(counts))
     }
-}
 
-fn failed(error: crate::Error) -> super::Handle {
-    super::Handle::from_result(Err(error) as Result<_>)
+    /// The distinct elements in ascending order, and for each element of the array which of them it is.
+    ///
+    /// # Cost
+    /// The array is needed twice: its distinct elements must be known before the first is looked up.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let x = array::from_ndarray(ndarray::arr1(&[30, 10, 30, 20]), [2]);
+    /// let (_, inverse) = x.unique_inverse();
+    /// assert_eq!(inverse.compute()?, ndarray::arr1(&[2, 0, 2, 1]).into_dyn());
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn unique_inverse(&self) -> (Self, Array<i64>) {
+        let call = Call::new("unique_inverse");
+        let [values, _] = unique(call, &self.handle);
+        let inverse = lookup(call, &self.handle, &values, Lookup::Less);
+        (Array::of(values), Array::of(inverse))
+    }
 }
 
 /// Edges of `n` bins of equal widths from `low` to `high`.

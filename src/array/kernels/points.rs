@@ -17,7 +17,7 @@ use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
 #[derive(Debug)]
 pub(crate) struct PointsKernel<T> {
     /// The axes that points have positions on, ascending, and these positions in their blocks.
-    pub(crate) axes: Vec<(usize, Arc<[u32]>)>,
+    pub(crate) axes: Vec<(usize, Arc<[u64]>)>,
     /// How the points are cut into blocks.
     pub(crate) points: AxisChunks,
     pub(crate) element: PhantomData<fn() -> T>,

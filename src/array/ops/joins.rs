@@ -55,7 +55,7 @@ pub(crate) fn insert(
     axis: &AxisRef,
 ) -> Handle {
     Handle::join(&[x, values], |nodes| {
-        let [node, values] = nodes[..] else { unreachable!("two handles were joined") };
+        let (node, values) = (nodes[0], nodes[1]);
         let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
         check_like(call, node, values, Some(axis))?;
         let len = node.axis_len(call, axis)?;

@@ -77,32 +77,43 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
             });
         }
         let around = surrounded(call, &padded, around)?;
-        // Where a block of the array begins in the block that the function sees.
-        let is_cut = boundary.mode().is_none();
-        let trim = move |result: ArrayD<U>, info: &BlockInfo, lengths: &[u64]| {
-            let mut result = result;
-            for (axis, &[before, _]) in depth.iter().enumerate() {
-                let start = info.start.as_ref().map_or(0, |start| start[axis]);
-                let from = if is_cut { before.min(start) } else { before } as isize;
-                let range = Slice::from(from..from + lengths[axis] as isize);
-                result.slice_axis_inplace(Axis(axis), range);
-            }
-            result.as_standard_layout().into_owned()
-        };
         let maps = BlockMap::axes((0..node.ndim()).map(AxisMap::same));
-        let scratch_bytes = Meta { dtype: U::DTYPE, chunks: around.meta.chunks.clone() };
-        let scratch_bytes = scratch_bytes.block_bytes_max().unwrap_or(0);
-        let cut = chunks.clone();
+        // What the function returns is cut to the block, so that both are there for a while.
+        let whole = Meta { dtype: U::DTYPE, chunks: around.meta.chunks.clone() };
+        let scratch_bytes = whole.block_bytes_max().unwrap_or(0);
+        let (cut, is_cut) = (chunks.clone(), boundary.mode().is_none());
         mapped(call, &around, maps, chunks, scratch_bytes, move |block, info| {
             let seen = block.shape().to_vec();
             let result = function(block, info);
-            match cut.block_shape(&info.block) {
-                Some(lengths) if result.shape() == seen => trim(result, info, &lengths),
+            let (lengths, start) = (cut.block_shape(&info.block), cut.block_start(&info.block));
+            match (lengths, start) {
+                (Some(lengths), Some(start)) if result.shape() == seen => {
+                    // Where the block begins in what the function saw.
+                    let from = depth.iter().zip(&start).map(|(&[before, _], &start)| {
+                        if is_cut { before.min(start) } else { before }
+                    });
+                    trimmed(result, from, &lengths)
+                }
                 // The kernel tells the user what is wrong with the shape.
                 _ => result,
             }
         })
     })
+}
+
+/// The part of a block that begins at `from` and has these lengths.
+fn trimmed<U: Element>(
+    mut block: ArrayD<U>,
+    from: impl Iterator<Item = u64>,
+    lengths: &[u64],
+) -> ArrayD<U> {
+    let n_before = block.len();
+    for (axis, (from, &len)) in from.zip(lengths).enumerate() {
+        let range = Slice::from(from as isize..(from + len) as isize);
+        block.slice_axis_inplace(Axis(axis), range);
+    }
+    // A part must not keep the memory of the whole.
+    if block.len() == n_before { block } else { block.as_standard_layout().into_owned() }
 }
 
 /// The array in chunks that are at least as long as what their neighbours see of them.

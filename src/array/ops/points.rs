@@ -90,11 +90,11 @@ fn gathered(
         let of = &chunks.axes()[*axis];
         let position = |(_, i): &(Vec<u64>, usize)| {
             let start = of.block_start(of.block_at(list[*i])).unwrap_or(0);
-            u32::try_from(list[*i] - start).unwrap_or(u32::MAX)
+            list[*i] - start
         };
         (*axis, order.iter().map(position).collect())
     };
-    let local: Vec<(usize, Arc<[u32]>)> = axes.iter().map(local).collect();
+    let local: Vec<(usize, Arc<[u64]>)> = axes.iter().map(local).collect();
     let mut out = vec![points.clone()];
     out.extend(kept.iter().map(|&axis| chunks.axes()[axis].clone()));
     let dtype = node.meta.dtype;

@@ -174,7 +174,8 @@ fn tallied(call: Call, node: &Arc<Node>) -> Result<Arc<Node>> {
             break;
         }
         n_blocks = n_blocks.div_ceil(fan_in);
-        // There may be as many distinct elements as elements, but no more.
+        // There may be as many distinct elements as elements, but no more. How many there are nobody
+        // knows, and unknown lengths count as chunks of the configured size.
         bytes = bytes
             .saturating_mul(fan_in)
             .min(all.unwrap_or(u64::MAX))
