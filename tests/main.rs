@@ -9,6 +9,7 @@ mod child;
 
 mod suite {
     mod bits;
+    mod breadth;
     mod cost;
     mod errors;
     mod files;

@@ -60,6 +60,9 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
             "array::rules::canonical",
             "config",
             "error",
+            "graph::AxisMap",
+            "graph::BlockMap",
+            "graph::Kernel",
         ]),
     ),
     // Frames, in the same order: planners, kernels, formats, plans, expressions, functions.

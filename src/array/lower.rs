@@ -8,18 +8,18 @@ use std::sync::Arc;
 use super::chunks::limit::check_listed;
 use super::chunks::{
     AxisChunks, Chunks, Overlap, Piece, SlicePieces, THRESHOLD, overlap, plan_rechunk, slice_axis,
-    tree,
+    take_blocks, tree,
 };
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
 use super::kernels::load::panel_bytes_max;
-use super::kernels::map_blocks::MapBlocksKernel;
 use super::kernels::read::ReadKernel;
 use super::kernels::rearrange::{PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel};
 use super::kernels::resident::{PersistedKernel, ResidentKernel};
+use super::kernels::take::TakeKernel;
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
-use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
+use super::op::{ArrayOp, Blockwise, Read, ReadFrom, Reduction, Take};
 use crate::error::{Error, Result};
 use crate::graph::{
     AxisMap, BlockMap, ForwardKernel, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
@@ -128,7 +128,8 @@ impl Lowering<'_> {
                 let scratch = self.loading_bytes(id);
                 Ok(self.reduce(reduction, metas[0], out, inputs[0], scratch))
             }
-            ArrayOp::MapBlocks(map) => Ok(self.map_blocks(map, out, &inputs, &metas)),
+            ArrayOp::Take(take) => self.take(take, &metas[0].chunks, out, inputs[0]),
+            ArrayOp::Blockwise(blockwise) => Ok(self.blockwise(blockwise, &inputs)),
             ArrayOp::Contract(contraction) => {
                 let scratch = self.plan.inputs(id).iter().map(|input| self.matrix_bytes(*input));
                 let scratch = scratch.fold(0, u64::saturating_add);
@@ -336,29 +337,37 @@ impl Lowering<'_> {
         layer
     }
 
-    fn map_blocks(
-        &mut self,
-        map: &MapBlocks,
-        out: &Meta,
-        inputs: &[LayerId],
-        metas: &[&Meta],
-    ) -> LayerId {
-        let slots = inputs.iter().zip(metas).map(|(&layer, meta)| {
-            let axes = meta.chunks.axes().iter().enumerate();
-            let maps = axes.map(|(axis, chunks)| match chunks.n_blocks() {
-                1 => AxisMap::At(0),
-                _ => AxisMap::same(axis),
-            });
-            LayerInput { layer, map: BlockMap::axes(maps) }
+    fn take(&mut self, take: &Take, old: &Chunks, out: &Meta, input: LayerId) -> Result<LayerId> {
+        let axis = take.axis;
+        let (from, n_blocks) = (&old.axes()[axis], take.chunks.n_blocks());
+        check_listed("take", None, n_blocks)?;
+        let blocks = |i| {
+            let range = take.chunks.block_range(i)?;
+            take_blocks(from, &take.index[range.start as usize..range.end as usize])
+        };
+        let lists: Option<Arc<[_]>> = (0..n_blocks).map(blocks).collect();
+        let lists = lists.ok_or_else(|| unfit("take", old))?;
+        let maps = (0..old.ndim()).map(|i| match i == axis {
+            true => AxisMap::Lists { axis, lists: Arc::clone(&lists) },
+            false => AxisMap::same(i),
         });
-        let slots = slots.collect();
-        let kernel = Arc::new(MapBlocksKernel {
-            call: map.call,
-            function: Arc::clone(&map.function),
-            out: out.chunks.clone(),
-            shape_of: map.shape_of,
+        let map = BlockMap::axes(maps);
+        let (index, chunks) = (Arc::clone(&take.index), take.chunks.clone());
+        let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
+            Arc::new(TakeKernel::<T>::new(axis, from.clone(), index, chunks))
         });
-        self.push(&map.name, out, 0, kernel, slots)
+        Ok(self.push("take", out, 0, kernel, vec![LayerInput { layer: input, map }]))
+    }
+
+    fn blockwise(&mut self, blockwise: &Blockwise, inputs: &[LayerId]) -> LayerId {
+        let slots = inputs.iter().zip(&blockwise.maps);
+        let slots = slots.map(|(&layer, map)| LayerInput { layer, map: map.clone() }).collect();
+        let Blockwise { name, out, kernel, scratch_bytes, .. } = blockwise;
+        let layer = self.push(name, out, *scratch_bytes, Arc::clone(kernel), slots);
+        if let Some(bytes) = blockwise.out_bytes {
+            self.layers.get_mut(layer).out_bytes = bytes;
+        }
+        layer
     }
 
     fn contract(

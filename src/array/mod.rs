@@ -43,15 +43,22 @@ pub use files::open_netcdf;
 pub use files::{Store, open_npy};
 #[cfg(feature = "zarr")]
 pub use files::{ZarrWrite, open_zarr};
-pub use handle::{Array, DynArray};
+pub use handle::{
+    Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid,
+    unify_chunks, vstack,
+};
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};
 pub use io::{Source, Stored};
 #[cfg(feature = "zarr")]
 pub use io::{ZarrCompressor, ZarrFormat};
 pub use kernels::map_blocks::BlockInfo;
+pub use kernels::quantile::QuantileMethod;
 pub use operators::Operand;
+pub use ops::grids::Indexing;
 pub use ops::indexing::{Index, IndexArg, IndexEntry};
+pub use ops::overlap::Boundary;
+pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
 
 use std::sync::Arc;

@@ -13,12 +13,11 @@ use super::chunks::{
 use super::dtype::DType;
 use super::io::Source;
 use super::kernels::contract::Contraction;
-use super::kernels::map_blocks::BlockFunction;
 use super::kernels::resident::Resident;
 use super::kernels::{Program, ReduceSpec};
 use super::meta::Meta;
 use crate::error::{Call, Error, Result};
-use crate::graph::{Block, Operation};
+use crate::graph::{Block, BlockMap, Kernel, Operation};
 
 /// One structural operation of a plan.
 #[derive(Clone, Debug)]
@@ -48,8 +47,10 @@ pub(crate) enum ArrayOp {
     ReshapeBlocks(Chunks),
     /// A tree reduction; reduced axes stay with length 1.
     Reduce(Arc<Reduction>),
-    /// A user's function of whole blocks.
-    MapBlocks(Arc<MapBlocks>),
+    /// Elements that are picked by position along an axis.
+    Take(Arc<Take>),
+    /// A kernel of whole blocks.
+    Blockwise(Arc<Blockwise>),
     /// Products of blocks, one for each block of the contracted axes, which become trailing axes.
     Contract(Arc<Contraction>),
 }
@@ -119,15 +120,38 @@ pub(crate) struct Reduction {
     pub(crate) fan_in: Vec<u64>,
 }
 
-/// A user's function of one block of each input.
+/// Which positions of an axis are picked, in which order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Take {
+    pub(crate) axis: usize,
+    pub(crate) index: Arc<[u64]>,
+    /// How what is picked is cut into blocks.
+    pub(crate) chunks: AxisChunks,
+}
+
+/// A kernel of whole blocks. Its inputs are in the chunks that it wants: no rule aligns them.
 #[derive(Clone, Debug)]
-pub(crate) struct MapBlocks {
+pub(crate) struct Blockwise {
     pub(crate) name: Arc<str>,
-    pub(crate) call: Call,
-    pub(crate) function: Arc<dyn BlockFunction>,
+    pub(crate) kernel: Arc<dyn Kernel>,
+    /// Which blocks of each input a block of the result reads.
+    pub(crate) maps: Vec<BlockMap>,
     pub(crate) out: Meta,
-    /// Tells the shape of a block of the declared element type.
-    pub(crate) shape_of: fn(&Block) -> Option<Vec<u64>>,
+    /// Bytes of the largest block of the result, where its chunks do not say.
+    pub(crate) out_bytes: Option<u64>,
+    /// Bytes that the kernel uses besides its inputs and its output, at most.
+    pub(crate) scratch_bytes: u64,
+}
+
+impl PartialEq for Blockwise {
+    fn eq(&self, other: &Self) -> bool {
+        // Kernels that hold closures describe nothing and are equal to no other.
+        let same_kernel = || match (self.kernel.spec(), other.kernel.spec()) {
+            (Some(a), Some(b)) => a == b,
+            _ => Arc::ptr_eq(&self.kernel, &other.kernel),
+        };
+        self.name == other.name && self.out == other.out && self.maps == other.maps && same_kernel()
+    }
 }
 
 impl PartialEq for ArrayOp {
@@ -149,7 +173,8 @@ impl PartialEq for ArrayOp {
             (O::Concat(a), O::Concat(b)) => a == b,
             (O::Reshape(a), O::Reshape(b)) => a == b,
             (O::Reduce(a), O::Reduce(b)) => a == b,
-            (O::MapBlocks(a), O::MapBlocks(b)) => Arc::ptr_eq(a, b),
+            (O::Take(a), O::Take(b)) => a == b,
+            (O::Blockwise(a), O::Blockwise(b)) => Arc::ptr_eq(a, b) || a == b,
             (O::Contract(a), O::Contract(b)) => a == b,
             _ => false,
         }
@@ -187,7 +212,10 @@ impl Operation for ArrayOp {
                 dtype: reduction.spec.out_dtype(),
                 chunks: reduced_chunks(&inputs[0].chunks, &reduction.spec.axes),
             },
-            ArrayOp::MapBlocks(map) => map.out.clone(),
+            ArrayOp::Take(take) => {
+                same_dtype(inputs[0].chunks.with_axis(take.axis, take.chunks.clone()))
+            }
+            ArrayOp::Blockwise(blockwise) => blockwise.out.clone(),
             ArrayOp::Contract(contraction) => {
                 same_dtype(contraction.out_chunks(&inputs[0].chunks, &inputs[1].chunks))
             }
@@ -211,7 +239,9 @@ impl Operation for ArrayOp {
             ArrayOp::Concat(axis) => axis.hash(hasher),
             ArrayOp::Reshape(target) => target.hash(hasher),
             ArrayOp::Reduce(reduction) => reduction.spec.axes.hash(hasher),
-            ArrayOp::Blocks(_) | ArrayOp::MapBlocks(_) | ArrayOp::Contract(_) => {}
+            ArrayOp::Take(take) => take.hash(hasher),
+            ArrayOp::Blockwise(blockwise) => blockwise.name.hash(hasher),
+            ArrayOp::Blocks(_) | ArrayOp::Contract(_) => {}
         }
     }
 }
