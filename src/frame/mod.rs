@@ -16,6 +16,7 @@
 
 mod args;
 mod collect;
+mod create;
 mod expr;
 mod files;
 mod handle;
@@ -33,6 +34,7 @@ mod show;
 mod store;
 
 pub use args::{IntoFlags, IntoNames};
+pub use arrow;
 pub use expr::{
     ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
     Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,

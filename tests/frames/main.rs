@@ -15,5 +15,6 @@ mod oracle;
 mod ordered;
 mod peak_memory;
 mod shuffles;
+mod sources;
 mod tables;
 mod tpch;
