@@ -22,7 +22,8 @@ use super::meta::Meta;
 use super::op::{ArrayOp, Blockwise, Read, ReadFrom, Reduction, Take};
 use crate::error::{Error, Result};
 use crate::graph::{
-    AxisMap, BlockMap, ForwardKernel, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
+    AxisMap, BlockMap, Crossings, ExpressionId, ForwardKernel, Kernel, Layer, LayerGraph, LayerId,
+    LayerInput, Lower, NodeId, Plan,
 };
 
 /// What lowering needs to know besides the plan.
@@ -32,23 +33,57 @@ pub(crate) struct LowerOptions {
     pub(crate) chunk_bytes: u64,
 }
 
-/// Appends the layers of a plan; returns the layer of each root.
-pub(crate) fn lower(
-    plan: &Plan<ArrayOp>,
-    layers: &mut LayerGraph,
+/// A plan, and which of its operations are layers already.
+pub(crate) struct Planned {
+    plan: Plan<ArrayOp>,
+    /// The expressions that the roots of the plan are.
+    roots: Vec<ExpressionId>,
     options: LowerOptions,
-) -> Result<Vec<LayerId>> {
-    let mut lowering = Lowering { plan, layers, options, done: HashMap::new() };
-    for id in plan.topological() {
-        let layer = lowering.node(id)?;
-        lowering.done.insert(id, layer);
+    done: HashMap<NodeId, LayerId>,
+}
+
+impl Planned {
+    pub(crate) fn new(
+        plan: Plan<ArrayOp>,
+        roots: Vec<ExpressionId>,
+        options: LowerOptions,
+    ) -> Self {
+        Planned { plan, roots, options, done: HashMap::new() }
     }
-    Ok(plan.roots().iter().map(|root| lowering.done[root]).collect())
+}
+
+impl Lower for Planned {
+    fn lower(&mut self, layers: &mut LayerGraph, crossings: &mut Crossings) -> Result<usize> {
+        let (plan, options) = (&self.plan, self.options);
+        let done = std::mem::take(&mut self.done);
+        let n_before = done.len();
+        let mut lowering = Lowering { plan, layers, crossings, options, done };
+        for id in plan.topological() {
+            let done = &lowering.done;
+            let is_done = |id: &NodeId| done.contains_key(id);
+            if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                let layer = lowering.node(id)?;
+                lowering.done.insert(id, layer);
+            }
+        }
+        self.done = lowering.done;
+        for (root, expression) in self.plan.roots().iter().zip(&self.roots) {
+            if let Some(layer) = self.done.get(root) {
+                crossings.insert(*expression, *layer);
+            }
+        }
+        Ok(self.done.len() - n_before)
+    }
+
+    fn outputs(&self) -> Option<Vec<LayerId>> {
+        self.plan.roots().iter().map(|root| self.done.get(root).copied()).collect()
+    }
 }
 
 struct Lowering<'a> {
     plan: &'a Plan<ArrayOp>,
     layers: &'a mut LayerGraph,
+    crossings: &'a Crossings,
     options: LowerOptions,
     done: HashMap<NodeId, LayerId>,
 }
@@ -64,6 +99,13 @@ impl Lowering<'_> {
         let chunks = &out.chunks;
         match self.plan.op(id) {
             ArrayOp::Read(read) => Ok(self.read(read, out)),
+            ArrayOp::Bridge(bridged) => {
+                let source = self.crossings.layer_behind(&bridged.bridge);
+                let source = source.ok_or_else(|| unfit("bridge to nowhere", chunks))?;
+                let (grid, text) = (chunks.grid(), out.block_text());
+                let layer = bridged.bridge.layer(self.layers, source, &grid, text);
+                Ok(self.layers.push(layer))
+            }
             ArrayOp::Blocks(persisted) => {
                 let blocks = Arc::clone(&persisted.blocks);
                 let kernel = Arc::new(PersistedKernel { blocks, chunks: chunks.clone() });
@@ -188,6 +230,7 @@ impl Lowering<'_> {
             op => matches!(
                 op,
                 ArrayOp::Create { .. }
+                    | ArrayOp::Bridge(_)
                     | ArrayOp::Elemwise(_)
                     | ArrayOp::Broadcast(_)
                     | ArrayOp::ReshapeBlocks(_)

@@ -17,7 +17,7 @@ use super::kernels::resident::Resident;
 use super::kernels::{Program, ReduceSpec};
 use super::meta::Meta;
 use crate::error::{Call, Error, Result};
-use crate::graph::{Block, BlockMap, Kernel, Operation};
+use crate::graph::{Block, BlockMap, Bridge, Kernel, Operation};
 
 /// One structural operation of a plan.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ pub(crate) enum ArrayOp {
     Read(Read),
     /// Blocks that an earlier run left in memory.
     Blocks(Arc<PersistedBlocks>),
+    /// Blocks made of those of an expression of another kind.
+    #[cfg_attr(not(feature = "frame"), expect(dead_code, reason = "there is no other kind"))]
+    Bridge(Arc<Bridged>),
     /// A function of the element's index.
     Create { program: Arc<Program>, chunks: Chunks },
     /// A function of one element of each input, which broadcast together.
@@ -104,6 +107,13 @@ pub(crate) struct PersistedBlocks {
     pub(crate) meta: Meta,
 }
 
+/// What is known of the blocks that come over a bridge.
+#[derive(Debug)]
+pub(crate) struct Bridged {
+    pub(crate) bridge: Arc<Bridge>,
+    pub(crate) meta: Meta,
+}
+
 /// What a reshape leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ReshapeTarget {
@@ -160,6 +170,7 @@ impl PartialEq for ArrayOp {
         match (self, other) {
             (O::Read(a), O::Read(b)) => a == b,
             (O::Blocks(a), O::Blocks(b)) => Arc::ptr_eq(a, b),
+            (O::Bridge(a), O::Bridge(b)) => Arc::ptr_eq(a, b),
             (
                 O::Create { program: a, chunks: a_chunks },
                 O::Create { program: b, chunks: b_chunks },
@@ -189,6 +200,7 @@ impl Operation for ArrayOp {
         Ok(match self {
             ArrayOp::Read(read) => Meta { dtype: read.from.dtype(), chunks: read.chunks.clone() },
             ArrayOp::Blocks(persisted) => persisted.meta.clone(),
+            ArrayOp::Bridge(bridged) => bridged.meta.clone(),
             ArrayOp::Create { program, chunks } => {
                 Meta { dtype: program.dtype(), chunks: chunks.clone() }
             }
@@ -222,6 +234,13 @@ impl Operation for ArrayOp {
         })
     }
 
+    fn bridge(&self) -> Option<&Arc<Bridge>> {
+        match self {
+            ArrayOp::Bridge(bridged) => Some(&bridged.bridge),
+            _ => None,
+        }
+    }
+
     fn fingerprint(&self, hasher: &mut impl Hasher) {
         std::mem::discriminant(self).hash(hasher);
         match self {
@@ -241,6 +260,7 @@ impl Operation for ArrayOp {
             ArrayOp::Reduce(reduction) => reduction.spec.axes.hash(hasher),
             ArrayOp::Take(take) => take.hash(hasher),
             ArrayOp::Blockwise(blockwise) => blockwise.name.hash(hasher),
+            ArrayOp::Bridge(bridged) => Arc::as_ptr(bridged).hash(hasher),
             ArrayOp::Blocks(_) | ArrayOp::Contract(_) => {}
         }
     }

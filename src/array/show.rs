@@ -13,6 +13,7 @@ impl fmt::Display for ArrayOp {
         match self {
             ArrayOp::Read(read) => show_read(read, f),
             ArrayOp::Blocks(_) => f.write_str("persisted"),
+            ArrayOp::Bridge(bridged) => f.write_str(&bridged.bridge.name),
             ArrayOp::Create { program, .. } => write!(f, "create {program}"),
             ArrayOp::Elemwise(program) => write!(f, "elemwise {program}"),
             ArrayOp::Slice(slices) => {

@@ -47,17 +47,6 @@ impl DataFrame {
         &self.handle
     }
 
-    /// A frame in memory, cut into `n_partitions` partitions of about the same number of rows, which share its
-    /// memory.
-    ///
-    /// # Cost
-    /// No row is copied.
-    #[must_use]
-    pub fn from_polars(frame: &PolarsFrame, n_partitions: usize) -> Self {
-        let source = Arc::new(MemoryFrames::split(frame, n_partitions));
-        DataFrame::of(Handle::from_result(rows::scan(source)))
-    }
-
     /// The columns that `exprs` compute, each row from one row.
     ///
     /// # Errors

@@ -27,13 +27,13 @@ use super::kernels::tasks::{
     ConcatKernel, FilterKernel, JoinKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
 use super::layout::Layout;
-use super::op::{Aggregation, FrameOp, Join, Scan, Select};
+use super::op::{Aggregation, Bridged, FrameOp, Join, Scan, Select};
 use super::show::named;
 use crate::bytes::format_bytes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{
-    AxisMap, BlockMap, BytesRead, ForwardKernel, Kernel, Layer, LayerGraph, LayerId, LayerInput,
-    NodeId, Plan,
+    AxisMap, BlockMap, BytesRead, Crossings, ExpressionId, ForwardKernel, Kernel, Layer,
+    LayerGraph, LayerId, LayerInput, Lower, NodeId, Plan,
 };
 
 /// What lowering needs to know besides the plan.
@@ -56,25 +56,62 @@ pub(crate) struct Lowered {
     pub(crate) layout: Layout,
 }
 
-/// Appends the layers of a plan; returns what became of each root.
-pub(crate) fn lower(
-    plan: &Plan<FrameOp>,
-    layers: &mut LayerGraph,
+/// A plan, and which of its operations are layers already.
+pub(crate) struct Planned {
+    plan: Plan<FrameOp>,
+    /// The expressions that the roots of the plan are.
+    roots: Vec<ExpressionId>,
     options: LowerOptions,
-) -> Result<Vec<Lowered>> {
-    let (done, exchanges) = (HashMap::new(), Vec::new());
-    let mut lowering = Lowering { plan, layers, options, done, exchanges };
-    for id in plan.topological() {
-        let lowered = lowering.node(id)?;
-        lowering.done.insert(id, lowered);
+    done: HashMap<NodeId, Lowered>,
+    exchanges: Vec<Arc<Exchange>>,
+}
+
+impl Planned {
+    pub(crate) fn new(
+        plan: Plan<FrameOp>,
+        roots: Vec<ExpressionId>,
+        options: LowerOptions,
+    ) -> Self {
+        Planned { plan, roots, options, done: HashMap::new(), exchanges: Vec::new() }
     }
-    lowering.share_memory();
-    Ok(plan.roots().iter().map(|root| lowering.done[root].clone()).collect())
+}
+
+impl Lower for Planned {
+    fn lower(&mut self, layers: &mut LayerGraph, crossings: &mut Crossings) -> Result<usize> {
+        let (plan, order) = (&self.plan, self.plan.topological());
+        let (done, options) = (std::mem::take(&mut self.done), self.options.clone());
+        let exchanges = std::mem::take(&mut self.exchanges);
+        let n_before = done.len();
+        let mut lowering = Lowering { plan, layers, crossings, options, done, exchanges };
+        for &id in &order {
+            let done = &lowering.done;
+            let is_done = |id: &NodeId| done.contains_key(id);
+            if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                let lowered = lowering.node(id)?;
+                lowering.done.insert(id, lowered);
+            }
+        }
+        if n_before < order.len() && lowering.done.len() == order.len() {
+            lowering.share_memory();
+        }
+        (self.done, self.exchanges) = (lowering.done, lowering.exchanges);
+        for (root, expression) in self.plan.roots().iter().zip(&self.roots) {
+            if let Some(lowered) = self.done.get(root) {
+                crossings.insert(*expression, lowered.layer);
+            }
+        }
+        Ok(self.done.len() - n_before)
+    }
+
+    fn outputs(&self) -> Option<Vec<LayerId>> {
+        self.plan.roots().iter().map(|root| Some(self.done.get(root)?.layer)).collect()
+    }
 }
 
 struct Lowering<'a> {
     plan: &'a Plan<FrameOp>,
     layers: &'a mut LayerGraph,
+    crossings: &'a Crossings,
     options: LowerOptions,
     done: HashMap<NodeId, Lowered>,
     exchanges: Vec<Arc<Exchange>>,
@@ -87,6 +124,7 @@ impl Lowering<'_> {
         let plan = self.plan;
         match plan.op(id) {
             FrameOp::Scan(scan) => Ok(self.scan(scan)),
+            FrameOp::Bridge(bridged) => self.bridge(bridged),
             FrameOp::Select(select) => Ok(self.select(select, &inputs[0])),
             FrameOp::Filter(predicate) => {
                 let kernel = FilterKernel { predicate: predicate.clone() };
@@ -151,6 +189,19 @@ impl Lowering<'_> {
             layer.out_bytes = 0;
         }
         lowered
+    }
+
+    fn bridge(&mut self, bridged: &Bridged) -> Result<Lowered> {
+        let source = self.crossings.layer_behind(&bridged.bridge);
+        let source = source.ok_or_else(|| Error::Internal {
+            place: "lower".into(),
+            problem: "a bridge to nowhere".into(),
+        })?;
+        let Bridged { bridge, schema, n_parts, rows_of } = bridged;
+        let layout = Layout::of_blocks(schema, *n_parts, rows_of.as_ref(), bridge.out_bytes);
+        let text = block_text(&layout);
+        let layer = bridge.layer(self.layers, source, &[*n_parts as u64], text);
+        Ok(Lowered { layer: self.layers.push(layer), layout })
     }
 
     /// The parts that can have rows which fulfil the conditions.
@@ -433,18 +484,22 @@ impl Lowering<'_> {
         layout: Layout,
     ) -> Lowered {
         let out_bytes = layout.part_bytes();
-        let columns = layout.widths.len();
         let layer = self.layers.push(Layer {
             name: name.into(),
             grid: [layout.n_parts as u64].into(),
             kernel: Arc::new(kernel),
             inputs,
-            block_text: format!("{columns} columns, ~{}", format_bytes(out_bytes)).into(),
+            block_text: block_text(&layout),
             out_bytes,
             scratch_bytes: 0,
         });
         Lowered { layer, layout }
     }
+}
+
+/// What a partition is, for people.
+fn block_text(layout: &Layout) -> Arc<str> {
+    format!("{} columns, ~{}", layout.widths.len(), format_bytes(layout.part_bytes())).into()
 }
 
 /// The columns by which the rows of a join are spread over its partitions; `copied` is the side that all partitions of

@@ -128,6 +128,21 @@ pub(crate) fn import<'a, S: Step + 'a>(
     plan
 }
 
+/// The bridges that expressions read over, each once.
+#[cfg(all(feature = "array", feature = "frame"))]
+pub(crate) fn bridges_of<S: Step>(roots: &[Arc<Node<S>>]) -> Vec<Arc<super::Bridge>> {
+    let mut seen = std::collections::HashSet::new();
+    let mut bridges = Vec::new();
+    let mut stack: Vec<&Arc<Node<S>>> = roots.iter().collect();
+    while let Some(node) = stack.pop() {
+        if seen.insert(Arc::as_ptr(node)) {
+            bridges.extend(node.op.bridge().cloned());
+            stack.extend(&node.inputs);
+        }
+    }
+    bridges
+}
+
 /// Imports what `root` needs and is not there yet, with a stack of our own.
 fn import_one<'a, S: Step>(
     plan: &mut Plan<S>,

@@ -7,6 +7,7 @@ mod common;
 #[path = "../common/child.rs"]
 mod child;
 
+mod arrays;
 mod cost;
 mod defects;
 mod errors;
@@ -15,5 +16,6 @@ mod oracle;
 mod ordered;
 mod peak_memory;
 mod shuffles;
+mod sources;
 mod tables;
 mod tpch;

@@ -9,7 +9,7 @@ pub mod bench_support;
 mod builder;
 mod compile;
 pub(crate) mod contract;
-mod copy;
+pub(crate) mod copy;
 pub(crate) mod count;
 mod display;
 mod elemwise;

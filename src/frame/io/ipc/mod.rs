@@ -4,7 +4,6 @@
 //! What is here: an index of the messages in a file, which for a stream comes from walking over them; reading only the
 //! buffers of the columns wanted; and checking each number that the decoder would allocate by.
 
-mod columns;
 mod index;
 mod layout;
 mod lengths;

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, SchemaRef};
 
+use super::super::arrow_columns::Columns;
 use super::super::paths::{FoundFile, find_files};
 use super::super::{Request, Source};
-use super::columns::Columns;
 use super::index::{Batch, Index};
 use super::options::IpcOptions;
 use super::read::Batches;
@@ -50,8 +50,8 @@ impl IpcFiles {
             let blame = Blame { call, path: &found.path, format: "Arrow IPC" };
             let mut file = open_unchanged(&blame, found.bytes)?;
             let index = Index::read(&blame, &mut file, found.bytes)?;
-            let own =
-                blame.guard(|| "its schema".into(), || Columns::new(&blame, &index.schema))?;
+            let own = || Columns::new(&index.schema).map_err(|problem| blame.corrupt(problem));
+            let own = blame.guard(|| "its schema".into(), own)?;
             match &columns {
                 None => columns = Some(own),
                 Some(columns) if columns.schema == own.schema => {}

@@ -139,7 +139,7 @@ fn dtypes_survive_the_way_to_files_and_back() {
                 let source = open(&target, part_bytes).unwrap();
                 assert_same(&read_all(&source).unwrap(), &frame);
             }
-            let error = write(&target, &[frame.clone()], &options).unwrap_err();
+            let error = write(&target, std::slice::from_ref(&frame), &options).unwrap_err();
             assert!(matches!(error, Error::Io { .. }), "{error}");
         }
     }
@@ -165,7 +165,7 @@ fn batches_become_parts_of_about_as_many_bytes_as_asked_for() {
     let target = dir.path().join("x");
     let frame = counting(1000);
     let options = IpcWriteOptions { batch_rows: 10, ..IpcWriteOptions::default() };
-    write(&target, &[frame.clone()], &options).unwrap();
+    write(&target, std::slice::from_ref(&frame), &options).unwrap();
     let whole = open(&target, 1 << 30).unwrap();
     assert_eq!((whole.n_parts(), whole.n_rows(0)), (1, Some(1000)));
     let columns: Vec<PlSmallStr> = frame.get_column_names_owned();
@@ -189,7 +189,7 @@ fn a_part_reads_only_its_columns_and_rows() {
     for compression in [IpcCompression::Uncompressed, IpcCompression::Zstd] {
         let options =
             IpcWriteOptions { compression, batch_rows: 25, if_exists: IfExists::Overwrite };
-        write(&target, &[frame.clone()], &options).unwrap();
+        write(&target, std::slice::from_ref(&frame), &options).unwrap();
         let file = target.join("part.00000.arrow");
         let source = open(&file, 1 << 30).unwrap();
         let limited = Request { n_rows_max: Some(30), ..request(&["f", "i"]) };

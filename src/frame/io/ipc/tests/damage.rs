@@ -21,7 +21,7 @@ fn samples(dir: &Path) -> Vec<Vec<u8>> {
     for compression in [IpcCompression::Uncompressed, IpcCompression::Lz4, IpcCompression::Zstd] {
         let options =
             IpcWriteOptions { compression, batch_rows: 2, if_exists: IfExists::Overwrite };
-        write(&dir.join("sample"), &[frame.clone()], &options).unwrap();
+        write(&dir.join("sample"), std::slice::from_ref(&frame), &options).unwrap();
         samples.push(fs::read(dir.join("sample/part.00000.arrow")).unwrap());
     }
     let reader = FileReader::try_new(std::io::Cursor::new(&samples[0]), None).unwrap();

@@ -28,7 +28,7 @@ fn write_stream(path: &Path, batches: &[RecordBatch], options: ArrowOptions) {
 fn foreign_types() -> (RecordBatch, DataFrame) {
     let text = [Some("a"), None, Some("longer than twelve bytes")];
     let lists = || vec![Some(vec![Some(1), None]), None, Some(vec![Some(2), Some(3)])];
-    let bytes = vec![Some([1_u8, 2]), None, Some([3, 4])];
+    let bytes = [Some([1_u8, 2]), None, Some([3, 4])];
     let array = batch(vec![
         ("utf8", Arc::new(aa::StringArray::from_iter(text)) as ArrayRef),
         ("large", Arc::new(aa::LargeStringArray::from_iter(text))),

@@ -1,8 +1,8 @@
-//! What a column of a file becomes in polars.
+//! What arrow's columns become in polars.
 //!
 //! Strings and binaries become views. Dictionaries of strings are a way to store strings, so they become strings, unless
-//! polars wrote them as a categorical. A type that polars can't hold leaves the rest of the file readable: the column
-//! has the dtype `Unknown`, and reading it is the error.
+//! polars wrote them as a categorical. A type that polars can't hold leaves the rest readable: the column has
+//! the dtype `Unknown`, and reading it is the error.
 
 use std::sync::Arc;
 
@@ -11,10 +11,9 @@ use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema as ArrowSc
 use arrow::error::ArrowError;
 use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr, Schema, UnknownKind};
 
-use crate::error::{Blame, Result};
 use crate::frame::interop::{check_supported, from_record_batch, polars_schema};
 
-/// The columns of a file.
+/// The columns of record batches.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     pub(super) schema: Arc<Schema>,
@@ -22,13 +21,14 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(blame: &Blame<'_>, stored: &ArrowSchema) -> Result<Self> {
+    /// Fails if two columns have one name.
+    pub(super) fn new(stored: &ArrowSchema) -> Result<Self, String> {
         let mut schema = Schema::default();
         let mut imported = Vec::with_capacity(stored.fields().len());
         for field in stored.fields() {
             let dtype = dtype_of(field).unwrap_or(DataType::Unknown(UnknownKind::Any));
             if schema.insert(field.name().as_str().into(), dtype).is_some() {
-                return Err(blame.corrupt(format!("two columns are called {:?}", field.name())));
+                return Err(format!("two columns are called {:?}", field.name()));
             }
             imported.push(imported_type(field.data_type()));
         }
@@ -38,6 +38,11 @@ impl Columns {
     pub(super) fn name_and_dtype(&self, i: usize) -> (PlSmallStr, DataType) {
         let (name, dtype) = self.schema.get_at_index(i).expect("positions are looked up");
         (name.clone(), dtype.clone())
+    }
+
+    /// Whether polars takes the columns of batches as they are.
+    pub(super) fn are_as_stored(&self, stored: &ArrowSchema) -> bool {
+        stored.fields().iter().map(|field| field.data_type()).eq(&self.imported)
     }
 
     /// A batch that has these columns, in this order.
