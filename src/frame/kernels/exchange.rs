@@ -274,10 +274,9 @@ mod tests {
     const KEY: PlSmallStr = PlSmallStr::from_static("k");
 
     fn files(dir: &Path) -> usize {
-        std::fs::read_dir(dir)
-            .unwrap()
-            .map(|d| std::fs::read_dir(d.unwrap().path()).unwrap().count())
-            .sum()
+        let entries = |dir: &Path| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let of_frames = |path: &std::path::PathBuf| path.extension().is_some();
+        entries(dir).map(|dir| entries(&dir).filter(of_frames).count()).sum()
     }
 
     fn ints(values: impl IntoIterator<Item = i64>) -> DataFrame {
