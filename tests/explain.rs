@@ -95,7 +95,7 @@ fn a_mean_and_a_deviation_share_a_read() {
     totals
       tasks           14
       read            90.73 MiB
-      projected peak  32.06 MiB, one task at a time
+      projected peak  31.82 MiB, one task at a time
       memory limit    1.00 GiB
     ");
 }

@@ -274,7 +274,8 @@ mod tests {
     const KEY: PlSmallStr = PlSmallStr::from_static("k");
 
     fn files(dir: &Path) -> usize {
-        let entries = |dir: &Path| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let entries =
+            |dir: &Path| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
         let of_frames = |path: &std::path::PathBuf| path.extension().is_some();
         entries(dir).map(|dir| entries(&dir).filter(of_frames).count()).sum()
     }
