@@ -11,7 +11,7 @@ use crate::common::{PeakMemory, mib};
 const CHUNK: u64 = 128;
 /// The cases, and the length of both axes of their data of `f64`.
 const CASES: [(&str, u64); 3] =
-    [("anomaly", 3072), ("quadratic means", 2048), ("two reductions", 3072)];
+    [("anomaly", 4608), ("quadratic means", 2048), ("two reductions", 3072)];
 
 fn data_bytes(n: u64) -> u64 {
     n * n * 8
@@ -47,7 +47,8 @@ fn peaks_stay_near_the_limit_and_bits_do_not_depend_on_it() {
 fn child() {
     let Some(case) = Case::of_this_process() else { return };
     let config = Config::new().with_memory_limit(case.limit).with_threads(2);
-    config.with_spill_directory(&case.dir).scope(|| {
+    let config = config.with_chunk_bytes(CHUNK * CHUNK * 8).with_spill_directory(&case.dir);
+    config.scope(|| {
         // The same in small first: threads and the pages of the program itself are no data.
         run(&case.name, 2 * CHUNK).unwrap();
         let memory = PeakMemory::start();
