@@ -164,21 +164,24 @@ fn a_failure_or_a_cancellation_while_blocks_lie_on_disk_leaves_nothing_there() {
 fn what_was_read_from_a_file_is_read_again_and_not_written() {
     let dir = tempfile::tempdir().unwrap();
     let npy = dir.path().join("x.npy");
-    let (x, whole) = made([32, 32]);
-    x.to_npy(&npy).unwrap();
+    let whole = ndarray::Array2::from_shape_fn((640, 640), |(i, j)| (i * 7 + j) as f64).into_dyn();
+    array::from_ndarray(whole.clone(), [64, 64]).to_npy(&npy).unwrap();
     let spilled = tempfile::tempdir().unwrap();
-    // Where blocks would go, there is no room.
-    let config = tight(spilled.path()).with_spill_limit(0);
-    let x = config.clone().with_chunk_bytes(8 << 10).scope(|| array::open_npy::<f64>(&npy));
+    // 3 MiB in 1 MiB, and no room where blocks would go.
+    let config = tight(spilled.path())
+        .with_memory_limit(1 << 20)
+        .with_chunk_bytes(32 << 10)
+        .with_spill_limit(0);
+    let x = config.scope(|| array::open_npy::<f64>(&npy));
     let y = &x - x.mean(..);
     let explained = config.scope(|| explain(&y)).unwrap();
     assert_eq!(explained.spilled_bytes(), Some(0), "{explained}");
-    assert!(explained.reread_bytes() > Some(24 << 10), "{explained}");
+    assert!(explained.reread_bytes() > Some(2 << 20), "{explained}");
     assert!(explained.to_string().contains("read again"), "{explained}");
+    let expected = &whole - whole.mean().unwrap();
     for executor in [ExecutorKind::Serial, ExecutorKind::Seeded(3), ExecutorKind::Threaded] {
         let got = config.clone().with_executor(executor).scope(|| y.compute()).unwrap();
-        let expected = &whole - whole.mean().unwrap();
-        assert!((got - expected).mapv(f64::abs).sum() < 1e-8);
+        assert!((got - &expected).mapv(f64::abs).sum() < 1e-3);
     }
 }
 

@@ -276,7 +276,7 @@ mod tests {
     fn files(dir: &Path) -> usize {
         let entries =
             |dir: &Path| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-        let of_frames = |path: &std::path::PathBuf| path.extension().is_some();
+        let of_frames = |path: &PathBuf| path.extension().is_some();
         entries(dir).map(|dir| entries(&dir).filter(of_frames).count()).sum()
     }
 

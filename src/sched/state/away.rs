@@ -13,6 +13,8 @@ use crate::graph::{Block, TaskId};
 
 /// This part of the limit leaves at once beyond what is needed, so that the disk is busy while tasks run.
 const BATCH_PART: u64 = 8;
+/// Smaller parts of the limit stay where they are: a file takes more than it gives.
+const WORTH_PART: u64 = 1 << 12;
 /// So many tasks at most wait for their inputs at a time.
 pub(super) const FETCHES_MAX: usize = 4;
 /// With more readers, a block is not looked at again after each of them.
@@ -274,11 +276,12 @@ impl State<'_> {
     fn bytes_if_movable(&self, task: TaskId) -> Option<u64> {
         let block = self.slots[task.idx()].as_ref()?;
         let is_still = matches!(self.away.places.get(&task), None | Some(Place::Copied));
+        let is_worth_it = block.nbytes() >= self.limit / WORTH_PART;
         let can_leave = || match self.bytes_of(task).rereads {
             true => block.nbytes() > 0,
             false => block.as_spill().is_some(),
         };
-        (is_still && can_leave()).then(|| block.nbytes())
+        (is_still && is_worth_it && can_leave()).then(|| block.nbytes())
     }
 
     /// The lowest rank among the readers of a block that have not run.
