@@ -95,7 +95,7 @@ impl<T: Element> Spill for Chunk<T> {
         let mut order: Vec<usize> = (0..self.data.ndim()).collect();
         order.sort_by_key(|&axis| std::cmp::Reverse(self.data.strides()[axis].unsigned_abs()));
         let laid_out = self.data.view().permuted_axes(order.as_slice());
-        let mut strip = vec![T::default(); 0];
+        let mut strip: Vec<T> = Vec::new();
         let mut bytes = vec![0; SPILL_STRIP_BYTES];
         let mut write = |items: &[T]| {
             let bytes = &mut bytes[..size_of_val(items)];
