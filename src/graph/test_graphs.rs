@@ -175,7 +175,7 @@ pub(crate) fn random(seed: u64, n: usize) -> TaskGraph {
         let bytes = random.below(100);
         let name = format!("t{i}");
         ids.push(match n_inputs {
-            0 if seed % 2 == 0 => builder.source(&name, &[1], bytes),
+            0 if seed.is_multiple_of(2) => builder.source(&name, &[1], bytes),
             _ => builder.task(&name, bytes, &inputs),
         });
     }
