@@ -180,7 +180,7 @@ fn rows_from(mut node: &Arc<Node>) -> &Arc<Node> {
 /// How many partitions a frame has by its plan of today, and the bytes of the largest one.
 fn counted(call: Call, node: &Arc<Node>) -> Result<(u64, u64)> {
     let mut session = Session::default();
-    session.add_frame(Arc::clone(node), Arc::new(super::collect::Gather::default()));
+    session.add_frame(Arc::clone(node), Arc::<super::collect::Gather>::default());
     let prepared = session.prepare(call, &Config::current()?, &mut NoWatch)?;
     let layer = prepared.layers.get(prepared.outputs[0]);
     Ok((layer.n_blocks(), layer.out_bytes))
