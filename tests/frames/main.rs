@@ -10,6 +10,7 @@ mod child;
 mod arrays;
 mod cost;
 mod defects;
+mod divisions;
 mod errors;
 mod first;
 mod oracle;

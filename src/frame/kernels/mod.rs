@@ -5,6 +5,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod asof;
 pub(crate) mod concat;
+pub(crate) mod divide;
 pub(crate) mod eval;
 pub(crate) mod exchange;
 pub(crate) mod group_by;
@@ -12,6 +13,7 @@ pub(crate) mod join;
 pub(crate) mod neighbours;
 pub(crate) mod ordered;
 pub(crate) mod per_group;
+pub(crate) mod periods;
 pub(crate) mod ranges;
 pub(crate) mod reshape;
 mod rows;
