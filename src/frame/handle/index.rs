@@ -45,7 +45,7 @@ impl DataFrame {
             Call::new("set_index"),
             &self.handle,
             index.into(),
-            &Known::Nothing,
+            Known::Nothing,
         ))
     }
 
@@ -74,7 +74,7 @@ impl DataFrame {
     #[must_use]
     pub fn set_index_with(&self, index: &str, options: IndexOptions) -> Self {
         let call = Call::new("set_index_with");
-        DataFrame::of(sorts::set_index(call, &self.handle, index.into(), &options.known))
+        DataFrame::of(sorts::set_index(call, &self.handle, index.into(), options.known))
     }
 
     /// The rows whose index is within `range`.

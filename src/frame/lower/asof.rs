@@ -42,22 +42,18 @@ impl Lowering<'_> {
     ) -> Vec<LayerInput> {
         let n = right.layout.n_parts as u64;
         let strategy = join.spec.strategy;
-        let ranges = |of: &dyn Fn(&(u64, u64)) -> (u64, u64)| {
-            let ranges = parts.iter().map(of).collect();
-            BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }])
-        };
         let mut slots = Vec::new();
         if strategy != AsofStrategy::Forward
             && let Some(layer) = self.asof_edges(join, Side::Before, right)
         {
-            let map = ranges(&|(first, _)| (first.saturating_sub(1), *first));
+            let map = blocks(parts.iter().map(|(first, _)| (first.saturating_sub(1), *first)));
             slots.push(LayerInput { layer, map });
         }
-        slots.push(LayerInput { layer: right.layer, map: ranges(&|range| *range) });
+        slots.push(LayerInput { layer: right.layer, map: blocks(parts.iter().copied()) });
         if strategy != AsofStrategy::Backward
             && let Some(layer) = self.asof_edges(join, Side::After, right)
         {
-            let map = ranges(&|(_, end)| (*end, (end + 1).min(n)));
+            let map = blocks(parts.iter().map(|(_, end)| (*end, (end + 1).min(n))));
             slots.push(LayerInput { layer, map });
         }
         slots
@@ -96,6 +92,10 @@ impl Lowering<'_> {
         }
         Some(edges)
     }
+}
+
+fn blocks(ranges: impl Iterator<Item = (u64, u64)>) -> BlockMap {
+    BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: ranges.collect() }])
 }
 
 /// For each left partition the first right one that has keys of its range, and the one behind the last.

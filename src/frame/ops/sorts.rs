@@ -45,14 +45,14 @@ pub(crate) enum Known {
 }
 
 /// The rows sorted by the column `index`, which becomes the index of the frame.
-pub(crate) fn set_index(call: Call, handle: &Handle, index: PlSmallStr, known: &Known) -> Handle {
+pub(crate) fn set_index(call: Call, handle: &Handle, index: PlSmallStr, known: Known) -> Handle {
     handle.then(|node| {
         check_column(&index, &node.meta.schema, call)?;
         let ranges = match known {
             Known::Nothing => Ranges::Sampled,
             Known::Sorted => Ranges::Kept { call },
             Known::Divisions(values) => {
-                let divisions = given_divisions(call, node, &index, values)?;
+                let divisions = given_divisions(call, node, &index, &values)?;
                 Ranges::Given { divisions, call }
             }
         };
