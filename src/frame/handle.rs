@@ -400,6 +400,39 @@ impl GroupBy {
     }
 }
 
+impl GroupBy {
+    /// What `function` makes of the rows of each group: frames of `schema`, one group after another.
+    ///
+    /// For functions that keep the rows where they are see [`Expr::map_batches`](crate::frame::Expr::map_batches) with `over`.
+    ///
+    /// # Cost
+    /// All rows of a group come into one task: rows move by a hash of the keys, which have to be columns, unless their
+    /// groups are together already. Each group is one call.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or a key that is none. At compute: what the function returns, and
+    /// [`Error::SchemaMismatch`](crate::Error::SchemaMismatch) for other columns.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let rows = df!["k" => [1, 2, 1, 1], "x" => [1, 5, 3, 2]]?;
+    /// let frame = DataFrame::from_polars(&rows, 3);
+    /// let two = frame.group_by(["k"]).apply(rows.schema().clone(), |group| Ok(group.head(Some(2))));
+    /// assert!(two.compute()?.equals(&df!["k" => [1, 1, 2], "x" => [1, 3, 5]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn apply(
+        self,
+        schema: SchemaRef,
+        function: impl Fn(PolarsFrame) -> PolarsResult<PolarsFrame> + Send + Sync + 'static,
+    ) -> DataFrame {
+        let call = Call::new("apply");
+        DataFrame::of(groups::apply(call, &self.handle, &self.keys, schema, function))
+    }
+}
+
 /// The columns, or the error; nothing is computed.
 impl fmt::Display for DataFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

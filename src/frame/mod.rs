@@ -40,7 +40,7 @@ pub use args::{IntoFlags, IntoNames};
 pub use arrays::ColumnElement;
 pub use arrow;
 pub use expr::{
-    ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
+    Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
     Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,
     lit, map_many, null, when,
 };

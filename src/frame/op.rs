@@ -176,14 +176,19 @@ pub(crate) enum Repartition {
     Divisions { by: PlSmallStr, divisions: Divisions, call: Call },
     /// One for each such time of the index that there is between its first and its last key.
     Every { by: PlSmallStr, every: PlSmallStr, call: Call },
+    /// Those in which rows of equal keys are together.
+    Keys(Vec<PlSmallStr>),
 }
 
 impl Repartition {
-    /// The column whose keys decide.
-    pub(crate) fn by(&self) -> Option<&PlSmallStr> {
+    /// The columns whose values decide.
+    pub(crate) fn by(&self) -> &[PlSmallStr] {
         match self {
-            Repartition::Count(_) | Repartition::Bytes(_) => None,
-            Repartition::Divisions { by, .. } | Repartition::Every { by, .. } => Some(by),
+            Repartition::Count(_) | Repartition::Bytes(_) => &[],
+            Repartition::Divisions { by, .. } | Repartition::Every { by, .. } => {
+                std::slice::from_ref(by)
+            }
+            Repartition::Keys(keys) => keys,
         }
     }
 }
@@ -364,6 +369,7 @@ impl Step for FrameOp {
         let inherited = || inputs.first()?.note.clone();
         let index = match self {
             FrameOp::Sort(sort) => sort.is_index.then(|| sort.spec.by[0].clone()),
+            FrameOp::Repartition(Repartition::Keys(_)) => None,
             FrameOp::Filter(_)
             | FrameOp::Slice { .. }
             | FrameOp::Tail(_)

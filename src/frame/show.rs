@@ -40,6 +40,9 @@ impl fmt::Display for FrameOp {
             FrameOp::Repartition(Repartition::Every { by, every, .. }) => {
                 write!(f, "repartition by {by} every {every}")
             }
+            FrameOp::Repartition(Repartition::Keys(keys)) => {
+                write!(f, "repartition by {}", keys.join(", "))
+            }
             FrameOp::Join(join) => show_join(&join.spec, f),
             FrameOp::Sort(sort) => {
                 write!(f, "sort by {}", sort.spec.by.join(", "))?;

@@ -7,6 +7,7 @@ mod common;
 #[path = "../common/child.rs"]
 mod child;
 
+mod aggregations;
 mod arrays;
 mod cost;
 mod defects;

@@ -7,10 +7,11 @@ use polars_core::prelude::Series;
 use super::DataFrame;
 use crate::config::Config;
 use crate::error::{Call, Result};
+use crate::frame::args::IntoNames;
 use crate::frame::expr::{IntoValues, Literal};
 use crate::frame::op::Repartition;
 use crate::frame::ops::sorts::Known;
-use crate::frame::ops::{rows, sorts};
+use crate::frame::ops::{groups, rows, sorts};
 
 /// Frames by their index.
 ///
@@ -153,6 +154,21 @@ impl DataFrame {
         let call = Call::new("repartition_divisions");
         let values = divisions.into_values();
         DataFrame::of(sorts::repartition_divisions(call, &self.handle, &values))
+    }
+
+    /// The same rows in partitions that have all rows of their `keys`, in which groups and joins by them need not move.
+    ///
+    /// # Cost
+    /// Linear: each row moves once, through temporary files if need be, unless it is where it should be.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or no keys.
+    #[doc(alias = "shuffle")]
+    #[track_caller]
+    #[must_use]
+    pub fn repartition_by(&self, keys: impl IntoNames) -> Self {
+        let call = Call::new("repartition_by");
+        DataFrame::of(groups::together(call, &self.handle, keys.into_names()))
     }
 
     /// The same rows in a partition for each period of the index, of which `every` is the length, a text such as `1d`,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use polars_core::prelude::PlSmallStr;
+
 use super::{Lowered, Lowering, MAX_PARTS};
 use crate::error::{Call, Error, Result};
 use crate::frame::kernels::divide::{CutAtKernel, KeyRange};
@@ -22,13 +24,15 @@ impl Lowering<'_> {
         to: &Repartition,
         input: &Lowered,
     ) -> Result<Lowered> {
-        let known = to.by().and_then(|by| input.layout.placement.divided_by(by));
+        let placement = &input.layout.placement;
+        let known = to.by().first().and_then(|by| placement.divided_by(by));
         match (to, known) {
             (Repartition::Count(n), _) => Ok(self.in_parts(*n, input)),
             (Repartition::Bytes(bytes), _) => {
                 let n = input.layout.nbytes().div_ceil((*bytes).max(1));
                 Ok(self.in_parts(n as usize, input))
             }
+            (Repartition::Keys(keys), _) => Ok(self.together(keys, input)),
             (Repartition::Divisions { divisions, call, .. }, Some(divided)) => {
                 let cut = self.cut_at(input, &divided, divisions);
                 cut.map_err(|differs| not_around(differs, &divided.divisions, divisions, *call))
@@ -55,6 +59,17 @@ impl Lowering<'_> {
                                set_index_with() or repartition_divisions()",
                 })
             }
+        }
+    }
+
+    /// Rows of equal keys in one partition.
+    fn together(&mut self, keys: &[PlSmallStr], input: &Lowered) -> Lowered {
+        if input.layout.n_parts == 1 || input.layout.placement.holds_groups_of(keys) {
+            return input.clone();
+        }
+        match self.n_parts_for(input) {
+            1 => self.gathered(input),
+            n_out => self.hash_exchange(input, keys, n_out),
         }
     }
 

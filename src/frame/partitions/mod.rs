@@ -17,5 +17,6 @@ pub(crate) mod quantiles;
     expect(dead_code, reason = "checked by golden files before operations use it")
 )]
 pub(crate) mod repartition;
+pub(crate) mod tdigest;
 
 pub(crate) use divisions::{Divisions, Key};

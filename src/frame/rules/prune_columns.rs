@@ -89,7 +89,7 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
         }
         FrameOp::Repartition(to) => {
             wanted.extend(own.iter().cloned());
-            wanted.extend(to.by().cloned());
+            wanted.extend(to.by().iter().cloned());
         }
         FrameOp::MapPartitions(_) | FrameOp::MapOverlap(_) => {
             wanted.extend(input.iter_names().cloned());
