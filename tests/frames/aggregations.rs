@@ -169,6 +169,36 @@ fn functions_of_groups_see_them_whole() {
     assert!(frame.repartition_by(Vec::<String>::new()).check().is_err());
 }
 
+#[test]
+fn pivots_and_categories_are_known_after_a_first_pass() {
+    let kind = ["b", "a", "c", "b", "a", "d"];
+    let rows = df!["kind" => kind.map(|k| (k != "d").then_some(k)), "n" => 0..6_i64].unwrap();
+    let frame = Frame::from_polars(&rows, 6);
+    let kinds = frame.unique_values("kind").unwrap();
+    assert_eq!(kinds.str().unwrap().iter().collect::<Vec<_>>(), ["a", "b", "c"].map(Some));
+    let wide = frame.with_columns([(col("n") % 2).alias("odd")]);
+    let wide = wide.pivot("kind", kinds, "odd", col("n").sum()).sort("odd", false);
+    assert_eq!(wide.columns().unwrap(), ["odd", "a", "b", "c"]);
+    let wide = wide.compute().unwrap();
+    assert_eq!(integers(&wide, "a"), [Some(4), Some(1)]);
+    assert_eq!(integers(&wide, "b"), [Some(0), Some(3)]);
+    // Partitions have other categories each, and so has the other frame.
+    let dtype = DataType::from_categories(Categories::global());
+    let categories = frame.cast([("kind", dtype)]);
+    for frame in [frame, categories] {
+        let known = frame.as_known("kind").unwrap();
+        let dtype = known.schema().unwrap().get("kind").unwrap().clone();
+        assert!(dtype.is_enum());
+        let out = known.sort("kind", false).compute().unwrap();
+        assert_eq!(out.schema().get("kind"), Some(&dtype));
+        let texts = out.column("kind").unwrap().cast(&DataType::String).unwrap();
+        let expected = [None, Some("a"), Some("a"), Some("b"), Some("b"), Some("c")];
+        assert_eq!(texts.str().unwrap().iter().collect::<Vec<_>>(), expected);
+    }
+    assert!(Frame::from_polars(&rows, 2).as_known("n").is_err());
+    assert!(Frame::from_polars(&rows, 2).unique_values("no").is_err());
+}
+
 type Rows = Vec<(i64, Option<i64>, Option<i64>)>;
 
 fn rows() -> impl Strategy<Value = Rows> {
