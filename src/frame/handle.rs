@@ -1,26 +1,27 @@
 //! The handle: many short methods with documentation; what they mean is in `ops`.
 
 mod clean;
+mod index;
 mod reshape;
 mod stats;
 mod windows;
 
+pub use index::IndexOptions;
 pub use windows::{AsofOptions, GroupByDynamic};
 
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
 
 use polars_core::prelude::{DataFrame as PolarsFrame, PlSmallStr, PolarsResult, SchemaRef};
 
 use super::args::{IntoFlags, IntoNames};
-use super::collect::Gather;
-use super::expr::{Expr, IntoExprs, Literal};
+use super::collect::{Gather, with_known_order};
+use super::expr::{Expr, IntoExprs};
 use super::io::MemoryFrames;
 use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::sort::SortSpec;
-use super::op::{Handle, Repartition};
+use super::op::Handle;
 use super::ops::{groups, joins, rows, sorts};
 use super::show::schema_text;
 use crate::compute::{Collection, Collector, Session};
@@ -220,69 +221,6 @@ impl DataFrame {
         DataFrame::of(sorts::sort(Call::new("bottom_k"), &self.handle, spec, Some(n)))
     }
 
-    /// The rows sorted by the column `index`, in partitions divided by its values: the index of the frame, by which
-    /// [`loc`](Self::loc) selects. Nulls come last.
-    ///
-    /// Partitions that are sorted already stay where they are. Otherwise rows are sampled and spread by ranges, into as
-    /// many partitions as their bytes ask for.
-    ///
-    /// # Cost
-    /// Linear; what does not fit into the memory limit goes to temporary files.
-    ///
-    /// # Errors
-    /// Carried: an unknown column.
-    ///
-    /// # Source
-    /// Dask's `set_index` and its quantile sketch, `dask.dataframe.partitionquantiles`.
-    #[track_caller]
-    #[must_use]
-    pub fn set_index(&self, index: &str) -> Self {
-        DataFrame::of(sorts::set_index(Call::new("set_index"), &self.handle, index.into()))
-    }
-
-    /// The rows whose index is within `range`.
-    ///
-    /// Dates and times may be written as text; a day has all of its hours, so `"2015-01-01"..="2015-01-07"` are seven
-    /// days. Only partitions and row groups that can have such rows are read.
-    ///
-    /// # Errors
-    /// Carried: [`Error::InvalidArgument`] if the frame has no index, and as for [`filter`](Self::filter).
-    ///
-    /// # Example
-    /// ```
-    /// use dask_rs::frame::{DataFrame, polars_core::df};
-    /// let x = DataFrame::from_polars(&df!["t" => [3, 1, 2], "v" => [30, 10, 20]]?, 2).set_index("t");
-    /// assert!(x.loc(1..=2).compute()?.equals(&df!["t" => [1, 2], "v" => [10, 20]]?));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    #[must_use]
-    pub fn loc<T: Literal + Clone>(&self, range: impl RangeBounds<T>) -> Self {
-        let bound = |bound: Bound<&T>| bound.map(|value| value.clone().lit());
-        let (low, high) = (bound(range.start_bound()), bound(range.end_bound()));
-        DataFrame::of(sorts::loc(Call::new("loc"), &self.handle, low, high))
-    }
-
-    /// The column by which [`set_index`](Self::set_index) has sorted the frame, if it still has it.
-    ///
-    /// # Errors
-    /// The error that the frame carries.
-    pub fn index(&self) -> Result<Option<String>> {
-        Ok(self.handle.node()?.note.as_ref().map(|name| name.to_string()))
-    }
-
-    /// The same rows in `n` partitions: neighbours are joined, or partitions cut.
-    #[must_use]
-    pub fn repartition(&self, n: usize) -> Self {
-        DataFrame::of(rows::repartition(&self.handle, Repartition::Count(n)))
-    }
-
-    /// The same rows in partitions of about `bytes` bytes, as far as their bytes are known.
-    #[must_use]
-    pub fn repartition_bytes(&self, bytes: u64) -> Self {
-        DataFrame::of(rows::repartition(&self.handle, Repartition::Bytes(bytes)))
-    }
-
     /// Rows of both frames with equal values in the columns `on`, joined as `how` says.
     ///
     /// Columns and their names are those of Polars: keys appear once, and columns of `other` that this frame
@@ -391,7 +329,8 @@ impl DataFrame {
         crate::compute(self)
     }
 
-    /// Computes the partitions and keeps them in memory: a frame that is like this one, but done.
+    /// Computes the partitions and keeps them in memory: a frame that is like this one, but done. If it has an index,
+    /// its divisions are known from now on.
     ///
     /// # Errors
     /// As [`compute`](Self::compute).
@@ -404,8 +343,13 @@ impl DataFrame {
         let mut session = Session::default();
         session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
         session.run(call, &CancelToken::new())?;
-        let source = MemoryFrames::new("persisted", schema, gather.take_parts()?);
-        Ok(DataFrame::of(Handle::from_result(rows::scan(Arc::new(source)))))
+        let index = node.note.clone();
+        let parts = match &index {
+            Some(index) => with_known_order(gather.take_parts()?, index)?,
+            None => gather.take_parts()?,
+        };
+        let source = Arc::new(MemoryFrames::new("persisted", schema, parts));
+        Ok(DataFrame::of(Handle::from_result(rows::persisted(call, source, index))))
     }
 
     /// What would run to compute the frame, and what it would cost, as text; see
@@ -453,6 +397,39 @@ impl GroupBy {
     pub fn agg(self, aggs: impl IntoExprs) -> DataFrame {
         let call = Call::new("agg");
         DataFrame::of(groups::aggregate(call, &self.handle, &self.keys, aggs.into_exprs()))
+    }
+}
+
+impl GroupBy {
+    /// What `function` makes of the rows of each group: frames of `schema`, one group after another.
+    ///
+    /// For functions that keep the rows where they are see [`Expr::map_batches`](crate::frame::Expr::map_batches) with `over`.
+    ///
+    /// # Cost
+    /// All rows of a group come into one task: rows move by a hash of the keys, which have to be columns, unless their
+    /// groups are together already. Each group is one call.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or a key that is none. At compute: what the function returns, and
+    /// [`Error::SchemaMismatch`](crate::Error::SchemaMismatch) for other columns.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let rows = df!["k" => [1, 2, 1, 1], "x" => [1, 5, 3, 2]]?;
+    /// let frame = DataFrame::from_polars(&rows, 3);
+    /// let two = frame.group_by(["k"]).apply(rows.schema().clone(), |group| Ok(group.head(Some(2))));
+    /// assert!(two.compute()?.equals(&df!["k" => [1, 1, 2], "x" => [1, 3, 5]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn apply(
+        self,
+        schema: SchemaRef,
+        function: impl Fn(PolarsFrame) -> PolarsResult<PolarsFrame> + Send + Sync + 'static,
+    ) -> DataFrame {
+        let call = Call::new("apply");
+        DataFrame::of(groups::apply(call, &self.handle, &self.keys, schema, function))
     }
 }
 

@@ -3,6 +3,11 @@
 //! Layouts are made while a plan is lowered, from the sources upwards. Rows and bytes of what depends on the
 //! data are estimates; they decide how to compute, never what comes out.
 
+mod placement;
+
+pub(crate) use placement::{Divided, Placement};
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use polars_core::prelude::{DataType, PlSmallStr, Schema};
@@ -24,15 +29,14 @@ pub(crate) struct Layout {
     pub(crate) rows_of: Option<Arc<[u64]>>,
     /// Bytes of a row by column.
     pub(crate) widths: Vec<(PlSmallStr, f64)>,
-    /// The columns by whose hash rows were given to these partitions, so that rows of equal keys are in one.
-    pub(crate) hashed_by: Option<Arc<[PlSmallStr]>>,
+    pub(crate) placement: Placement,
 }
 
 impl Layout {
     /// The layout of these parts of a source, of each of which at most `n_rows_max` rows are read; `is_exact` says
     /// that none of them are left out.
     pub(crate) fn of_source(
-        source: &dyn Source,
+        source: &Arc<dyn Source>,
         parts: &[usize],
         columns: &[PlSmallStr],
         n_rows_max: u64,
@@ -61,7 +65,7 @@ impl Layout {
             rows: rows_of.iter().sum(),
             rows_of: known.then(|| rows_of.into()),
             widths,
-            hashed_by: None,
+            placement: Placement::of_source(source, parts, columns),
         }
     }
 
@@ -83,12 +87,12 @@ impl Layout {
             rows: rows.unwrap_or(guessed.saturating_mul(n_parts as u64)),
             rows_of: rows_of.cloned(),
             widths,
-            hashed_by: None,
+            placement: Placement::default(),
         }
     }
 
     /// The same partitions with other columns; those that are not columns of this layout have the width of
-    /// their dtype. What the rows were hashed by is forgotten.
+    /// their dtype. Where rows are is forgotten.
     pub(crate) fn with_columns(
         &self,
         schema: &Schema,
@@ -98,34 +102,25 @@ impl Layout {
             let kept = from(name).and_then(|name| self.width_of(&name));
             (name.clone(), kept.unwrap_or_else(|| width(dtype)))
         });
-        Layout { widths: widths.collect(), hashed_by: None, ..self.clone() }
+        Layout { widths: widths.collect(), placement: Placement::default(), ..self.clone() }
     }
 
-    /// The same partitions, to which rows were given by a hash of these columns.
-    pub(crate) fn hashed(self, keys: &[PlSmallStr]) -> Self {
-        Layout { hashed_by: Some(keys.into()), ..self }
+    /// The same partitions, of whose rows this is known.
+    pub(crate) fn placed(self, placement: Placement) -> Self {
+        Layout { placement, ..self }
     }
 
-    /// The same partitions, with the columns whose hash decided in `other` under their names here, if all of them are.
-    pub(crate) fn hashed_as(
-        self,
-        other: &Layout,
-        new_name: impl Fn(&PlSmallStr) -> Option<PlSmallStr>,
-    ) -> Self {
-        let keys = other.hashed_by.as_ref();
-        let hashed_by = keys.and_then(|keys| keys.iter().map(new_name).collect());
-        Layout { hashed_by, ..self }
-    }
-
-    /// Whether these partitions are those of a hash of just these columns.
-    pub(crate) fn is_hashed_by(&self, keys: &[PlSmallStr]) -> bool {
-        self.hashed_by.as_deref() == Some(keys)
-    }
-
-    /// Whether rows that are equal in all of these columns are in one partition.
-    pub(crate) fn holds_groups_of(&self, keys: &[PlSmallStr]) -> bool {
-        let hashed_by = self.hashed_by.as_ref();
-        hashed_by.is_some_and(|by| by.iter().all(|key| keys.contains(key)))
+    /// Some of these partitions, one after the other; how many rows they have is as unknown as which.
+    pub(crate) fn of_parts(&self, parts: &Range<usize>) -> Self {
+        let rows_of = self.rows_of.as_ref().map(|rows_of| rows_of[parts.clone()].into());
+        let share = |n: u64| (n as f64 * parts.len() as f64 / self.n_parts.max(1) as f64) as u64;
+        Layout {
+            n_parts: parts.len(),
+            rows: share(self.rows).max(self.rows_max.min(self.rows)),
+            rows_of,
+            placement: self.placement.of_parts(parts),
+            ..self.clone()
+        }
     }
 
     /// The same partitions with some of their columns.
@@ -148,7 +143,8 @@ impl Layout {
     /// The same rows in `n_parts` partitions of about the same size.
     pub(crate) fn in_parts(&self, n_parts: usize) -> Self {
         let rows_max = self.rows.div_ceil(n_parts.max(1) as u64);
-        Layout { n_parts, rows_max, rows_of: None, hashed_by: None, ..self.clone() }
+        let placement = Placement::default();
+        Layout { n_parts, rows_max, rows_of: None, placement, ..self.clone() }
     }
 
     /// These partitions and then those of `other`.
@@ -167,7 +163,7 @@ impl Layout {
             rows: self.rows + other.rows,
             rows_of,
             widths: wider.collect(),
-            hashed_by: None,
+            placement: Placement::default(),
         }
     }
 

@@ -3,6 +3,8 @@
 //! A partition is a block of a grid of one axis. Operations on rows are one task a partition and fuse with
 //! their input; what needs other rows becomes several layers.
 
+mod asof;
+mod join;
 mod neighbours;
 mod ordered;
 mod per_group;
@@ -17,20 +19,21 @@ use std::sync::Arc;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::PlSmallStr;
 
-use super::expr::{Expr, ExprKind};
+use super::expr::{Expr, ExprKind, conjuncts, to_condition};
 use super::io::{MemoryFrames, Request};
 use super::kernels::aggregate::{AggregateKernel, AggregateStep};
+use super::kernels::divide::SplitAtKernel;
 use super::kernels::exchange::Exchange;
-use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
-    ConcatKernel, FilterKernel, JoinKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
+    ConcatKernel, FilterKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
-use super::layout::Layout;
-use super::op::{Aggregation, Bridged, FrameOp, Join, Scan, Select};
+use super::layout::{Layout, Placement};
+use super::op::{Aggregation, Bridged, FrameOp, Scan, Select};
+use super::partitions::Divisions;
 use super::show::named;
 use crate::bytes::format_bytes;
-use crate::error::{Error, Result};
+use crate::error::{Call, Error, Result};
 use crate::graph::{
     AxisMap, BlockMap, BytesRead, Crossings, ExpressionId, ForwardKernel, Kernel, Layer,
     LayerGraph, LayerId, LayerInput, Lower, NodeId, Plan,
@@ -73,6 +76,11 @@ impl Planned {
         options: LowerOptions,
     ) -> Self {
         Planned { plan, roots, options, done: HashMap::new(), exchanges: Vec::new() }
+    }
+
+    /// What the first root is like, unless it waits for another plan.
+    pub(crate) fn layout(&self) -> Option<&Layout> {
+        Some(&self.done.get(self.plan.roots().first()?)?.layout)
     }
 }
 
@@ -126,11 +134,7 @@ impl Lowering<'_> {
             FrameOp::Scan(scan) => Ok(self.scan(scan)),
             FrameOp::Bridge(bridged) => self.bridge(bridged),
             FrameOp::Select(select) => Ok(self.select(select, &inputs[0])),
-            FrameOp::Filter(predicate) => {
-                let kernel = FilterKernel { predicate: predicate.clone() };
-                let layout = inputs[0].layout.with_fewer_rows();
-                Ok(self.rowwise(&format!("filter {predicate}"), kernel, &inputs[0], layout))
-            }
+            FrameOp::Filter(predicate) => Ok(self.filter(id, predicate, &inputs[0])),
             FrameOp::MapPartitions(map) => {
                 let kernel = MapPartitionsKernel { map: Arc::clone(map) };
                 let layout = inputs[0].layout.with_fewer_rows();
@@ -141,7 +145,7 @@ impl Lowering<'_> {
             FrameOp::Concat => Ok(self.concat(&inputs)),
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
             FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
-            FrameOp::Repartition(to) => Ok(self.repartition(*to, &inputs[0])),
+            FrameOp::Repartition(to) => self.repartition(id, to, &inputs[0]),
             FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
             FrameOp::Tail(n) => Ok(self.tail(*n, &inputs[0])),
             FrameOp::MapOverlap(overlap) => Ok(self.map_overlap(overlap, &inputs[0])),
@@ -154,7 +158,7 @@ impl Lowering<'_> {
 
     fn scan(&mut self, scan: &Scan) -> Lowered {
         let parts = self.wanted_parts(scan);
-        let source = &*scan.source;
+        let source = &scan.source;
         if parts.is_empty() {
             let schema = Arc::clone(source.schema());
             let none = DataFrame::empty_with_schema(&schema);
@@ -216,6 +220,38 @@ impl Lowering<'_> {
         (0..scan.source.n_parts()).filter(may_match).collect()
     }
 
+    /// The rows of the partitions that can have them, as far as their keys are known.
+    fn filter(&mut self, id: NodeId, predicate: &Expr, input: &Lowered) -> Lowered {
+        let below = self.plan.inputs(id)[0];
+        let n_parts = input.layout.n_parts;
+        let mut parts = 0..n_parts;
+        // A scan has left out its partitions.
+        if self.options.prune && n_parts > 1 && !matches!(self.plan.op(below), FrameOp::Scan(_)) {
+            let schema = &self.plan.meta(below).schema;
+            let conditions = conjuncts(predicate);
+            let conditions = conditions.iter().filter_map(|part| to_condition(part, schema));
+            for condition in conditions {
+                let known = input.layout.placement.divided_by(&condition.column);
+                let Some(divided) = known else { continue };
+                let found = divided.partitions_for(&[condition]);
+                parts = parts.start.max(found.start)..parts.end.min(found.end);
+            }
+            let first = parts.start.min(n_parts - 1);
+            parts = first..parts.end.max(first + 1);
+        }
+        let layout = input.layout.of_parts(&parts).with_fewer_rows();
+        let map = match parts.len() == n_parts {
+            true => BlockMap::Linear,
+            false => {
+                let first = parts.start as u64;
+                BlockMap::axes([AxisMap::Axis { axis: 0, first, step: 1 }])
+            }
+        };
+        let inputs = vec![LayerInput { layer: input.layer, map }];
+        let kernel = FilterKernel { predicate: predicate.clone() };
+        self.push(&format!("filter {predicate}"), kernel, inputs, layout)
+    }
+
     fn select(&mut self, select: &Select, input: &Lowered) -> Lowered {
         let column_of = |name: &str| {
             let expr = select.exprs.iter().find(|expr| expr.output_name() == name)?;
@@ -228,7 +264,7 @@ impl Lowering<'_> {
             select.schema.iter_names().find(|name| column_of(name).as_ref() == Some(old)).cloned()
         };
         let layout = input.layout.with_columns(&select.schema, column_of);
-        let layout = layout.hashed_as(&input.layout, new_name);
+        let layout = layout.placed(input.layout.placement.renamed(new_name));
         let kernel = SelectKernel { exprs: Arc::clone(&select.exprs) };
         self.rowwise(&select_text(&select.exprs), kernel, input, layout)
     }
@@ -252,7 +288,7 @@ impl Lowering<'_> {
         };
         let ranges = [(parts.start as u64, parts.end as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
-        let mut layout = input.layout.in_parts(1);
+        let mut layout = input.layout.in_parts(1).placed(input.layout.placement.order_only());
         layout.rows = layout.rows.min(len);
         layout.rows_max = layout.rows;
         let inputs = vec![LayerInput { layer: input.layer, map }];
@@ -288,11 +324,11 @@ impl Lowering<'_> {
         };
         let names: Vec<_> = aggregation.keys().iter().filter_map(column_of).collect();
         let columns: Vec<PlSmallStr> = names.iter().map(|(column, _)| column.clone()).collect();
-        if layout.n_parts == 1 || input.layout.holds_groups_of(&columns) {
+        if layout.n_parts == 1 || input.layout.placement.holds_groups_of(&columns) {
             let new_name = |old: &PlSmallStr| {
                 names.iter().find(|(column, _)| column == old).map(|(_, name)| name.clone())
             };
-            let layout = layout.hashed_as(&input.layout, new_name);
+            let layout = layout.placed(input.layout.placement.renamed(new_name));
             return self.rowwise(&name, kernel(AggregateStep::All), input, layout);
         }
         let keys: Vec<PlSmallStr> = aggregation.keys().iter().map(Expr::output_name).collect();
@@ -305,7 +341,7 @@ impl Lowering<'_> {
                 }
                 _ => self.gathered(&rows),
             };
-            let layout = rows.layout.clone().hashed(&keys);
+            let layout = rows.layout.clone().placed(Placement::hashed(&keys));
             return self.rowwise(&name, kernel(AggregateStep::Whole), &rows, layout);
         }
         let partial = format!("partial {name}");
@@ -313,7 +349,7 @@ impl Lowering<'_> {
         let n_out = self.n_parts_for(&states);
         if n_out > 1 && !aggregation.keys().is_empty() {
             let spread = self.hash_exchange(&states, &aggregation.plan.key_columns(), n_out);
-            let layout = spread.layout.clone().hashed(&keys);
+            let layout = spread.layout.clone().placed(Placement::hashed(&keys));
             return self.rowwise(&name, kernel(AggregateStep::Finish), &spread, layout);
         }
         while states.layout.n_parts > FAN_IN {
@@ -330,65 +366,6 @@ impl Lowering<'_> {
         self.push(&name, kernel(AggregateStep::Finish), inputs, layout)
     }
 
-    /// The smaller side goes to every partition of the other if it is small and no unpaired row of its own is wanted;
-    /// otherwise both are spread by a hash of their keys.
-    fn join(&mut self, id: NodeId, join: &Join, inputs: &[Lowered]) -> Lowered {
-        use JoinHow as J;
-        let how = join.spec.how;
-        let schema = &self.plan.meta(id).schema;
-        let (left, right) = (&inputs[0], &inputs[1]);
-        let may_copy =
-            [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
-        let bytes = [left.layout.nbytes(), right.layout.nbytes()];
-        let is_small = |side: usize| {
-            may_copy[side]
-                && (inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes)
-        };
-        let copied = match (is_small(0), is_small(1)) {
-            (true, true) => Some(usize::from(bytes[1] <= bytes[0])),
-            (true, false) => Some(0),
-            (false, true) => Some(1),
-            (false, false) if how == J::Cross => Some(usize::from(bytes[1] <= bytes[0])),
-            (false, false) => None,
-        };
-        let kernel = JoinKernel { spec: Arc::clone(&join.spec) };
-        let name = join_text(&join.spec);
-        let (sides, kept) = match copied {
-            Some(side) => {
-                let whole = self.gathered(&inputs[side]);
-                let mut sides = [left.clone(), right.clone()];
-                sides[side] = whole;
-                (sides, 1 - side)
-            }
-            None => {
-                let on = [&join.spec.left_on, &join.spec.right_on];
-                let enough = self.n_parts_for(left).max(self.n_parts_for(right));
-                // A side that is spread by its keys already stays, and the other one comes to it.
-                let spread = [0, 1].map(|i| {
-                    let layout = &inputs[i].layout;
-                    Some(layout.n_parts).filter(|n| layout.is_hashed_by(on[i]) && *n >= enough)
-                });
-                let n = spread.into_iter().flatten().max().unwrap_or(enough);
-                let sides = [0, 1].map(|i| match n {
-                    1 => self.gathered(&inputs[i]),
-                    _ if spread[i] == Some(n) => inputs[i].clone(),
-                    _ => self.hash_exchange(&inputs[i], on[i], n),
-                });
-                (sides, usize::from(bytes[1] > bytes[0]))
-            }
-        };
-        let layout = sides[kept].layout.with_fewer_rows();
-        let other = &sides[1 - kept].layout;
-        let layout = layout.with_columns(schema, |name| Some(name.into())).widened(other, schema);
-        let layout = Layout { hashed_by: hashed_join(&join.spec, copied, left), ..layout };
-        let slots = [0, 1].map(|i| {
-            let is_copy = copied == Some(i);
-            let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
-            LayerInput { layer: sides[i].layer, map }
-        });
-        self.push(&name, kernel, slots.into(), layout)
-    }
-
     /// The rows in `n_out` partitions by a hash of `keys`, in each in the order in which they stood before.
     fn hash_exchange(&mut self, input: &Lowered, keys: &[PlSmallStr], n_out: usize) -> Lowered {
         let exchange = self.new_exchange(n_out);
@@ -401,7 +378,7 @@ impl Lowering<'_> {
         );
         // The pieces are a copy of the partition.
         self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
-        self.taken(exchange, split, input.layout.in_parts(n_out).hashed(keys))
+        self.taken(exchange, split, input.layout.in_parts(n_out).placed(Placement::hashed(keys)))
     }
 
     /// The outputs of an exchange, once all tasks of `split` have put theirs.
@@ -461,7 +438,30 @@ impl Lowering<'_> {
         let kernel = ConcatKernel { offset: 0, len: u64::MAX };
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: input.layer, map }];
-        self.push("concat", kernel, inputs, input.layout.in_parts(1))
+        let layout = input.layout.in_parts(1).placed(input.layout.placement.order_only());
+        self.push("concat", kernel, inputs, layout)
+    }
+
+    /// The rows in partitions between these keys, in each in the order in which they stood before. Keys outside go to
+    /// the ends, or are an error if somebody gave the divisions.
+    fn spread_at(
+        &mut self,
+        input: &Lowered,
+        key: &PlSmallStr,
+        divisions: &Divisions,
+        given_by: Option<Call>,
+    ) -> Lowered {
+        let n_out = divisions.n_partitions();
+        let exchange = self.new_exchange(n_out);
+        let (put_in, divided) = (Arc::clone(&exchange), divisions.clone());
+        let split =
+            SplitAtKernel { exchange: put_in, key: key.clone(), divisions: divided, given_by };
+        let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
+        let split = self.silent(&format!("split by {key}"), split, each, input.layout.n_parts);
+        // The pieces are a copy of the partition.
+        self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
+        let order = input.layout.placement.order_along(key);
+        self.taken(exchange, split, input.layout.in_parts(n_out).placed(order))
     }
 
     /// One task a partition, which reads the partition of the same number.
@@ -499,26 +499,10 @@ impl Lowering<'_> {
 
 /// What a partition is, for people.
 fn block_text(layout: &Layout) -> Arc<str> {
-    format!("{} columns, ~{}", layout.widths.len(), format_bytes(layout.part_bytes())).into()
-}
-
-/// The columns by which the rows of a join are spread over its partitions; `copied` is the side that all partitions of
-/// the other one got, if one did.
-fn hashed_join(
-    spec: &JoinSpec,
-    copied: Option<usize>,
-    left: &Lowered,
-) -> Option<Arc<[PlSmallStr]>> {
-    use JoinHow as J;
-    match (copied, spec.how) {
-        (None, J::Inner | J::Left | J::Semi | J::Anti) => Some(spec.left_on.as_slice().into()),
-        // Of keys of other names one may have to give its name away.
-        (None, J::Right) if spec.left_on == spec.right_on && spec.coalesce.is_none() => {
-            Some(spec.right_on.as_slice().into())
-        }
-        (Some(1), _) => left.layout.hashed_by.clone(),
-        _ => None,
-    }
+    let divided = layout.placement.division_column();
+    let divided = divided.map(|by| format!(", divided by {}", by.by)).unwrap_or_default();
+    let bytes = format_bytes(layout.part_bytes());
+    format!("{} columns, ~{bytes}{divided}", layout.widths.len()).into()
 }
 
 /// The partitions that have the rows `offset..offset + len`, one at least, and how many rows stand before them.
@@ -539,10 +523,6 @@ fn parts_with(rows_of: &[u64], offset: u64, len: u64) -> (Range<usize>, u64) {
 
 /// More partitions are never asked for.
 const MAX_PARTS: usize = 1 << 16;
-
-fn join_text(spec: &JoinSpec) -> String {
-    format!("{:?} join on {}", spec.how, spec.left_on.join(", "))
-}
 
 /// How many partial results one task combines.
 const FAN_IN: usize = 8;

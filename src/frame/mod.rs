@@ -40,11 +40,11 @@ pub use args::{IntoFlags, IntoNames};
 pub use arrays::ColumnElement;
 pub use arrow;
 pub use expr::{
-    ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
+    Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
     Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,
     lit, map_many, null, when,
 };
-pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic};
+pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic, IndexOptions};
 pub use io::{
     CsvOptions, CsvWriteOptions, IfExists, IpcCompression, IpcOptions, IpcWriteOptions,
     NdjsonOptions, NdjsonWriteOptions, ParquetCompression, ParquetOptions, ParquetWriteOptions,
@@ -60,7 +60,7 @@ use std::sync::Arc;
 use crate::compute::Watch;
 use crate::config::Config;
 use crate::error::Result;
-use crate::graph::{ExpressionId, Lower, import};
+use crate::graph::{Crossings, ExpressionId, LayerGraph, Lower, import};
 
 /// Plans some frames together.
 pub(crate) fn plan_all(
@@ -78,6 +78,20 @@ pub(crate) fn plan_all(
     }
     watch.on_optimized(&plan, &trace);
     Ok(lower::Planned::new(plan, roots, options(config)))
+}
+
+/// Between which keys of a column the partitions of a frame are, as far as its plan knows.
+pub(crate) fn known_divisions(
+    node: &Arc<Node>,
+    column: &str,
+    config: &Config,
+) -> Result<Option<partitions::Divisions>> {
+    let (plan, _) = rules::optimize(import(&[Arc::clone(node)]), config.optimize())?;
+    let roots = vec![ExpressionId::of(node)];
+    let mut planned = lower::Planned::new(plan, roots, options(config));
+    planned.lower(&mut LayerGraph::default(), &mut Crossings::default())?;
+    let divided = planned.layout().and_then(|layout| layout.placement.divided_by(column));
+    Ok(divided.map(|divided| divided.divisions))
 }
 
 /// The part of the memory limit that the pieces of shuffles may fill.

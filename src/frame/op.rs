@@ -16,6 +16,7 @@ use super::kernels::asof::AsofSpec;
 use super::kernels::group_by::output_schema;
 use super::kernels::join::JoinSpec;
 use super::kernels::sort::SortSpec;
+use super::partitions::Divisions;
 use crate::error::{Call, Result};
 use crate::graph::{self, Bridge, Operation, Step};
 
@@ -165,12 +166,31 @@ pub(crate) struct Bridged {
 }
 
 /// Into which partitions rows go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Repartition {
     /// So many.
     Count(usize),
     /// Of about so many bytes.
     Bytes(u64),
+    /// Those between these keys of the index.
+    Divisions { by: PlSmallStr, divisions: Divisions, call: Call },
+    /// One for each such time of the index that there is between its first and its last key.
+    Every { by: PlSmallStr, every: PlSmallStr, call: Call },
+    /// Those in which rows of equal keys are together.
+    Keys(Vec<PlSmallStr>),
+}
+
+impl Repartition {
+    /// The columns whose values decide.
+    pub(crate) fn by(&self) -> &[PlSmallStr] {
+        match self {
+            Repartition::Count(_) | Repartition::Bytes(_) => &[],
+            Repartition::Divisions { by, .. } | Repartition::Every { by, .. } => {
+                std::slice::from_ref(by)
+            }
+            Repartition::Keys(keys) => keys,
+        }
+    }
 }
 
 /// How two frames are joined.
@@ -187,6 +207,18 @@ pub(crate) struct Sort {
     pub(crate) limit: Option<u64>,
     /// Whether the first column becomes the index of the frame, which plans do not look at.
     pub(crate) is_index: bool,
+    pub(crate) ranges: Ranges,
+}
+
+/// Which keys the partitions of a sorted frame have.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ranges {
+    /// As a sample of the keys says, if there is more than one task can sort.
+    Sampled,
+    /// Those between these.
+    Given { divisions: Divisions, call: Call },
+    /// Those that they have, because the rows are sorted; that they are is checked.
+    Kept { call: Call },
 }
 
 /// Keys, and what is computed of each group.
@@ -246,7 +278,9 @@ impl PartialEq for FrameOp {
             (O::Concat, O::Concat) => true,
             (O::MapPartitions(a), O::MapPartitions(b)) => Arc::ptr_eq(a, b),
             (O::Join(a), O::Join(b)) => a.spec == b.spec,
-            (O::Sort(a), O::Sort(b)) => a.spec == b.spec && a.limit == b.limit,
+            (O::Sort(a), O::Sort(b)) => {
+                a.spec == b.spec && a.limit == b.limit && a.ranges == b.ranges
+            }
             (O::Repartition(a), O::Repartition(b)) => a == b,
             (O::Aggregate(a), O::Aggregate(b)) => a.keys() == b.keys() && a.aggs == b.aggs,
             (O::Attach, O::Attach) => true,
@@ -320,7 +354,7 @@ impl Operation for FrameOp {
             FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
                 added.schema.iter_names().for_each(|n| n.hash(hasher));
             }
-            FrameOp::Repartition(to) => to.hash(hasher),
+            FrameOp::Repartition(to) => to.by().hash(hasher),
             FrameOp::Bridge(bridged) => Arc::as_ptr(bridged).hash(hasher),
             FrameOp::Filter(_) | FrameOp::Concat | FrameOp::Attach => {}
         }
@@ -335,6 +369,7 @@ impl Step for FrameOp {
         let inherited = || inputs.first()?.note.clone();
         let index = match self {
             FrameOp::Sort(sort) => sort.is_index.then(|| sort.spec.by[0].clone()),
+            FrameOp::Repartition(Repartition::Keys(_)) => None,
             FrameOp::Filter(_)
             | FrameOp::Slice { .. }
             | FrameOp::Tail(_)

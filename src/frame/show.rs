@@ -6,7 +6,7 @@ use polars_core::prelude::Schema;
 
 use super::expr::Expr;
 use super::kernels::join::JoinSpec;
-use super::op::{FrameMeta, FrameOp, PerGroup, Repartition, Scan};
+use super::op::{FrameMeta, FrameOp, PerGroup, Ranges, Repartition, Scan};
 use crate::bytes::format_bytes;
 
 impl fmt::Display for FrameOp {
@@ -34,9 +34,23 @@ impl fmt::Display for FrameOp {
             FrameOp::Repartition(Repartition::Bytes(bytes)) => {
                 write!(f, "repartition by {}", format_bytes(*bytes))
             }
+            FrameOp::Repartition(Repartition::Divisions { by, divisions, .. }) => {
+                write!(f, "repartition by {by} into {divisions}")
+            }
+            FrameOp::Repartition(Repartition::Every { by, every, .. }) => {
+                write!(f, "repartition by {by} every {every}")
+            }
+            FrameOp::Repartition(Repartition::Keys(keys)) => {
+                write!(f, "repartition by {}", keys.join(", "))
+            }
             FrameOp::Join(join) => show_join(&join.spec, f),
             FrameOp::Sort(sort) => {
                 write!(f, "sort by {}", sort.spec.by.join(", "))?;
+                match &sort.ranges {
+                    Ranges::Sampled => {}
+                    Ranges::Given { divisions, .. } => write!(f, " into {divisions}")?,
+                    Ranges::Kept { .. } => f.write_str(", which they are")?,
+                }
                 match sort.limit {
                     Some(n) => write!(f, ", first {n}"),
                     None => Ok(()),

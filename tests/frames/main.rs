@@ -7,9 +7,11 @@ mod common;
 #[path = "../common/child.rs"]
 mod child;
 
+mod aggregations;
 mod arrays;
 mod cost;
 mod defects;
+mod divisions;
 mod errors;
 mod first;
 mod oracle;

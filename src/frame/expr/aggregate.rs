@@ -72,8 +72,6 @@ aggregates! {
     median Median
     /// How many different values there are; null counts as one.
     n_unique NUnique
-    /// About how many different values there are.
-    approx_n_unique ApproxNUnique
     /// The value of the first row, also if it is null.
     first First
     /// The value of the last row, also if it is null.
@@ -106,6 +104,26 @@ impl Expr {
         self.aggregate(Aggregate::Quantile { q, nearest: interpolation == Interpolation::Nearest })
     }
 
+    /// The value in the row in which `by` is smallest; of equal ones the first. Null where `by` has no value.
+    ///
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let frame = DataFrame::from_polars(&df!["day" => ["mo", "tu", "we"], "fare" => [3.0, 1.0, 2.0]]?, 2);
+    /// let cheapest = frame.agg([col("day").min_by(col("fare"))]).compute()?;
+    /// assert!(cheapest.equals(&df!["day" => ["tu"]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "idxmin")]
+    pub fn min_by(&self, by: impl Into<Expr>) -> Expr {
+        self.aggregate(Aggregate::MinBy(by.into()))
+    }
+
+    /// The value in the row in which `by` is largest; see [`min_by`](Self::min_by).
+    #[doc(alias = "idxmax")]
+    pub fn max_by(&self, by: impl Into<Expr>) -> Expr {
+        self.aggregate(Aggregate::MaxBy(by.into()))
+    }
+
     /// The expression computed for each group of rows with equal keys, and given to each row of the group.
     ///
     /// ```
@@ -118,12 +136,19 @@ impl Expr {
 }
 
 /// `aggregate` of all rows of `column`, as a column of length 1.
-pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsResult<Column> {
+pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> PolarsResult<Column> {
+    let column = &inputs[0];
     let scalar = |scalar: Scalar| Ok(scalar.into_column(column.name().clone()));
     let index = |n: usize| scalar(Scalar::from(n as IdxSize));
     let row = |n: Option<usize>| match n {
         Some(n) => index(n),
         None => scalar(Scalar::null(IDX_DTYPE)),
+    };
+    let at = |row: Option<usize>| match row {
+        // A value that is the same for all rows comes once.
+        Some(_) if column.len() == 1 => Ok(column.clone()),
+        Some(row) => Ok(column.new_from_index(row, 1)),
+        None => scalar(Scalar::null(column.dtype().clone())),
     };
     check_dtype(aggregate, column.dtype())?;
     match aggregate {
@@ -134,21 +159,20 @@ pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsR
         Aggregate::Max => scalar(column.max_reduce()?),
         Aggregate::Count => index(column.len() - column.null_count()),
         Aggregate::NullCount => index(column.null_count()),
-        Aggregate::Var { ddof } => scalar(column.var_reduce(ddof)?),
-        Aggregate::Std { ddof } => scalar(column.std_reduce(ddof)?),
+        Aggregate::Var { ddof } => scalar(column.var_reduce(*ddof)?),
+        Aggregate::Std { ddof } => scalar(column.std_reduce(*ddof)?),
         Aggregate::Median => scalar(column.median_reduce()?),
         Aggregate::Quantile { q, nearest } => {
             if column.dtype().is_temporal() && column.null_count() == column.len() {
                 // Polars panics on dates; one value shows the dtype.
                 let one = Column::new_scalar(column.name().clone(), zero(column.dtype())?, 1);
-                let dtype = aggregate_column(aggregate, &one)?.dtype().clone();
+                let dtype = aggregate_column(aggregate, &[one])?.dtype().clone();
                 return scalar(Scalar::null(dtype));
             }
-            let method = if nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear };
-            scalar(column.quantile_reduce(q, method)?)
+            let method = if *nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear };
+            scalar(column.quantile_reduce(*q, method)?)
         }
         Aggregate::NUnique => index(column.n_unique()?),
-        Aggregate::ApproxNUnique => index(column.n_unique()?),
         Aggregate::First if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
         Aggregate::Last if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
         Aggregate::First => Ok(column.new_from_index(0, 1)),
@@ -158,6 +182,9 @@ pub(crate) fn aggregate_column(aggregate: Aggregate, column: &Column) -> PolarsR
         Aggregate::ArgMin => row(column.as_materialized_series().arg_min()),
         Aggregate::ArgMax => row(column.as_materialized_series().arg_max()),
         Aggregate::Implode => Ok(column.implode()?.into_column()),
+        Aggregate::MinBy(_) => at(inputs[1].as_materialized_series().arg_min()),
+        Aggregate::MaxBy(_) => at(inputs[1].as_materialized_series().arg_max()),
+        Aggregate::Custom(aggregation) => aggregation.of_all(column),
     }
 }
 
@@ -178,7 +205,7 @@ fn product(column: &Column) -> PolarsResult<Column> {
 }
 
 /// Where polars would panic, or give null for a mistake, it is refused.
-pub(crate) fn check_dtype(aggregate: Aggregate, dtype: &DataType) -> PolarsResult<()> {
+pub(crate) fn check_dtype(aggregate: &Aggregate, dtype: &DataType) -> PolarsResult<()> {
     let is_number = dtype.is_primitive_numeric() || dtype.is_decimal() || dtype.is_bool();
     let is_fine = match aggregate {
         Aggregate::Sum => is_number || dtype.is_duration() || dtype.is_null(),

@@ -5,7 +5,7 @@
 
 use polars_core::prelude::{DataType, PlSmallStr, Schema};
 
-use super::{Aggregate, Expr, ExprKind, col, infer_field, infer_schema};
+use super::{Aggregate, Expr, ExprKind, States, col, infer_field, infer_schema};
 use crate::error::{Call, Error, Result};
 
 /// How `group_by(keys).agg(aggs)` is computed; without keys, how a whole frame is aggregated.
@@ -31,7 +31,7 @@ pub(crate) struct Step {
 }
 
 /// What a state is of the values of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
     /// How many rows there are, as `u64`.
     Rows,
@@ -55,6 +55,11 @@ pub(crate) enum State {
         count: usize,
         total: usize,
     },
+    /// The value in the row that the state `by`, a smallest or largest value, was taken from. Stands behind it.
+    At {
+        by: usize,
+    },
+    Custom(States),
 }
 
 /// An aggregate in an expression of the user.
@@ -111,9 +116,15 @@ impl AggregatePlan {
                     return Err(refuse(call, "aggs", agg, "aggregates of rows, not of aggregates"));
                 }
                 let dtype = infer_field(input, schema, call)?.dtype;
-                check_dtype(*aggregate, &dtype, call)?;
+                check_dtype(aggregate, &dtype, call)?;
+                if let Aggregate::MinBy(by) | Aggregate::MaxBy(by) = aggregate {
+                    if by.crosses_rows() || by.shape() != super::Shape::Rows {
+                        return Err(refuse(call, "aggs", agg, "the row of a value of each row"));
+                    }
+                    check_dtype(&Aggregate::Min, &infer_field(by, schema, call)?.dtype, call)?;
+                }
                 let input = position(&mut self.inputs, input.without_alias().clone());
-                Ok(self.leaf(Some(*aggregate), input, dtype))
+                Ok(self.leaf(Some(aggregate.clone()), input, dtype))
             }
             ExprKind::Literal(_) => Ok(part.clone()),
             ExprKind::Column(_) | ExprKind::Over { .. } => {
@@ -142,7 +153,7 @@ impl AggregatePlan {
     }
 
     fn leaf(&mut self, aggregate: Option<Aggregate>, input: usize, dtype: DataType) -> Expr {
-        let states = self.states_of(aggregate, input, &dtype);
+        let states = self.states_of(aggregate.as_ref(), input, &dtype);
         let leaf = Leaf { aggregate, input, dtype, states };
         col(leaf_column(position(&mut self.leaves, leaf)))
     }
@@ -150,11 +161,18 @@ impl AggregatePlan {
     /// The states of an aggregate, in the order in which it takes them at the end.
     fn states_of(
         &mut self,
-        aggregate: Option<Aggregate>,
+        aggregate: Option<&Aggregate>,
         input: usize,
         dtype: &DataType,
     ) -> Vec<usize> {
         use Aggregate as A;
+        if let Some(A::MinBy(by) | A::MaxBy(by)) = aggregate {
+            let by = position(&mut self.inputs, by.without_alias().clone());
+            let is_min = matches!(aggregate, Some(A::MinBy(_)));
+            let state = if is_min { State::Min } else { State::Max };
+            let by = position(&mut self.steps, Step { state, input: by });
+            return vec![position(&mut self.steps, Step { state: State::At { by }, input })];
+        }
         let mut state = |state| position(&mut self.steps, Step { state, input });
         let Some(aggregate) = aggregate else { return vec![state(State::Rows)] };
         match aggregate {
@@ -177,10 +195,12 @@ impl AggregatePlan {
                 let (count, total) = (state(State::Count), state(State::Total));
                 vec![count, state(State::Spread { count, total })]
             }
-            A::Median
+            A::Custom(aggregation) => vec![state(State::Custom(aggregation.states.clone()))],
+            A::MinBy(_)
+            | A::MaxBy(_)
+            | A::Median
             | A::Quantile { .. }
             | A::NUnique
-            | A::ApproxNUnique
             | A::ArgMin
             | A::ArgMax
             | A::Implode => vec![],
@@ -230,7 +250,7 @@ fn check_names<'a>(exprs: impl Iterator<Item = &'a Expr>, call: Call) -> Result<
 }
 
 /// Sums of strings and the like are refused here, before anything is read.
-fn check_dtype(aggregate: Aggregate, dtype: &DataType, call: Call) -> Result<()> {
+fn check_dtype(aggregate: &Aggregate, dtype: &DataType, call: Call) -> Result<()> {
     use Aggregate as A;
     let is_number = dtype.is_primitive_numeric() || dtype.is_bool();
     let (fits, expected) = match aggregate {
@@ -244,6 +264,7 @@ fn check_dtype(aggregate: Aggregate, dtype: &DataType, call: Call) -> Result<()>
             (!dtype.is_nested() && !dtype.is_null(), "values that have an order")
         }
         A::Any | A::All => (dtype.is_bool(), "booleans"),
+        A::Custom(aggregation) => (is_number || !aggregation.takes_numbers, "numbers"),
         _ => (true, ""),
     };
     if fits {
@@ -285,7 +306,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(plan.inputs, [col("x")]);
-        let states: Vec<State> = plan.steps.iter().map(|step| step.state).collect();
+        let states: Vec<State> = plan.steps.iter().map(|step| step.state.clone()).collect();
         let spread = State::Spread { count: 1, total: 0 };
         assert_eq!(states, [State::Total, State::Count, spread, State::Rows]);
         assert_eq!(plan.leaves.len(), 5);

@@ -7,6 +7,7 @@
 
 mod aggregate;
 pub(crate) mod aggregate_plan;
+mod aggregation;
 mod coerce;
 mod context;
 mod field;
@@ -16,11 +17,14 @@ mod literal;
 mod name;
 mod predicate;
 mod show;
+mod sketches;
 mod user;
 
 pub(crate) use aggregate::aggregate_column;
 pub use aggregate::{Interpolation, len};
 pub(crate) use aggregate_plan::AggregatePlan;
+pub use aggregation::Aggregation;
+pub(crate) use aggregation::States;
 pub(crate) use coerce::{check_cast, coerce};
 pub(crate) use context::{Context, context, literal_value, ones, with_small_context};
 pub(crate) use field::{at_build, check_column, infer_field, infer_schema};
@@ -76,7 +80,7 @@ pub(crate) enum ExprKind {
 }
 
 /// From many rows to one value. Nulls are skipped, as in Polars.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Aggregate {
     Sum,
     Product,
@@ -99,8 +103,6 @@ pub(crate) enum Aggregate {
         nearest: bool,
     },
     NUnique,
-    /// HyperLogLog, within about 1 %.
-    ApproxNUnique,
     First,
     Last,
     Any,
@@ -110,6 +112,11 @@ pub(crate) enum Aggregate {
     ArgMax,
     /// All values, in the order of the rows.
     Implode,
+    /// The value in the row in which another expression is smallest, or largest.
+    MinBy(Expr),
+    MaxBy(Expr),
+    /// What functions of the user make of the values, or those of a sketch.
+    Custom(Aggregation),
 }
 
 /// The name of the method that makes it.
@@ -128,7 +135,6 @@ impl fmt::Display for Aggregate {
             Aggregate::Median => f.write_str("median"),
             Aggregate::Quantile { .. } => f.write_str("quantile"),
             Aggregate::NUnique => f.write_str("n_unique"),
-            Aggregate::ApproxNUnique => f.write_str("approx_n_unique"),
             Aggregate::First => f.write_str("first"),
             Aggregate::Last => f.write_str("last"),
             Aggregate::Any => f.write_str("any"),
@@ -136,6 +142,9 @@ impl fmt::Display for Aggregate {
             Aggregate::ArgMin => f.write_str("arg_min"),
             Aggregate::ArgMax => f.write_str("arg_max"),
             Aggregate::Implode => f.write_str("implode"),
+            Aggregate::MinBy(_) => f.write_str("min_by"),
+            Aggregate::MaxBy(_) => f.write_str("max_by"),
+            Aggregate::Custom(aggregation) => f.write_str(aggregation.name),
         }
     }
 }
@@ -172,6 +181,10 @@ impl Expr {
     pub(crate) fn inputs(&self) -> Vec<&Expr> {
         match self.kind() {
             ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Len => vec![],
+            ExprKind::Aggregate {
+                aggregate: Aggregate::MinBy(by) | Aggregate::MaxBy(by),
+                input,
+            } => vec![input, by],
             ExprKind::Alias(input, _)
             | ExprKind::Cast { input, .. }
             | ExprKind::Aggregate { input, .. } => vec![input],
@@ -189,7 +202,13 @@ impl Expr {
                 ExprKind::Cast { input: change(input), dtype: dtype.clone(), strict: *strict }
             }
             ExprKind::Aggregate { aggregate, input } => {
-                ExprKind::Aggregate { aggregate: *aggregate, input: change(input) }
+                let input = change(input);
+                let aggregate = match aggregate {
+                    Aggregate::MinBy(by) => Aggregate::MinBy(change(by)),
+                    Aggregate::MaxBy(by) => Aggregate::MaxBy(change(by)),
+                    other => other.clone(),
+                };
+                ExprKind::Aggregate { aggregate, input }
             }
             ExprKind::Call { function, inputs } => {
                 ExprKind::Call { function, inputs: inputs.iter().map(change).collect() }

@@ -26,6 +26,9 @@ impl fmt::Display for Expr {
                         write!(f, ".{aggregate}({ddof})")
                     }
                     Aggregate::Quantile { q, .. } => write!(f, ".{aggregate}({q})"),
+                    Aggregate::MinBy(by) | Aggregate::MaxBy(by) => {
+                        write!(f, ".{aggregate}({by})")
+                    }
                     _ => write!(f, ".{aggregate}()"),
                 }
             }

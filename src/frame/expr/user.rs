@@ -21,7 +21,7 @@ pub(crate) struct UserFunction {
 
 impl UserFunction {
     pub(crate) fn name(&self) -> &'static str {
-        "map"
+        if self.is_rowwise { "map" } else { "map_batches" }
     }
 
     /// Columns without rows are not shown to the closure: the dtype is known.
@@ -72,6 +72,33 @@ impl Expr {
         dtype: DataType,
     ) -> Expr {
         map_many([self.clone()], move |inputs| function(&inputs[0]), dtype)
+    }
+
+    /// A function of the user of all values of the column, or with [`over`](Self::over) of each group, which returns as
+    /// many values, or one for all of them, of the dtype declared. It is not called on no rows.
+    ///
+    /// # Cost
+    /// All rows that it sees come into one task: without `over` the whole column.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::polars_core::{df, prelude::DataType};
+    /// use dask_rs::frame::{DataFrame, col};
+    /// let frame = DataFrame::from_polars(&df!["k" => [1, 2, 1], "x" => [1.0, 5.0, 3.0]]?, 2);
+    /// let sorted = col("x").map_batches(|x| x.sort_with(Default::default()), DataType::Float64);
+    /// let sorted = frame.select([col("k"), sorted.over(["k"])]).compute()?;
+    /// assert!(sorted.equals(&df!["k" => [1, 2, 1], "x" => [1.0, 5.0, 3.0]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "transform")]
+    pub fn map_batches(
+        &self,
+        function: impl Fn(&Column) -> PolarsResult<Column> + Send + Sync + 'static,
+        dtype: DataType,
+    ) -> Expr {
+        let closure = Arc::new(move |inputs: &[Column]| function(&inputs[0]));
+        let function = UserFunction { closure, dtype, is_rowwise: false };
+        Expr::new(ExprKind::Map { function, inputs: vec![self.clone()] })
     }
 }
 

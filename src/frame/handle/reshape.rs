@@ -1,7 +1,9 @@
 //! Methods that turn values into rows, and rows into columns.
 
+use polars_core::prelude::Series;
+
 use super::DataFrame;
-use crate::error::Call;
+use crate::error::{Call, Result};
 use crate::frame::args::IntoNames;
 use crate::frame::expr::{Expr, IntoValues};
 use crate::frame::ops::reshape;
@@ -44,7 +46,8 @@ impl DataFrame {
     /// A row for each group of equal values in the columns `index`, and a column for each of the `values` of column
     /// `on`: `agg` of the rows with this value, null if there are none.
     ///
-    /// The values are given, because they are columns of a plan that has not run.
+    /// The values are given, because they are columns of a plan that has not run; [`unique_values`](Self::unique_values)
+    /// computes them.
     ///
     /// # Errors
     /// Carried: an unknown column, or an expression that is no aggregate.
@@ -70,5 +73,58 @@ impl DataFrame {
         let (call, on) = (Call::new("pivot"), on.into());
         let (values, index, agg) = (values.into_values(), index.into_names(), agg.into());
         DataFrame::of(reshape::pivot(call, &self.handle, &on, &values, &index, &agg))
+    }
+
+    /// The different values of a column that are not null, sorted: computed now, for what has to know them when it is
+    /// planned, as the columns of a [`pivot`](Self::pivot).
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute), and for an unknown column.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let long = df!["day" => [1, 1, 2], "kind" => ["a", "b", "a"], "n" => [10, 20, 30]]?;
+    /// let long = DataFrame::from_polars(&long, 2);
+    /// let wide = long.pivot("kind", long.unique_values("kind")?, "day", col("n").sum());
+    /// assert_eq!(wide.columns()?, ["day", "a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn unique_values(&self, column: &str) -> Result<Series> {
+        let call = Call::new("unique_values");
+        let values = reshape::unique_values(call, &self.handle, &column.into());
+        let values = DataFrame::of(values).compute()?;
+        Ok(values.columns()[0].as_materialized_series().clone())
+    }
+
+    /// The frame with a column of texts or categories as an `Enum` of the categories that there are, sorted, which all
+    /// partitions and all plans then know. They are computed now; the rows are not.
+    ///
+    /// Without it, categories that differ between partitions or frames are unified where these meet.
+    ///
+    /// # Cost
+    /// One pass over the column, of which only the different values are kept.
+    ///
+    /// # Errors
+    /// As [`unique_values`](Self::unique_values), and [`Error::DTypeMismatch`](crate::Error::DTypeMismatch) for a column of
+    /// something else.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let frame = DataFrame::from_polars(&df!["kind" => ["b", "a", "b"]]?, 3).as_known("kind")?;
+    /// assert!(frame.schema()?.get("kind").unwrap().is_enum());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "categorize")]
+    #[track_caller]
+    pub fn as_known(&self, column: &str) -> Result<Self> {
+        let call = Call::new("as_known");
+        let values = reshape::category_names(call, &self.handle, &column.into());
+        let values = DataFrame::of(values).compute()?;
+        let known = reshape::with_categories(call, &self.handle, &values.columns()[0]);
+        known.node()?;
+        Ok(DataFrame::of(known))
     }
 }

@@ -75,8 +75,8 @@ impl DataFrame {
         DataFrame::of(stats::cov(Call::new("cov"), &self.handle, [&x, &y], ddof))
     }
 
-    /// About how many different values a column has, null counted as one: within a percent, in memory that does not
-    /// depend on how many there are.
+    /// About how many different values a column has, null counted as one; see
+    /// [`Expr::approx_n_unique`](crate::frame::Expr::approx_n_unique).
     ///
     /// # Errors
     /// Carried: an unknown column.
@@ -84,8 +84,8 @@ impl DataFrame {
     #[track_caller]
     #[must_use]
     pub fn n_unique_approx(&self, column: &str) -> Self {
-        let call = Call::new("n_unique_approx");
-        DataFrame::of(stats::n_unique_approx(call, &self.handle, &column.into()))
+        let n = col(column).approx_n_unique();
+        DataFrame::of(rows::select(Call::new("n_unique_approx"), &self.handle, vec![n]))
     }
 
     /// The number of different rows.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{Column, PlSmallStr, SchemaRef};
+use polars_core::prelude::{Column, PlSmallStr, Scalar, SchemaRef};
+use polars_core::series::IsSorted;
 
-use super::{Request, Source};
+use super::{PartStats, Request, Source};
 use crate::error::{Error, Result};
 
 /// Partitions that the user gave, or that an earlier run left in memory.
@@ -61,6 +62,26 @@ impl Source for MemoryFrames {
 
     fn scratch_bytes(&self, _part: usize, _columns: &[PlSmallStr]) -> u64 {
         0
+    }
+
+    /// The ends of a column that polars knows to be sorted; others would have to be looked at.
+    fn stats(&self, part: usize, column: &str) -> Option<PartStats> {
+        let values = self.parts[part].column(column).ok()?;
+        let n_nulls = values.null_count();
+        let last = values.len().checked_sub(n_nulls + 1)?;
+        if values.is_sorted_flag() != IsSorted::Ascending {
+            return None;
+        }
+        let at = |row: usize| {
+            let value = values.get(row).ok()?.into_static();
+            (!value.is_null()).then(|| Scalar::new(values.dtype().clone(), value))
+        };
+        // Where nulls come first, the first value is none.
+        Some(PartStats { min: at(0)?, max: at(last)?, n_nulls: Some(n_nulls as u64) })
+    }
+
+    fn is_sorted(&self, part: usize, column: &str) -> bool {
+        self.parts[part].height() == 0 || self.stats(part, column).is_some()
     }
 
     fn is_resident(&self) -> bool {

@@ -35,6 +35,11 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether the rows of a part are known to stand in the order of a column, ascending and nulls last.
+    fn is_sorted(&self, _part: usize, _column: &str) -> bool {
+        false
+    }
+
     /// Whether the rows are in memory already, so that reading them takes none.
     fn is_resident(&self) -> bool {
         false

@@ -3,6 +3,7 @@
 //! Polars has this too, but its feature costs forty minutes of build; this is a linear merge.
 
 mod merge;
+pub(crate) mod tasks;
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{

@@ -64,7 +64,7 @@ fn step(expr: &Expr, mut inputs: Vec<Column>, frame: &DataFrame) -> Result<Colum
             coerce(function, exprs, &mut inputs).and_then(|()| (function.apply)(&inputs))
         }
         ExprKind::Map { function, .. } => function.apply(&inputs),
-        ExprKind::Aggregate { aggregate, .. } => aggregate_column(*aggregate, &inputs[0]),
+        ExprKind::Aggregate { aggregate, .. } => aggregate_column(aggregate, &inputs),
         ExprKind::Over { .. } => Err(polars_err!(InvalidOperation: "over has no groups")),
     };
     result.map_err(|error| values_error(expr.to_string())(error))

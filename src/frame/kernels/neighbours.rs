@@ -1,8 +1,7 @@
-//! Tasks on a partition and what lies next to it: rows of its neighbours, the last rows, the nearest row elsewhere.
+//! Tasks on a partition and what lies next to it: rows of its neighbours, the last rows.
 
 use std::sync::Arc;
 
-use super::asof::{AsofSpec, join_asof};
 use super::concat::concat;
 use super::ordered::edge_rows;
 use super::tasks::checked;
@@ -51,18 +50,5 @@ impl Kernel for TailKernel {
         let n = usize::try_from(self.n).unwrap_or(usize::MAX);
         // The rows before would be kept in memory by a slice; they are gone with the next copy.
         Ok(block(concat(inputs.take_slot(0).map(frame))?.tail(Some(n))))
-    }
-}
-
-/// Each row of the block in slot 0 with the nearest one of slot 1.
-#[derive(Debug)]
-pub(crate) struct JoinAsofKernel {
-    pub(crate) spec: Arc<AsofSpec>,
-}
-
-impl Kernel for JoinAsofKernel {
-    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let (left, right) = (frame(inputs.take_one(0)), frame(inputs.take_one(1)));
-        Ok(block(join_asof(&left, &right, &self.spec)?))
     }
 }

@@ -4,16 +4,11 @@ use polars_core::prelude::{
     AnyValue, Column, DataType, NamedFrom, PlSmallStr, Series, SortOptions,
 };
 
-use super::split::row_hashes;
 use super::{failed, refused};
 use crate::error::Result;
 use crate::frame::partitions::divisions::is_orderable;
-use crate::frame::partitions::hyperloglog::HyperLogLog;
 use crate::frame::partitions::quantiles::{self, Sketch};
 use crate::frame::partitions::{Divisions, Key};
-
-/// 64 kB a sketch, for a standard error of 0.4 %.
-const DISTINCT_BITS: u32 = 16;
 
 /// The smallest and the largest key that is not null; NaN is the largest.
 pub(crate) fn bounds(column: &Column) -> Result<Option<(Key, Key)>> {
@@ -86,29 +81,6 @@ pub(crate) fn quantile_sketch(column: &Column, percentiles: &[f64]) -> Result<Sk
     let weights = quantiles::weights(percentiles, values.len());
     // Equal percentiles become one value with the weight of all.
     Ok(quantiles::merge([Sketch { values: keys, weights }]))
-}
-
-/// A sketch of how many different values a column has, null counted as one; such sketches merge.
-pub(crate) fn distinct_sketch(column: &Column) -> Result<HyperLogLog> {
-    let frame = column.clone().into_frame();
-    let mut sketch = HyperLogLog::new(DISTINCT_BITS);
-    for hash in row_hashes(&frame, &[column.name().clone()])? {
-        sketch.insert(hash);
-    }
-    Ok(sketch)
-}
-
-/// The sketch of all values whose sketches' registers are in this column.
-pub(crate) fn merged_sketch(column: &Column) -> Result<HyperLogLog> {
-    let operation = "n_unique_approx";
-    let mut all = HyperLogLog::new(DISTINCT_BITS);
-    for registers in column.binary().map_err(failed(operation))?.iter().flatten() {
-        let sketch = HyperLogLog::from_registers(registers.to_vec());
-        if !sketch.is_some_and(|sketch| all.merge(&sketch)) {
-            return Err(refused(operation, "a sketch has another size"));
-        }
-    }
-    Ok(all)
 }
 
 /// Divisions around at most `n` partitions of about equal weight; None if the sketch is empty.
@@ -211,18 +183,6 @@ mod tests {
         );
         let sketch = quantile_sketch(&categories, &evenly(2)).unwrap();
         assert_eq!(divisions(&sketch, categories.dtype(), 2).unwrap().n_partitions(), 2);
-    }
-
-    #[test]
-    fn distinct_values_are_counted() {
-        for column in [
-            column((0..20_000_i64).map(|i| i % 5000).collect::<Vec<_>>()),
-            column((0..20_000).map(|i| format!("{}", i % 5000)).collect::<Vec<_>>()),
-        ] {
-            let estimate = distinct_sketch(&column).unwrap().estimate();
-            assert!((estimate - 5000.0).abs() < 100.0, "{estimate}");
-        }
-        assert_eq!(distinct_sketch(&column([None::<i64>, None])).unwrap().estimate().round(), 1.0);
     }
 
     #[test]

@@ -56,6 +56,18 @@ pub(crate) fn range_split(
     descending: bool,
     nulls_last: bool,
 ) -> Result<Vec<DataFrame>> {
+    let outputs = range_outputs(frame, key, divisions, descending, nulls_last)?;
+    split(frame, &outputs, divisions.n_partitions())
+}
+
+/// For each row the number of the frame into which [`range_split`] puts it.
+pub(super) fn range_outputs(
+    frame: &DataFrame,
+    key: &str,
+    divisions: &Divisions,
+    descending: bool,
+    nulls_last: bool,
+) -> Result<Vec<IdxSize>> {
     let n = divisions.n_partitions();
     let column = frame.column(key).map_err(failed("split"))?.as_materialized_series();
     let inner = divisions.series(key.into()).slice(1, n - 1);
@@ -74,7 +86,7 @@ pub(crate) fn range_split(
         }
         _ => null_output,
     });
-    split(frame, &outputs.collect::<Vec<_>>(), n)
+    Ok(outputs.collect())
 }
 
 /// `n` frames, each with the rows whose output it is, in their order here.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use polars_core::prelude::PlSmallStr;
 
 use super::{FAN_IN, Lowered, Lowering};
-use crate::frame::kernels::neighbours::{JoinAsofKernel, MapOverlapKernel, TailKernel};
+use crate::frame::kernels::neighbours::{MapOverlapKernel, TailKernel};
 use crate::frame::kernels::ordered::{OrderedSpec, Side};
-use crate::frame::op::{JoinAsof, MapOverlap};
-use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
+use crate::frame::op::MapOverlap;
+use crate::graph::{AxisMap, BlockMap, LayerInput};
 
 impl Lowering<'_> {
     /// A function of each partition between the rows before and after it.
@@ -56,18 +56,7 @@ impl Lowering<'_> {
         let ranges = [(first as u64, from.layout.n_parts as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
         let inputs = vec![LayerInput { layer: from.layer, map }];
-        self.push(&name, kernel, inputs, layout.with_rows(n, n).in_parts(1))
-    }
-
-    /// Each partition of the left frame with all of the right one.
-    pub(super) fn join_asof(&mut self, id: NodeId, join: &JoinAsof, inputs: &[Lowered]) -> Lowered {
-        let right = self.gathered(&inputs[1]);
-        let layout = self.widened(id, &inputs[0]).widened(&right.layout, &join.schema);
-        let name = format!("as-of join on {}", join.spec.left_on);
-        let slots = vec![
-            LayerInput { layer: inputs[0].layer, map: BlockMap::Linear },
-            LayerInput { layer: right.layer, map: BlockMap::axes([AxisMap::At(0)]) },
-        ];
-        self.push(&name, JoinAsofKernel { spec: Arc::clone(&join.spec) }, slots, layout)
+        let order = input.layout.placement.order_only();
+        self.push(&name, kernel, inputs, layout.with_rows(n, n).in_parts(1).placed(order))
     }
 }

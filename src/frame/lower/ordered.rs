@@ -77,7 +77,7 @@ impl Lowering<'_> {
         Some(neighbours(edges, n_parts, 1, side))
     }
 
-    fn edge_layer(
+    pub(super) fn edge_layer(
         &mut self,
         name: &str,
         kernel: impl Kernel,
@@ -96,14 +96,21 @@ impl Lowering<'_> {
         })
     }
 
-    /// The layout of `input` with the columns of node `id`.
+    /// The layout of `input`, whose rows and columns stay, with the columns of node `id`.
     pub(super) fn widened(&self, id: NodeId, input: &Lowered) -> Layout {
-        input.layout.with_columns(&self.plan.meta(id).schema, |name| Some(name.into()))
+        let layout = &input.layout;
+        let wide = layout.with_columns(&self.plan.meta(id).schema, |name| Some(name.into()));
+        wide.placed(layout.placement.clone())
     }
 }
 
 /// The block `distance` before each block, or after it, where there is one.
-fn neighbours(layer: LayerId, n_parts: usize, distance: usize, side: Side) -> LayerInput {
+pub(super) fn neighbours(
+    layer: LayerId,
+    n_parts: usize,
+    distance: usize,
+    side: Side,
+) -> LayerInput {
     let at = |i: usize| match side {
         Side::Before => i.checked_sub(distance),
         Side::After => Some(i + distance).filter(|other| *other < n_parts),
@@ -114,7 +121,7 @@ fn neighbours(layer: LayerId, n_parts: usize, distance: usize, side: Side) -> La
 }
 
 /// How many partitions next to another one have to be looked at to find `n_rows` rows on that side of it.
-fn reach(n_rows: u64, side: Side, layout: &Layout) -> usize {
+pub(super) fn reach(n_rows: u64, side: Side, layout: &Layout) -> usize {
     let n_others = layout.n_parts.saturating_sub(1);
     if n_rows == 0 {
         return 0;

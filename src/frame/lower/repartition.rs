@@ -1,22 +1,85 @@
 //! The same rows in other partitions.
 
-use super::{Lowered, Lowering};
+use std::ops::Range;
+
+use polars_core::prelude::PlSmallStr;
+
+use super::{Lowered, Lowering, MAX_PARTS};
+use crate::error::{Call, Error, Result};
+use crate::frame::kernels::divide::{CutAtKernel, KeyRange};
+use crate::frame::kernels::periods::periods;
 use crate::frame::kernels::tasks::{ConcatKernel, PieceKernel};
+use crate::frame::layout::{Divided, Layout};
 use crate::frame::op::Repartition;
-use crate::frame::partitions::repartition::{fewer, more};
-use crate::graph::{AxisMap, BlockMap, LayerInput};
+use crate::frame::partitions::repartition::{Differs, Piece, by_divisions, fewer, more};
+use crate::frame::partitions::{Divisions, Key};
+use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 
 impl Lowering<'_> {
-    /// Joins neighbours, or cuts each partition into pieces of about as many rows.
-    pub(super) fn repartition(&mut self, to: Repartition, input: &Lowered) -> Lowered {
-        let n_old = input.layout.n_parts;
-        let n_new = match to {
-            Repartition::Count(n) => n.max(1),
-            Repartition::Bytes(bytes) => {
-                (input.layout.nbytes().div_ceil(bytes.max(1)) as usize).max(1)
+    /// # Errors
+    /// The divisions do not hold all keys, or are not known where times are to be cut.
+    pub(super) fn repartition(
+        &mut self,
+        id: NodeId,
+        to: &Repartition,
+        input: &Lowered,
+    ) -> Result<Lowered> {
+        let placement = &input.layout.placement;
+        let known = to.by().first().and_then(|by| placement.divided_by(by));
+        match (to, known) {
+            (Repartition::Count(n), _) => Ok(self.in_parts(*n, input)),
+            (Repartition::Bytes(bytes), _) => {
+                let n = input.layout.nbytes().div_ceil((*bytes).max(1));
+                Ok(self.in_parts(n as usize, input))
             }
-        };
-        let layout = input.layout.in_parts(n_new);
+            (Repartition::Keys(keys), _) => Ok(self.together(keys, input)),
+            (Repartition::Divisions { divisions, call, .. }, Some(divided)) => {
+                let cut = self.cut_at(input, &divided, divisions);
+                cut.map_err(|differs| not_around(differs, &divided.divisions, divisions, *call))
+            }
+            (Repartition::Divisions { by, divisions, call }, None) => {
+                let rows = self.spread_at(input, by, divisions, Some(*call));
+                let (by, divisions) = (by.clone(), divisions.clone());
+                let divided = Divided { by, divisions, may_be_null: true };
+                let placement = rows.layout.placement.clone().divided(divided);
+                Ok(Lowered { layout: rows.layout.placed(placement), ..rows })
+            }
+            (Repartition::Every { every, call, .. }, Some(divided)) => {
+                let divisions = periods(&divided.divisions, every, MAX_PARTS, *call)?;
+                let cut = self.cut_at(input, &divided, &divisions);
+                cut.map_err(|differs| not_around(differs, &divided.divisions, &divisions, *call))
+            }
+            (Repartition::Every { by, call, .. }, None) => {
+                debug_assert!(self.plan.meta(id).schema.contains(by));
+                Err(Error::InvalidArgument {
+                    call: *call,
+                    argument: "the frame",
+                    got: format!("a frame whose divisions by {by} are not known"),
+                    expected: "one that was persisted, read from sorted Parquet files, or has the divisions of \
+                               set_index_with() or repartition_divisions()",
+                })
+            }
+        }
+    }
+
+    /// Rows of equal keys in one partition.
+    fn together(&mut self, keys: &[PlSmallStr], input: &Lowered) -> Lowered {
+        if input.layout.n_parts == 1 || input.layout.placement.holds_groups_of(keys) {
+            return input.clone();
+        }
+        match self.n_parts_for(input) {
+            1 => self.gathered(input),
+            n_out => self.hash_exchange(input, keys, n_out),
+        }
+    }
+
+    /// Joins neighbours, or cuts each partition: where numbers or times are its divisions, between them, and otherwise
+    /// into pieces of about as many rows.
+    fn in_parts(&mut self, n: usize, input: &Lowered) -> Lowered {
+        let (n_old, n_new) = (input.layout.n_parts, n.max(1));
+        let placement = &input.layout.placement;
+        let known = placement.division_column().cloned();
+        let layout = input.layout.in_parts(n_new).placed(placement.order_only());
         let slot = |ranges: Vec<(u64, u64)>| {
             let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: ranges.into() }]);
             vec![LayerInput { layer: input.layer, map }]
@@ -26,9 +89,29 @@ impl Lowering<'_> {
         }
         if n_new < n_old {
             let bounds = fewer(n_old, n_new);
+            let divided = known.and_then(|divided| {
+                let divisions = divided.divisions.joined(&bounds)?;
+                Some(Divided { divisions, ..divided })
+            });
+            let layout = match divided {
+                Some(divided) => {
+                    let placement = layout.placement.clone().divided(divided);
+                    layout.placed(placement)
+                }
+                None => layout,
+            };
             let ranges = bounds.windows(2).map(|pair| (pair[0] as u64, pair[1] as u64)).collect();
             let kernel = ConcatKernel { offset: 0, len: u64::MAX };
             return self.push("repartition", kernel, slot(ranges), layout);
+        }
+        if let Some(divided) = known
+            && let Some(divisions) = divided.divisions.interpolate(n_new)
+            // Then no new partition has rows of two old ones, and none is larger.
+            && n_new % n_old == 0
+            && divisions.n_partitions() == n_new
+            && let Ok(cut) = self.cut_at(input, &divided, &divisions)
+        {
+            return cut;
         }
         let pieces = more(n_old, n_new).into_iter().enumerate();
         let pieces: Vec<(u64, usize, usize)> =
@@ -36,5 +119,64 @@ impl Lowering<'_> {
         let ranges = pieces.iter().map(|(part, ..)| (*part, part + 1)).collect();
         let kernel = PieceKernel { pieces: pieces.iter().map(|(_, i, n)| (*i, *n)).collect() };
         self.push("repartition", kernel, slot(ranges), layout)
+    }
+
+    /// The rows in the partitions of new divisions around all of the old ones, each made of the old partitions that it
+    /// overlaps.
+    pub(super) fn cut_at(
+        &mut self,
+        input: &Lowered,
+        divided: &Divided,
+        new: &Divisions,
+    ) -> Result<Lowered, Differs> {
+        let old = &divided.divisions;
+        if old == new {
+            return Ok(input.clone());
+        }
+        let pieces = by_divisions(old.keys(), new.keys(), true)?;
+        let parts = |row: &Vec<Piece<_>>| match (row.first(), row.last()) {
+            (Some(first), Some(last)) => first.partition..last.partition + 1,
+            // One has to say what the columns are.
+            _ => 0..1,
+        };
+        let range = |piece: &Piece<Key>| {
+            let (first, end) = (&old.keys()[piece.partition], &old.keys()[piece.partition + 1]);
+            // The last partition has its end, and nulls behind it.
+            let takes_end = piece.closed == (piece.partition + 1 == old.n_partitions());
+            KeyRange {
+                low: (piece.low > *first).then(|| piece.low.clone()),
+                high: (piece.high < *end || !takes_end).then(|| piece.high.clone()),
+            }
+        };
+        let n_read = pieces.iter().map(Vec::len).max().unwrap_or(1) as u64;
+        let blocks: Vec<Range<usize>> = pieces.iter().map(parts).collect();
+        let ranges = blocks.iter().zip(&pieces).map(|(parts, row)| {
+            let of_part = |part| row.iter().find(|piece| piece.partition == part).map(range);
+            parts.clone().map(of_part).collect()
+        });
+        let ranges = ranges.collect();
+        let blocks = blocks.iter().map(|parts| (parts.start as u64, parts.end as u64)).collect();
+        let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: blocks }]);
+        let layout = input.layout.in_parts(new.n_partitions());
+        let rows_max = input.layout.rows_max.saturating_mul(n_read).min(layout.rows);
+        let layout = Layout { rows_max, ..layout };
+        let order = input.layout.placement.order_along(&divided.by);
+        let divided = Divided { divisions: new.clone(), ..divided.clone() };
+        let kernel = CutAtKernel { key: divided.by.clone(), ranges };
+        let inputs = vec![LayerInput { layer: input.layer, map }];
+        let name = format!("cut by {}", divided.by);
+        Ok(self.push(&name, kernel, inputs, layout.placed(order.divided(divided))))
+    }
+}
+
+fn not_around(differs: Differs, old: &Divisions, new: &Divisions, call: Call) -> Error {
+    Error::InvalidArgument {
+        call,
+        argument: "divisions",
+        got: match differs {
+            Differs::Left => format!("{new}, which begin after the first key of {old}"),
+            Differs::Right => format!("{new}, which end before the last key of {old}"),
+        },
+        expected: "divisions from the smallest to the largest value of the index, or beyond",
     }
 }

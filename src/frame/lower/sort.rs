@@ -2,29 +2,101 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::DataType;
+use polars_core::prelude::{DataType, PlSmallStr};
 
 use super::{Lowered, Lowering};
+use crate::error::Call;
+use crate::frame::kernels::divide::CheckSortedKernel;
+use crate::frame::kernels::ordered::{OrderedSpec, Side};
 use crate::frame::kernels::ranges::{DivideKernel, RangeSplitKernel, SampleKernel};
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::tasks::SortKernel;
-use crate::frame::op::Sort;
+use crate::frame::layout::{Divided, Placement};
+use crate::frame::op::{Ranges, Sort};
+use crate::frame::partitions::Divisions;
 use crate::frame::partitions::divisions::is_orderable;
 use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 
 impl Lowering<'_> {
-    /// Sorts in one task what is small, and otherwise partition by partition after spreading ranges.
+    /// What is in order stays; what is in the right partitions is sorted there. The rest is sorted in one task if it is
+    /// small, and otherwise partition by partition after spreading ranges.
     pub(super) fn sort(&mut self, id: NodeId, sort: &Sort, input: &Lowered) -> Lowered {
+        let is_in_order = input.layout.placement.is_in_order(&sort.spec);
+        match (&sort.ranges, sort.limit) {
+            (Ranges::Sampled | Ranges::Kept { .. }, None) if is_in_order => input.clone(),
+            (_, Some(limit)) if is_in_order => self.slice(0, limit, input),
+            (Ranges::Given { divisions, call }, None) => {
+                self.sort_between(sort, divisions, *call, input)
+            }
+            (Ranges::Kept { call }, None) => self.checked(&sort.spec, *call, input),
+            _ if sort.limit.is_none() && has_ranges(sort, input) => {
+                let divided = input.layout.placement.clone();
+                self.sort_parts(sort, input, divided)
+            }
+            _ => self.sort_sampled(id, sort, input),
+        }
+    }
+
+    /// Sorts each partition.
+    fn sort_parts(&mut self, sort: &Sort, input: &Lowered, placement: Placement) -> Lowered {
         let name = format!("sort by {}", sort.spec.by.join(", "));
         let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
+        let layout = match sort.limit {
+            Some(limit) => input.layout.with_rows(limit, limit),
+            None => input.layout.clone(),
+        };
+        let layout = layout.placed(placement.in_order(&sort.spec));
+        let sorted = self.rowwise(&name, kernel, input, layout);
+        self.layers.get_mut(sorted.layer).scratch_bytes = input.layout.part_bytes();
+        sorted
+    }
+
+    /// Sorts in partitions between these keys.
+    fn sort_between(
+        &mut self,
+        sort: &Sort,
+        divisions: &Divisions,
+        call: Call,
+        input: &Lowered,
+    ) -> Lowered {
+        let by = &sort.spec.by[0];
+        let known = input.layout.placement.divided_by(by);
+        if known.is_some_and(|known| known.divisions == *divisions) {
+            return self.sort_parts(sort, input, input.layout.placement.clone());
+        }
+        let spread = self.spread_at(input, by, divisions, Some(call));
+        let divided = Divided { by: by.clone(), divisions: divisions.clone(), may_be_null: true };
+        let placement = spread.layout.placement.clone().divided(divided);
+        self.sort_parts(sort, &spread, placement)
+    }
+
+    /// The same rows, if they are in order; of other partitions only the last row before matters, and nothing if their
+    /// keys are known to be others.
+    fn checked(&mut self, spec: &Arc<SortSpec>, call: Call, input: &Lowered) -> Lowered {
+        let by = &spec.by[0];
+        let mut inputs = vec![LayerInput { layer: input.layer, map: BlockMap::Linear }];
+        if input.layout.placement.divided_by(by).is_none() {
+            let columns: Vec<PlSmallStr> = vec![by.clone()];
+            let edges = Arc::new(OrderedSpec::of_rows(columns, 1, 0));
+            inputs.extend(self.edges(&edges, Side::Before, input));
+        }
+        let layout = input.layout.clone();
+        let layout = layout.placed(input.layout.placement.clone().in_order(spec));
+        let kernel = CheckSortedKernel { key: by.clone(), call };
+        self.push(&format!("check order of {by}"), kernel, inputs, layout)
+    }
+
+    fn sort_sampled(&mut self, id: NodeId, sort: &Sort, input: &Lowered) -> Lowered {
         let mut input = input.clone();
         input.layout = input.layout.with_fewer_rows();
         if let Some(limit) = sort.limit {
             // The first rows of all are among the first rows of each partition.
             let rows = input.layout.rows.min(limit.saturating_mul(input.layout.n_parts as u64));
-            let layout = input.layout.with_rows(rows, limit);
+            let layout = input.layout.with_rows(rows, limit).placed(Placement::default());
             if input.layout.n_parts > 1 {
-                input = self.rowwise(&name, kernel.clone(), &input, layout);
+                let name = format!("sort by {}", sort.spec.by.join(", "));
+                let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
+                input = self.rowwise(&name, kernel, &input, layout);
             }
         }
         let n_out = self.n_parts_for(&input);
@@ -34,14 +106,7 @@ impl Lowering<'_> {
             Some(dtype) => self.spread_by_range(&sort.spec, dtype, &input, n_out),
             None => self.gathered(&input),
         };
-        let scratch = placed.layout.part_bytes();
-        let layout = match sort.limit {
-            Some(limit) => placed.layout.with_rows(limit, limit),
-            None => placed.layout.clone(),
-        };
-        let sorted = self.rowwise(&name, kernel, &placed, layout);
-        self.layers.get_mut(sorted.layer).scratch_bytes = scratch;
-        sorted
+        self.sort_parts(sort, &placed, Placement::default())
     }
 
     /// The rows in `n_out` partitions by ranges of the first key, in each in the order in which they stood before.
@@ -67,4 +132,13 @@ impl Lowering<'_> {
         self.layers.get_mut(split).scratch_bytes = 2 * input.layout.part_bytes();
         self.taken(exchange, split, input.layout.in_parts(n_out))
     }
+}
+
+/// Whether all rows are in the partitions in which a sort would put them.
+fn has_ranges(sort: &Sort, input: &Lowered) -> bool {
+    let spec = &sort.spec;
+    let known = input.layout.placement.divided_by(&spec.by[0]);
+    let goes =
+        |divided: Divided| !spec.descending[0] && (spec.nulls_last[0] || !divided.may_be_null);
+    known.is_some_and(goes)
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::{AnyValue, DataFrame, DataType, PlSmallStr, Schema};
+use polars_core::prelude::{
+    AnyValue, Column, DataFrame, DataType, FrozenCategories, PlSmallStr, Schema,
+};
 use polars_core::utils::try_get_supertype;
 
 use super::groups;
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, ExprKind, check_column, col, lit, null, when};
+use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::{reshape, values_error};
 use crate::frame::op::{FrameOp, Handle, MapPartitions, Node};
 
@@ -111,4 +114,39 @@ fn literals(call: Call, values: &Expr) -> Result<Vec<(PlSmallStr, Expr)>> {
         got: values.to_string(),
         expected: "the values that become columns, such as [\"a\", \"b\"]",
     })
+}
+
+/// The different values of a column that are not null, sorted.
+pub(crate) fn unique_values(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
+    let of_groups = groups::aggregate(call, handle, &[col(column.clone())], vec![]);
+    let values = super::rows::filter(call, &of_groups, col(column.clone()).is_not_null());
+    super::sorts::sort(call, &values, SortSpec::new([column.clone()], false, false), None)
+}
+
+/// The different texts of a column of texts or categories, sorted.
+pub(crate) fn category_names(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
+    let texts = handle.then(|node| {
+        check_column(column, &node.meta.schema, call)?;
+        let dtype = node.meta.schema.get(column);
+        if !dtype.is_some_and(|d| d.is_string() || d.is_categorical() || d.is_enum()) {
+            return Err(Error::DTypeMismatch {
+                call,
+                got: dtype.map(DataType::to_string).unwrap_or_default(),
+                expected: "texts or categories".into(),
+            });
+        }
+        super::rows::select_node(call, node, vec![col(column.clone()).cast(DataType::String)])
+    });
+    unique_values(call, &texts, column)
+}
+
+/// The column of the name of `categories` as an `Enum` of these texts.
+pub(crate) fn with_categories(call: Call, handle: &Handle, categories: &Column) -> Handle {
+    let known = categories.str().and_then(|texts| FrozenCategories::new(texts.iter().flatten()));
+    let known = match known.map_err(|error| values_error("as_known")(error)) {
+        Ok(known) => DataType::from_frozen_categories(known),
+        Err(error) => return Handle::from_result(Err(error)),
+    };
+    let texts = col(categories.name().clone()).cast(DataType::String);
+    super::rows::with_columns(call, handle, vec![texts.strict_cast(known)])
 }

@@ -8,8 +8,10 @@ use super::across;
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, Shape, check_column, col, infer_field};
 use crate::frame::io::Source;
+use crate::frame::kernels::sort::SortSpec;
 use crate::frame::op::{
-    FrameOp, Handle, MapPartitions, Node, PartitionFunction, Repartition, Scan, Select,
+    FrameOp, Handle, MapPartitions, Node, PartitionFunction, Ranges, Repartition, Scan, Select,
+    Sort,
 };
 use crate::frame::show::schema_text;
 
@@ -37,6 +39,18 @@ pub(crate) fn known_rows(node: &Arc<Node>) -> Option<Vec<u64>> {
         }
     }
     Some(rows)
+}
+
+/// As [`scan`], of rows that an earlier run has sorted by the index.
+pub(crate) fn persisted(
+    call: Call,
+    source: Arc<dyn Source>,
+    index: Option<PlSmallStr>,
+) -> Result<Arc<Node>> {
+    let scan = scan(source)?;
+    let Some(index) = index else { return Ok(scan) };
+    let (spec, ranges) = (Arc::new(SortSpec::new([index], false, true)), Ranges::Kept { call });
+    Node::of(FrameOp::Sort(Sort { spec, limit: None, is_index: true, ranges }), &[&scan])
 }
 
 /// The columns that `exprs` compute.

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::{Column, DataFrame, DataType, IDX_DTYPE, IdxSize, PlSmallStr, Schema};
+use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr, Schema};
 
 use super::reshape::partitions;
 use super::{groups, rows, sorts};
 use crate::error::{Call, Error, Result};
-use crate::frame::expr::{Expr, Interpolation, check_column, col, len, lit};
-use crate::frame::kernels::sample::{distinct_sketch, merged_sketch};
+use crate::frame::expr::{Expr, Interpolation, col, len, lit};
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::values_error;
-use crate::frame::op::{FrameOp, Handle, Node, Repartition};
+use crate::frame::op::Handle;
 
 /// Each value of a column with the number of its rows, the most frequent first.
 pub(crate) fn value_counts(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
@@ -53,36 +52,6 @@ fn pairs(call: Call, handle: &Handle, x: &PlSmallStr, y: &PlSmallStr) -> Handle 
 /// The sum of products of distances from the means. A second pass over the data, so that large means do not cost digits.
 fn spread(x: &'static str, y: &'static str) -> Expr {
     ((col(x) - col(x).mean()) * (col(y) - col(y).mean())).sum()
-}
-
-/// About how many different values a column has.
-pub(crate) fn n_unique_approx(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
-    handle.then(|node| {
-        check_column(column, &node.meta.schema, call)?;
-        let only = rows::select_node(call, node, vec![col(column.clone())])?;
-        let name = column.clone();
-        let registers = Arc::new(Schema::from_iter([(name.clone(), DataType::Binary)]));
-        let sketch = {
-            let name = name.clone();
-            move |rows: &DataFrame| {
-                let column = rows.column(&name).map_err(values_error("n_unique_approx"))?;
-                let sketch = distinct_sketch(column)?;
-                one(Column::new(name.clone(), [sketch.registers()]))
-            }
-        };
-        let sketches = partitions(call, &only, "sketch", registers, sketch)?;
-        let all = Node::of(FrameOp::Repartition(Repartition::Count(1)), &[&sketches])?;
-        let count = Arc::new(Schema::from_iter([(name.clone(), IDX_DTYPE)]));
-        let estimate = move |rows: &DataFrame| {
-            let estimate = merged_sketch(&rows.columns()[0])?.estimate().round() as IdxSize;
-            one(Column::new(name.clone(), [estimate]))
-        };
-        partitions(call, &all, "estimate", count, estimate)
-    })
-}
-
-fn one(column: Column) -> Result<DataFrame> {
-    DataFrame::new(1, vec![column]).map_err(values_error("one row"))
 }
 
 /// What [`describe`] says of each column, in the order of its rows.

@@ -1,6 +1,7 @@
 //! The keys at which a partitioned frame is cut.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
@@ -87,6 +88,18 @@ impl Divisions {
         &self.keys
     }
 
+    /// The divisions of some of these partitions, one at least.
+    pub(crate) fn of_partitions(&self, parts: &Range<usize>) -> Option<Self> {
+        let keys = self.keys.get(parts.start..=parts.end)?;
+        Self::from_keys(self.dtype.clone(), keys.to_vec())
+    }
+
+    /// The divisions of runs of these partitions, run i from `bounds[i]` to `bounds[i + 1]`.
+    pub(crate) fn joined(&self, bounds: &[usize]) -> Option<Self> {
+        let keys: Option<Vec<Key>> = bounds.iter().map(|i| self.keys.get(*i).cloned()).collect();
+        Self::from_keys(self.dtype.clone(), keys?)
+    }
+
     /// The keys as a column.
     pub(crate) fn series(&self, name: PlSmallStr) -> Series {
         let values: Vec<AnyValue<'_>> = self.keys.iter().map(|key| key.0.as_borrowed()).collect();
@@ -105,6 +118,15 @@ impl Divisions {
     /// A bound that this dtype can't hold leaves that side open.
     pub(crate) fn partitions_in(&self, low: Bound<&Scalar>, high: Bound<&Scalar>) -> Range<usize> {
         let n = self.n_partitions();
+        // A partition that begins with what is excluded has none of them.
+        if let Bound::Excluded(value) = high
+            && *value.dtype() == self.dtype
+            && let Some(high) = self.key(value)
+        {
+            let end = self.keys[..n].partition_point(|key| *key < high);
+            let below = self.partitions_in(low, Bound::Unbounded);
+            return below.start.min(end)..end;
+        }
         let key = |bound: Bound<&Scalar>| match bound {
             Bound::Included(value) | Bound::Excluded(value) => self.key(value),
             Bound::Unbounded => None,
@@ -162,6 +184,14 @@ impl Divisions {
     }
 }
 
+/// How many partitions, and between which keys.
+impl fmt::Display for Divisions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (n, last) = (self.n_partitions(), self.keys.len() - 1);
+        write!(f, "{n} partitions of {} to {}", self.keys[0].0, self.keys[last].0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +233,8 @@ mod tests {
         assert_eq!(range(-5, -1), 0..0);
         assert_eq!(range(-5, 40), 0..4);
         assert_eq!(range(25, 5), 3..3);
+        let below = |high| d.partitions_in(Bound::Unbounded, Bound::Excluded(&scalar(high)));
+        assert_eq!((below(10), below(11), below(0), below(99)), (0..1, 0..3, 0..0, 0..4));
         assert_eq!(d.partitions_in(Bound::Unbounded, Bound::Unbounded), 0..4);
         let text = Scalar::from(PlSmallStr::from_static("x"));
         assert_eq!(d.partitions_in(Bound::Included(&text), Bound::Unbounded), 0..4);

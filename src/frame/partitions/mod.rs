@@ -2,15 +2,7 @@
 //!
 //! Invariant: nothing here knows of frames, plans or threads.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "checked by golden files before operations use it")
-)]
 pub(crate) mod asof;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "checked by golden files before operations use it")
-)]
 pub(crate) mod divisions;
 #[cfg(test)]
 mod golden;
@@ -25,5 +17,6 @@ pub(crate) mod quantiles;
     expect(dead_code, reason = "checked by golden files before operations use it")
 )]
 pub(crate) mod repartition;
+pub(crate) mod tdigest;
 
 pub(crate) use divisions::{Divisions, Key};

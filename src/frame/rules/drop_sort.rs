@@ -33,7 +33,13 @@ fn sees_order(plan: &AggregatePlan) -> bool {
 
 fn depends_on_order(leaf: &Leaf) -> bool {
     use Aggregate as A;
-    matches!(leaf.aggregate, Some(A::First | A::Last | A::ArgMin | A::ArgMax | A::Implode))
+    // Functions of the user may see what they like.
+    let of_order = |aggregate: &A| match aggregate {
+        A::First | A::Last | A::ArgMin | A::ArgMax | A::Implode => true,
+        A::MinBy(_) | A::MaxBy(_) | A::Custom(_) => true,
+        _ => false,
+    };
+    leaf.aggregate.as_ref().is_some_and(of_order)
 }
 
 /// Sums of floats have other last bits in another order.

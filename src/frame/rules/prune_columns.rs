@@ -84,8 +84,12 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
             wanted.extend(own.iter().cloned());
             add_exprs(std::slice::from_ref(predicate), wanted);
         }
-        FrameOp::Slice { .. } | FrameOp::Tail(_) | FrameOp::Concat | FrameOp::Repartition(_) => {
+        FrameOp::Slice { .. } | FrameOp::Tail(_) | FrameOp::Concat => {
             wanted.extend(own.iter().cloned());
+        }
+        FrameOp::Repartition(to) => {
+            wanted.extend(own.iter().cloned());
+            wanted.extend(to.by().iter().cloned());
         }
         FrameOp::MapPartitions(_) | FrameOp::MapOverlap(_) => {
             wanted.extend(input.iter_names().cloned());

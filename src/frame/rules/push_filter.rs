@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::frame::expr::{Expr, all_of, col, conjuncts, to_condition};
 use crate::frame::io::Condition;
 use crate::frame::kernels::join::{JoinHow, JoinSpec};
-use crate::frame::op::{Aggregation, FrameOp, Join, Scan, Select, Sort};
+use crate::frame::layout::Divided;
+use crate::frame::op::{Aggregation, FrameOp, Join, Ranges, Scan, Select, Sort};
 use crate::graph::{NodeId, Plan, Rule};
 
 /// Moves the parts of a filter below what does not change the rows that they look at.
@@ -39,10 +40,12 @@ impl Rule<FrameOp> for PushDownFilter {
                     .collect::<Result<Vec<_>>>()?;
                 Ok(Some(plan.push(FrameOp::Concat, &filtered)?))
             }
-            (
-                op @ (FrameOp::Sort(Sort { limit: None, .. }) | FrameOp::Repartition(_)),
-                Some(input),
-            ) => {
+            (FrameOp::Sort(sort @ Sort { limit: None, .. }), Some(input)) => {
+                let sort = within(sort, &predicate, &plan.meta(input).schema);
+                let filtered = plan.push(FrameOp::Filter(predicate), &[input])?;
+                Ok(Some(plan.push(FrameOp::Sort(sort), &[filtered])?))
+            }
+            (op @ FrameOp::Repartition(_), Some(input)) => {
                 let filtered = plan.push(FrameOp::Filter(predicate), &[input])?;
                 Ok(Some(plan.push(op, &[filtered])?))
             }
@@ -69,6 +72,21 @@ impl Rule<FrameOp> for PushDownFilter {
             _ => Ok(None),
         }
     }
+}
+
+/// A sort into given divisions, of which only those are left that the filter leaves rows for.
+fn within(sort: Sort, predicate: &Expr, schema: &Schema) -> Sort {
+    let Ranges::Given { divisions, call } = &sort.ranges else { return sort };
+    let divided =
+        Divided { by: sort.spec.by[0].clone(), divisions: divisions.clone(), may_be_null: true };
+    let parts = divided.partitions_for(&conditions(predicate, schema));
+    let Some(divisions) = divisions.of_partitions(&parts) else { return sort };
+    Sort { ranges: Ranges::Given { divisions, call: *call }, ..sort }
+}
+
+/// The parts of a predicate that compare a column with values.
+fn conditions(predicate: &Expr, schema: &Schema) -> Vec<Condition> {
+    conjuncts(predicate).iter().filter_map(|part| to_condition(part, schema)).collect()
 }
 
 /// What reads only columns that the selection passes on; others would be computed for the filter as well.
@@ -177,8 +195,7 @@ fn into_scan(
         return Ok(None);
     }
     let schema = Arc::clone(&plan.meta(below).schema);
-    let found = conjuncts(&predicate).into_iter();
-    let found: Vec<_> = found.filter_map(|part| to_condition(&part, &schema)).collect();
+    let found = conditions(&predicate, &schema);
     let is_known = |condition: &Condition| scan.conditions.contains(condition);
     if found.iter().all(&is_known) {
         return Ok(None);

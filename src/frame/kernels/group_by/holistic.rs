@@ -12,7 +12,7 @@ type SortedRows = (Vec<IdxSize>, Vec<usize>);
 
 /// `sorted` is kept from one aggregate to the next.
 pub(super) fn aggregate(
-    aggregate: Aggregate,
+    aggregate: &Aggregate,
     values: &Column,
     groups: &Groups,
     sorted: &mut Option<SortedRows>,
@@ -20,12 +20,11 @@ pub(super) fn aggregate(
     match aggregate {
         Aggregate::Median => quantile(values, sorted_rows(sorted, groups), 0.5, false),
         Aggregate::Quantile { q, nearest } => {
-            quantile(values, sorted_rows(sorted, groups), q, nearest)
+            quantile(values, sorted_rows(sorted, groups), *q, *nearest)
         }
-        // Exact is near enough.
-        Aggregate::NUnique | Aggregate::ApproxNUnique => n_unique(values, groups),
-        Aggregate::ArgMin => positions(&pick::rows(State::Min, values, groups)?, groups),
-        Aggregate::ArgMax => positions(&pick::rows(State::Max, values, groups)?, groups),
+        Aggregate::NUnique => n_unique(values, groups),
+        Aggregate::ArgMin => positions(&pick::rows(&State::Min, values, groups)?, groups),
+        Aggregate::ArgMax => positions(&pick::rows(&State::Max, values, groups)?, groups),
         Aggregate::Implode => implode(values, sorted_rows(sorted, groups)),
         other => polars_bail!(InvalidOperation: "{other:?} is made of states"),
     }

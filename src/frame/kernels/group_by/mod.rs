@@ -10,6 +10,8 @@
 //!
 //! All loops run down a column with the number of the group beside each value: one thread, no `unsafe`.
 
+mod apply;
+mod custom;
 mod fold;
 mod groups;
 mod holistic;
@@ -19,8 +21,10 @@ mod results;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use apply::apply_to_groups;
 pub(crate) use groups::Groups;
 
+use polars_core::error::polars_bail;
 use polars_core::prelude::{Column, DataFrame, PolarsResult, Schema};
 
 use super::concat::concat;
@@ -82,7 +86,7 @@ pub(crate) fn whole_of_projected(rows: &DataFrame, plan: &AggregatePlan) -> Resu
     let groups = groups(rows, plan)?;
     let frame = with_states(rows, &groups, plan, states_of_rows)?;
     let mut sorted = None;
-    let leaves = plan.leaves.iter().map(|leaf| match leaf.aggregate {
+    let leaves = plan.leaves.iter().map(|leaf| match &leaf.aggregate {
         Some(aggregate) if leaf.is_holistic() => {
             let input = rows.column(&input_column(leaf.input))?;
             holistic::aggregate(aggregate, input, &groups, &mut sorted)
@@ -130,7 +134,15 @@ fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Re
             State::Count => input().and_then(|input| fold::count(input, groups)),
             State::Spread { count, total } => input()
                 .and_then(|input| moments::spread(input, &states[*count], &states[*total], groups)),
-            state => input().and_then(|input| fold_alike(*state, input, groups)),
+            State::At { by } => {
+                let by = &plan.steps[*by];
+                let keys = rows.column(&input_column(by.input));
+                keys.and_then(|keys| pick::take(input()?, &pick::rows(&by.state, keys, groups)?))
+            }
+            State::Custom(states) => {
+                input().and_then(|input| states.of_groups(custom::groups(input, groups)?))
+            }
+            state => input().and_then(|input| fold_alike(state, input, groups)),
         };
         let column = column.map_err(values_error("group_by"))?;
         states.push(column.with_name(state_column(states.len())));
@@ -139,7 +151,7 @@ fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Re
 }
 
 /// What merges as it is made, be `column` values or states.
-fn fold_alike(state: State, column: &Column, groups: &Groups) -> PolarsResult<Column> {
+fn fold_alike(state: &State, column: &Column, groups: &Groups) -> PolarsResult<Column> {
     match state {
         State::Rows | State::Count | State::Sum => fold::sum(column, groups),
         State::Total | State::Spread { .. } => fold::total(column, groups),
@@ -149,16 +161,24 @@ fn fold_alike(state: State, column: &Column, groups: &Groups) -> PolarsResult<Co
         State::Min | State::Max | State::First | State::Last => {
             pick::take(column, &pick::rows(state, column, groups)?)
         }
+        State::At { .. } | State::Custom(_) => {
+            polars_bail!(InvalidOperation: "{state:?} merges in its own way")
+        }
     }
 }
 
 fn merged_states(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Result<Vec<Column>> {
     let column = |i: usize| rows.column(&state_column(i));
     let states = plan.steps.iter().enumerate().map(|(i, step)| {
-        let merged = match step.state {
+        let merged = match &step.state {
             State::Spread { count, total } => {
-                moments::merge(column(i)?, column(count)?, column(total)?, groups)
+                moments::merge(column(i)?, column(*count)?, column(*total)?, groups)
             }
+            State::At { by } => {
+                let rows = pick::rows(&plan.steps[*by].state, column(*by)?, groups)?;
+                pick::take(column(i)?, &rows)
+            }
+            State::Custom(states) => states.merged(custom::groups(column(i)?, groups)?),
             state => fold_alike(state, column(i)?, groups),
         };
         Ok(merged?.with_name(state_column(i)))

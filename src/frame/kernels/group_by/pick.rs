@@ -12,7 +12,7 @@ pub(super) const NONE: IdxSize = IdxSize::MAX;
 
 /// The row that `state` picks of each group. Of equal values, it is the first; nulls, and NaN unless there is nothing
 /// else, are neither smallest nor largest.
-pub(super) fn rows(state: State, values: &Column, groups: &Groups) -> PolarsResult<Vec<IdxSize>> {
+pub(super) fn rows(state: &State, values: &Column, groups: &Groups) -> PolarsResult<Vec<IdxSize>> {
     match state {
         State::Min => extremes(values, groups, false),
         State::Max => extremes(values, groups, true),

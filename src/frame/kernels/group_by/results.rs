@@ -8,7 +8,7 @@ use crate::frame::expr::aggregate_plan::{Leaf, state_column};
 /// The aggregate of each group, one row of `states` each.
 pub(super) fn of_states(leaf: &Leaf, states: &DataFrame) -> PolarsResult<Column> {
     let state = |i: usize| states.column(&state_column(leaf.states[i]));
-    match leaf.aggregate {
+    match &leaf.aggregate {
         None | Some(Aggregate::Count) => state(0)?.strict_cast(&IDX_DTYPE),
         Some(Aggregate::NullCount) => (state(0)? - state(1)?)?.strict_cast(&IDX_DTYPE),
         Some(Aggregate::Mean) => {
@@ -17,13 +17,14 @@ pub(super) fn of_states(leaf: &Leaf, states: &DataFrame) -> PolarsResult<Column>
             let means = sums.map(|(n, total)| (n > 0).then(|| total / n as f64));
             like_mean(means, &leaf.dtype)
         }
-        Some(Aggregate::Var { ddof }) => variances(state(0)?, state(1)?, ddof, |v| v, &leaf.dtype),
+        Some(Aggregate::Var { ddof }) => variances(state(0)?, state(1)?, *ddof, |v| v, &leaf.dtype),
         Some(Aggregate::Std { ddof }) => {
-            variances(state(0)?, state(1)?, ddof, f64::sqrt, &leaf.dtype)
+            variances(state(0)?, state(1)?, *ddof, f64::sqrt, &leaf.dtype)
         }
         Some(Aggregate::Sum | Aggregate::Product) if leaf.dtype == DataType::Float32 => {
             state(0)?.cast(&DataType::Float32)
         }
+        Some(Aggregate::Custom(aggregation)) => aggregation.finish(state(0)?),
         Some(_) => state(0).cloned(),
     }
 }

@@ -1,0 +1,148 @@
+//! Joins of two frames by equal keys.
+
+use std::sync::Arc;
+
+use polars_core::prelude::PlSmallStr;
+
+use super::{Lowered, Lowering};
+use crate::frame::kernels::join::{JoinHow, JoinSpec};
+use crate::frame::kernels::tasks::JoinKernel;
+use crate::frame::layout::{Divided, Placement};
+use crate::frame::op::Join;
+use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
+
+/// Both sides of a join where rows of equal keys meet.
+struct Met {
+    sides: [Lowered; 2],
+    /// The side that all partitions of the other one get, if one is.
+    copied: Option<usize>,
+    /// Between which keys the partitions of both sides are, if by keys they were cut.
+    divided: Option<Divided>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn join(&mut self, id: NodeId, join: &Join, inputs: &[Lowered]) -> Lowered {
+        let spec = &join.spec;
+        let bytes = [inputs[0].layout.nbytes(), inputs[1].layout.nbytes()];
+        let met = match self.copied_side(spec.how, inputs) {
+            Some(side) => {
+                let mut sides = [inputs[0].clone(), inputs[1].clone()];
+                sides[side] = self.gathered(&inputs[side]);
+                Met { sides, copied: Some(side), divided: None }
+            }
+            None => match self.meet_by_divisions(spec, inputs) {
+                Some(met) => met,
+                None => Met { sides: self.meet_by_hash(spec, inputs), copied: None, divided: None },
+            },
+        };
+        let kept = met.copied.map_or(usize::from(bytes[1] > bytes[0]), |side| 1 - side);
+        let schema = &self.plan.meta(id).schema;
+        let layout = met.sides[kept].layout.with_fewer_rows();
+        let layout = layout.with_columns(schema, |name| Some(name.into()));
+        let layout = layout.widened(&met.sides[1 - kept].layout, schema);
+        let layout = layout.placed(placement(spec, &met));
+        let slots = [0, 1].map(|i| {
+            let is_copy = met.copied == Some(i);
+            let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
+            LayerInput { layer: met.sides[i].layer, map }
+        });
+        let name = format!("{:?} join on {}", spec.how, spec.left_on.join(", "));
+        self.push(&name, JoinKernel { spec: Arc::clone(spec) }, slots.into(), layout)
+    }
+
+    /// The side that goes to every partition of the other one: the smaller one if it is small and no unpaired row of its
+    /// own is wanted.
+    fn copied_side(&self, how: JoinHow, inputs: &[Lowered]) -> Option<usize> {
+        use JoinHow as J;
+        let bytes = [inputs[0].layout.nbytes(), inputs[1].layout.nbytes()];
+        let may_copy =
+            [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
+        let is_small = |side: usize| {
+            may_copy[side]
+                && (inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes)
+        };
+        match (is_small(0), is_small(1)) {
+            (true, true) => Some(usize::from(bytes[1] <= bytes[0])),
+            (true, false) => Some(0),
+            (false, true) => Some(1),
+            (false, false) if how == J::Cross => Some(usize::from(bytes[1] <= bytes[0])),
+            (false, false) => None,
+        }
+    }
+
+    /// How many partitions both sides should have at least.
+    fn n_parts_enough(&self, inputs: &[Lowered]) -> usize {
+        self.n_parts_for(&inputs[0]).max(self.n_parts_for(&inputs[1]))
+    }
+
+    /// Of two sides whose divisions are known, both are cut at those of both; to one, the other side comes.
+    fn meet_by_divisions(&mut self, spec: &JoinSpec, inputs: &[Lowered]) -> Option<Met> {
+        let pairs = || spec.left_on.iter().zip(&spec.right_on);
+        let known = |side: usize, name: &PlSmallStr| inputs[side].layout.placement.divided_by(name);
+        if let Some((left, right)) = pairs().find_map(|(l, r)| Some((known(0, l)?, known(1, r)?)))
+            && let Some(divisions) = left.divisions.merge(&right.divisions)
+        {
+            let sides = [
+                self.cut_at(&inputs[0], &left, &divisions).ok()?,
+                self.cut_at(&inputs[1], &right, &divisions).ok()?,
+            ];
+            let divided = Some(Divided { divisions, ..left });
+            return Some(Met { sides, copied: None, divided });
+        }
+        let enough = self.n_parts_enough(inputs);
+        let (side, other, divided) = pairs().find_map(|(l, r)| {
+            let left = known(0, l).map(|divided| (0, r, divided));
+            let found = left.or_else(|| known(1, r).map(|divided| (1, l, divided)))?;
+            (found.2.divisions.n_partitions() >= enough).then_some(found)
+        })?;
+        let come = self.spread_at(&inputs[1 - side], other, &divided.divisions, None);
+        let sides = match side {
+            0 => [inputs[0].clone(), come],
+            _ => [come, inputs[1].clone()],
+        };
+        let by = if side == 0 { divided.by.clone() } else { other.clone() };
+        Some(Met { sides, copied: None, divided: Some(Divided { by, ..divided }) })
+    }
+
+    /// Both sides by a hash of their keys; one that is spread by it already stays, and the other one comes to it.
+    fn meet_by_hash(&mut self, spec: &JoinSpec, inputs: &[Lowered]) -> [Lowered; 2] {
+        let on = [&spec.left_on, &spec.right_on];
+        let enough = self.n_parts_enough(inputs);
+        let spread = [0, 1].map(|i| {
+            let layout = &inputs[i].layout;
+            Some(layout.n_parts).filter(|n| layout.placement.is_hashed_by(on[i]) && *n >= enough)
+        });
+        let n = spread.into_iter().flatten().max().unwrap_or(enough);
+        [0, 1].map(|i| match n {
+            1 => self.gathered(&inputs[i]),
+            _ if spread[i] == Some(n) => inputs[i].clone(),
+            _ => self.hash_exchange(&inputs[i], on[i], n),
+        })
+    }
+}
+
+/// Where the rows of a join are, by the names that its columns have.
+fn placement(spec: &JoinSpec, met: &Met) -> Placement {
+    use JoinHow as J;
+    let [left, right] = &met.sides;
+    let left = &left.layout.placement;
+    match (met.copied, spec.how) {
+        (Some(1), _) => left.clone(),
+        // The keys of both sides are those of the one that has divisions.
+        (None, J::Inner | J::Semi) => match &met.divided {
+            Some(divided) => {
+                let may_be_null = divided.may_be_null && spec.nulls_equal;
+                let divided = Divided { may_be_null, ..divided.clone() };
+                left.clone().divided(divided)
+            }
+            None => left.clone(),
+        },
+        (None, J::Left | J::Anti) => left.clone(),
+        // Of keys of other names one may have to give its name away.
+        (None, J::Right) if spec.left_on == spec.right_on && spec.coalesce.is_none() => {
+            let right = &right.layout.placement;
+            right.renamed(|name| spec.right_on.contains(name).then(|| name.clone()))
+        }
+        _ => Placement::default(),
+    }
+}
