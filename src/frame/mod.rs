@@ -40,9 +40,9 @@ pub use args::{IntoFlags, IntoNames};
 pub use arrays::ColumnElement;
 pub use arrow;
 pub use expr::{
-    Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
-    Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,
-    lit, map_many, null, when,
+    Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs,
+    IntoValues, Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col,
+    concat_str, len, lit, map_many, null, when,
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic, IndexOptions};
 pub use io::{

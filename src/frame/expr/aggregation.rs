@@ -198,6 +198,6 @@ impl fmt::Debug for States {
 impl Expr {
     /// An aggregation of the user, for `agg` and `select`; see [`Aggregation`].
     pub fn aggregate_with(&self, aggregation: &Aggregation) -> Expr {
-        self.aggregate(Aggregate::Custom(aggregation.clone()))
+        self.aggregate(Aggregate::Custom(Box::new(aggregation.clone())))
     }
 }

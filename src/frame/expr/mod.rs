@@ -116,7 +116,7 @@ pub(crate) enum Aggregate {
     MinBy(Expr),
     MaxBy(Expr),
     /// What functions of the user make of the values, or those of a sketch.
-    Custom(Aggregation),
+    Custom(Box<Aggregation>),
 }
 
 /// The name of the method that makes it.

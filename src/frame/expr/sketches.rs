@@ -42,7 +42,7 @@ impl Expr {
     /// ```
     #[doc(alias = "nunique_approx")]
     pub fn approx_n_unique(&self) -> Expr {
-        self.aggregate(Aggregate::Custom(DISTINCT.clone()))
+        self.aggregate(Aggregate::Custom(Box::new(DISTINCT.clone())))
     }
 
     /// About the number below which a share `q` of the values lies, as a float: its rank is within 1 % of the values of the
@@ -68,6 +68,6 @@ impl Expr {
         let finish = move |states: &_| sketches::digest_quantiles(states, q);
         let quantile =
             Aggregation::of_states("approx_quantile", DIGEST.clone(), DataType::Float64, finish);
-        self.aggregate(Aggregate::Custom(quantile.of_numbers()))
+        self.aggregate(Aggregate::Custom(Box::new(quantile.of_numbers())))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn distinct_state(values: &Column) -> PolarsResult<Scalar> {
     let name = values.name().clone();
     let hashes = row_hashes(&values.clone().into_frame(), &[name]);
     let hashes = hashes.map_err(|error| polars_err!(ComputeError: "{error}"))?;
-    Ok(distinct(hashes, vec![]))
+    Ok(distinct(hashes, &[]))
 }
 
 /// The state of all values whose states these are.
@@ -30,7 +30,7 @@ pub(crate) fn merged_distinct_states(states: &Column) -> PolarsResult<Scalar> {
             None => hashes.extend(hashes_of(state)),
         }
     }
-    Ok(distinct(hashes, sketches))
+    Ok(distinct(hashes, &sketches))
 }
 
 /// About how many different hashes each state has seen.
@@ -43,7 +43,7 @@ pub(crate) fn distinct_counts(states: &Column) -> PolarsResult<Column> {
     Ok(counts.into_column())
 }
 
-fn distinct(mut hashes: Vec<u64>, sketches: Vec<HyperLogLog>) -> Scalar {
+fn distinct(mut hashes: Vec<u64>, sketches: &[HyperLogLog]) -> Scalar {
     hashes.sort_unstable();
     hashes.dedup();
     let is_small = hashes.len() * size_of::<u64>() < 1 << DISTINCT_BITS;
@@ -52,7 +52,7 @@ fn distinct(mut hashes: Vec<u64>, sketches: Vec<HyperLogLog>) -> Scalar {
     } else {
         let mut all = HyperLogLog::new(DISTINCT_BITS);
         hashes.into_iter().for_each(|hash| all.insert(hash));
-        for sketch in &sketches {
+        for sketch in sketches {
             all.merge(sketch);
         }
         all.registers().to_vec()

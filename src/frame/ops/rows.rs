@@ -35,6 +35,10 @@ pub(crate) fn known_rows(node: &Arc<Node>) -> Option<Vec<u64>> {
             }
             FrameOp::Bridge(bridged) => rows.extend_from_slice(bridged.rows_of.as_ref()?),
             FrameOp::Select(_) | FrameOp::Concat => stack.extend(node.inputs.iter().rev()),
+            // Sorted rows stay in their partitions.
+            FrameOp::Sort(Sort { limit: None, ranges: Ranges::Kept { .. }, .. }) => {
+                stack.extend(&node.inputs);
+            }
             _ => return None,
         }
     }

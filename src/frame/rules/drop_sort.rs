@@ -34,12 +34,12 @@ fn sees_order(plan: &AggregatePlan) -> bool {
 fn depends_on_order(leaf: &Leaf) -> bool {
     use Aggregate as A;
     // Functions of the user may see what they like.
-    let of_order = |aggregate: &A| match aggregate {
-        A::First | A::Last | A::ArgMin | A::ArgMax | A::Implode => true,
-        A::MinBy(_) | A::MaxBy(_) | A::Custom(_) => true,
-        _ => false,
-    };
-    leaf.aggregate.as_ref().is_some_and(of_order)
+    let is_of_user = matches!(leaf.aggregate, Some(A::Custom(_)));
+    let is_of_row = matches!(
+        leaf.aggregate,
+        Some(A::First | A::Last | A::ArgMin | A::ArgMax | A::MinBy(_) | A::MaxBy(_) | A::Implode)
+    );
+    is_of_user || is_of_row
 }
 
 /// Sums of floats have other last bits in another order.

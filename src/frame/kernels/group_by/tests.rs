@@ -35,7 +35,7 @@ const AGGREGATES: [A; 21] = [
 static DIVIDE: Function = Function::new("/", |c| &c[0] / &c[1]);
 static TIMES: Function = Function::new("*", |c| &c[0] * &c[1]);
 
-fn agg(name: &str, aggregate: A) -> Expr {
+fn agg(name: &str, aggregate: &A) -> Expr {
     Expr::new(ExprKind::Alias(
         col(name).aggregate(aggregate.clone()),
         format!("{name} {aggregate:?}").into(),
@@ -64,7 +64,7 @@ fn by_tree(frames: &[DataFrame], plan: &AggregatePlan, fan: usize) -> DataFrame 
 }
 
 /// The aggregate of one group, from the rows of the group, slowly.
-fn by_loop(aggregate: A, values: &Series) -> AnyValue<'static> {
+fn by_loop(aggregate: &A, values: &Series) -> AnyValue<'static> {
     let valid = values.drop_nulls();
     let count = |n: usize| AnyValue::UInt32(n as IdxSize);
     match aggregate {
@@ -90,7 +90,7 @@ fn by_loop(aggregate: A, values: &Series) -> AnyValue<'static> {
         },
         A::NUnique => count(values.n_unique().unwrap()),
         A::ArgMin | A::ArgMax => {
-            let extreme = by_loop(if aggregate == A::ArgMin { A::Min } else { A::Max }, values);
+            let extreme = by_loop(if *aggregate == A::ArgMin { &A::Min } else { &A::Max }, values);
             let is_it = |value: AnyValue| same(&value, &extreme);
             match values.iter().position(is_it) {
                 Some(row) if !extreme.is_null() => count(row),
@@ -99,7 +99,7 @@ fn by_loop(aggregate: A, values: &Series) -> AnyValue<'static> {
         }
         A::Min | A::Max => {
             let better =
-                |a: &AnyValue, b: &AnyValue| if aggregate == A::Min { a < b } else { a > b };
+                |a: &AnyValue, b: &AnyValue| if *aggregate == A::Min { a < b } else { a > b };
             let mut best = AnyValue::Null;
             for value in valid.iter() {
                 if best.is_null() || !value.is_nan() && (best.is_nan() || better(&value, &best)) {
@@ -147,7 +147,7 @@ fn assert_same(got: &DataFrame, expected: &DataFrame) {
 
 /// One aggregate by polars where it has a safe function for it, else by [`by_loop`].
 #[allow(deprecated, reason = "without polars-lazy there is no other way")]
-fn oracle(frame: &DataFrame, keys: &[&str], name: &str, aggregate: A) -> Column {
+fn oracle(frame: &DataFrame, keys: &[&str], name: &str, aggregate: &A) -> Column {
     let mut frame = frame.clone();
     let mut keys = keys.to_vec();
     if keys.is_empty() {
@@ -160,11 +160,11 @@ fn oracle(frame: &DataFrame, keys: &[&str], name: &str, aggregate: A) -> Column 
     let by_polars = match aggregate {
         A::Sum => grouped.sum(),
         A::Mean => grouped.mean(),
-        A::Var { ddof } => grouped.var(ddof),
-        A::Std { ddof } => grouped.std(ddof),
+        A::Var { ddof } => grouped.var(*ddof),
+        A::Std { ddof } => grouped.std(*ddof),
         A::Median => grouped.median(),
         A::Quantile { q, nearest } => grouped
-            .quantile(q, if nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear }),
+            .quantile(*q, if *nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear }),
         _ => {
             let groups = grouped.get_groups();
             let values = frame.column(name).unwrap().as_materialized_series();
@@ -175,10 +175,7 @@ fn oracle(frame: &DataFrame, keys: &[&str], name: &str, aggregate: A) -> Column 
                         GroupsIndicator::Idx((_, rows)) => rows.to_vec(),
                         GroupsIndicator::Slice([first, len]) => (first..first + len).collect(),
                     };
-                    by_loop(
-                        aggregate.clone(),
-                        &values.take(&IdxCa::from_vec("".into(), rows)).unwrap(),
-                    )
+                    by_loop(aggregate, &values.take(&IdxCa::from_vec("".into(), rows)).unwrap())
                 })
                 .collect();
             let dtype = match aggregate {
@@ -267,7 +264,7 @@ proptest! {
             expected.extend(first);
         }
         for (name, aggregate) in pairs {
-            let expr = agg(name, aggregate.clone());
+            let expr = agg(name, &aggregate);
             let known = aggs.iter().any(|other: &Expr| other.output_name() == expr.output_name());
             let alone = std::slice::from_ref(&expr);
             if known || AggregatePlan::new(&[], alone, frame.schema(), Call::new("agg")).is_err() {
@@ -278,7 +275,7 @@ proptest! {
                 continue;
             }
             if frame.height() > 0 {
-                let column = oracle(&frame, &keys, name, aggregate);
+                let column = oracle(&frame, &keys, name, &aggregate);
                 expected.push(column.with_name(expr.output_name()));
             }
             aggs.push(expr);
@@ -300,8 +297,8 @@ proptest! {
 #[test]
 fn no_keys_give_one_row_also_of_no_rows() {
     let frame = df!["x" => [1.5_f64], "s" => ["a"]].unwrap().clear();
-    let aggs: Vec<Expr> = AGGREGATES[..9].iter().map(|a| agg("x", a.clone())).collect();
-    let mut aggs: Vec<Expr> = aggs.into_iter().chain([agg("s", A::First)]).collect();
+    let aggs: Vec<Expr> = AGGREGATES[..9].iter().map(|a| agg("x", a)).collect();
+    let mut aggs: Vec<Expr> = aggs.into_iter().chain([agg("s", &A::First)]).collect();
     aggs.push(Expr::new(ExprKind::Len));
     let plan = plan(&frame, &[], &aggs);
     let got = whole(&frame, &plan).unwrap();
@@ -331,7 +328,7 @@ fn keys_are_expressions_and_categories() {
     frame.apply("k", |k| k.cast(&dtype).unwrap()).unwrap();
     let key = Expr::call(&TIMES, vec![col("x"), col("x")]);
     let keys = [col("k"), Expr::new(ExprKind::Alias(key, "xx".into()))];
-    let aggs = [agg("k", A::Max)];
+    let aggs = [agg("k", &A::Max)];
     let plan = AggregatePlan::new(&keys, &aggs, frame.schema(), Call::new("agg")).unwrap();
     let got = by_tree(&cut(&frame, &[1, 2]), &plan, 2);
     assert_eq!(got.get_column_names(), ["k", "xx", "k Max"]);
@@ -345,7 +342,7 @@ fn decimals_and_durations_keep_their_dtypes() {
     frame.apply("c", |c| c.cast(&DataType::Decimal(10, 2)).unwrap()).unwrap();
     let dtype = DataType::Duration(TimeUnit::Milliseconds);
     frame.apply("d", |d| d.cast(&dtype).unwrap()).unwrap();
-    let aggs = [agg("c", A::Sum), agg("c", A::Min), agg("c", A::Mean), agg("d", A::Sum)];
+    let aggs = [agg("c", &A::Sum), agg("c", &A::Min), agg("c", &A::Mean), agg("d", &A::Sum)];
     let plan = plan(&frame, &[], &aggs);
     let got = by_tree(&cut(&frame, &[1]), &plan, 2);
     assert_eq!(got[0].dtype(), &DataType::Decimal(38, 2));
@@ -361,7 +358,7 @@ fn dask_defect_2_first_and_last_keep_the_order_of_rows() {
     let frame = df!["k" => (0..n).map(|i| i % 4).collect::<Vec<_>>(),
         "x" => (0..n).collect::<Vec<_>>()]
     .unwrap();
-    let plan = plan(&frame, &["k"], &[agg("x", A::First), agg("x", A::Last)]);
+    let plan = plan(&frame, &["k"], &[agg("x", &A::First), agg("x", &A::Last)]);
     let expected = df!["k" => [0_i64, 1, 2, 3], "x First" => [0_i64, 1, 2, 3],
         "x Last" => [60_i64, 61, 62, 63]]
     .unwrap();
@@ -375,7 +372,7 @@ fn dask_defect_2_first_and_last_keep_the_order_of_rows() {
 #[test]
 fn dask_defect_3_arg_min_sees_all_partitions() {
     let frame = df!["k" => [1, 1, 1, 1, 1, 1], "x" => [5, 3, 4, 6, 7, 1]].unwrap();
-    let plan = plan(&frame, &["k"], &[agg("x", A::ArgMin), agg("x", A::ArgMax)]);
+    let plan = plan(&frame, &["k"], &[agg("x", &A::ArgMin), agg("x", &A::ArgMax)]);
     assert!(plan.is_holistic());
     let rows: Vec<_> =
         cut(&frame, &[2, 4]).iter().map(|part| project(part, &plan).unwrap()).collect();
@@ -393,7 +390,7 @@ fn dask_defect_4_variances_far_from_zero() {
     let expected = x.iter().map(|v| (v - 1e9 - mean).powi(2)).sum::<f64>() / 999.0;
     let frame = df!["k" => vec![1; 1000], "x" => x].unwrap();
     for keys in [&["k"][..], &[]] {
-        let plan = plan(&frame, keys, &[agg("x", A::Var { ddof: 1 })]);
+        let plan = plan(&frame, keys, &[agg("x", &A::Var { ddof: 1 })]);
         for cuts in [vec![], vec![1, 2, 500], (0..1000).collect()] {
             let got = by_tree(&cut(&frame, &cuts), &plan, 2);
             let got = got.columns().last().unwrap().f64().unwrap().get(0).unwrap();
@@ -406,7 +403,7 @@ fn dask_defect_4_variances_far_from_zero() {
 #[test]
 fn dask_defect_5_partitions_of_nulls_do_not_spread() {
     let frame = df!["k" => [1, 0, 0], "x" => [Some(1.0), None, Some(2.0)]].unwrap();
-    let plan = plan(&frame, &["k"], &[agg("x", A::Sum), agg("x", A::Max), agg("x", A::Mean)]);
+    let plan = plan(&frame, &["k"], &[agg("x", &A::Sum), agg("x", &A::Max), agg("x", &A::Mean)]);
     let expected = df!["k" => [1, 0], "x Sum" => [1.0, 2.0], "x Max" => [1.0, 2.0],
         "x Mean" => [1.0, 2.0]]
     .unwrap();
