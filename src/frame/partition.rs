@@ -1,6 +1,7 @@
 //! Partitions as the blocks of task graphs.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::DataType;
@@ -33,7 +34,7 @@ impl Spill for Partition {
     /// Writes an Arrow IPC stream.
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         spill::save(self.frame.clone(), to)?;
-        let schema = self.frame.schema().clone();
+        let schema = Arc::clone(self.frame.schema());
         Ok(Box::new(move |from| spill::load(from, &schema).map(block)))
     }
 }
