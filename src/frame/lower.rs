@@ -239,14 +239,15 @@ impl Lowering<'_> {
             let first = parts.start.min(n_parts - 1);
             parts = first..parts.end.max(first + 1);
         }
-        let layout = input.layout.of_parts(&parts).with_fewer_rows();
-        let map = match parts.len() == n_parts {
-            true => BlockMap::Linear,
+        let (layout, map) = match parts.len() == n_parts {
+            true => (input.layout.clone(), BlockMap::Linear),
             false => {
                 let first = parts.start as u64;
-                BlockMap::axes([AxisMap::Axis { axis: 0, first, step: 1 }])
+                let map = BlockMap::axes([AxisMap::Axis { axis: 0, first, step: 1 }]);
+                (input.layout.of_parts(&parts), map)
             }
         };
+        let layout = layout.with_fewer_rows();
         let inputs = vec![LayerInput { layer: input.layer, map }];
         let kernel = FilterKernel { predicate: predicate.clone() };
         self.push(&format!("filter {predicate}"), kernel, inputs, layout)
