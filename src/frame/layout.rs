@@ -193,6 +193,11 @@ impl Layout {
         (self.rows_max as f64 * self.row_bytes()) as u64
     }
 
+    /// Bytes of `bytes` for each row of the largest partition: of numbers of rows, hashes and the like.
+    pub(crate) fn index_bytes(&self, bytes: u64) -> u64 {
+        self.rows_max.saturating_mul(bytes)
+    }
+
     /// Bytes of all partitions.
     pub(crate) fn nbytes(&self) -> u64 {
         (self.rows as f64 * self.row_bytes()) as u64

@@ -293,7 +293,7 @@ impl Lowering<'_> {
                 names.iter().find(|(column, _)| column == old).map(|(_, name)| name.clone())
             };
             let layout = layout.hashed_as(&input.layout, new_name);
-            return self.rowwise(&name, kernel(AggregateStep::All), input, layout);
+            return self.grouped(&name, kernel(AggregateStep::All), input, layout);
         }
         let keys: Vec<PlSmallStr> = aggregation.keys().iter().map(Expr::output_name).collect();
         if aggregation.plan.is_holistic() {
@@ -306,15 +306,15 @@ impl Lowering<'_> {
                 _ => self.gathered(&rows),
             };
             let layout = rows.layout.clone().hashed(&keys);
-            return self.rowwise(&name, kernel(AggregateStep::Whole), &rows, layout);
+            return self.grouped(&name, kernel(AggregateStep::Whole), &rows, layout);
         }
         let partial = format!("partial {name}");
-        let mut states = self.rowwise(&partial, kernel(AggregateStep::Partial), input, layout);
+        let mut states = self.grouped(&partial, kernel(AggregateStep::Partial), input, layout);
         let n_out = self.n_parts_for(&states);
         if n_out > 1 && !aggregation.keys().is_empty() {
             let spread = self.hash_exchange(&states, &aggregation.plan.key_columns(), n_out);
             let layout = spread.layout.clone().hashed(&keys);
-            return self.rowwise(&name, kernel(AggregateStep::Finish), &spread, layout);
+            return self.grouped(&name, kernel(AggregateStep::Finish), &spread, layout);
         }
         while states.layout.n_parts > FAN_IN {
             let n_parts = states.layout.n_parts.div_ceil(FAN_IN);
@@ -328,6 +328,20 @@ impl Lowering<'_> {
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: states.layer, map }];
         self.push(&name, kernel(AggregateStep::Finish), inputs, layout)
+    }
+
+    /// One task a partition, which finds its groups.
+    fn grouped(
+        &mut self,
+        name: &str,
+        kernel: AggregateKernel,
+        input: &Lowered,
+        layout: Layout,
+    ) -> Lowered {
+        let scratch = input.layout.index_bytes(GROUP_ROW_BYTES);
+        let grouped = self.rowwise(name, kernel, input, layout);
+        self.layers.get_mut(grouped.layer).scratch_bytes = scratch;
+        grouped
     }
 
     /// The smaller side goes to every partition of the other if it is small and no unpaired row of its own is wanted;
@@ -386,7 +400,10 @@ impl Lowering<'_> {
             let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
             LayerInput { layer: sides[i].layer, map }
         });
-        self.push(&name, kernel, slots.into(), layout)
+        let scratch = sides.iter().map(|side| side.layout.index_bytes(JOIN_ROW_BYTES)).sum();
+        let joined = self.push(&name, kernel, slots.into(), layout);
+        self.layers.get_mut(joined.layer).scratch_bytes = scratch;
+        joined
     }
 
     /// The rows in `n_out` partitions by a hash of `keys`, in each in the order in which they stood before.
@@ -399,8 +416,9 @@ impl Lowering<'_> {
             LayerInput { layer: input.layer, map: BlockMap::Linear },
             input.layout.n_parts,
         );
-        // The pieces are a copy of the partition.
-        self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
+        // The pieces are a copy of the partition; of each row there are the hash, the output and the place.
+        self.layers.get_mut(split).scratch_bytes =
+            input.layout.part_bytes() + input.layout.index_bytes(16);
         self.taken(exchange, split, input.layout.in_parts(n_out).hashed(keys))
     }
 
@@ -410,7 +428,11 @@ impl Lowering<'_> {
         let barrier = self.silent("barrier", BarrierKernel, all, 1);
         let kernel = TakeKernel { exchange };
         let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
-        self.push("take", kernel, vec![after], layout)
+        // Pieces from memory or files, before they are copied together.
+        let scratch = layout.part_bytes();
+        let taken = self.push("take", kernel, vec![after], layout);
+        self.layers.get_mut(taken.layer).scratch_bytes = scratch;
+        taken
     }
 
     /// A store for pieces; how much memory it has is known when all of them are.
@@ -536,6 +558,12 @@ fn parts_with(rows_of: &[u64], offset: u64, len: u64) -> (Range<usize>, u64) {
     }
     (first..rows_of.len(), n_before)
 }
+
+/// What a join takes for a row of either side: its place in the hash table, and its number in the result.
+const JOIN_ROW_BYTES: u64 = 24;
+
+/// What the search for groups takes for a row: its place in the hash table, and the number of its group.
+const GROUP_ROW_BYTES: u64 = 24;
 
 /// More partitions are never asked for.
 const MAX_PARTS: usize = 1 << 16;

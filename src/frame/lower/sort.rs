@@ -34,7 +34,9 @@ impl Lowering<'_> {
             Some(dtype) => self.spread_by_range(&sort.spec, dtype, &input, n_out),
             None => self.gathered(&input),
         };
-        let scratch = placed.layout.part_bytes();
+        // Numbers of rows beside a copy of the keys.
+        let scratch =
+            placed.layout.with_only(&sort.spec.by).part_bytes() + placed.layout.index_bytes(16);
         let layout = match sort.limit {
             Some(limit) => placed.layout.with_rows(limit, limit),
             None => placed.layout.clone(),
@@ -57,14 +59,18 @@ impl Lowering<'_> {
         let sample = SampleKernel { held: Arc::clone(&held), spec: Arc::clone(spec), n_in, n_out };
         let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
         let samples = self.silent("sample", sample, each, n_in);
+        self.layers.get_mut(samples).scratch_bytes =
+            2 * input.layout.with_only(&spec.by).part_bytes();
         let divide = DivideKernel { spec: Arc::clone(spec), dtype, n_out };
         let all = LayerInput { layer: samples, map: BlockMap::axes([AxisMap::All]) };
         let ways = self.silent("divide", divide, all, 1);
-        let (exchange_in, spec) = (Arc::clone(&exchange), Arc::clone(spec));
-        let split = RangeSplitKernel { held, exchange: exchange_in, spec, n_out };
+        let exchange_in = Arc::clone(&exchange);
+        let split = RangeSplitKernel { held, exchange: exchange_in, spec: Arc::clone(spec) };
         let one = LayerInput { layer: ways, map: BlockMap::axes([AxisMap::At(0)]) };
         let split = self.silent("split", split, one, n_in);
-        self.layers.get_mut(split).scratch_bytes = 2 * input.layout.part_bytes();
+        // The partition, its pieces, and of each row the output and the place.
+        self.layers.get_mut(split).scratch_bytes =
+            2 * input.layout.part_bytes() + input.layout.index_bytes(16);
         self.taken(exchange, split, input.layout.in_parts(n_out))
     }
 }
