@@ -24,6 +24,9 @@ pub(crate) struct Layout {
     pub(crate) rows_of: Option<Arc<[u64]>>,
     /// Bytes of a row by column.
     pub(crate) widths: Vec<(PlSmallStr, f64)>,
+    /// The part of `rows` that filters probably leave, by a rule of thumb. Decides about the cheaper of two ways only,
+    /// because memory has to hold all rows that there can be.
+    pub(crate) likely: f64,
     /// The columns by whose hash rows were given to these partitions, so that rows of equal keys are in one.
     pub(crate) hashed_by: Option<Arc<[PlSmallStr]>>,
 }
@@ -61,6 +64,7 @@ impl Layout {
             rows: rows_of.iter().sum(),
             rows_of: known.then(|| rows_of.into()),
             widths,
+            likely: 1.0,
             hashed_by: None,
         }
     }
@@ -83,6 +87,7 @@ impl Layout {
             rows: rows.unwrap_or(guessed.saturating_mul(n_parts as u64)),
             rows_of: rows_of.cloned(),
             widths,
+            likely: 1.0,
             hashed_by: None,
         }
     }
@@ -148,7 +153,8 @@ impl Layout {
     /// The same rows in `n_parts` partitions of about the same size.
     pub(crate) fn in_parts(&self, n_parts: usize) -> Self {
         let rows_max = self.rows.div_ceil(n_parts.max(1) as u64);
-        Layout { n_parts, rows_max, rows_of: None, hashed_by: None, ..self.clone() }
+        let rows_of = self.rows_of.as_ref().filter(|_| n_parts == 1).map(|_| [self.rows].into());
+        Layout { n_parts, rows_max, rows_of, hashed_by: None, ..self.clone() }
     }
 
     /// These partitions and then those of `other`.
@@ -167,6 +173,7 @@ impl Layout {
             rows: self.rows + other.rows,
             rows_of,
             widths: wider.collect(),
+            likely: self.likely.max(other.likely),
             hashed_by: None,
         }
     }
@@ -196,6 +203,11 @@ impl Layout {
     /// Bytes of `bytes` for each row of the largest partition: of numbers of rows, hashes and the like.
     pub(crate) fn index_bytes(&self, bytes: u64) -> u64 {
         self.rows_max.saturating_mul(bytes)
+    }
+
+    /// Bytes that all partitions probably have.
+    pub(crate) fn likely_bytes(&self) -> f64 {
+        self.nbytes() as f64 * self.likely
     }
 
     /// Bytes of all partitions.

@@ -17,10 +17,11 @@ use std::sync::Arc;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::PlSmallStr;
 
-use super::expr::{Expr, ExprKind};
+use super::expr::{Expr, ExprKind, selectivity};
 use super::io::{MemoryFrames, Request};
 use super::kernels::aggregate::{AggregateKernel, AggregateStep};
 use super::kernels::exchange::Exchange;
+use super::kernels::group_by::{partial_distinct, project};
 use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
@@ -128,7 +129,8 @@ impl Lowering<'_> {
             FrameOp::Select(select) => Ok(self.select(select, &inputs[0])),
             FrameOp::Filter(predicate) => {
                 let kernel = FilterKernel { predicate: predicate.clone() };
-                let layout = inputs[0].layout.with_fewer_rows();
+                let mut layout = inputs[0].layout.with_fewer_rows();
+                layout.likely *= selectivity(predicate);
                 Ok(self.rowwise(&format!("filter {predicate}"), kernel, &inputs[0], layout))
             }
             FrameOp::MapPartitions(map) => {
@@ -142,7 +144,7 @@ impl Lowering<'_> {
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
             FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
             FrameOp::Repartition(to) => Ok(self.repartition(*to, &inputs[0])),
-            FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
+            FrameOp::Aggregate(aggregation) => self.aggregate(id, aggregation, &inputs[0]),
             FrameOp::Tail(n) => Ok(self.tail(*n, &inputs[0])),
             FrameOp::MapOverlap(overlap) => Ok(self.map_overlap(overlap, &inputs[0])),
             FrameOp::JoinAsof(join) => Ok(self.join_asof(id, join, &inputs)),
@@ -252,9 +254,7 @@ impl Lowering<'_> {
         };
         let ranges = [(parts.start as u64, parts.end as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
-        let mut layout = input.layout.in_parts(1);
-        layout.rows = layout.rows.min(len);
-        layout.rows_max = layout.rows;
+        let layout = input.layout.in_parts(1).with_rows(len, len);
         let inputs = vec![LayerInput { layer: input.layer, map }];
         let kernel = kernel(offset - n_before, len);
         self.push(&format!("slice {offset}, {len}"), kernel, inputs, layout)
@@ -276,7 +276,12 @@ impl Lowering<'_> {
         self.push("concat", ForwardKernel, slots, layout)
     }
 
-    fn aggregate(&mut self, aggregation: &Aggregation, input: &Lowered) -> Lowered {
+    fn aggregate(
+        &mut self,
+        id: NodeId,
+        aggregation: &Aggregation,
+        input: &Lowered,
+    ) -> Result<Lowered> {
         let layout = input.layout.with_fewer_rows();
         let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
         let kernel = |step| AggregateKernel { plan: Arc::clone(&aggregation.plan), step };
@@ -293,28 +298,46 @@ impl Lowering<'_> {
                 names.iter().find(|(column, _)| column == old).map(|(_, name)| name.clone())
             };
             let layout = layout.hashed_as(&input.layout, new_name);
-            return self.grouped(&name, kernel(AggregateStep::All), input, layout);
+            return Ok(self.grouped(&name, kernel(AggregateStep::All), input, layout));
         }
         let keys: Vec<PlSmallStr> = aggregation.keys().iter().map(Expr::output_name).collect();
         if aggregation.plan.is_holistic() {
-            let rows = self.rowwise("project", kernel(AggregateStep::Project), input, layout);
-            let n_out = self.n_parts_for(&rows);
+            let none =
+                DataFrame::empty_with_schema(&self.plan.meta(self.plan.inputs(id)[0]).schema);
+            let (rows, last) = match aggregation.plan.distinct_inputs() {
+                Some(_) => {
+                    let name = format!("distinct rows of {name}");
+                    let step = kernel(AggregateStep::PartialDistinct);
+                    let made = partial_distinct(&none, &aggregation.plan)?;
+                    let layout =
+                        input.layout.with_fewer_rows().with_columns(made.schema(), |_| None);
+                    (self.grouped(&name, step, input, layout), AggregateStep::WholeDistinct)
+                }
+                None => {
+                    let step = kernel(AggregateStep::Project);
+                    let made = project(&none, &aggregation.plan)?;
+                    let layout =
+                        input.layout.with_fewer_rows().with_columns(made.schema(), |_| None);
+                    (self.rowwise("project", step, input, layout), AggregateStep::Whole)
+                }
+            };
+            let n_out = self.n_spread_for(&rows);
             let rows = match aggregation.keys() {
                 [_, ..] if n_out > 1 => {
                     self.hash_exchange(&rows, &aggregation.plan.key_columns(), n_out)
                 }
                 _ => self.gathered(&rows),
             };
-            let layout = rows.layout.clone().hashed(&keys);
-            return self.grouped(&name, kernel(AggregateStep::Whole), &rows, layout);
+            let layout = Layout { widths: layout.widths, ..rows.layout.clone() }.hashed(&keys);
+            return Ok(self.grouped(&name, kernel(last), &rows, layout));
         }
         let partial = format!("partial {name}");
         let mut states = self.grouped(&partial, kernel(AggregateStep::Partial), input, layout);
-        let n_out = self.n_parts_for(&states);
+        let n_out = self.n_spread_for(&states);
         if n_out > 1 && !aggregation.keys().is_empty() {
             let spread = self.hash_exchange(&states, &aggregation.plan.key_columns(), n_out);
             let layout = spread.layout.clone().hashed(&keys);
-            return self.grouped(&name, kernel(AggregateStep::Finish), &spread, layout);
+            return Ok(self.grouped(&name, kernel(AggregateStep::Finish), &spread, layout));
         }
         while states.layout.n_parts > FAN_IN {
             let n_parts = states.layout.n_parts.div_ceil(FAN_IN);
@@ -327,7 +350,7 @@ impl Lowering<'_> {
         let layout = Layout { n_parts: 1, ..states.layout.clone() };
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: states.layer, map }];
-        self.push(&name, kernel(AggregateStep::Finish), inputs, layout)
+        Ok(self.push(&name, kernel(AggregateStep::Finish), inputs, layout))
     }
 
     /// One task a partition, which finds its groups.
@@ -354,12 +377,17 @@ impl Lowering<'_> {
         let may_copy =
             [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
         let bytes = [left.layout.nbytes(), right.layout.nbytes()];
+        let likely = [left.layout.likely_bytes(), right.layout.likely_bytes()];
         let is_small = |side: usize| {
+            let fits = inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes;
+            // Each partition of the other side makes a table of the copy; a shuffle goes through both sides once.
+            let n_copies = inputs[1 - side].layout.n_parts as f64;
             may_copy[side]
-                && (inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes)
+                && fits
+                && n_copies * likely[side] <= COPIES_MAX * (likely[0] + likely[1])
         };
         let copied = match (is_small(0), is_small(1)) {
-            (true, true) => Some(usize::from(bytes[1] <= bytes[0])),
+            (true, true) => Some(usize::from(likely[1] <= likely[0])),
             (true, false) => Some(0),
             (false, true) => Some(1),
             (false, false) if how == J::Cross => Some(usize::from(bytes[1] <= bytes[0])),
@@ -376,7 +404,7 @@ impl Lowering<'_> {
             }
             None => {
                 let on = [&join.spec.left_on, &join.spec.right_on];
-                let enough = self.n_parts_for(left).max(self.n_parts_for(right));
+                let enough = self.n_spread_for(left).max(self.n_spread_for(right));
                 // A side that is spread by its keys already stays, and the other one comes to it.
                 let spread = [0, 1].map(|i| {
                     let layout = &inputs[i].layout;
@@ -394,7 +422,11 @@ impl Lowering<'_> {
         let layout = sides[kept].layout.with_fewer_rows();
         let other = &sides[1 - kept].layout;
         let layout = layout.with_columns(schema, |name| Some(name.into())).widened(other, schema);
-        let layout = Layout { hashed_by: hashed_join(&join.spec, copied, left), ..layout };
+        let mut layout = Layout { hashed_by: hashed_join(&join.spec, copied, left), ..layout };
+        if matches!(how, J::Inner | J::Semi) {
+            // As if each row had a partner before rows of the other side were left out.
+            layout.likely *= other.likely;
+        }
         let slots = [0, 1].map(|i| {
             let is_copy = copied == Some(i);
             let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
@@ -466,6 +498,7 @@ impl Lowering<'_> {
             block_text: "done".into(),
             out_bytes: 0,
             scratch_bytes: 0,
+            is_estimate: true,
         })
     }
 
@@ -473,6 +506,14 @@ impl Lowering<'_> {
     fn n_parts_for(&self, input: &Lowered) -> usize {
         let n = input.layout.nbytes().div_ceil(self.options.part_bytes.max(1));
         (n as usize).clamp(1, MAX_PARTS)
+    }
+
+    /// How many partitions rows should have that are spread by a hash: enough to keep many threads busy, and each with
+    /// tables near the size of a cache. It does not depend on how many threads there are, as the order of rows
+    /// follows from it.
+    fn n_spread_for(&self, input: &Lowered) -> usize {
+        let n = input.layout.nbytes().div_ceil(SPREAD_BYTES) as usize;
+        self.n_parts_for(input).max(n.min(SPREAD_PARTS))
     }
 
     /// All rows in one partition.
@@ -514,6 +555,7 @@ impl Lowering<'_> {
             block_text: block_text(&layout),
             out_bytes,
             scratch_bytes: 0,
+            is_estimate: layout.rows_of.is_none(),
         });
         Lowered { layer, layout }
     }
@@ -564,6 +606,13 @@ const JOIN_ROW_BYTES: u64 = 24;
 
 /// What the search for groups takes for a row: its place in the hash table, and the number of its group.
 const GROUP_ROW_BYTES: u64 = 24;
+
+/// A join copies a side to all partitions of the other one if that is no more than so many times all bytes of both.
+const COPIES_MAX: f64 = 1.0;
+
+/// Partitions of a hash of this many bytes are large enough, as long as they are no more than so many.
+const SPREAD_BYTES: u64 = 8 << 20;
+const SPREAD_PARTS: usize = 64;
 
 /// More partitions are never asked for.
 const MAX_PARTS: usize = 1 << 16;

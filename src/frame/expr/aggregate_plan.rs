@@ -98,6 +98,23 @@ impl AggregatePlan {
         self.leaves.iter().any(Leaf::is_holistic)
     }
 
+    /// The inputs whose different values are counted, if that is all that keeps the plan from being made of states.
+    ///
+    /// Rows that are equal in the keys and in these inputs may then become one row of states. That changes the order of the
+    /// rows of a group, which only the last value notices.
+    pub(crate) fn distinct_inputs(&self) -> Option<Vec<usize>> {
+        use Aggregate as A;
+        let mut inputs = Vec::new();
+        for leaf in self.leaves.iter().filter(|leaf| leaf.is_holistic()) {
+            match leaf.aggregate {
+                Some(A::NUnique | A::ApproxNUnique) => position(&mut inputs, leaf.input),
+                _ => return None,
+            };
+        }
+        let is_free = self.steps.iter().all(|step| step.state != State::Last);
+        (is_free && !inputs.is_empty()).then_some(inputs)
+    }
+
     pub(crate) fn key_columns(&self) -> Vec<PlSmallStr> {
         (0..self.keys.len()).map(key_column).collect()
     }
