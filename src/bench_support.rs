@@ -232,6 +232,7 @@ fn push(layers: &mut LayerGraph, n: u64, inputs: &[(LayerId, BlockMap)]) -> Laye
         block_text: "".into(),
         out_bytes: BLOCK_BYTES,
         scratch_bytes: 0,
+        is_estimate: false,
     })
 }
 

@@ -198,6 +198,7 @@ impl Lowering<'_> {
             // Lengths that nobody knows yet are taken for chunks of the configured size.
             out_bytes: out.block_bytes_max().unwrap_or(self.options.chunk_bytes),
             scratch_bytes,
+            is_estimate: false,
         })
     }
 
@@ -356,6 +357,7 @@ impl Lowering<'_> {
             block_text: Arc::clone(&partial_text),
             out_bytes: partial_bytes,
             scratch_bytes,
+            is_estimate: false,
         });
         let groups = |(axis, &size): (usize, &u64)| match size {
             1 => AxisMap::same(axis),
@@ -375,6 +377,7 @@ impl Lowering<'_> {
                 block_text: if is_last { out.block_text() } else { Arc::clone(&partial_text) },
                 out_bytes: if is_last { out_bytes } else { partial_bytes },
                 scratch_bytes: 0,
+                is_estimate: false,
             });
         }
         layer

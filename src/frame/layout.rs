@@ -30,6 +30,9 @@ pub(crate) struct Layout {
     /// Bytes of a row by column.
     pub(crate) widths: Vec<(PlSmallStr, f64)>,
     pub(crate) placement: Placement,
+    /// The part of `rows` that filters probably leave, by a rule of thumb. Decides about the cheaper of two ways only,
+    /// because memory has to hold all rows that there can be.
+    pub(crate) likely: f64,
 }
 
 impl Layout {
@@ -66,6 +69,7 @@ impl Layout {
             rows_of: known.then(|| rows_of.into()),
             widths,
             placement: Placement::of_source(source, parts, columns),
+            likely: 1.0,
         }
     }
 
@@ -88,6 +92,7 @@ impl Layout {
             rows_of: rows_of.cloned(),
             widths,
             placement: Placement::default(),
+            likely: 1.0,
         }
     }
 
@@ -143,8 +148,9 @@ impl Layout {
     /// The same rows in `n_parts` partitions of about the same size.
     pub(crate) fn in_parts(&self, n_parts: usize) -> Self {
         let rows_max = self.rows.div_ceil(n_parts.max(1) as u64);
+        let rows_of = self.rows_of.as_ref().filter(|_| n_parts == 1).map(|_| [self.rows].into());
         let placement = Placement::default();
-        Layout { n_parts, rows_max, rows_of: None, placement, ..self.clone() }
+        Layout { n_parts, rows_max, rows_of, placement, ..self.clone() }
     }
 
     /// These partitions and then those of `other`.
@@ -164,6 +170,7 @@ impl Layout {
             rows_of,
             widths: wider.collect(),
             placement: Placement::default(),
+            likely: self.likely.max(other.likely),
         }
     }
 
@@ -187,6 +194,16 @@ impl Layout {
     /// Bytes of the largest partition.
     pub(crate) fn part_bytes(&self) -> u64 {
         (self.rows_max as f64 * self.row_bytes()) as u64
+    }
+
+    /// Bytes of `bytes` for each row of the largest partition: of numbers of rows, hashes and the like.
+    pub(crate) fn index_bytes(&self, bytes: u64) -> u64 {
+        self.rows_max.saturating_mul(bytes)
+    }
+
+    /// Bytes that all partitions probably have.
+    pub(crate) fn likely_bytes(&self) -> f64 {
+        self.nbytes() as f64 * self.likely
     }
 
     /// Bytes of all partitions.

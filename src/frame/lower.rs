@@ -19,11 +19,12 @@ use std::sync::Arc;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::PlSmallStr;
 
-use super::expr::{Expr, ExprKind, conjuncts, to_condition};
+use super::expr::{Expr, ExprKind, conjuncts, selectivity, to_condition};
 use super::io::{MemoryFrames, Request};
 use super::kernels::aggregate::{AggregateKernel, AggregateStep};
 use super::kernels::divide::SplitAtKernel;
 use super::kernels::exchange::Exchange;
+use super::kernels::group_by::{partial_distinct, project};
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
@@ -146,7 +147,7 @@ impl Lowering<'_> {
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
             FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
             FrameOp::Repartition(to) => self.repartition(id, to, &inputs[0]),
-            FrameOp::Aggregate(aggregation) => Ok(self.aggregate(aggregation, &inputs[0])),
+            FrameOp::Aggregate(aggregation) => self.aggregate(id, aggregation, &inputs[0]),
             FrameOp::Tail(n) => Ok(self.tail(*n, &inputs[0])),
             FrameOp::MapOverlap(overlap) => Ok(self.map_overlap(overlap, &inputs[0])),
             FrameOp::JoinAsof(join) => Ok(self.join_asof(id, join, &inputs)),
@@ -247,7 +248,8 @@ impl Lowering<'_> {
                 (input.layout.of_parts(&parts), map)
             }
         };
-        let layout = layout.with_fewer_rows();
+        let mut layout = layout.with_fewer_rows();
+        layout.likely *= selectivity(predicate);
         let inputs = vec![LayerInput { layer: input.layer, map }];
         let kernel = FilterKernel { predicate: predicate.clone() };
         self.push(&format!("filter {predicate}"), kernel, inputs, layout)
@@ -289,9 +291,8 @@ impl Lowering<'_> {
         };
         let ranges = [(parts.start as u64, parts.end as u64)].into();
         let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
-        let mut layout = input.layout.in_parts(1).placed(input.layout.placement.order_only());
-        layout.rows = layout.rows.min(len);
-        layout.rows_max = layout.rows;
+        let layout = input.layout.in_parts(1).placed(input.layout.placement.order_only());
+        let layout = layout.with_rows(len, len);
         let inputs = vec![LayerInput { layer: input.layer, map }];
         let kernel = kernel(offset - n_before, len);
         self.push(&format!("slice {offset}, {len}"), kernel, inputs, layout)
@@ -313,7 +314,12 @@ impl Lowering<'_> {
         self.push("concat", ForwardKernel, slots, layout)
     }
 
-    fn aggregate(&mut self, aggregation: &Aggregation, input: &Lowered) -> Lowered {
+    fn aggregate(
+        &mut self,
+        id: NodeId,
+        aggregation: &Aggregation,
+        input: &Lowered,
+    ) -> Result<Lowered> {
         let layout = input.layout.with_fewer_rows();
         let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
         let kernel = |step| AggregateKernel { plan: Arc::clone(&aggregation.plan), step };
@@ -330,28 +336,47 @@ impl Lowering<'_> {
                 names.iter().find(|(column, _)| column == old).map(|(_, name)| name.clone())
             };
             let layout = layout.placed(input.layout.placement.renamed(new_name));
-            return self.rowwise(&name, kernel(AggregateStep::All), input, layout);
+            return Ok(self.grouped(&name, kernel(AggregateStep::All), input, layout));
         }
         let keys: Vec<PlSmallStr> = aggregation.keys().iter().map(Expr::output_name).collect();
         if aggregation.plan.is_holistic() {
-            let rows = self.rowwise("project", kernel(AggregateStep::Project), input, layout);
-            let n_out = self.n_parts_for(&rows);
+            let none =
+                DataFrame::empty_with_schema(&self.plan.meta(self.plan.inputs(id)[0]).schema);
+            let (rows, last) = match aggregation.plan.distinct_inputs() {
+                Some(_) => {
+                    let name = format!("distinct rows of {name}");
+                    let step = kernel(AggregateStep::PartialDistinct);
+                    let made = partial_distinct(&none, &aggregation.plan)?;
+                    let layout =
+                        input.layout.with_fewer_rows().with_columns(made.schema(), |_| None);
+                    (self.grouped(&name, step, input, layout), AggregateStep::WholeDistinct)
+                }
+                None => {
+                    let step = kernel(AggregateStep::Project);
+                    let made = project(&none, &aggregation.plan)?;
+                    let layout =
+                        input.layout.with_fewer_rows().with_columns(made.schema(), |_| None);
+                    (self.rowwise("project", step, input, layout), AggregateStep::Whole)
+                }
+            };
+            let n_out = self.n_spread_for(&rows);
             let rows = match aggregation.keys() {
                 [_, ..] if n_out > 1 => {
                     self.hash_exchange(&rows, &aggregation.plan.key_columns(), n_out)
                 }
                 _ => self.gathered(&rows),
             };
-            let layout = rows.layout.clone().placed(Placement::hashed(&keys));
-            return self.rowwise(&name, kernel(AggregateStep::Whole), &rows, layout);
+            let layout = Layout { widths: layout.widths, ..rows.layout.clone() };
+            let layout = layout.placed(Placement::hashed(&keys));
+            return Ok(self.grouped(&name, kernel(last), &rows, layout));
         }
         let partial = format!("partial {name}");
-        let mut states = self.rowwise(&partial, kernel(AggregateStep::Partial), input, layout);
-        let n_out = self.n_parts_for(&states);
+        let mut states = self.grouped(&partial, kernel(AggregateStep::Partial), input, layout);
+        let n_out = self.n_spread_for(&states);
         if n_out > 1 && !aggregation.keys().is_empty() {
             let spread = self.hash_exchange(&states, &aggregation.plan.key_columns(), n_out);
             let layout = spread.layout.clone().placed(Placement::hashed(&keys));
-            return self.rowwise(&name, kernel(AggregateStep::Finish), &spread, layout);
+            return Ok(self.grouped(&name, kernel(AggregateStep::Finish), &spread, layout));
         }
         while states.layout.n_parts > FAN_IN {
             let n_parts = states.layout.n_parts.div_ceil(FAN_IN);
@@ -364,7 +389,21 @@ impl Lowering<'_> {
         let layout = Layout { n_parts: 1, ..states.layout.clone() };
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: states.layer, map }];
-        self.push(&name, kernel(AggregateStep::Finish), inputs, layout)
+        Ok(self.push(&name, kernel(AggregateStep::Finish), inputs, layout))
+    }
+
+    /// One task a partition, which finds its groups.
+    fn grouped(
+        &mut self,
+        name: &str,
+        kernel: AggregateKernel,
+        input: &Lowered,
+        layout: Layout,
+    ) -> Lowered {
+        let scratch = input.layout.index_bytes(GROUP_ROW_BYTES);
+        let grouped = self.rowwise(name, kernel, input, layout);
+        self.layers.get_mut(grouped.layer).scratch_bytes = scratch;
+        grouped
     }
 
     /// The rows in `n_out` partitions by a hash of `keys`, in each in the order in which they stood before.
@@ -377,8 +416,7 @@ impl Lowering<'_> {
             LayerInput { layer: input.layer, map: BlockMap::Linear },
             input.layout.n_parts,
         );
-        // The pieces are a copy of the partition.
-        self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
+        self.layers.get_mut(split).scratch_bytes = split_bytes(&input.layout);
         self.taken(exchange, split, input.layout.in_parts(n_out).placed(Placement::hashed(keys)))
     }
 
@@ -388,7 +426,11 @@ impl Lowering<'_> {
         let barrier = self.silent("barrier", BarrierKernel, all, 1);
         let kernel = TakeKernel { exchange };
         let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
-        self.push("take", kernel, vec![after], layout)
+        // Pieces from memory or files, before they are copied together.
+        let scratch = layout.part_bytes();
+        let taken = self.push("take", kernel, vec![after], layout);
+        self.layers.get_mut(taken.layer).scratch_bytes = scratch;
+        taken
     }
 
     /// A store for pieces; how much memory it has is known when all of them are.
@@ -422,6 +464,7 @@ impl Lowering<'_> {
             block_text: "done".into(),
             out_bytes: 0,
             scratch_bytes: 0,
+            is_estimate: true,
         })
     }
 
@@ -429,6 +472,14 @@ impl Lowering<'_> {
     fn n_parts_for(&self, input: &Lowered) -> usize {
         let n = input.layout.nbytes().div_ceil(self.options.part_bytes.max(1));
         (n as usize).clamp(1, MAX_PARTS)
+    }
+
+    /// How many partitions rows should have that are spread by a hash: enough to keep many threads busy, and each with
+    /// tables near the size of a cache. It does not depend on how many threads there are, as the order of rows
+    /// follows from it.
+    fn n_spread_for(&self, input: &Lowered) -> usize {
+        let n = input.layout.nbytes().div_ceil(SPREAD_BYTES) as usize;
+        self.n_parts_for(input).max(n.min(SPREAD_PARTS))
     }
 
     /// All rows in one partition.
@@ -459,8 +510,7 @@ impl Lowering<'_> {
             SplitAtKernel { exchange: put_in, key: key.clone(), divisions: divided, given_by };
         let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
         let split = self.silent(&format!("split by {key}"), split, each, input.layout.n_parts);
-        // The pieces are a copy of the partition.
-        self.layers.get_mut(split).scratch_bytes = input.layout.part_bytes();
+        self.layers.get_mut(split).scratch_bytes = split_bytes(&input.layout);
         let order = input.layout.placement.order_along(key);
         self.taken(exchange, split, input.layout.in_parts(n_out).placed(order))
     }
@@ -493,6 +543,7 @@ impl Lowering<'_> {
             block_text: block_text(&layout),
             out_bytes,
             scratch_bytes: 0,
+            is_estimate: layout.rows_of.is_none(),
         });
         Lowered { layer, layout }
     }
@@ -521,6 +572,19 @@ fn parts_with(rows_of: &[u64], offset: u64, len: u64) -> (Range<usize>, u64) {
     }
     (first..rows_of.len(), n_before)
 }
+
+/// What a task of a shuffle takes beside its partition: the pieces are a copy of it, and of each row there are the hash,
+/// the output and the place.
+fn split_bytes(layout: &Layout) -> u64 {
+    layout.part_bytes() + layout.index_bytes(16)
+}
+
+/// What the search for groups takes for a row: its place in the hash table, and the number of its group.
+const GROUP_ROW_BYTES: u64 = 24;
+
+/// Partitions of a hash of this many bytes are large enough, as long as they are no more than so many.
+const SPREAD_BYTES: u64 = 8 << 20;
+const SPREAD_PARTS: usize = 64;
 
 /// More partitions are never asked for.
 const MAX_PARTS: usize = 1 << 16;

@@ -63,6 +63,7 @@ impl Bridge {
             block_text,
             out_bytes: self.out_bytes.saturating_mul(n.div_ceil(n_out.max(1)).max(1)),
             scratch_bytes: self.scratch_bytes,
+            is_estimate: layers.get(source).is_estimate,
         }
     }
 }
@@ -160,6 +161,7 @@ mod tests {
             block_text: "".into(),
             out_bytes: 0,
             scratch_bytes: 0,
+            is_estimate: false,
         });
         bridge.layer(&layers, source, grid, "".into())
     }

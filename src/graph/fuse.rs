@@ -142,6 +142,7 @@ impl Fusion {
             block_text: Arc::clone(&consumer.block_text),
             out_bytes: consumer.out_bytes,
             scratch_bytes,
+            is_estimate: consumer.is_estimate || made.is_estimate,
         })
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Layer {
     pub(crate) out_bytes: u64,
     /// Bytes that the kernel uses besides its inputs and its output, at most.
     pub(crate) scratch_bytes: u64,
+    /// Whether these bytes may turn out to be far fewer, so that they are no reason to refuse a task, only to let it wait.
+    pub(crate) is_estimate: bool,
 }
 
 impl Layer {

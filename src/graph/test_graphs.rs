@@ -67,7 +67,7 @@ impl Kernel for Digest {
 /// Builds layers of [`Digest`] kernels.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
-    layers: LayerGraph,
+    pub(crate) layers: LayerGraph,
 }
 
 impl Builder {
@@ -108,6 +108,7 @@ impl Builder {
             block_text: "".into(),
             out_bytes,
             scratch_bytes: 0,
+            is_estimate: false,
         })
     }
 

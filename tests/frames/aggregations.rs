@@ -129,7 +129,8 @@ fn functions_of_groups_see_them_whole() {
     let k: Vec<i64> = (0..60).map(|i| i * 7 % 5).collect();
     let rows = df!["k" => k.clone(), "x" => (0..60_i64).collect::<Vec<_>>()].unwrap();
     let frame = Frame::from_polars(&rows, 7);
-    let schema = df!["k" => [0_i64], "n" => [0_u32], "last" => [0_i64]].unwrap().schema().clone();
+    let schema =
+        Arc::clone(df!["k" => [0_i64], "n" => [0_u32], "last" => [0_i64]].unwrap().schema());
     let summary = |group: DataFrame| {
         let (k, x) = (group.column("k")?.head(Some(1)), group.column("x")?);
         let last = x.tail(Some(1)).with_name("last".into());

@@ -1,5 +1,7 @@
 //! Frames whose divisions are known: what need not move does not, and results are those of loops over all rows.
 
+use std::sync::Arc;
+
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
 use dask_rs::frame::{
@@ -307,7 +309,7 @@ fn days_are_partitions() {
     assert!(error.contains("divisions by t are not known"), "{error}");
     let frame = frame.persist().unwrap();
     let heights = |frame: &Frame| -> Vec<Option<i64>> {
-        let schema = df!["n" => [0_u32]].unwrap().schema().clone();
+        let schema = Arc::clone(df!["n" => [0_u32]].unwrap().schema());
         let n = frame.map_partitions(schema, |part, _| df!["n" => [part.height() as u32]]);
         integers(&n.compute().unwrap(), "n")
     };

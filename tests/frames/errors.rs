@@ -230,10 +230,14 @@ fn a_write_that_fails_names_the_path_and_leaves_what_was_there() {
 #[test]
 fn a_task_that_cannot_fit_is_refused_before_anything_runs() {
     let big = Frame::from_polars(&df!["id" => vec![1_i64; 100_000]].unwrap(), 1);
-    let schema = big.schema().unwrap();
-    let ran = big.map_partitions(schema, |_, _| panic!("it ran"));
-    let error = Config::new().with_memory_limit(100_000).scope(|| ran.compute().unwrap_err());
+    let ran = col("id").map(|_| panic!("it ran"), DataType::Int64).alias("x");
+    let ran = big.with_columns([ran]);
+    let small = Config::new().with_memory_limit(100_000);
+    let error = small.scope(|| ran.compute().unwrap_err());
     assert!(matches!(error, Error::OverBudget { needed, limit, .. } if needed > limit), "{error}");
+    // Nobody knows how many rows filters and joins leave, so these are no reason.
+    let few = big.filter(col("id").gt(1)).join(&big.filter(col("id").lt(0)), "id", JoinHow::Inner);
+    assert_eq!(small.scope(|| few.compute().unwrap().height()), 0);
 }
 
 #[test]

@@ -309,7 +309,12 @@ fn slice(draws: &mut Draws<'_>, x: &Pair) -> Option<Pair> {
 }
 
 /// What `range(*slice(start, stop, step).indices(len))` gives in Python.
-pub(super) fn python_range(start: Option<i64>, stop: Option<i64>, step: i64, len: i64) -> Vec<usize> {
+pub(super) fn python_range(
+    start: Option<i64>,
+    stop: Option<i64>,
+    step: i64,
+    len: i64,
+) -> Vec<usize> {
     let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
     let place = |at: i64| (if at < 0 { at + len } else { at }).clamp(low, high);
     let mut at = start.map_or(if step > 0 { low } else { high }, place);

@@ -103,6 +103,23 @@ impl AggregatePlan {
         self.leaves.iter().any(Leaf::is_holistic)
     }
 
+    /// The inputs whose different values are counted, if that is all that keeps the plan from being made of states.
+    ///
+    /// Rows that are equal in the keys and in these inputs may then become one row of states. That changes the order of the
+    /// rows of a group, which the last value notices, ties of values picked by others, and what users make of values.
+    pub(crate) fn distinct_inputs(&self) -> Option<Vec<usize>> {
+        let mut inputs = Vec::new();
+        for leaf in self.leaves.iter().filter(|leaf| leaf.is_holistic()) {
+            match leaf.aggregate {
+                Some(Aggregate::NUnique) => position(&mut inputs, leaf.input),
+                _ => return None,
+            };
+        }
+        let has_order =
+            |step: &Step| matches!(step.state, State::Last | State::At { .. } | State::Custom(_));
+        (!self.steps.iter().any(has_order) && !inputs.is_empty()).then_some(inputs)
+    }
+
     pub(crate) fn key_columns(&self) -> Vec<PlSmallStr> {
         (0..self.keys.len()).map(key_column).collect()
     }

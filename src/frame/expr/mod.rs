@@ -40,7 +40,7 @@ pub use functions::window::RankTies;
 pub(crate) use literal::LiteralValue;
 pub use literal::{IntoExprs, IntoValues, Literal, lit, null};
 pub use name::ExprName;
-pub(crate) use predicate::{all_of, conjuncts, to_condition};
+pub(crate) use predicate::{all_of, conjuncts, selectivity, to_condition};
 pub(crate) use user::UserFunction;
 pub use user::map_many;
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::group_by::{combine, finish, partial, project, whole, whole_of_projected};
+use super::group_by::{
+    combine, finish, partial, partial_distinct, project, whole, whole_of_distinct,
+    whole_of_projected,
+};
 use crate::error::Result;
 use crate::frame::expr::AggregatePlan;
 use crate::frame::partition::{block, frame};
@@ -21,6 +24,10 @@ pub(crate) enum AggregateStep {
     Project,
     /// The result of all rows of groups, projected.
     Whole,
+    /// States of the rows of one partition that are equal in keys and in inputs whose values are counted.
+    PartialDistinct,
+    /// The result of all states of groups, made so.
+    WholeDistinct,
     /// The result of all rows of groups in one step.
     All,
 }
@@ -45,6 +52,8 @@ impl Kernel for AggregateKernel {
                     AggregateStep::Partial => partial(&rows, plan)?,
                     AggregateStep::Project => project(&rows, plan)?,
                     AggregateStep::Whole => whole_of_projected(&rows, plan)?,
+                    AggregateStep::PartialDistinct => partial_distinct(&rows, plan)?,
+                    AggregateStep::WholeDistinct => whole_of_distinct(&rows, plan)?,
                     _ => whole(&rows, plan)?,
                 }
             }

@@ -1,24 +1,29 @@
 //! Where the pieces of a shuffle wait until all inputs have been split.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{Column, DataType};
+use polars_core::prelude::{Column, DataType, IdxSize};
 
 use super::concat::concat;
 use super::spill::{Segment, SpillDir, SpillFile};
+use super::split::Pieces;
 use crate::error::{Error, Result};
 
-/// Takes pieces of every input for every output, from any thread, and gives each output its pieces in the
+/// Takes the rows of every input, from any thread, and gives each output its pieces of them in the
 /// order of their inputs.
 ///
-/// Pieces stay in memory while there is room. When half of it is filled, everything is written to a file by the
-/// thread that filled it, and the other half takes what comes in the meantime. It has to be everything:
-/// pieces of one input are slices of the same buffers, which only the last of them frees. No lock is held while
+/// Rows stay in memory while there is room. When half of it is filled, everything is written to a file by the
+/// thread that filled it, and half of what is left takes what comes in the meantime. It has to be everything:
+/// pieces of one input are parts of the same buffers, which only the last of them frees. No lock is held while
 /// a file is written or read. Files are as many as threads that wrote at the same time; there are none
 /// before the first is needed, and none after this is dropped.
+///
+/// There are as many pieces as inputs times outputs, so a piece is a range of rows and no frame, which would take
+/// more memory than its rows.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     memory_bytes_max: AtomicU64,
@@ -31,14 +36,25 @@ struct State {
     outputs: Vec<Output>,
     /// No rows, all columns.
     schema: Option<DataFrame>,
-    /// Of pieces in memory that nobody writes at the moment.
+    waiting: Vec<Waiting>,
+    /// Of the rows that wait.
     waiting_bytes: u64,
-    /// Of pieces in memory that somebody writes at the moment.
+    /// Of rows in memory that somebody writes at the moment.
     writing_bytes: u64,
     spilled_bytes: u64,
     dir: Option<Arc<SpillDir>>,
     n_files: usize,
     idle_files: Vec<SpillFile>,
+}
+
+/// Rows of an input in memory.
+#[derive(Debug)]
+struct Waiting {
+    input: usize,
+    rows: DataFrame,
+    bytes: u64,
+    /// How many pieces of them nobody has taken.
+    n_pieces: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,18 +63,33 @@ struct Output {
     spilled: Vec<Run>,
 }
 
-#[derive(Clone, Debug)]
+/// Some of the rows of `State::waiting[waiting]`.
+#[derive(Clone, Copy, Debug)]
 struct Piece {
-    input: usize,
-    bytes: u64,
-    frame: DataFrame,
+    waiting: u32,
+    start: IdxSize,
+    len: IdxSize,
+}
+
+impl Piece {
+    fn of(self, waiting: &[Waiting]) -> (usize, DataFrame) {
+        let Waiting { input, rows, .. } = &waiting[self.waiting as usize];
+        (*input, rows.slice(i64::from(self.start), self.len as usize))
+    }
 }
 
 /// Pieces that were written as one frame: the input and the rows of each.
 #[derive(Debug)]
 struct Run {
     segment: Segment,
-    inputs: Vec<(usize, usize)>,
+    inputs: Box<[(u32, IdxSize)]>,
+}
+
+/// What was taken out of memory to be written.
+struct Taken {
+    waiting: Vec<Waiting>,
+    /// Of each output.
+    pieces: Vec<Vec<Piece>>,
 }
 
 fn no_output(output: usize) -> Error {
@@ -80,63 +111,72 @@ impl Exchange {
         self.memory_bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
-    /// Takes the pieces of an input, one for each output. Every input comes once, with the same columns.
+    /// Takes the pieces of an input, one for each output; the last ones may be missing. Every input comes once, with
+    /// the same columns.
     ///
     /// An error says that a file could not be written; the pieces are still there.
-    pub(crate) fn put(&self, input: usize, pieces: Vec<DataFrame>) -> Result<()> {
+    pub(crate) fn put(&self, input: usize, pieces: Pieces) -> Result<()> {
         let n_outputs = self.lock().outputs.len();
-        if pieces.len() != n_outputs {
-            let problem = format!("got {} pieces for {n_outputs} outputs", pieces.len());
+        let Pieces { rows, starts } = pieces;
+        if starts.len() > n_outputs + 1 {
+            let problem = format!("got {} pieces for {n_outputs} outputs", starts.len() - 1);
             return Err(Error::Internal { place: "exchange".into(), problem });
         }
-        self.keep(input, pieces.into_iter().enumerate())
-    }
-
-    /// Keeps pieces of an input for these outputs.
-    fn keep(
-        &self,
-        input: usize,
-        pieces: impl IntoIterator<Item = (usize, DataFrame)>,
-    ) -> Result<()> {
-        let piece = |frame: DataFrame| Piece { input, bytes: frame_bytes(&frame), frame };
-        let pieces = pieces.into_iter().map(|(output, frame)| (output, piece(frame)));
-        let pieces: Vec<(usize, Piece)> = pieces.collect();
-        let mut state = self.lock();
-        if let (None, Some((_, piece))) = (&state.schema, pieces.first()) {
-            state.schema = Some(piece.frame.clear());
-        }
-        for (output, piece) in pieces {
-            state.waiting_bytes += piece.bytes;
-            // Without columns there is nothing to keep but the number of rows.
-            if piece.frame.height() > 0 {
-                state.outputs[output].pieces.push(piece);
-            }
-        }
-        let full = state.waiting_bytes > self.memory_bytes_max.load(Ordering::Relaxed) / 2;
-        drop(state);
-        if full { self.spill() } else { Ok(()) }
+        let ranges = starts.windows(2).map(|ends| ends[0]..ends[1]);
+        self.keep(input, rows, ranges.enumerate())
     }
 
     /// Takes the only piece of an input.
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub(crate) fn put_whole(&self, input: usize, output: usize, frame: DataFrame) -> Result<()> {
+    pub(crate) fn put_whole(&self, input: usize, output: usize, rows: DataFrame) -> Result<()> {
         let n_outputs = self.lock().outputs.len();
         if output >= n_outputs {
             return Err(no_output(output));
         }
-        self.keep(input, [(output, frame)])
+        let all = 0..rows.height();
+        self.keep(input, rows, [(output, all)].into_iter())
     }
 
-    /// Writes all pieces that wait in memory.
+    /// Keeps these rows of an input for these outputs.
+    fn keep(
+        &self,
+        input: usize,
+        rows: DataFrame,
+        pieces: impl Iterator<Item = (usize, Range<usize>)>,
+    ) -> Result<()> {
+        let bytes = frame_bytes(&rows);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.schema.get_or_insert_with(|| rows.clear());
+        let waiting = state.waiting.len() as u32;
+        let mut n_pieces = 0;
+        // Without columns there is nothing to keep but the number of rows.
+        for (output, range) in pieces.filter(|(_, range)| !range.is_empty()) {
+            let (start, len) = (range.start as IdxSize, range.len() as IdxSize);
+            state.outputs[output].pieces.push(Piece { waiting, start, len });
+            n_pieces += 1;
+        }
+        if n_pieces == 0 {
+            return Ok(());
+        }
+        state.waiting.push(Waiting { input, rows, bytes, n_pieces });
+        state.waiting_bytes += bytes;
+        let room = self.memory_bytes_max.load(Ordering::Relaxed);
+        let full = state.waiting_bytes > room.saturating_sub(state.writing_bytes) / 2;
+        drop(guard);
+        if full { self.spill() } else { Ok(()) }
+    }
+
+    /// Writes all rows that wait in memory.
     fn spill(&self) -> Result<()> {
-        let (taken, file) = self.begin_spill();
-        let bytes: u64 = taken.iter().flat_map(|(_, pieces)| pieces).map(|piece| piece.bytes).sum();
+        let Some((taken, file)) = self.begin_spill() else { return Ok(()) };
+        let bytes: u64 = taken.waiting.iter().map(|waiting| waiting.bytes).sum();
         let written = file.and_then(|mut file| {
             // One frame for each output: many small ones would be mostly schema.
-            let frames =
-                taken.iter().map(|(_, pieces)| concat(pieces.iter().map(|p| p.frame.clone())));
+            let pieces = taken.pieces.iter().filter(|pieces| !pieces.is_empty());
+            let frames = pieces.map(|pieces| concat(pieces.iter().map(|p| p.of(&taken.waiting).1)));
             let (segments, n) = file.append(frames)?;
             Ok((segments, n, file))
         });
@@ -146,44 +186,29 @@ impl Exchange {
             Ok((segments, n, file)) => {
                 state.spilled_bytes += n;
                 state.idle_files.push(file);
-                for ((output, pieces), segment) in taken.iter().zip(segments) {
-                    let inputs =
-                        pieces.iter().map(|piece| (piece.input, piece.frame.height())).collect();
-                    state.outputs[*output].spilled.push(Run { segment, inputs });
+                let pieces = taken.pieces.iter().enumerate().filter(|(_, p)| !p.is_empty());
+                for ((output, pieces), segment) in pieces.zip(segments) {
+                    let input = |p: &Piece| taken.waiting[p.waiting as usize].input as u32;
+                    let inputs = pieces.iter().map(|piece| (input(piece), piece.len)).collect();
+                    state.outputs[output].spilled.push(Run { segment, inputs });
                 }
-                // The pieces are freed without the lock.
+                // The rows are freed without the lock.
                 drop(state);
                 Ok(())
             }
             Err(error) => {
-                state.waiting_bytes += bytes;
-                for (output, pieces) in taken {
-                    state.outputs[output].pieces.extend(pieces);
-                }
+                state.put_back(taken, bytes);
                 Err(error)
             }
         }
     }
 
-    /// Takes out what is to be written, and a file that is nobody else's.
-    fn begin_spill(&self) -> (Vec<(usize, Vec<Piece>)>, Result<SpillFile>) {
+    /// Takes out what is to be written, if there is anything, and a file that is nobody else's.
+    fn begin_spill(&self) -> Option<(Taken, Result<SpillFile>)> {
         let mut state = self.lock();
-        let mut taken = Vec::new();
-        for (i, output) in state.outputs.iter_mut().enumerate() {
-            let columns = output.pieces.first().map_or(0, |piece| piece.frame.width());
-            if columns > 0 {
-                taken.push((i, std::mem::take(&mut output.pieces)));
-            }
-        }
-        let bytes = taken
-            .iter()
-            .flat_map(|(_, pieces)| pieces)
-            .map(|piece: &Piece| piece.bytes)
-            .sum::<u64>();
-        state.waiting_bytes -= bytes;
-        state.writing_bytes += bytes;
+        let taken = state.take_out()?;
         if let Some(file) = state.idle_files.pop() {
-            return (taken, Ok(file));
+            return Some((taken, Ok(file)));
         }
         let number = state.n_files;
         state.n_files += 1;
@@ -193,7 +218,7 @@ impl Exchange {
             Some(dir) => Ok(dir),
             None => self.make_dir(),
         };
-        (taken, dir.and_then(|dir| dir.file(number)))
+        Some((taken, dir.and_then(|dir| dir.file(number))))
     }
 
     /// The folder for files; of two that are made at the same time, one goes at once.
@@ -205,7 +230,8 @@ impl Exchange {
 
     /// All rows of an output, those of the first input first, once; later there are none.
     ///
-    /// To be called when every `put` has returned.
+    /// To be called when every `put` has returned. The rows are copied together, so that small pieces cost what comes
+    /// after nothing, and do not hold the memory of others.
     pub(crate) fn take(&self, output: usize) -> Result<DataFrame> {
         let mut state = self.lock();
         let Some(schema) = state.schema.clone() else { return Ok(DataFrame::empty()) };
@@ -213,25 +239,69 @@ impl Exchange {
         let Some(Output { pieces, spilled }) = taken else {
             return Err(no_output(output));
         };
-        state.waiting_bytes -= pieces.iter().map(|piece| piece.bytes).sum::<u64>();
+        let mut frames: Vec<(usize, DataFrame)> = Vec::with_capacity(pieces.len());
+        let mut freed = Vec::new();
+        for piece in pieces {
+            frames.push(piece.of(&state.waiting));
+            freed.extend(state.let_go(piece));
+        }
         drop(state);
-        let mut frames: Vec<(usize, DataFrame)> =
-            pieces.into_iter().map(|p| (p.input, p.frame)).collect();
+        drop(freed);
         for run in spilled {
             let frame = run.segment.read(schema.schema())?;
             let mut start = 0;
             for (input, rows) in run.inputs {
-                frames.push((input, frame.slice(start as i64, rows)));
-                start += rows;
+                frames.push((input as usize, frame.slice(start, rows as usize)));
+                start += i64::from(rows);
             }
         }
         frames.sort_by_key(|(input, _)| *input);
-        concat([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)))
+        let mut all =
+            concat([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)))?;
+        all.rechunk_mut();
+        Ok(all)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic runs with the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes out all rows that wait, if they have columns that could be written.
+    fn take_out(&mut self) -> Option<Taken> {
+        if self.schema.as_ref().is_none_or(|schema| schema.width() == 0) || self.waiting.is_empty()
+        {
+            return None;
+        }
+        let pieces = self.outputs.iter_mut().map(|output| std::mem::take(&mut output.pieces));
+        let taken = Taken { pieces: pieces.collect(), waiting: std::mem::take(&mut self.waiting) };
+        self.writing_bytes += self.waiting_bytes;
+        self.waiting_bytes = 0;
+        Some(taken)
+    }
+
+    /// Takes back what could not be written.
+    fn put_back(&mut self, taken: Taken, bytes: u64) {
+        let n_before = self.waiting.len() as u32;
+        self.waiting_bytes += bytes;
+        self.waiting.extend(taken.waiting);
+        for (output, pieces) in self.outputs.iter_mut().zip(taken.pieces) {
+            let moved = |piece: Piece| Piece { waiting: piece.waiting + n_before, ..piece };
+            output.pieces.extend(pieces.into_iter().map(moved));
+        }
+    }
+
+    /// Takes note that a piece was taken; the rows that it was part of, if it was the last piece of them.
+    fn let_go(&mut self, piece: Piece) -> Option<DataFrame> {
+        let waiting = &mut self.waiting[piece.waiting as usize];
+        waiting.n_pieces -= 1;
+        if waiting.n_pieces > 0 {
+            return None;
+        }
+        self.waiting_bytes -= waiting.bytes;
+        Some(std::mem::take(&mut waiting.rows))
     }
 }
 
@@ -280,6 +350,15 @@ mod tests {
         entries(dir).map(|dir| entries(&dir).filter(of_frames).count()).sum()
     }
 
+    fn pieces<const N: usize>(frames: [DataFrame; N]) -> Pieces {
+        let ends = frames.iter().scan(0, |end, frame| {
+            *end += frame.height();
+            Some(*end)
+        });
+        let starts = [0].into_iter().chain(ends).collect();
+        Pieces { starts, rows: concat(frames).unwrap() }
+    }
+
     fn ints(values: impl IntoIterator<Item = i64>) -> DataFrame {
         df!["k" => values.into_iter().collect::<Vec<_>>()].unwrap()
     }
@@ -289,16 +368,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let exchange = Exchange::new(2, 4 * 80, dir.path());
         for input in [1, 0] {
-            exchange.put(input, vec![ints(0..5), ints(5..10)]).unwrap();
+            exchange.put(input, pieces([ints(0..5), ints(5..10)])).unwrap();
         }
         assert_eq!(
             (exchange.memory_bytes(), exchange.lock().spilled_bytes, files(dir.path())),
             (160, 0, 0)
         );
-        exchange.put(2, vec![ints(10..11), ints([])]).unwrap();
+        exchange.put(2, pieces([ints(10..11), ints([])])).unwrap();
         assert_eq!((exchange.memory_bytes(), files(dir.path())), (0, 1));
         assert!(exchange.lock().spilled_bytes > 0);
-        exchange.put(3, vec![ints([7]), ints([])]).unwrap();
+        exchange.put(3, pieces([ints([7]), ints([])])).unwrap();
         let all = exchange.take(0).unwrap();
         assert!(all.equals(&ints((0..5).chain(0..5).chain([10, 7]))));
         assert_eq!(exchange.take(1).unwrap().height(), 10);
@@ -311,26 +390,26 @@ mod tests {
     #[test]
     fn outputs_without_rows_have_their_columns() {
         let exchange = Exchange::new(2, 0, std::env::temp_dir());
-        exchange.put(0, vec![ints([]), ints([])]).unwrap();
+        exchange.put(0, pieces([ints([]), ints([])])).unwrap();
         assert_eq!(exchange.take(1).unwrap().schema(), ints([]).schema());
         assert!(exchange.take(2).is_err());
-        assert!(exchange.put(1, vec![]).is_err());
+        assert!(exchange.put(1, pieces([ints([]), ints([]), ints([])])).is_err());
         assert_eq!(Exchange::new(1, 0, "").take(0).unwrap().shape(), (0, 0));
         let rows = Exchange::new(1, 0, "/nowhere");
-        rows.put(0, vec![DataFrame::empty_with_height(3)]).unwrap();
-        rows.put(1, vec![DataFrame::empty_with_height(2)]).unwrap();
+        rows.put(0, pieces([DataFrame::empty_with_height(3)])).unwrap();
+        rows.put(1, pieces([DataFrame::empty_with_height(2)])).unwrap();
         assert_eq!(rows.take(0).unwrap().shape(), (5, 0));
     }
 
     #[test]
     fn what_can_not_be_written_is_an_error_and_not_lost() {
         let exchange = Exchange::new(1, 10, "/nowhere at all");
-        let error = exchange.put(1, vec![ints(0..9)]).unwrap_err();
+        let error = exchange.put(1, pieces([ints(0..9)])).unwrap_err();
         assert!(
             matches!(&error, Error::Io { path, .. } if path == Path::new("/nowhere at all")),
             "{error}"
         );
-        assert!(exchange.put(0, vec![ints([9])]).is_err());
+        assert!(exchange.put(0, pieces([ints([9])])).is_err());
         assert_eq!(exchange.memory_bytes(), 80);
         assert!(exchange.take(0).unwrap().equals(&ints([9, 0, 1, 2, 3, 4, 5, 6, 7, 8])));
     }
@@ -345,8 +424,8 @@ mod tests {
             .unwrap();
         let list = polars_core::prelude::Series::new("l".into(), [1_i64, 2, 3]).into_column();
         let frame = DataFrame::new(3, vec![column, list]).unwrap();
-        exchange.put(0, vec![frame.clone()]).unwrap();
-        exchange.put(1, vec![frame.clear()]).unwrap();
+        exchange.put(0, pieces([frame.clone()])).unwrap();
+        exchange.put(1, pieces([frame.clear()])).unwrap();
         assert!(frames_equal(&exchange.take(0).unwrap(), &frame));
     }
 
@@ -371,8 +450,8 @@ mod tests {
                 }
             });
             prop_assert!(files(dir.path()) <= 3);
-            for (i, expected) in hash_split(&frame, &[KEY], n).unwrap().iter().enumerate() {
-                prop_assert!(frames_equal(&exchange.take(i).unwrap(), expected));
+            for (i, expected) in hash_split(&frame, &[KEY], n).unwrap().frames().enumerate() {
+                prop_assert!(frames_equal(&exchange.take(i).unwrap(), &expected));
             }
             prop_assert_eq!(exchange.memory_bytes(), 0);
         }

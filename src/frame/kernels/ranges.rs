@@ -138,7 +138,6 @@ pub(crate) struct RangeSplitKernel {
     pub(crate) held: Arc<Exchange>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) spec: Arc<SortSpec>,
-    pub(crate) n_out: usize,
 }
 
 impl Kernel for RangeSplitKernel {
@@ -149,9 +148,7 @@ impl Kernel for RangeSplitKernel {
         match ways.downcast_ref::<Ways>() {
             Some(Ways::Ranges(divisions)) => {
                 let SortSpec { by, descending, nulls_last } = &*self.spec;
-                let mut pieces =
-                    range_split(&rows, &by[0], divisions, descending[0], nulls_last[0])?;
-                pieces.resize_with(self.n_out, || rows.clear());
+                let pieces = range_split(&rows, &by[0], divisions, descending[0], nulls_last[0])?;
                 self.exchange.put(part, pieces)?;
             }
             Some(Ways::Whole(outputs)) => self.exchange.put_whole(part, outputs[part], rows)?,

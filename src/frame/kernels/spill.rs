@@ -84,12 +84,16 @@ impl SpillFile {
 }
 
 impl Segment {
+    fn buffer_bytes(&self) -> usize {
+        usize::try_from(self.len).map_or(BUFFER_BYTES, |len| len.min(BUFFER_BYTES))
+    }
+
     /// Reads the frame, which had this schema.
     pub(super) fn read(&self, schema: &Schema) -> Result<DataFrame> {
         let open = || -> io::Result<_> {
             let mut file = File::open(&self.path)?;
             file.seek(SeekFrom::Start(self.start))?;
-            Ok(BufReader::with_capacity(BUFFER_BYTES, file.take(self.len)))
+            Ok(BufReader::with_capacity(self.buffer_bytes(), file.take(self.len)))
         };
         let file = open().map_err(|error| io_error(&self.path, error))?;
         read(file, schema).map_err(|problem| problem.at(&self.path))

@@ -1,6 +1,6 @@
 //! One frame into one for each output of a shuffle.
 //!
-//! All rows are gathered once, in the order of their outputs; the pieces are slices of that and copy nothing.
+//! All rows are gathered once, in the order of their outputs; the pieces are ranges of that.
 
 use polars_core::chunked_array::ops::search_sorted::SearchSortedSide;
 use polars_core::frame::DataFrame;
@@ -34,28 +34,41 @@ pub(crate) fn row_hashes(frame: &DataFrame, keys: &[PlSmallStr]) -> Result<Vec<u
     Ok(hashes)
 }
 
-/// `n` frames, each with the rows of some keys in their order here.
-pub(crate) fn hash_split(
-    frame: &DataFrame,
-    keys: &[PlSmallStr],
-    n: usize,
-) -> Result<Vec<DataFrame>> {
+/// The rows of a frame in the order of their outputs.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    pub(super) rows: DataFrame,
+    /// Where the rows of each output begin, and where the last ones end.
+    pub(super) starts: Vec<usize>,
+}
+
+#[cfg(test)]
+impl Pieces {
+    /// The rows of each output; they share their memory.
+    pub(super) fn frames(&self) -> impl Iterator<Item = DataFrame> {
+        let ranges = self.starts.windows(2);
+        ranges.map(|ends| self.rows.slice(ends[0] as i64, ends[1] - ends[0]))
+    }
+}
+
+/// `n` pieces, each with the rows of some keys in their order here.
+pub(crate) fn hash_split(frame: &DataFrame, keys: &[PlSmallStr], n: usize) -> Result<Pieces> {
     let hashes = row_hashes(frame, keys)?;
     // The high bits, because hash tables inside of the partitions use the low ones.
     let output = |hash: u64| ((u128::from(hash) * n as u128) >> 64) as IdxSize;
     split(frame, &hashes.into_iter().map(output).collect::<Vec<_>>(), n)
 }
 
-/// A frame for each partition of `divisions`, with the rows of its keys in their order here.
+/// `n` pieces, one for each partition of `divisions`, with the rows of its keys in their order here.
 ///
-/// With `descending` the first frame has the largest keys. Nulls are in the last frame or the first.
+/// With `descending` the first piece has the largest keys. Nulls are in the last piece or the first.
 pub(crate) fn range_split(
     frame: &DataFrame,
     key: &str,
     divisions: &Divisions,
     descending: bool,
     nulls_last: bool,
-) -> Result<Vec<DataFrame>> {
+) -> Result<Pieces> {
     let outputs = range_outputs(frame, key, divisions, descending, nulls_last)?;
     split(frame, &outputs, divisions.n_partitions())
 }
@@ -89,8 +102,8 @@ pub(super) fn range_outputs(
     Ok(outputs.collect())
 }
 
-/// `n` frames, each with the rows whose output it is, in their order here.
-pub(super) fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<Vec<DataFrame>> {
+/// `n` pieces, each with the rows whose output it is, in their order here.
+pub(super) fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<Pieces> {
     if outputs.len() != frame.height() || outputs.iter().any(|&o| o as usize >= n) {
         return Err(refused(
             "split",
@@ -113,8 +126,7 @@ pub(super) fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<
     if frame.max_n_chunks() > GATHER_CHUNKS_MAX {
         frame.rechunk_mut();
     }
-    let sorted = gather("split", &frame, order)?;
-    Ok((0..n).map(|i| sorted.slice(starts[i] as i64, starts[i + 1] - starts[i])).collect())
+    Ok(Pieces { rows: gather("split", &frame, order)?, starts })
 }
 
 #[cfg(test)]
@@ -147,7 +159,7 @@ mod tests {
             DataFrame::new(4, vec![ints.column("k").unwrap().cast(&DataType::Float64).unwrap()]);
         let a = hash_split(&floats, &["k".into()], 3).unwrap();
         let b = hash_split(&cast.unwrap(), &["k".into()], 3).unwrap();
-        assert!(a.iter().zip(&b).all(|(a, b)| a.equals(b)));
+        assert!(a.starts == b.starts && a.rows.equals(&b.rows));
     }
 
     #[test]
@@ -158,13 +170,13 @@ mod tests {
         let divisions = Divisions::new(&Series::new("k".into(), [0.0, 5.0, 10.0])).unwrap();
         let heights = |descending, nulls_last| -> Vec<usize> {
             let pieces = range_split(&frame, "k", &divisions, descending, nulls_last).unwrap();
-            pieces.iter().map(DataFrame::height).collect()
+            pieces.frames().map(|piece| piece.height()).collect()
         };
         assert_eq!(heights(false, true), [1, 5]);
         assert_eq!(heights(false, false), [2, 4]);
         assert_eq!(heights(true, false), [5, 1]);
         let empty = range_split(&frame.clear(), "k", &divisions, false, true).unwrap();
-        assert_eq!(empty.iter().map(DataFrame::shape).collect::<Vec<_>>(), [(0, 1), (0, 1)]);
+        assert_eq!(empty.frames().map(|piece| piece.shape()).collect::<Vec<_>>(), [(0, 1), (0, 1)]);
     }
 
     #[test]
@@ -172,10 +184,10 @@ mod tests {
         let frame = df!["s" => [Some("x"), None, Some("a")]].unwrap();
         let divisions = Divisions::new(&Series::new("s".into(), ["b", "c"])).unwrap();
         let pieces = range_split(&frame, "s", &divisions, false, true).unwrap();
-        assert!(pieces.len() == 1 && pieces[0].equals_missing(&frame));
+        assert!(pieces.starts == [0, 3] && pieces.rows.equals_missing(&frame));
         let nothing = DataFrame::empty_with_height(3);
         let pieces = hash_split(&nothing, &[], 2).unwrap();
-        assert_eq!(pieces.iter().map(DataFrame::height).sum::<usize>(), 3);
+        assert_eq!(pieces.frames().map(|piece| piece.height()).sum::<usize>(), 3);
     }
 
     #[test]
@@ -188,7 +200,7 @@ mod tests {
             let divisions = column.sort_with(Default::default()).unwrap();
             let divisions = Divisions::new(divisions.as_materialized_series()).unwrap();
             let pieces = range_split(&frame, "k", &divisions, false, true).unwrap();
-            let heights: Vec<_> = pieces.iter().map(DataFrame::height).collect();
+            let heights: Vec<_> = pieces.frames().map(|piece| piece.height()).collect();
             assert_eq!(heights, [1, 1, 2], "{column:?}");
         }
     }
@@ -202,8 +214,8 @@ mod tests {
             let mut expected: Vec<usize> = (0..frame.height()).collect();
             expected.sort_by_key(|&i| (u128::from(hashes[i]) * n as u128) >> 64);
             let expected = gather("", &frame, expected.iter().map(|&i| i as IdxSize).collect()).unwrap();
-            prop_assert_eq!(pieces.len(), n);
-            prop_assert!(frames_equal(&concat(pieces).unwrap(), &expected));
+            prop_assert_eq!(pieces.frames().count(), n);
+            prop_assert!(frames_equal(&concat(pieces.frames()).unwrap(), &expected));
         }
     }
 }

@@ -76,9 +76,9 @@ fn every_dtype_is_split_and_comes_back_from_files() {
         let dir = tempfile::tempdir().unwrap();
         let exchange = Exchange::new(1, 0, dir.path());
         let pieces = hash_split(&frame, &["k".into()], 3).unwrap();
-        let home = pieces.iter().filter(|p| p.height() > 0).count();
+        let home = pieces.frames().filter(|p| p.height() > 0).count();
         assert!(home >= 1, "{column:?}");
-        exchange.put(0, vec![frame.clone()]).unwrap();
+        exchange.put_whole(0, 0, frame.clone()).unwrap();
         assert!(frames_equal(&exchange.take(0).unwrap(), &frame), "{column:?}");
         assert!(distinct_state(&column).is_ok());
     }
@@ -100,8 +100,8 @@ fn every_dtype_has_divisions_or_an_error() {
         assert_eq!(found.merge(&found).unwrap().dtype(), column.dtype());
         found.interpolate(5);
         let pieces = range_split(&frame, "k", &found, false, true).unwrap();
-        assert_eq!(pieces.iter().map(DataFrame::height).sum::<usize>(), 4);
-        assert!(pieces[found.n_partitions() - 1].column("k").unwrap().null_count() == 1);
+        assert_eq!(pieces.rows.height(), 4);
+        assert!(pieces.frames().last().unwrap().column("k").unwrap().null_count() == 1);
     }
 }
 

@@ -11,6 +11,12 @@ use crate::frame::layout::{Divided, Placement};
 use crate::frame::op::Join;
 use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 
+/// What a join takes for a row of either side: its place in the hash table, and its number in the result.
+const JOIN_ROW_BYTES: u64 = 24;
+
+/// A join copies a side to all partitions of the other one if that is no more than so many times all bytes of both.
+const COPIES_MAX: f64 = 1.0;
+
 /// Both sides of a join where rows of equal keys meet.
 struct Met {
     sides: [Lowered; 2],
@@ -37,17 +43,25 @@ impl Lowering<'_> {
         };
         let kept = met.copied.map_or(usize::from(bytes[1] > bytes[0]), |side| 1 - side);
         let schema = &self.plan.meta(id).schema;
+        let other = &met.sides[1 - kept].layout;
         let layout = met.sides[kept].layout.with_fewer_rows();
         let layout = layout.with_columns(schema, |name| Some(name.into()));
-        let layout = layout.widened(&met.sides[1 - kept].layout, schema);
-        let layout = layout.placed(placement(spec, &met));
+        let layout = layout.widened(other, schema);
+        let mut layout = layout.placed(placement(spec, &met));
+        if matches!(spec.how, JoinHow::Inner | JoinHow::Semi) {
+            // As if each row had a partner before rows of the other side were left out.
+            layout.likely *= other.likely;
+        }
         let slots = [0, 1].map(|i| {
             let is_copy = met.copied == Some(i);
             let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
             LayerInput { layer: met.sides[i].layer, map }
         });
         let name = format!("{:?} join on {}", spec.how, spec.left_on.join(", "));
-        self.push(&name, JoinKernel { spec: Arc::clone(spec) }, slots.into(), layout)
+        let scratch = met.sides.iter().map(|side| side.layout.index_bytes(JOIN_ROW_BYTES)).sum();
+        let joined = self.push(&name, JoinKernel { spec: Arc::clone(spec) }, slots.into(), layout);
+        self.layers.get_mut(joined.layer).scratch_bytes = scratch;
+        joined
     }
 
     /// The side that goes to every partition of the other one: the smaller one if it is small and no unpaired row of its
@@ -55,24 +69,24 @@ impl Lowering<'_> {
     fn copied_side(&self, how: JoinHow, inputs: &[Lowered]) -> Option<usize> {
         use JoinHow as J;
         let bytes = [inputs[0].layout.nbytes(), inputs[1].layout.nbytes()];
+        let likely = [inputs[0].layout.likely_bytes(), inputs[1].layout.likely_bytes()];
         let may_copy =
             [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
         let is_small = |side: usize| {
+            let fits = inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes;
+            // Each partition of the other side makes a table of the copy; a shuffle goes through both sides once.
+            let n_copies = inputs[1 - side].layout.n_parts as f64;
             may_copy[side]
-                && (inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes)
+                && fits
+                && n_copies * likely[side] <= COPIES_MAX * (likely[0] + likely[1])
         };
         match (is_small(0), is_small(1)) {
-            (true, true) => Some(usize::from(bytes[1] <= bytes[0])),
+            (true, true) => Some(usize::from(likely[1] <= likely[0])),
             (true, false) => Some(0),
             (false, true) => Some(1),
             (false, false) if how == J::Cross => Some(usize::from(bytes[1] <= bytes[0])),
             (false, false) => None,
         }
-    }
-
-    /// How many partitions both sides should have at least.
-    fn n_parts_enough(&self, inputs: &[Lowered]) -> usize {
-        self.n_parts_for(&inputs[0]).max(self.n_parts_for(&inputs[1]))
     }
 
     /// Of two sides whose divisions are known, both are cut at those of both; to one, the other side comes.
@@ -89,7 +103,7 @@ impl Lowering<'_> {
             let divided = Some(Divided { divisions, ..left });
             return Some(Met { sides, copied: None, divided });
         }
-        let enough = self.n_parts_enough(inputs);
+        let enough = self.n_parts_for(&inputs[0]).max(self.n_parts_for(&inputs[1]));
         let (side, other, divided) = pairs().find_map(|(l, r)| {
             let left = known(0, l).map(|divided| (0, r, divided));
             let found = left.or_else(|| known(1, r).map(|divided| (1, l, divided)))?;
@@ -107,7 +121,7 @@ impl Lowering<'_> {
     /// Both sides by a hash of their keys; one that is spread by it already stays, and the other one comes to it.
     fn meet_by_hash(&mut self, spec: &JoinSpec, inputs: &[Lowered]) -> [Lowered; 2] {
         let on = [&spec.left_on, &spec.right_on];
-        let enough = self.n_parts_enough(inputs);
+        let enough = self.n_spread_for(&inputs[0]).max(self.n_spread_for(&inputs[1]));
         let spread = [0, 1].map(|i| {
             let layout = &inputs[i].layout;
             Some(layout.n_parts).filter(|n| layout.placement.is_hashed_by(on[i]) && *n >= enough)

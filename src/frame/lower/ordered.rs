@@ -93,6 +93,7 @@ impl Lowering<'_> {
             block_text: "rows for neighbours".into(),
             out_bytes: bytes as u64,
             scratch_bytes: 0,
+            is_estimate: true,
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polars_core::prelude::{DataType, PlSmallStr};
 
-use super::{Lowered, Lowering};
+use super::{Lowered, Lowering, split_bytes};
 use crate::error::Call;
 use crate::frame::kernels::divide::CheckSortedKernel;
 use crate::frame::kernels::ordered::{OrderedSpec, Side};
@@ -47,7 +47,9 @@ impl Lowering<'_> {
         };
         let layout = layout.placed(placement.in_order(&sort.spec));
         let sorted = self.rowwise(&name, kernel, input, layout);
-        self.layers.get_mut(sorted.layer).scratch_bytes = input.layout.part_bytes();
+        // Numbers of rows beside a copy of the keys.
+        self.layers.get_mut(sorted.layer).scratch_bytes =
+            input.layout.with_only(&sort.spec.by).part_bytes() + input.layout.index_bytes(16);
         sorted
     }
 
@@ -122,14 +124,18 @@ impl Lowering<'_> {
         let sample = SampleKernel { held: Arc::clone(&held), spec: Arc::clone(spec), n_in, n_out };
         let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
         let samples = self.silent("sample", sample, each, n_in);
+        self.layers.get_mut(samples).scratch_bytes =
+            2 * input.layout.with_only(&spec.by).part_bytes();
         let divide = DivideKernel { spec: Arc::clone(spec), dtype, n_out };
         let all = LayerInput { layer: samples, map: BlockMap::axes([AxisMap::All]) };
         let ways = self.silent("divide", divide, all, 1);
-        let (exchange_in, spec) = (Arc::clone(&exchange), Arc::clone(spec));
-        let split = RangeSplitKernel { held, exchange: exchange_in, spec, n_out };
+        let exchange_in = Arc::clone(&exchange);
+        let split = RangeSplitKernel { held, exchange: exchange_in, spec: Arc::clone(spec) };
         let one = LayerInput { layer: ways, map: BlockMap::axes([AxisMap::At(0)]) };
         let split = self.silent("split", split, one, n_in);
-        self.layers.get_mut(split).scratch_bytes = 2 * input.layout.part_bytes();
+        // The partition too comes out of the exchange in which it waited.
+        self.layers.get_mut(split).scratch_bytes =
+            input.layout.part_bytes() + split_bytes(&input.layout);
         self.taken(exchange, split, input.layout.in_parts(n_out))
     }
 }

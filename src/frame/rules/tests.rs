@@ -635,6 +635,35 @@ fn what_is_spread_by_its_keys_is_not_shuffled_again() {
 }
 
 #[test]
+fn the_side_of_a_join_that_is_copied_is_worth_it() {
+    let rows = |n: i64, n_parts| {
+        let frame = df!["k" => (0..n).collect::<Vec<_>>(), "v" => (0..n).collect::<Vec<_>>()];
+        DataFrame::from_polars(&frame.unwrap(), n_parts)
+    };
+    let (many, some) = (rows(4000, 10), rows(3000, 2));
+    // Each of ten partitions would make a table of three quarters of the rows.
+    let config = Config::new().with_chunk_bytes(50_000);
+    let n = |frame: &DataFrame| {
+        config.scope(|| frame.explain().unwrap().to_string()).matches("barrier").count()
+    };
+    assert_eq!(n(&many.join(&some, "k", JoinHow::Inner)), 2);
+    assert_eq!(n(&many.join(&rows(300, 2), "k", JoinHow::Inner)), 0);
+    // A tenth of a tenth of the rows are few.
+    let few = some.filter(col("v").eq(1)).filter(col("k").eq(1));
+    assert_eq!(n(&many.join(&few, "k", JoinHow::Inner)), 0);
+}
+
+#[test]
+fn counts_of_different_values_move_different_rows() {
+    let frame = table().group_by(["ten"]).agg([col("half").n_unique(), col("id").sum()]);
+    let text = Config::new().with_chunk_bytes(100).scope(|| frame.explain().unwrap().to_string());
+    assert!(text.contains("distinct rows of"), "{text}");
+    let median = table().group_by(["ten"]).agg([col("half").n_unique(), col("id").median()]);
+    let text = Config::new().with_chunk_bytes(100).scope(|| median.explain().unwrap().to_string());
+    assert!(text.contains("project"), "{text}");
+}
+
+#[test]
 fn what_is_not_shuffled_again_has_the_same_rows() {
     let (left, right) = (table(), table().select([col("ten"), col("half").alias("price")]));
     let first = left.group_by(["ten", "id"]).agg([col("half").sum()]);

@@ -42,6 +42,12 @@ impl Groups {
         Groups { of_row: vec![0; n_rows], firsts: vec![0] }
     }
 
+    /// Each row in a group of its own.
+    pub(crate) fn each(n_rows: usize) -> Self {
+        let all: Vec<IdxSize> = (0..n_rows as IdxSize).collect();
+        Groups { of_row: all.clone(), firsts: all }
+    }
+
     /// How many groups there are.
     pub(crate) fn len(&self) -> usize {
         self.firsts.len()

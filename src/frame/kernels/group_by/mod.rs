@@ -6,7 +6,8 @@
 //!
 //! Rows of a result are in the order in which their groups first appear. States merge in the order in which they are
 //! given, so a tree that keeps the order of the partitions gives the rows, and the first and last values, that
-//! one frame would give. Aggregates that need all rows of a group at once take [`whole`] instead, after a shuffle.
+//! one frame would give. Aggregates that need all rows of a group at once take [`whole`] instead, after a shuffle. Where
+//! these only count different values, rows that are equal in keys and values become one before ([`partial_distinct`]).
 //!
 //! All loops run down a column with the number of the group beside each value: one thread, no `unsafe`.
 
@@ -36,6 +37,13 @@ use crate::frame::expr::aggregate_plan::{
     AggregatePlan, State, Step, input_column, key_column, leaf_column, state_column,
 };
 
+/// Of so many rows one is looked at to decide whether many have equal keys; of fewer rows than this, none.
+const SAMPLE_PART: usize = 8;
+const SAMPLE_ROWS_MIN: usize = 1024;
+
+/// Columns of states of groups of the rows of a frame.
+type ComputeStates = fn(&DataFrame, &Groups, &AggregatePlan) -> Result<Vec<Column>>;
+
 /// The keys and the inputs of the aggregates, row by row: all that `plan` needs of a partition.
 pub(crate) fn project(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
     let column = |expr: &Expr, name| Ok(evaluate_rows(expr, frame)?.with_name(name));
@@ -49,11 +57,41 @@ pub(crate) fn project(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFra
 /// Without keys, no rows give no states, so that an empty partition is neither first nor last.
 pub(crate) fn partial(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
     let rows = project(frame, plan)?;
-    let groups = groups(&rows, plan)?;
+    let groups = worthwhile_groups(&rows.columns()[..plan.keys.len()], rows.height())?;
     if plan.keys.is_empty() && rows.height() == 0 {
         return Ok(with_states(&rows, &groups, plan, states_of_rows)?.clear());
     }
     with_states(&rows, &groups, plan, states_of_rows)
+}
+
+/// As [`partial`], of rows that are equal also in the inputs whose different values are counted; these stand between keys and
+/// states.
+pub(crate) fn partial_distinct(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    let rows = project(frame, plan)?;
+    let failed = || values_error("group_by");
+    let mut columns = rows.columns()[..plan.keys.len()].to_vec();
+    for input in plan.distinct_inputs().unwrap_or_default() {
+        columns.push(rows.column(&input_column(input)).map_err(failed())?.clone());
+    }
+    let groups = worthwhile_groups(&columns, rows.height())?;
+    let firsts = columns.iter().map(|column| pick::take(column, &groups.firsts));
+    let mut columns = firsts.collect::<PolarsResult<Vec<_>>>().map_err(failed())?;
+    columns.extend(states_of_rows(&rows, &groups, plan)?);
+    build(groups.len(), columns)
+}
+
+/// Rows with equal keys; each row alone if the first ones say that hardly any are equal, and that looking
+/// for them is not worth while.
+fn worthwhile_groups(keys: &[Column], n_rows: usize) -> Result<Groups> {
+    let find = |keys: &[Column], n| Groups::new(keys, n).map_err(values_error("group_by"));
+    let n_sample = n_rows / SAMPLE_PART;
+    if n_sample >= SAMPLE_ROWS_MIN && !keys.is_empty() {
+        let sample: Vec<Column> = keys.iter().map(|key| key.head(Some(n_sample))).collect();
+        if find(&sample, n_sample)?.len() > n_sample / 5 * 4 {
+            return Ok(Groups::each(n_rows));
+        }
+    }
+    find(keys, n_rows)
 }
 
 /// The states of each group of several frames of states, which come in the order of their rows.
@@ -83,8 +121,17 @@ pub(crate) fn whole(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame
 
 /// As [`whole`], of frames made by [`project`].
 pub(crate) fn whole_of_projected(rows: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    whole_by(rows, plan, states_of_rows)
+}
+
+/// As [`whole`], of frames made by [`partial_distinct`].
+pub(crate) fn whole_of_distinct(rows: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    whole_by(rows, plan, merged_states)
+}
+
+fn whole_by(rows: &DataFrame, plan: &AggregatePlan, compute: ComputeStates) -> Result<DataFrame> {
     let groups = groups(rows, plan)?;
-    let frame = with_states(rows, &groups, plan, states_of_rows)?;
+    let frame = with_states(rows, &groups, plan, compute)?;
     let mut sorted = None;
     let leaves = plan.leaves.iter().map(|leaf| match &leaf.aggregate {
         Some(aggregate) if leaf.is_holistic() => {
@@ -115,7 +162,7 @@ fn with_states(
     rows: &DataFrame,
     groups: &Groups,
     plan: &AggregatePlan,
-    compute: fn(&DataFrame, &Groups, &AggregatePlan) -> Result<Vec<Column>>,
+    compute: ComputeStates,
 ) -> Result<DataFrame> {
     let mut columns = Vec::with_capacity(plan.keys.len() + plan.steps.len());
     for key in &rows.columns()[..plan.keys.len()] {

@@ -63,6 +63,12 @@ fn by_tree(frames: &[DataFrame], plan: &AggregatePlan, fan: usize) -> DataFrame 
     finish(&states[0], plan).unwrap()
 }
 
+/// By states of rows that are equal in keys and counted values.
+fn by_distinct(frames: &[DataFrame], plan: &AggregatePlan) -> DataFrame {
+    let states = frames.iter().map(|frame| partial_distinct(frame, plan).unwrap());
+    whole_of_distinct(&concat(states).unwrap(), plan).unwrap()
+}
+
 /// The aggregate of one group, from the rows of the group, slowly.
 fn by_loop(aggregate: &A, values: &Series) -> AnyValue<'static> {
     let valid = values.drop_nulls();
@@ -291,6 +297,36 @@ proptest! {
         if !plan.is_holistic() {
             assert_same(&by_tree(&cut(&frame, &cuts), &plan, fan), &got);
         }
+        if plan.distinct_inputs().is_some() {
+            assert_same(&by_distinct(&cut(&frame, &cuts), &plan), &got);
+        }
+    }
+}
+
+#[test]
+fn groups_are_looked_for_only_where_there_are_fewer_than_rows() {
+    let n = 10_000_i64;
+    let frame =
+        df!["id" => (0..n).collect::<Vec<_>>(), "x" => (0..n).map(|i| i % 5).collect::<Vec<_>>(),
+        "few" => (0..n).map(|i| i % 7).collect::<Vec<_>>()]
+        .unwrap();
+    let aggs = [agg("x", &A::NUnique), agg("x", &A::Sum), agg("x", &A::First)];
+    for (key, n_states, n_rows) in [("id", n, n), ("few", 7, 35)] {
+        let counted = plan(&frame, &[key], &aggs);
+        assert_eq!(counted.distinct_inputs(), Some(vec![0]));
+        assert_eq!(partial_distinct(&frame, &counted).unwrap().height() as i64, n_rows);
+        let expected = whole(&frame, &counted).unwrap();
+        assert_same(&by_distinct(&cut(&frame, &[1, 9000]), &counted), &expected);
+        let states = plan(&frame, &[key], &aggs[1..]);
+        assert_eq!(partial(&frame, &states).unwrap().height() as i64, n_states);
+        let expected = whole(&frame, &states).unwrap();
+        assert_same(&by_tree(&cut(&frame, &[1, 9000]), &states, 2), &expected);
+    }
+    // The last row of a group is not the last of its different values.
+    // Nor is the first of equal values by which others are picked.
+    for in_order in [A::Last, A::MinBy(col("id"))] {
+        let plan = plan(&frame, &["few"], &[agg("x", &A::NUnique), agg("x", &in_order)]);
+        assert_eq!(plan.distinct_inputs(), None);
     }
 }
 
