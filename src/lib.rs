@@ -19,9 +19,13 @@ mod bytes;
 mod compute;
 mod config;
 mod error;
+#[cfg(feature = "dist")]
+pub mod dist;
 mod explain;
 mod graph;
 mod memory;
+#[cfg(feature = "dist")]
+mod registry;
 mod sched;
 mod visualize;
 

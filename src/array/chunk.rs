@@ -7,6 +7,14 @@ use ndarray::{ArcArray, ArrayViewD, IxDyn};
 use super::dtype::Element;
 use crate::graph::{Block, Value};
 use crate::memory::BufferPool;
+#[cfg(feature = "dist")]
+use {
+    super::dtype::{DType, dispatch},
+    super::io::{ByteOrder, decode_slice, encode_slice},
+    super::kernels::portable::{head, n_items},
+    crate::error::Result,
+    crate::graph::{encoded, undecodable},
+};
 
 /// One chunk in memory. Its buffer returns to the pool when the last owner is dropped.
 #[derive(Debug)]
@@ -78,6 +86,36 @@ impl<T: Element> Value for Chunk<T> {
     fn nbytes(&self) -> u64 {
         if self.pool.is_none() { 0 } else { (self.data.len() * size_of::<T>()) as u64 }
     }
+
+    #[cfg(feature = "dist")]
+    fn nbytes_elsewhere(&self) -> u64 {
+        (self.data.len() * size_of::<T>()) as u64
+    }
+
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        bytes.extend(encoded(&(T::DTYPE, self.data.shape())));
+        let start = bytes.len();
+        bytes.resize(start + self.data.len() * size_of::<T>(), 0);
+        let data = self.data.as_standard_layout();
+        let items = data.as_slice().expect("what is in standard layout is one slice");
+        encode_slice(items, ByteOrder::Little, &mut bytes[start..]);
+        Some("chunk")
+    }
+}
+
+/// Decodes a [`Chunk`] of any element type into memory that is aligned for it.
+#[cfg(feature = "dist")]
+pub(super) fn decode_chunk(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block> {
+    let ((dtype, shape), data): ((DType, Vec<usize>), _) = head("a chunk", bytes)?;
+    dispatch!(dtype, T => {
+        let n = n_items(&shape, size_of::<T>(), data.len())?;
+        let mut items = pool.take::<T>(n);
+        decode_slice(data, ByteOrder::Little, &mut items);
+        let array = ndarray::ArrayD::from_shape_vec(IxDyn(&shape), items);
+        let array = array.map_err(|error| undecodable("a chunk", &error.to_string()))?;
+        Ok(Block::new(Chunk::new(array, pool)))
+    })
 }
 
 impl<T: Element> Drop for Chunk<T> {

@@ -9,12 +9,12 @@ mod budget;
 mod cancel;
 mod events;
 mod executor;
-mod job;
+pub(crate) mod job;
 mod progress;
 mod runtime;
 mod serial;
 mod shell;
-mod state;
+pub(crate) mod state;
 mod sync;
 mod threaded;
 

@@ -12,6 +12,7 @@ mod layout;
 #[cfg(feature = "netcdf")]
 mod netcdf;
 mod npy;
+mod origin;
 mod region;
 mod source;
 #[cfg(test)]
@@ -20,6 +21,9 @@ mod testing;
 mod zarr;
 
 pub use bytes::Stored;
+pub(crate) use bytes::ByteOrder;
+#[cfg(feature = "dist")]
+pub(crate) use bytes::{decode_slice, encode_slice};
 #[cfg(feature = "netcdf")]
 pub(crate) use netcdf::Packing;
 #[cfg(feature = "netcdf")]
@@ -27,6 +31,7 @@ pub use netcdf::{Attribute, Dimension, NetcdfFile};
 #[cfg(all(test, feature = "netcdf"))]
 pub(crate) use netcdf::{NetcdfSchema, NetcdfWriter};
 pub(crate) use npy::{NpySource, NpyWriter};
+pub use origin::Origin;
 pub use source::Source;
 #[cfg(feature = "zarr")]
 pub use zarr::{ZarrCompressor, ZarrFormat};

@@ -15,7 +15,9 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 use crate::memory::BufferPool;
 
 /// Which axes of two arrays are multiplied index by index, and which are summed away, pair by pair.
@@ -24,6 +26,7 @@ use crate::memory::BufferPool;
 /// each summed pair, with one element for each block along it. Summing these last axes with an
 /// ordinary tree gives the product, so memory follows the chunk and not the contracted length.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Contraction {
     /// Pairs of a left and a right axis that stay as one.
     pub(crate) batch: Vec<(usize, usize)>,
@@ -222,8 +225,9 @@ impl<T: MatMul> Kernel for ContractKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("contract", T::DTYPE.name(), &self.contraction))
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("contract", &(T::DTYPE, &self.contraction)))
     }
 }
 

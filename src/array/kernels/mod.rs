@@ -18,6 +18,8 @@ pub(crate) mod load;
 mod loops;
 pub(crate) mod map_blocks;
 mod ops;
+#[cfg(feature = "dist")]
+pub(crate) mod portable;
 mod program;
 pub(crate) mod read;
 pub(crate) mod rearrange;

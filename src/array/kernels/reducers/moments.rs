@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 
 use num_complex::Complex;
 
+use crate::array::io::{ByteOrder, Stored};
 use super::Reducer;
 use super::monoids::{Summed, Total};
 use crate::array::kernels::scalar::{CastTo, Lane};
@@ -71,6 +72,17 @@ pub(crate) struct Spread<M> {
     sum: M,
     /// The sum of the squared distances from `mean`.
     squares: f64,
+}
+
+impl<M: Wide> Stored for Spread<M> {
+    fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+        let (mean, (sum, squares)) = Stored::decode(bytes, order);
+        Spread { mean, sum, squares }
+    }
+
+    fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+        (self.mean, (self.sum, self.squares)).encode(order, bytes);
+    }
 }
 
 impl<M: Wide> Spread<M> {
