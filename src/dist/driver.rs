@@ -22,6 +22,9 @@ use crate::sched::{Executor, Run, Sink, check_budget};
 /// Tasks that a worker gets beside those that its threads run, so that none waits for the next one to come.
 const N_QUEUED: usize = 1;
 
+/// Tasks for each thread of a worker that has all their inputs, before another worker gets the inputs.
+const LOCAL_FACTOR: usize = 4;
+
 /// How often a run looks up to see whether it was cancelled.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(50);
 
@@ -296,11 +299,15 @@ impl<'a> Driver<'a> {
             let needed = own_bytes.saturating_add(missing).saturating_add(self.loads[worker].bytes);
             needed <= self.links[worker].memory_limit
         };
-        // One that has all inputs may have some more to do than others.
+        // Waiting where the inputs are costs less than sending them, up to a point.
         let may_have = |worker: usize, missing: u64| {
-            let n_more =
-                if missing == 0 && !inputs.is_empty() { self.links[worker].n_threads } else { 0 };
-            self.loads[worker].n_running < self.links[worker].n_threads + N_QUEUED + n_more
+            let n_threads = self.links[worker].n_threads;
+            let n_max = match missing {
+                0 if inputs.is_empty() => n_threads + N_QUEUED,
+                0 => n_threads * LOCAL_FACTOR,
+                _ => n_threads,
+            };
+            self.loads[worker].n_running < n_max
         };
         let workers = (0..self.links.len()).map(|worker| (worker, missing(worker)));
         let workers =

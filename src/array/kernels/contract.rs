@@ -131,11 +131,15 @@ struct Dense<'a, T: Element> {
 
 impl<'a, T: Element> Dense<'a, T> {
     /// Copied only if the strides are neither of the two.
+    ///
+    /// Products round differently by rows and by columns. Which of them it is depends on the order of the axes in
+    /// memory alone, which a copy of the block keeps, and not on gaps between the elements, which it does not.
     fn new(view: &ArrayView2<'a, T>) -> Self {
-        let (dim, by_rows) = (view.dim(), view.to_slice());
-        let by_columns = by_rows.is_none();
-        let view = (*view).reversed_axes();
-        let elements = match by_rows.or_else(|| view.to_slice()) {
+        let (dim, strides) = (view.dim(), view.strides());
+        let is_line = dim.0 <= 1 || dim.1 <= 1;
+        let by_columns = !is_line && strides[0].unsigned_abs() < strides[1].unsigned_abs();
+        let view = if by_columns { (*view).reversed_axes() } else { *view };
+        let elements = match view.to_slice() {
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(view.iter().copied().collect()),
         };
