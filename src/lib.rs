@@ -42,7 +42,7 @@ pub use sched::CancelToken;
 pub use visualize::{visualize, visualize_tasks};
 
 /// The code of the README, which is compiled and run with the tests.
-#[cfg(all(doctest, feature = "zarr", feature = "frame"))]
+#[cfg(all(doctest, feature = "zarr", feature = "frame", feature = "dist"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

@@ -1,9 +1,10 @@
 //! The executor that lets workers run the tasks.
 //!
-//! What runs next is decided by the state machine of `sched`; this decides where, and remembers who holds which
-//! block. A block in the state machine is a [`Placed`], so that what is dropped there is freed on the workers.
+//! What runs next is decided by the state machine of `sched`, and where by [`Placement`]. A block in the state machine
+//! is a [`Placed`], so that what is dropped there is freed on the workers.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 
 use super::cluster::{Counters, Event, Link, Links};
+use super::placement::{Choice, Placement};
 use super::wire::{self, Failure, Order, RunTask};
 use super::worker::{hang_up, lock};
 use crate::error::{Error, Result};
@@ -18,12 +20,6 @@ use crate::graph::{Block, KernelSpec, TaskGraph, TaskId, Value};
 use crate::sched::job::Job;
 use crate::sched::state::{Next, State};
 use crate::sched::{Executor, Run, Sink, check_budget};
-
-/// Tasks that a worker gets beside those that its threads run, so that none waits for the next one to come.
-const N_QUEUED: usize = 1;
-
-/// Tasks for each thread of a worker that has all their inputs, before another worker gets the inputs.
-const LOCAL_FACTOR: usize = 4;
 
 /// How often a run looks up to see whether it was cancelled.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(50);
@@ -47,16 +43,16 @@ impl Executor for ClusterExecutor {
         check_budget(graph, smallest)?;
         let job = Job::start(graph, run, sink)?;
         let (frees, freed) = channel::unbounded();
+        let workers = links.links.iter().map(|link| (link.n_threads, link.memory_limit));
         let mut driver = Driver {
             job: &job,
             state: job.state(ranks),
             specs,
             links: &links.links,
             counters: &self.counters,
-            loads: links.links.iter().map(|_| Load::default()).collect(),
+            placement: Placement::new(workers),
+            layers: links.links.iter().map(|_| HashSet::new()).collect(),
             running: HashMap::new(),
-            held: HashMap::new(),
-            last: 0,
             frees,
             freed,
         };
@@ -116,27 +112,6 @@ impl Drop for Placed {
     }
 }
 
-/// What a worker has to do and to hold.
-#[derive(Debug, Default)]
-struct Load {
-    n_running: usize,
-    /// Bytes of blocks, and what running tasks declared.
-    bytes: u64,
-    /// Layers whose kernels it has.
-    layers: Vec<u32>,
-    /// Blocks that it may forget.
-    freed: Vec<u32>,
-}
-
-/// The workers that hold a block, and the bytes that it takes on each.
-#[derive(Debug)]
-struct Held {
-    nbytes: u64,
-    /// The worker that made it, if that was not this process.
-    home: Option<usize>,
-    workers: Vec<usize>,
-}
-
 /// A task on a worker.
 struct Running {
     worker: usize,
@@ -152,11 +127,10 @@ struct Driver<'a> {
     specs: Vec<Option<KernelSpec>>,
     links: &'a [Link],
     counters: &'a Counters,
-    loads: Vec<Load>,
+    placement: Placement,
+    /// The layers whose kernels each worker has.
+    layers: Vec<HashSet<u32>>,
     running: HashMap<TaskId, Running>,
-    held: HashMap<TaskId, Held>,
-    /// The worker that got the last task.
-    last: usize,
     frees: Sender<TaskId>,
     freed: Receiver<TaskId>,
 }
@@ -209,8 +183,8 @@ impl<'a> Driver<'a> {
     /// Starts tasks as long as there are some and workers for them. The inner error is that of a task that ran here.
     fn start_tasks(&mut self, waiting: &mut Option<TaskId>) -> Result<Result<()>> {
         loop {
-            self.note_freed();
-            if !(0..self.links.len()).any(|worker| self.is_open(worker)) {
+            self.freed.try_iter().for_each(|task| self.placement.on_freed(task));
+            if !self.placement.is_open() {
                 return Ok(Ok(()));
             }
             let task = match waiting.take() {
@@ -228,13 +202,7 @@ impl<'a> Driver<'a> {
                 }
                 continue;
             }
-            let inputs = self.inputs(task);
-            let mut worker = self.worker_for(task, &inputs);
-            if worker.is_none() {
-                self.forget_copies(&inputs);
-                worker = self.worker_for(task, &inputs).or_else(|| self.roomiest());
-            }
-            match worker {
+            match self.worker_for(task) {
                 Some(worker) => self.start(task, worker)?,
                 None => {
                     *waiting = Some(task);
@@ -250,7 +218,7 @@ impl<'a> Driver<'a> {
             Ok(block) => {
                 let block = block.map(|block| {
                     let nbytes = block.nbytes_elsewhere();
-                    self.held.insert(task, Held { nbytes, home: None, workers: Vec::new() });
+                    self.placement.on_made(task, nbytes, None);
                     self.placed(task, 0, Home::Here(block))
                 });
                 self.state.on_finished(task, block, &mut Vec::new());
@@ -267,85 +235,35 @@ impl<'a> Driver<'a> {
         Block::new(Placed { task, nbytes, at, frees: self.frees.clone() })
     }
 
-    fn is_open(&self, worker: usize) -> bool {
-        self.loads[worker].n_running < self.links[worker].n_threads + N_QUEUED
-    }
-
-    /// The blocks that a task reads, each once.
-    fn inputs(&self, task: TaskId) -> Vec<TaskId> {
-        let mut inputs = self.job.graph.dependencies(task).to_vec();
-        inputs.sort_unstable();
-        inputs.dedup();
-        inputs
-    }
-
     /// Bytes of output and scratch of a task.
     fn own_bytes(&self, task: TaskId) -> u64 {
         self.job.graph.out_bytes(task).saturating_add(self.job.graph.scratch_bytes(task))
     }
 
-    /// The worker with room to which the fewest bytes have to be sent, then one with an idle thread, then the
-    /// last one, so that neighbours stay together. `None` if some task has to end first.
-    fn worker_for(&self, task: TaskId, inputs: &[TaskId]) -> Option<usize> {
-        let missing = |worker: usize| {
-            let bytes = inputs.iter().map(|input| match self.held.get(input) {
-                Some(held) if !held.workers.contains(&worker) => held.nbytes,
-                _ => 0,
-            });
-            bytes.fold(0, u64::saturating_add)
-        };
+    /// The worker that runs a task; `None` if some task has to end first.
+    fn worker_for(&mut self, task: TaskId) -> Option<usize> {
+        let mut inputs = self.job.graph.dependencies(task).to_vec();
+        inputs.sort_unstable();
+        inputs.dedup();
         let own_bytes = self.own_bytes(task);
-        let fits = |worker: usize, missing: u64| {
-            let needed = own_bytes.saturating_add(missing).saturating_add(self.loads[worker].bytes);
-            needed <= self.links[worker].memory_limit
-        };
-        // Waiting where the inputs are costs less than sending them, up to a point.
-        let may_have = |worker: usize, missing: u64| {
-            let n_threads = self.links[worker].n_threads;
-            let n_max = match missing {
-                0 if inputs.is_empty() => n_threads + N_QUEUED,
-                0 => n_threads * LOCAL_FACTOR,
-                _ => n_threads,
-            };
-            self.loads[worker].n_running < n_max
-        };
-        let workers = (0..self.links.len()).map(|worker| (worker, missing(worker)));
-        let workers =
-            workers.filter(|&(worker, missing)| may_have(worker, missing) && fits(worker, missing));
-        let best = workers.min_by_key(|&(worker, missing)| {
-            let n_running = self.loads[worker].n_running;
-            let is_busy = n_running >= self.links[worker].n_threads;
-            (missing, is_busy, worker != self.last, n_running)
-        });
-        best.map(|(worker, _)| worker)
-    }
-
-    /// The worker that exceeds its limit least, if nothing runs: as long as there are tasks, one does.
-    fn roomiest(&self) -> Option<usize> {
-        let room = |worker: &usize| {
-            self.links[*worker].memory_limit.saturating_sub(self.loads[*worker].bytes)
-        };
-        (0..self.links.len()).max_by_key(room).filter(|_| self.running.is_empty())
-    }
-
-    /// Lets workers forget blocks that they have from elsewhere and that no task needs there right now.
-    fn forget_copies(&mut self, but: &[TaskId]) {
+        match self.placement.choose(&inputs, own_bytes) {
+            Choice::Worker(worker) => return Some(worker),
+            Choice::Busy => return None,
+            Choice::Full => {}
+        }
         let mut needed: HashSet<(TaskId, usize)> = HashSet::new();
         for running in self.running.values() {
-            let tasks = running.inputs.iter().filter_map(Block::downcast_ref::<Placed>);
-            needed.extend(tasks.map(|placed| (placed.task, running.worker)));
+            let placed = running.inputs.iter().filter_map(Block::downcast_ref::<Placed>);
+            needed.extend(placed.map(|placed| (placed.task, running.worker)));
         }
-        for (task, held) in &mut self.held {
-            let (home, nbytes) = (held.home, held.nbytes);
-            held.workers.retain(|&worker| {
-                let stays =
-                    home == Some(worker) || needed.contains(&(*task, worker)) || but.contains(task);
-                if !stays {
-                    self.loads[worker].bytes -= nbytes;
-                    self.loads[worker].freed.push(task.0);
-                }
-                stays
-            });
+        for worker in 0..self.links.len() {
+            needed.extend(inputs.iter().map(|input| (*input, worker)));
+        }
+        self.placement.forget_copies(&needed);
+        match self.placement.choose(&inputs, own_bytes) {
+            Choice::Worker(worker) => Some(worker),
+            // As long as there are tasks, one runs.
+            _ => self.placement.roomiest().filter(|_| self.running.is_empty()),
         }
     }
 
@@ -353,13 +271,11 @@ impl<'a> Driver<'a> {
     fn start(&mut self, task: TaskId, worker: usize) -> Result<()> {
         let graph = self.job.graph;
         self.job.on_started(task);
-        self.last = worker;
         let layer = graph.layer(task);
-        if !self.loads[worker].layers.contains(&layer.0) {
+        if self.layers[worker].insert(layer.0) {
             let kernel =
                 self.specs[layer.idx()].clone().expect("only kernels with a spec are sent");
             self.send(worker, &Order::Layer { layer: layer.0, kernel }, &[])?;
-            self.loads[worker].layers.push(layer.0);
         }
         let mut blocks = Vec::with_capacity(graph.dependencies(task).len());
         self.state.gather(task, &mut blocks);
@@ -379,21 +295,16 @@ impl<'a> Driver<'a> {
             is_result: graph.output_positions(task).next().is_some(),
         });
         self.send(worker, &order, &[])?;
-        self.loads[worker].n_running += 1;
-        self.loads[worker].bytes += declared_bytes;
-        self.counters.peaks[worker].fetch_max(self.loads[worker].bytes, Ordering::Relaxed);
+        self.placement.on_started(worker, declared_bytes);
+        let bytes = self.placement.workers[worker].bytes;
+        self.counters.peaks[worker].fetch_max(bytes, Ordering::Relaxed);
         self.running.insert(task, Running { worker, declared_bytes, inputs: blocks });
         Ok(())
     }
 
     /// Sees to it that `worker` can read a block; where it gets the block from, if from another worker.
-    fn bring(&mut self, placed: &Placed, worker: usize) -> Result<Option<std::net::SocketAddr>> {
-        let held = self.held.get_mut(&placed.task).expect("a block is held until it is dropped");
-        let is_new = !held.workers.contains(&worker);
-        if is_new {
-            held.workers.push(worker);
-            self.loads[worker].bytes += held.nbytes;
-        }
+    fn bring(&mut self, placed: &Placed, worker: usize) -> Result<Option<SocketAddr>> {
+        let is_new = self.placement.bring(placed.task, worker);
         match &placed.at {
             Home::Worker(home) if *home == worker => Ok(None),
             // The worker asks only if it was not told to get the same block before.
@@ -421,8 +332,7 @@ impl<'a> Driver<'a> {
         let Some(running) = known else {
             return Err(self.lost(worker, "it reported a task that it was not given"));
         };
-        self.loads[worker].n_running -= 1;
-        self.loads[worker].bytes -= running.declared_bytes;
+        self.placement.on_ended(worker, running.declared_bytes);
         let finished = match event {
             Event::Finished { nbytes, block, .. } => self.on_finished(task, worker, nbytes, block),
             Event::Failed { failure: Failure::Unreachable { peer, problem }, .. } => {
@@ -469,28 +379,16 @@ impl<'a> Driver<'a> {
         // The user gets the block itself; other tasks read the one on the worker.
         self.job.finish_task(task, || Ok(block))?;
         if is_read {
-            self.held.insert(task, Held { nbytes, home: Some(worker), workers: vec![worker] });
-            self.loads[worker].bytes += nbytes;
+            self.placement.on_made(task, nbytes, Some(worker));
         }
         self.state.on_finished(task, is_read.then_some(placed), &mut Vec::new());
         Ok(())
     }
 
-    /// Takes note of blocks that nobody reads any more.
-    fn note_freed(&mut self) {
-        while let Ok(task) = self.freed.try_recv() {
-            let Some(held) = self.held.remove(&task) else { continue };
-            for worker in held.workers {
-                self.loads[worker].bytes -= held.nbytes;
-                self.loads[worker].freed.push(task.0);
-            }
-        }
-    }
-
     /// Sends a message to a worker, and what it may forget before.
     fn send(&mut self, worker: usize, order: &Order, block: &[u8]) -> Result<()> {
         let mut to = &self.links[worker].connection;
-        let freed = std::mem::take(&mut self.loads[worker].freed);
+        let freed = std::mem::take(&mut self.placement.workers[worker].freed);
         let send = || {
             let first = match freed.is_empty() {
                 true => 0,

@@ -1,8 +1,8 @@
 //! Arrays computed in other processes: workers that run tasks, and the cluster that drives them.
 //!
 //! [`wire`] is messages as bytes, [`worker`] and [`session`] run tasks and keep their blocks, [`cluster`] is the
-//! connections, and [`driver`] an executor that asks the state machine of `sched` what is next and a worker to do
-//! it. There is no second scheduler, and nothing here knows arrays: kernels and blocks are decoded by the
+//! connections, and [`driver`] an executor that asks the state machine of `sched` what is next, [`placement`] where, and
+//! that worker to do it. There is no second scheduler, and nothing here knows arrays: kernels and blocks are decoded by the
 //! registry of the build.
 //!
 //! Invariant: the task graph is that of a local run, up to what was fused, so the results have the same bits.
@@ -13,6 +13,7 @@
 mod cluster;
 mod driver;
 mod local;
+mod placement;
 mod session;
 mod wire;
 mod worker;
