@@ -18,9 +18,9 @@ pub mod bench_support;
 mod bytes;
 mod compute;
 mod config;
-mod error;
 #[cfg(feature = "dist")]
 pub mod dist;
+mod error;
 mod explain;
 mod graph;
 mod memory;

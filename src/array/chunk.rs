@@ -116,7 +116,8 @@ impl<T: Element> Value for Chunk<T> {
 #[cfg(feature = "dist")]
 pub(super) fn decode_chunk(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block> {
     let wrong = |problem: &str| undecodable("a chunk", problem);
-    let ((dtype, shape, axes), data): ((DType, Vec<usize>, Vec<usize>), _) = head("a chunk", bytes)?;
+    let ((dtype, shape, axes), data): ((DType, Vec<usize>, Vec<usize>), _) =
+        head("a chunk", bytes)?;
     // Where each axis stands in memory.
     let places = (0..axes.len()).map(|axis| axes.iter().position(|of| *of == axis));
     let places = places.collect::<Option<Vec<_>>>().filter(|places| places.len() == shape.len());

@@ -20,8 +20,8 @@ mod testing;
 #[cfg(feature = "zarr")]
 mod zarr;
 
-pub use bytes::Stored;
 pub(crate) use bytes::ByteOrder;
+pub use bytes::Stored;
 #[cfg(feature = "dist")]
 pub(crate) use bytes::{decode_slice, encode_slice};
 #[cfg(feature = "netcdf")]

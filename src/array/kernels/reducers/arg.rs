@@ -7,8 +7,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::Reducer;
-use crate::array::io::{ByteOrder, Stored};
 use super::monoids::{Fold, Max, Min, Monoid, NanMax, NanMin, Ordered};
+use crate::array::io::{ByteOrder, Stored};
 
 /// Nowhere: no element has been seen.
 const NOWHERE: u64 = u64::MAX;

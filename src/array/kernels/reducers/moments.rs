@@ -14,9 +14,9 @@ use std::marker::PhantomData;
 
 use num_complex::Complex;
 
-use crate::array::io::{ByteOrder, Stored};
 use super::Reducer;
 use super::monoids::{Summed, Total};
+use crate::array::io::{ByteOrder, Stored};
 use crate::array::kernels::scalar::{CastTo, Lane};
 
 const LANES: usize = 16;

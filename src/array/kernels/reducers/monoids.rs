@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use num_complex::Complex;
 
-use crate::array::io::Stored;
 use super::Reducer;
+use crate::array::io::Stored;
 use crate::array::kernels::functions::Float;
 use crate::array::kernels::scalar::{CastTo, Lane};
 
