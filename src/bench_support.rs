@@ -10,8 +10,9 @@ use crate::config::{Config, ExecutorKind};
 use crate::error::Result;
 use crate::graph::{
     AxisMap, Block, BlockMap, Inputs, Kernel, Layer, LayerGraph, LayerId, LayerInput, TaskContext,
-    TaskGraph, Value, order, peak_bytes,
+    TaskGraph, TaskId, Value, by_rank, order, peak_bytes,
 };
+use crate::memory::BufferPool;
 use crate::sched::{CancelToken, Runtime, Sink, state_bytes};
 
 #[cfg(feature = "array")]
@@ -46,6 +47,63 @@ impl Planned {
         let ranks = order(&graph);
         Ok(ranks.len())
     }
+}
+
+/// What the tasks of one layer say that they take, and what they were seen to take, at most.
+#[derive(Clone, Debug)]
+pub struct TaskBytes {
+    /// The operations of the layer.
+    pub op: String,
+    /// The declared bytes of an output block.
+    pub declared_output: u64,
+    /// The declared bytes besides inputs and output.
+    pub declared_scratch: u64,
+    /// The bytes of the largest block that came out.
+    pub output: u64,
+    /// The bytes that were allocated at once while a task ran.
+    pub allocated: u64,
+}
+
+/// Runs the tasks of a collection one after another, each between two looks at the allocator: `meter` calls
+/// what it is given and returns the most bytes that were allocated meanwhile, beyond those before.
+///
+/// A task owns the inputs that no other task reads, and may work in place of these.
+///
+/// # Errors
+/// As `compute`.
+pub fn measure_tasks<C: Collection>(
+    collection: &C,
+    meter: &dyn Fn(&mut dyn FnMut()) -> u64,
+) -> Result<Vec<TaskBytes>> {
+    let Planned { layers, outputs } = Planned::new(collection)?;
+    let measured = layers.layers().iter().map(|layer| TaskBytes {
+        op: layer.name.to_string(),
+        declared_output: layer.out_bytes,
+        declared_scratch: layer.scratch_bytes,
+        output: 0,
+        allocated: 0,
+    });
+    let mut measured: Vec<_> = measured.collect();
+    let graph = TaskGraph::expand(layers, &outputs)?;
+    let pool = Arc::new(BufferPool::plain());
+    let mut blocks: Vec<Option<Block>> = vec![None; graph.n_tasks()];
+    for task in by_rank(&order(&graph)) {
+        let input = |dep: &TaskId| match graph.dependents(*dep).len() {
+            1 => blocks[dep.idx()].take(),
+            _ => blocks[dep.idx()].clone(),
+        };
+        let inputs: Option<Vec<_>> = graph.dependencies(task).iter().map(input).collect();
+        let mut inputs = Some(inputs.expect("inputs have lower ranks"));
+        let mut result = None;
+        let allocated =
+            meter(&mut || result = inputs.take().map(|inputs| graph.run(task, &pool, inputs)));
+        let block = result.expect("the meter calls what it is given")?;
+        let layer = &mut measured[graph.layer(task).idx()];
+        layer.output = layer.output.max(block.nbytes());
+        layer.allocated = layer.allocated.max(allocated);
+        blocks[task.idx()] = Some(block);
+    }
+    Ok(measured)
 }
 
 /// The shapes of graph that the scheduler is measured on.

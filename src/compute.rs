@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
-use crate::graph::{Block, FuseLimits, LayerGraph, LayerId, TaskGraph, Trace, fuse};
+#[cfg(all(feature = "array", feature = "frame"))]
+use crate::graph::bridges_of;
+use crate::graph::{
+    Block, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace, fuse, lower_together,
+};
 use crate::sched::{CancelToken, Runtime, Sink};
 
 #[cfg(feature = "array")]
@@ -215,25 +219,38 @@ impl Session {
         watch: &mut dyn Watch,
     ) -> Result<Prepared> {
         let mut layers = LayerGraph::default();
-        let mut outputs: Vec<LayerId> = Vec::new();
+        let mut plans: Vec<Box<dyn Lower>> = Vec::new();
         let mut collectors: Vec<Arc<dyn Collector>> = Vec::new();
+        // How many results of each plan are asked for; others read the rest.
+        let mut n_asked: Vec<usize> = Vec::new();
         #[cfg(any(feature = "array", feature = "frame"))]
         let called = |error: Error| error.called_from(call);
+        #[cfg(feature = "array")]
+        let (arrays, of_arrays): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
+        #[cfg(feature = "frame")]
+        let (frames, of_frames): (Vec<_>, Vec<_>) = self.frames.into_iter().unzip();
+        #[cfg(all(feature = "array", feature = "frame"))]
+        let (arrays, frames) = with_bridged(arrays, frames);
         // The expressions end here: they may hold blocks of memory that only a run still needs.
         #[cfg(feature = "array")]
-        if !self.arrays.is_empty() {
-            let (nodes, of_arrays): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
-            let lowered = array::lower_all(nodes, &mut layers, config, watch).map_err(called)?;
-            outputs.extend(lowered);
+        if !arrays.is_empty() {
+            plans.push(Box::new(array::plan_all(arrays, config, watch).map_err(called)?));
+            n_asked.push(of_arrays.len());
             collectors.extend(of_arrays);
         }
         #[cfg(feature = "frame")]
-        if !self.frames.is_empty() {
-            let (nodes, of_frames): (Vec<_>, Vec<_>) = self.frames.into_iter().unzip();
-            let lowered = frame::lower_all(nodes, &mut layers, config, watch).map_err(called)?;
-            outputs.extend(lowered);
+        if !frames.is_empty() {
+            plans.push(Box::new(frame::plan_all(frames, config, watch).map_err(called)?));
+            n_asked.push(of_frames.len());
             collectors.extend(of_frames);
         }
+        lower_together(&mut plans, &mut layers).map_err(|error| error.called_from(call))?;
+        let outputs = plans.iter().zip(&n_asked).flat_map(|(plan, &n)| {
+            let outputs = plan.outputs().expect("plans are lowered until all results are there");
+            outputs.into_iter().take(n)
+        });
+        let outputs: Vec<LayerId> = outputs.collect();
+        drop(plans);
         watch.on_lowered(&layers);
         let (mut layers, outputs) = match config.optimize() {
             true => fuse(&layers, &outputs, limits),
@@ -245,6 +262,37 @@ impl Session {
             layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes());
         }
         Ok(Prepared { call, layers, outputs, collectors })
+    }
+}
+
+/// The expressions, and those of each kind whose blocks those of the other one read.
+#[cfg(all(feature = "array", feature = "frame"))]
+fn with_bridged(
+    mut arrays: Vec<Arc<array::Node>>,
+    mut frames: Vec<Arc<frame::Node>>,
+) -> (Vec<Arc<array::Node>>, Vec<Arc<frame::Node>>) {
+    let (mut n_arrays, mut n_frames) = (0, 0);
+    while n_arrays < arrays.len() || n_frames < frames.len() {
+        let mut bridges = bridges_of(&arrays[n_arrays..]);
+        bridges.extend(bridges_of(&frames[n_frames..]));
+        (n_arrays, n_frames) = (arrays.len(), frames.len());
+        for bridge in bridges {
+            match Arc::clone(&bridge.from).downcast::<frame::Node>() {
+                Ok(node) => add_new(&mut frames, node),
+                Err(other) => {
+                    let node = other.downcast().expect("there are two kinds of expressions");
+                    add_new(&mut arrays, node);
+                }
+            }
+        }
+    }
+    (arrays, frames)
+}
+
+#[cfg(all(feature = "array", feature = "frame"))]
+fn add_new<T>(nodes: &mut Vec<Arc<T>>, node: Arc<T>) {
+    if !nodes.iter().any(|other| Arc::ptr_eq(other, &node)) {
+        nodes.push(node);
     }
 }
 
@@ -268,7 +316,8 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        runtime.execute(&graph, cancel, &routes)
+        let run = runtime.execute(&graph, cancel, &routes);
+        run.map_err(|error| error.called_from(self.call))
     }
 }
 

@@ -234,6 +234,40 @@ pub enum Error {
         /// The byte budget of the run.
         limit: u64,
     },
+    /// A block could not be moved to disk, or back, while memory was full.
+    #[error(
+        "spilling: the system could not {action} {bytes} bytes at {path}: {source}{}; free some disk \
+         space, or choose another place with DASK_RS_SPILL_DIRECTORY, or raise the memory limit \
+         (DASK_RS_MEMORY_LIMIT)", line(*call), path = path.display()
+    )]
+    Spill {
+        /// The call that was computed, as far as it is known.
+        call: Option<Call>,
+        /// What was tried.
+        action: &'static str,
+        /// The file or the directory.
+        path: PathBuf,
+        /// The bytes of the block.
+        bytes: u64,
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
+    /// More blocks had to go to disk than are allowed there.
+    #[error(
+        "spilling: {needed} bytes do not fit into memory and would have to lie in {directory}, where \
+         {limit} bytes are allowed{}; raise the limit of either (DASK_RS_MEMORY_LIMIT, \
+         DASK_RS_SPILL_LIMIT)", line(*call), directory = directory.display()
+    )]
+    SpillLimit {
+        /// The call that was computed, as far as it is known.
+        call: Option<Call>,
+        /// The directory in which blocks lie.
+        directory: PathBuf,
+        /// The bytes that would lie there at once.
+        needed: u64,
+        /// The bytes that may.
+        limit: u64,
+    },
     /// A task returned an error.
     #[error("{op}: the task for block {block:?} failed: {source}")]
     TaskFailed {
@@ -319,6 +353,12 @@ impl Error {
         match self {
             Error::TooManyTasks { op, call: None, limit } => {
                 Error::TooManyTasks { op, call: Some(user), limit }
+            }
+            Error::Spill { call: None, action, path, bytes, source } => {
+                Error::Spill { call: Some(user), action, path, bytes, source }
+            }
+            Error::SpillLimit { call: None, directory, needed, limit } => {
+                Error::SpillLimit { call: Some(user), directory, needed, limit }
             }
             other => other,
         }

@@ -9,6 +9,7 @@ use crate::error::{Call, Result};
 use crate::graph::{
     LayerGraph, LayerTable, TaskGraph, Trace, columns, count_tasks, order, peak_bytes,
 };
+use crate::sched::{Projection, project};
 
 /// More tasks than this are not ordered to project the peak of memory, nor counted one by one.
 const TASKS_EXPANDED_MAX: u64 = 2_000_000;
@@ -23,7 +24,8 @@ const TASKS_EXPANDED_MAX: u64 = 2_000_000;
 /// - **optimized plan**: what is left.
 /// - **layers**: the kinds of tasks that run, after fusion: what a task does, how many there are, its
 ///   output block, and the blocks of other layers that the task of block `[i, j, …]` reads.
-/// - **totals**: tasks, bytes read from storage, the projected peak of memory, the memory limit.
+/// - **totals**: tasks, bytes read from storage, the projected peak of memory, the memory limit, and if the
+///   peak is above that, the peak within it, what has to wait on disk, and what is read again instead.
 #[derive(Clone)]
 pub struct Explain {
     plan: String,
@@ -36,6 +38,8 @@ pub struct Explain {
     n_tasks: Option<u64>,
     bytes_read: u64,
     peak_bytes: Option<u64>,
+    /// What a run within the memory limit would use, where the peak is above that.
+    limited: Option<Projection>,
     memory_limit: u64,
 }
 
@@ -123,11 +127,18 @@ impl Explain {
             n_tasks,
             bytes_read: bytes_read(&prepared.layers, counts.as_deref()),
             peak_bytes: None,
+            limited: None,
             memory_limit: config.memory_limit(),
         };
         if n_tasks.is_some_and(|n| n <= TASKS_EXPANDED_MAX) {
             let graph = TaskGraph::expand(prepared.layers, &prepared.outputs)?;
-            explain.peak_bytes = Some(peak_bytes(&graph, &order(&graph)));
+            let ranks = order(&graph);
+            explain.peak_bytes = Some(peak_bytes(&graph, &ranks));
+            let reserved = graph.layers().reserved_bytes();
+            let budget = config.memory_limit().saturating_sub(reserved);
+            if explain.peak_bytes.is_some_and(|peak| peak > budget) {
+                explain.limited = Some(project(&graph, &ranks, budget));
+            }
         }
         Ok(explain)
     }
@@ -157,6 +168,22 @@ impl Explain {
         self.peak_bytes
     }
 
+    /// The bytes of blocks that would be written to disk and read back, because memory is full, if tasks ran
+    /// one by one in their order; more threads may write more. `None` above two million tasks.
+    #[must_use]
+    pub fn spilled_bytes(&self) -> Option<u64> {
+        self.peak_bytes?;
+        Some(self.limited.map_or(0, |limited| limited.spilled_bytes))
+    }
+
+    /// The bytes of blocks that would be dropped and read again from storage, because memory is full, if tasks
+    /// ran one by one in their order. They come on top of [`bytes_read`](Self::bytes_read).
+    #[must_use]
+    pub fn reread_bytes(&self) -> Option<u64> {
+        self.peak_bytes?;
+        Some(self.limited.map_or(0, |limited| limited.reread_bytes))
+    }
+
     /// The memory limit of the configuration.
     #[must_use]
     pub fn memory_limit(&self) -> u64 {
@@ -177,13 +204,19 @@ impl Explain {
             Some(bytes) => format!("{}, one task at a time", format_bytes(bytes)),
             None => format!("not computed for more than {TASKS_EXPANDED_MAX} tasks"),
         };
-        let rows = [
+        let mut rows = vec![
             ("tasks", tasks),
             ("read", format_bytes(self.bytes_read)),
             ("projected peak", peak),
             ("memory limit", format_bytes(self.memory_limit)),
         ];
-        columns(&rows.map(|(name, value)| vec![name.to_owned(), value]))
+        if let Some(Projection { peak_bytes, spilled_bytes, reread_bytes }) = self.limited {
+            rows.push(("peak within it", format_bytes(peak_bytes)));
+            rows.push(("waits on disk", format_bytes(spilled_bytes)));
+            rows.push(("read again", format_bytes(reread_bytes)));
+        }
+        let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+        columns(&rows.collect::<Vec<_>>())
     }
 }
 

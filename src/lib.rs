@@ -27,6 +27,7 @@ mod memory;
 #[cfg(feature = "dist")]
 mod registry;
 mod sched;
+mod scratch;
 mod visualize;
 
 #[cfg(feature = "array")]

@@ -39,6 +39,8 @@ pub(crate) struct BufferPool {
     idle_bytes_max: u64,
     /// Bytes that there is room for right now.
     room: AtomicU64,
+    /// Whether new buffers are as long as it takes to have them mapped.
+    maps: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +64,13 @@ impl BufferPool {
             idle_bytes: AtomicU64::new(0),
             idle_bytes_max,
             room: AtomicU64::new(idle_bytes_max),
+            maps: HAS_HEAPS,
         }
+    }
+
+    /// A pool that keeps nothing and whose buffers are as long as they look, so that they can be measured.
+    pub(crate) fn plain() -> Self {
+        BufferPool { maps: false, ..BufferPool::new(0) }
     }
 
     /// A buffer of `len` elements with unspecified (but initialized) contents.
@@ -81,7 +89,7 @@ impl BufferPool {
                 if self.idle_bytes() > room {
                     self.trim(room);
                 }
-                fresh(len)
+                if self.maps { mapped(len) } else { vec![T::default(); len] }
             }
         }
     }
@@ -177,9 +185,9 @@ fn shelf_len(len: usize) -> usize {
     len.next_multiple_of(step)
 }
 
-/// A new buffer, which the allocator maps where it can be made to.
-fn fresh<T: Clone + Default>(len: usize) -> Vec<T> {
-    if HAS_HEAPS && len * size_of::<T>() < MAPPED_BYTES_MIN {
+/// A new buffer that the allocator maps.
+fn mapped<T: Clone + Default>(len: usize) -> Vec<T> {
+    if len * size_of::<T>() < MAPPED_BYTES_MIN {
         let mut buffer = Vec::with_capacity(MAPPED_BYTES_MIN.div_ceil(size_of::<T>()));
         buffer.resize(len, T::default());
         return buffer;

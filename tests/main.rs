@@ -4,13 +4,18 @@
 #[path = "../examples/common/mod.rs"]
 mod common;
 
+#[path = "common/child.rs"]
+mod child;
+
 mod suite {
     mod bits;
+    mod breadth;
     mod cost;
     mod errors;
     mod files;
     mod first;
     mod golden_values;
+    mod held_memory;
     mod limits;
     mod no_panic;
     mod oracle;
@@ -18,6 +23,7 @@ mod suite {
     mod reads;
     mod recorder;
     mod slices;
+    mod spill;
     mod tasks;
     mod values;
 }

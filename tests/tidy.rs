@@ -14,10 +14,11 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("bytes", Some(&[])),
     ("memory", Some(&[])),
     ("atomic", Some(&["error"])),
+    ("scratch", Some(&[])),
     ("config", Some(&["error", "bytes"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
-    ("sched", Some(&["config", "error", "graph", "memory"])),
+    ("sched", Some(&["config", "error", "graph", "memory", "scratch"])),
     // The same layers on other processes. What is decoded is known to the registry alone.
     ("dist", Some(&["config", "error", "graph", "memory", "registry", "sched"])),
     // Integers only.
@@ -61,6 +62,9 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
             "array::rules::canonical",
             "config",
             "error",
+            "graph::AxisMap",
+            "graph::BlockMap",
+            "graph::Kernel",
         ]),
     ),
     // Frames, in the same order: planners, kernels, formats, plans, expressions, functions.
@@ -89,6 +93,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
             "frame::partitions",
             "frame::show::schema_text",
             "graph",
+            "scratch",
         ]),
     ),
     (

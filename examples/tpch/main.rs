@@ -24,6 +24,10 @@ use dask_rs::Config;
 use data::Tables;
 use queries::QUERIES;
 
+/// Columns are allocated and freed all the time; with glibc's own allocator each of them is new pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage: tpch [--scale NUMBER] [--query NUMBER] [--data DIR] [--explain] \
                      [--memory-limit BYTES] [--chunk-bytes BYTES]";
 

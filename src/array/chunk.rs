@@ -1,16 +1,17 @@
 //! The value of an array block.
 
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use ndarray::{ArcArray, ArrayViewD, IxDyn};
+use ndarray::{ArcArray, ArrayD, ArrayViewD, IxDyn};
 
 use super::dtype::Element;
-use crate::graph::{Block, Value};
+use super::io::{ByteOrder, decode_slice, encode_slice};
+use crate::graph::{Block, Load, Spill, Value};
 use crate::memory::BufferPool;
 #[cfg(feature = "dist")]
 use {
     super::dtype::{DType, dispatch},
-    super::io::{ByteOrder, decode_slice, encode_slice},
     super::kernels::portable::{head, n_items},
     crate::error::Result,
     crate::graph::{encoded, undecodable},
@@ -26,7 +27,7 @@ pub(crate) struct Chunk<T: Element> {
 
 impl<T: Element> Chunk<T> {
     /// A chunk whose buffer this run allocated.
-    pub(crate) fn new(data: ndarray::ArrayD<T>, pool: &Arc<BufferPool>) -> Self {
+    pub(crate) fn new(data: ArrayD<T>, pool: &Arc<BufferPool>) -> Self {
         Chunk { data: data.into_shared(), pool: Some(Arc::clone(pool)) }
     }
 
@@ -58,7 +59,7 @@ impl<T: Element> Chunk<T> {
     }
 
     /// The array if nobody else holds its memory, so that it can be written to.
-    pub(crate) fn try_into_owned(mut self) -> Result<ndarray::ArrayD<T>, Self> {
+    pub(crate) fn try_into_owned(mut self) -> Result<ArrayD<T>, Self> {
         if self.pool.is_none() {
             return Err(self);
         }
@@ -110,6 +111,10 @@ impl<T: Element> Value for Chunk<T> {
         encode_slice(items, ByteOrder::Little, &mut bytes[start..]);
         Some("chunk")
     }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        self.pool.as_ref().map(|_| self as &dyn Spill)
+    }
 }
 
 /// Decodes a [`Chunk`] of any element type into memory that is aligned for it.
@@ -126,10 +131,64 @@ pub(super) fn decode_chunk(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block
         let n = n_items(&shape, size_of::<T>(), data.len())?;
         let mut items = pool.take::<T>(n);
         decode_slice(data, ByteOrder::Little, &mut items);
-        let array = ndarray::ArrayD::from_shape_vec(IxDyn(&shape), items);
+        let array = ArrayD::from_shape_vec(IxDyn(&shape), items);
         let array = array.map_err(|error| wrong(&error.to_string()))?;
         Ok(Block::new(Chunk::new(array.permuted_axes(IxDyn(&places)), pool)))
     })
+}
+
+/// So many bytes are encoded at a time.
+const SPILL_STRIP_BYTES: usize = 1 << 18;
+
+impl<T: Element> Spill for Chunk<T> {
+    /// Writes the elements in the order in which they lie in memory, so that the layout comes back too.
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let mut order: Vec<usize> = (0..self.data.ndim()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.data.strides()[axis].unsigned_abs()));
+        let laid_out = self.data.view().permuted_axes(order.as_slice());
+        let mut strip = Vec::new();
+        let mut bytes = vec![0; SPILL_STRIP_BYTES];
+        let mut write = |items: &[T]| {
+            let bytes = &mut bytes[..size_of_val(items)];
+            encode_slice(items, ByteOrder::NATIVE, bytes);
+            to.write_all(bytes)
+        };
+        let strip_len = SPILL_STRIP_BYTES / size_of::<T>();
+        match laid_out.as_slice() {
+            Some(items) => items.chunks(strip_len).try_for_each(&mut write)?,
+            None => {
+                for &item in &laid_out {
+                    strip.push(item);
+                    if strip.len() == strip_len {
+                        write(&strip)?;
+                        strip.clear();
+                    }
+                }
+                write(&strip)?;
+            }
+        }
+        let pool = self.pool.clone().ok_or(io::ErrorKind::Unsupported)?;
+        let shape = laid_out.shape().to_vec();
+        Ok(Box::new(move |from| {
+            let data = read_items::<T>(from, pool.take(shape.iter().product()))?;
+            let array = ArrayD::from_shape_vec(IxDyn(&shape), data)
+                .expect("the buffer has the elements of the shape");
+            let mut axes = vec![0; order.len()];
+            order.iter().enumerate().for_each(|(from, &axis)| axes[axis] = from);
+            Ok(Block::new(Chunk::new(array.permuted_axes(axes), &pool)))
+        }))
+    }
+}
+
+/// Fills `items` with what was encoded.
+fn read_items<T: Element>(from: &mut dyn Read, mut items: Vec<T>) -> io::Result<Vec<T>> {
+    let mut bytes = vec![0; SPILL_STRIP_BYTES];
+    for strip in items.chunks_mut(SPILL_STRIP_BYTES / size_of::<T>()) {
+        let bytes = &mut bytes[..size_of_val(strip)];
+        from.read_exact(bytes)?;
+        decode_slice(bytes, ByteOrder::NATIVE, strip);
+    }
+    Ok(items)
 }
 
 impl<T: Element> Drop for Chunk<T> {
@@ -144,7 +203,7 @@ impl<T: Element> Drop for Chunk<T> {
 
 /// An array without elements, which allocates nothing but its reference count.
 fn empty<T: Element>() -> ArcArray<T, IxDyn> {
-    ndarray::ArrayD::from_shape_vec(IxDyn(&[0]), Vec::new())
+    ArrayD::from_shape_vec(IxDyn(&[0]), Vec::new())
         .expect("zero elements have shape [0]")
         .into_shared()
 }
@@ -157,5 +216,76 @@ pub(crate) fn chunk<T: Element>(block: Block) -> Chunk<T> {
             .downcast_ref::<Chunk<T>>()
             .expect("the plan gave this input the dtype of its kernel")
             .clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Axis, SliceInfo};
+    use num_complex::Complex;
+
+    use super::*;
+
+    /// What comes back from disk, and the bytes that were there.
+    fn round_trip<T: Element>(data: ArcArray<T, IxDyn>) -> (ArcArray<T, IxDyn>, usize) {
+        let pool = Arc::new(BufferPool::new(1 << 30));
+        let block = Block::new(Chunk { data, pool: Some(pool) });
+        let mut file = Vec::new();
+        let load = block.as_spill().expect("it owns elements").save(&mut file).unwrap();
+        drop(block);
+        let back = chunk::<T>(load(&mut file.as_slice()).unwrap());
+        load(&mut &file[1..]).unwrap_err();
+        (back.data().clone(), file.len())
+    }
+
+    #[test]
+    fn every_layout_comes_back_from_disk_with_its_bits() {
+        let n = 3 * 70_000;
+        let data: Vec<f64> =
+            (0..n).map(|i| f64::from_bits(0x7ff0_0000_0000_0000 + (i as u64 % 97))).collect();
+        let whole = ArrayD::from_shape_vec(IxDyn(&[3, 70, 1000]), data).unwrap().into_shared();
+        let every = |steps: [isize; 3]| {
+            let elems =
+                steps.map(|step| ndarray::SliceInfoElem::Slice { start: 0, end: None, step });
+            let info = SliceInfo::<_, IxDyn, IxDyn>::try_from(elems.to_vec()).unwrap();
+            whole.clone().slice_move(info.as_slice())
+        };
+        let layouts = [
+            whole.clone(),
+            whole.clone().permuted_axes(IxDyn(&[2, 0, 1])),
+            whole.clone().permuted_axes(IxDyn(&[1, 2, 0])).insert_axis(Axis(1)),
+            every([1, 2, 3]),
+            every([-1, 1, -7]),
+            every([1, 70, 1]).index_axis_move(Axis(0), 1),
+        ];
+        for data in layouts {
+            let (back, bytes) = round_trip(data.clone());
+            assert_eq!((back.shape(), bytes), (data.shape(), 8 * data.len()));
+            assert!(back.iter().zip(&data).all(|(a, b)| a.to_bits() == b.to_bits()));
+            let is_dense =
+                data.len() == whole.len() && data.strides().iter().all(|step| *step >= 0);
+            let mut axes = (0..data.ndim()).filter(|&axis| data.shape()[axis] > 1);
+            let is_same = axes.all(|axis| back.strides()[axis] == data.strides()[axis]);
+            assert!(!is_dense || is_same, "the same loops run over it");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_element_comes_back_from_disk() {
+        let bools = ndarray::arr1(&[true, false, true]).into_dyn().into_shared();
+        assert_eq!(round_trip(bools.clone()), (bools, 3));
+        let point = ndarray::arr0(Complex::new(1.5_f32, -0.0)).into_dyn().into_shared();
+        assert_eq!(round_trip(point.clone()), (point, 8));
+        let small = ndarray::arr2(&[[i16::MIN, 7]]).into_dyn().into_shared();
+        assert_eq!(round_trip(small.clone()), (small, 4));
+    }
+
+    #[test]
+    fn memory_of_others_does_not_go_to_disk() {
+        let block = Block::new(Chunk::borrowed(ndarray::arr1(&[1, 2]).into_dyn().into_shared()));
+        assert!(block.as_spill().is_none());
+        let pool = Arc::new(BufferPool::new(0));
+        let nothing = ArrayD::<u8>::from_shape_vec(IxDyn(&[0, 3]), Vec::new()).unwrap();
+        assert!(Block::new(Chunk::new(nothing, &pool)).as_spill().is_none());
     }
 }

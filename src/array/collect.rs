@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 use super::chunk::{Chunk, chunk};
-use super::chunks::Chunks;
+use super::chunks::{AxisChunks, Chunks};
 use super::dtype::{DType, Element, dispatch};
 use super::expr::Node;
+use super::kernels::map_blocks::shape_of;
+use super::kernels::measured::MeasuredKernel;
 use super::kernels::to_usize;
-use super::op::{ArrayOp, PersistedBlocks};
+use super::meta::Meta;
+use super::op::{ArrayOp, Blockwise, PersistedBlocks};
 use crate::compute::Collector;
 use crate::error::{Call, Error, Result};
-use crate::graph::Block;
+use crate::graph::{AxisMap, Block, BlockMap};
 
 /// Assembles an array, block by block as they are ready, so that no block is kept beside the result.
 pub(crate) struct Assemble<T> {
@@ -177,6 +180,63 @@ impl Collector for Keep {
             Block::new(Chunk::borrowed(data.data().clone()))
         });
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = Some(kept);
+        Ok(())
+    }
+}
+
+/// Looks at the lengths of blocks, and keeps no block.
+pub(crate) struct Measure {
+    dtype: DType,
+    shapes: Mutex<Vec<Vec<u64>>>,
+}
+
+impl Measure {
+    pub(crate) fn new(node: &Node) -> Self {
+        Measure { dtype: node.meta.dtype, shapes: Mutex::default() }
+    }
+
+    /// An expression that is `node` with the lengths that its blocks had.
+    pub(crate) fn finish(&self, node: &Arc<Node>) -> Result<Arc<Node>> {
+        let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        let grid = node.meta.chunks.grid();
+        let measured = |axis: usize| {
+            // The blocks along an axis are as long as those at its edge.
+            let stride: u64 = grid[axis + 1..].iter().product();
+            let sizes = (0..grid[axis]).map(|i| shapes[(i * stride) as usize][axis]);
+            AxisChunks::from_size_iter(sizes)
+        };
+        let axes = node.meta.chunks.axes().iter().enumerate().map(|(axis, chunks)| {
+            if chunks.is_known() { Some(chunks.clone()) } else { measured(axis) }
+        });
+        let chunks: Option<Chunks> = axes.collect();
+        let chunks = chunks.ok_or_else(|| Error::Internal {
+            place: "compute_chunk_sizes".into(),
+            problem: "not all blocks came".into(),
+        })?;
+        let shape_of = dispatch!(self.dtype, T => shape_of::<T> as fn(&Block) -> _);
+        let blockwise = Blockwise {
+            name: "measured".into(),
+            kernel: Arc::new(MeasuredKernel { chunks: chunks.clone(), shape_of }),
+            maps: vec![BlockMap::axes((0..grid.len()).map(AxisMap::same))],
+            out: Meta { dtype: self.dtype, chunks },
+            out_bytes: None,
+            scratch_bytes: 0,
+        };
+        let known = Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])?;
+        Ok(known.with_note(node.note.clone()))
+    }
+}
+
+impl Collector for Measure {
+    fn start(&self, n_blocks: u64) -> Result<()> {
+        let places = vec![Vec::new(); n_blocks as usize];
+        *self.shapes.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        Ok(())
+    }
+
+    fn accept(&self, block: usize, value: Block) -> Result<()> {
+        let shape = dispatch!(self.dtype, T => shape_of::<T>(&value)).unwrap_or_default();
+        self.shapes.lock().unwrap_or_else(PoisonError::into_inner)[block] = shape;
         Ok(())
     }
 }

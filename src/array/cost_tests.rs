@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Array, DynArray, Index, concatenate, from_fn, ones, over};
+use super::{Array, Boundary, DynArray, Index, QuantileMethod, concatenate, from_fn, ones, over};
 use crate::compute::{Collector, NoWatch, Session};
 use crate::config::Config;
 use crate::error::{Call, Result};
-use crate::graph::{Block, TaskGraph, TaskId};
+use crate::graph::{Block, TaskGraph, TaskId, order, peak_bytes};
 use crate::sched::{CancelToken, EventSink, RunSummary, Runtime, Sink};
 
 /// Takes blocks and forgets them.
@@ -79,6 +79,42 @@ fn a_reduction_is_a_tree() {
     assert_eq!(n_tasks(&[&mean, &mean]), one);
 }
 
+#[test]
+fn a_take_reads_the_blocks_that_it_needs() {
+    let x = opaque(&[1000], &[10]);
+    // A block of x each, and one block of ten that are taken.
+    assert_eq!(n_tasks(&[&x.take([999, 0, 5, 0], 0).to_dyn()]), 2 + 1);
+    let taken = x.take((0..1000).rev().step_by(3).collect::<Vec<_>>(), 0);
+    assert!(n_tasks(&[&taken.slice([Index::from(0..1)]).to_dyn()]) <= 4 + 1);
+    let y = opaque(&[1000, 1000], &[10, 10]);
+    let points = y.vindex([(0, [5, 995, 7]), (1, [5, 5, 3])]);
+    assert_eq!(n_tasks(&[&points.to_dyn()]), 2 + 2 + 1);
+    // Of a diagonal only the blocks that it goes through.
+    assert_eq!(n_tasks(&[&y.diagonal(0).to_dyn()]), 100);
+}
+
+#[test]
+fn a_scan_needs_few_blocks_at_a_time() {
+    let block = 10_000 * 8;
+    let x = opaque(&[128 * 10_000], &[10_000]);
+    let scan = graph(&[&x.cumsum(0).to_dyn()]);
+    // Blocks, totals and scans, and a tree of totals up and down.
+    assert!(scan.n_tasks() <= 3 * 128 + 4 * 128, "{}", scan.n_tasks());
+    let peak = peak_bytes(&scan, &order(&scan));
+    // The results wait for nobody, as sinks take them; inputs and carries are a few blocks.
+    assert!(peak < 8 * block, "{} blocks", peak / block);
+}
+
+#[test]
+fn a_window_touches_its_neighbours_only() {
+    let x = opaque(&[1000], &[10]);
+    let y = x.map_overlap(2, Boundary::Periodic, |block, _| block.to_owned());
+    // Three blocks, which pass through what is padded, what they surround, and the slice of it.
+    assert_eq!(n_tasks(&[&y.slice([Index::from(50..60)]).to_dyn()]), 3 + 3 + 1 + 1);
+    let view = x.sliding_window_view([(0, 5)]).mean(1);
+    assert!(n_tasks(&[&view.slice([Index::from(50..60)]).to_dyn()]) <= 2 + 2);
+}
+
 /// Compares what tasks return with what their layers declare.
 struct Watch<'a> {
     graph: &'a TaskGraph,
@@ -112,6 +148,16 @@ fn blocks_are_no_larger_than_declared() {
         concatenate(&[x.clone(), y.clone()], 1).slice(vec![Index::from(5..50)]).to_dyn(),
         (&x - &x.mean(over(0).keepdims())).argmax(1).to_dyn(),
         y.gt(0.0).cast::<i32>().nanvar([0, 1]).to_dyn(),
+        x.take([59, 0, 30, 30, 7], 0).cumsum(1).to_dyn(),
+        y.mask(&y.gt(3.0)).to_dyn(),
+        x.vindex([(0, [3, 50, 4]), (1, [0, 39, 7])]).to_dyn(),
+        y.map_overlap((1, 2), Boundary::Reflect, |block, _| block.to_owned()).to_dyn(),
+        y.sliding_window_view([(0, 4)]).mean(-1).to_dyn(),
+        y.quantile([0.2, 0.7], QuantileMethod::Linear, 0).topk(5, 1).to_dyn(),
+        y.unique().to_dyn(),
+        y.unique_counts().1.to_dyn(),
+        y.histogram(&[0.0, 3.0, 9.0]).to_dyn(),
+        x.isin(&y.slice([Index::At(0)])).to_dyn(),
     ];
     for limit in [1 << 30, 200_000] {
         for optimize in [true, false] {

@@ -12,7 +12,7 @@ use super::io::Source;
 use super::kernels::Scalar;
 use super::operators::Operand;
 use super::ops::elementwise::select;
-use super::ops::{creation, manipulation, map_blocks, scalar};
+use super::ops::{creation, joins, map_blocks, scalar};
 use crate::error::Call;
 
 /// The number 1 as an element.
@@ -167,14 +167,14 @@ pub fn from_source(source: Arc<dyn Source>, chunks: impl Into<ChunkSpec>) -> Dyn
 #[track_caller]
 pub fn concatenate<T: Element>(arrays: &[Array<T>], axis: impl Into<AxisRef>) -> Array<T> {
     let handles: Vec<_> = arrays.iter().map(|array| &array.handle).collect();
-    Array::of(manipulation::concatenate(Call::new("concatenate"), &handles, &axis.into()))
+    Array::of(joins::concatenate(Call::new("concatenate"), &handles, &axis.into()))
 }
 
 /// Arrays of one shape one after another along a new axis.
 #[track_caller]
 pub fn stack<T: Element>(arrays: &[Array<T>], axis: impl Into<AxisRef>) -> Array<T> {
     let handles: Vec<_> = arrays.iter().map(|array| &array.handle).collect();
-    Array::of(manipulation::stack(Call::new("stack"), &handles, &axis.into()))
+    Array::of(joins::stack(Call::new("stack"), &handles, &axis.into()))
 }
 
 /// `then` where `cond` holds and `other` elsewhere, element by element.

@@ -26,7 +26,7 @@ impl Step for ArrayOp {
                 let names = inputs[0].dim_names()?;
                 axes.iter().map(|axis| axis.map(|axis| Arc::clone(&names[axis]))).collect()
             }
-            ArrayOp::Reshape(_) | ArrayOp::Contract(_) | ArrayOp::MapBlocks(_) => None,
+            ArrayOp::Reshape(_) | ArrayOp::Contract(_) | ArrayOp::Blockwise(_) => None,
             _ => inputs
                 .iter()
                 .filter(|node| node.ndim() == meta.chunks.ndim())
@@ -50,6 +50,11 @@ impl Node {
             call,
             axis: self.meta.chunks.first_unknown().unwrap_or(0),
         })
+    }
+
+    /// The length of an axis, which `call` needs.
+    pub(crate) fn axis_len(&self, call: Call, axis: usize) -> Result<u64> {
+        self.meta.chunks.axes()[axis].len().ok_or(Error::UnknownChunks { call, axis })
     }
 
     /// The same values in other chunks; the expression itself if it has these already.

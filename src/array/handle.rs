@@ -1,5 +1,9 @@
 //! The handles that users hold.
 
+mod orders;
+mod rearrange;
+mod select;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -7,10 +11,14 @@ use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
 
+pub use orders::{Fractions, bins};
+pub use rearrange::{block, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack};
+pub use select::Side;
+
 use super::any::AnyArray;
 use super::args::{Axes, AxisRef, Shape};
 use super::chunks::{ChunkSpec, Chunks};
-use super::collect::{Assemble, Keep};
+use super::collect::{Assemble, Keep, Measure};
 use super::dtype::{DType, Element, dispatch};
 use super::expr::{DimNames, Handle};
 use super::kernels::map_blocks::BlockInfo;
@@ -329,6 +337,28 @@ macro_rules! untyped_methods {
             session.add_array(Arc::clone(node), Arc::clone(&keep) as Arc<dyn Collector>);
             session.run(call, &CancelToken::new())?;
             Ok(self.like(Handle::from_result(keep.finish(node))))
+        }
+
+        /// Computes the chunks once to learn their lengths: the same array, with lengths that are known.
+        ///
+        /// # Cost
+        /// Everything is computed, and nothing is kept but the lengths; [`persist`](Self::persist) first
+        /// to keep the chunks as well. If all lengths are known, nothing is computed.
+        ///
+        /// # Errors
+        /// As `compute`.
+        #[track_caller]
+        pub fn compute_chunk_sizes(&self) -> Result<Self> {
+            let call = Call::new("compute_chunk_sizes");
+            let node = self.handle.node()?;
+            if node.meta.chunks.first_unknown().is_none() {
+                return Ok(self.clone());
+            }
+            let measure = Arc::new(Measure::new(node));
+            let mut session = Session::default();
+            session.add_array(Arc::clone(node), Arc::clone(&measure) as Arc<dyn Collector>);
+            session.run(call, &CancelToken::new())?;
+            Ok(self.like(Handle::from_result(measure.finish(node))))
         }
     };
 }

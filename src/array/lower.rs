@@ -8,21 +8,22 @@ use std::sync::Arc;
 use super::chunks::limit::check_listed;
 use super::chunks::{
     AxisChunks, Chunks, Overlap, Piece, SlicePieces, THRESHOLD, overlap, plan_rechunk, slice_axis,
-    tree,
+    take_blocks, tree,
 };
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
 use super::kernels::load::panel_bytes_max;
-use super::kernels::map_blocks::MapBlocksKernel;
 use super::kernels::read::ReadKernel;
 use super::kernels::rearrange::{PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel};
 use super::kernels::resident::{PersistedKernel, ResidentKernel};
+use super::kernels::take::TakeKernel;
 use super::kernels::{ElemwiseKernel, Program, chunk_kernel, combine_kernel, finish_kernel};
 use super::meta::Meta;
-use super::op::{ArrayOp, MapBlocks, Read, ReadFrom, Reduction};
+use super::op::{ArrayOp, Blockwise, Read, ReadFrom, Reduction, Take};
 use crate::error::{Error, Result};
 use crate::graph::{
-    AxisMap, BlockMap, ForwardKernel, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Plan,
+    AxisMap, BlockMap, Crossings, ExpressionId, ForwardKernel, Kernel, Layer, LayerGraph, LayerId,
+    LayerInput, Lower, NodeId, Plan,
 };
 
 /// What lowering needs to know besides the plan.
@@ -32,23 +33,57 @@ pub(crate) struct LowerOptions {
     pub(crate) chunk_bytes: u64,
 }
 
-/// Appends the layers of a plan; returns the layer of each root.
-pub(crate) fn lower(
-    plan: &Plan<ArrayOp>,
-    layers: &mut LayerGraph,
+/// A plan, and which of its operations are layers already.
+pub(crate) struct Planned {
+    plan: Plan<ArrayOp>,
+    /// The expressions that the roots of the plan are.
+    roots: Vec<ExpressionId>,
     options: LowerOptions,
-) -> Result<Vec<LayerId>> {
-    let mut lowering = Lowering { plan, layers, options, done: HashMap::new() };
-    for id in plan.topological() {
-        let layer = lowering.node(id)?;
-        lowering.done.insert(id, layer);
+    done: HashMap<NodeId, LayerId>,
+}
+
+impl Planned {
+    pub(crate) fn new(
+        plan: Plan<ArrayOp>,
+        roots: Vec<ExpressionId>,
+        options: LowerOptions,
+    ) -> Self {
+        Planned { plan, roots, options, done: HashMap::new() }
     }
-    Ok(plan.roots().iter().map(|root| lowering.done[root]).collect())
+}
+
+impl Lower for Planned {
+    fn lower(&mut self, layers: &mut LayerGraph, crossings: &mut Crossings) -> Result<usize> {
+        let (plan, options) = (&self.plan, self.options);
+        let done = std::mem::take(&mut self.done);
+        let n_before = done.len();
+        let mut lowering = Lowering { plan, layers, crossings, options, done };
+        for id in plan.topological() {
+            let done = &lowering.done;
+            let is_done = |id: &NodeId| done.contains_key(id);
+            if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                let layer = lowering.node(id)?;
+                lowering.done.insert(id, layer);
+            }
+        }
+        self.done = lowering.done;
+        for (root, expression) in self.plan.roots().iter().zip(&self.roots) {
+            if let Some(layer) = self.done.get(root) {
+                crossings.insert(*expression, *layer);
+            }
+        }
+        Ok(self.done.len() - n_before)
+    }
+
+    fn outputs(&self) -> Option<Vec<LayerId>> {
+        self.plan.roots().iter().map(|root| self.done.get(root).copied()).collect()
+    }
 }
 
 struct Lowering<'a> {
     plan: &'a Plan<ArrayOp>,
     layers: &'a mut LayerGraph,
+    crossings: &'a Crossings,
     options: LowerOptions,
     done: HashMap<NodeId, LayerId>,
 }
@@ -64,6 +99,13 @@ impl Lowering<'_> {
         let chunks = &out.chunks;
         match self.plan.op(id) {
             ArrayOp::Read(read) => Ok(self.read(read, out)),
+            ArrayOp::Bridge(bridged) => {
+                let source = self.crossings.layer_behind(&bridged.bridge);
+                let source = source.ok_or_else(|| unfit("bridge to nowhere", chunks))?;
+                let (grid, text) = (chunks.grid(), out.block_text());
+                let layer = bridged.bridge.layer(self.layers, source, &grid, text);
+                Ok(self.layers.push(layer))
+            }
             ArrayOp::Blocks(persisted) => {
                 let blocks = Arc::clone(&persisted.blocks);
                 let kernel = Arc::new(PersistedKernel { blocks, chunks: chunks.clone() });
@@ -128,9 +170,13 @@ impl Lowering<'_> {
                 let scratch = self.loading_bytes(id);
                 Ok(self.reduce(reduction, metas[0], out, inputs[0], scratch))
             }
-            ArrayOp::MapBlocks(map) => Ok(self.map_blocks(map, out, &inputs, &metas)),
+            ArrayOp::Take(take) => self.take(take, &metas[0].chunks, out, inputs[0]),
+            ArrayOp::Blockwise(blockwise) => Ok(self.blockwise(blockwise, &inputs)),
             ArrayOp::Contract(contraction) => {
-                self.contract(contraction, out, [inputs[0], inputs[1]], [metas[0], metas[1]])
+                let scratch = self.plan.inputs(id).iter().map(|input| self.matrix_bytes(*input));
+                let scratch = scratch.fold(0, u64::saturating_add);
+                let inputs = [inputs[0], inputs[1]];
+                self.contract(contraction, out, inputs, [metas[0], metas[1]], scratch)
             }
         }
     }
@@ -177,23 +223,38 @@ impl Lowering<'_> {
         }
     }
 
+    /// Whether the blocks of a node are written in C order. Others are passed on as they came.
+    fn is_in_c_order(&self, id: NodeId) -> bool {
+        match self.plan.op(id) {
+            ArrayOp::Read(read) => matches!(read.from, ReadFrom::Storage(_)),
+            op => matches!(
+                op,
+                ArrayOp::Create { .. }
+                    | ArrayOp::Bridge(_)
+                    | ArrayOp::Elemwise(_)
+                    | ArrayOp::Broadcast(_)
+                    | ArrayOp::ReshapeBlocks(_)
+                    | ArrayOp::Reduce(_)
+                    | ArrayOp::Contract(_)
+            ),
+        }
+    }
+
+    /// Bytes of the matrices into which a product may have to copy the blocks of node `id`.
+    fn matrix_bytes(&self, id: NodeId) -> u64 {
+        let meta = self.plan.meta(id);
+        let is_dense = match self.plan.op(id) {
+            ArrayOp::Permute(_) => self.is_in_c_order(self.plan.inputs(id)[0]),
+            _ => self.is_in_c_order(id),
+        };
+        // Only axes that have to be merged, or elements with gaps between them, are copied.
+        let is_matrix = meta.chunks.ndim() <= 2 && is_dense;
+        if is_matrix { 0 } else { meta.block_bytes_max().unwrap_or(0) }
+    }
+
     /// Bytes that reading the inputs of node `id` in C order takes beside them.
     fn loading_bytes(&self, id: NodeId) -> u64 {
-        let inputs = self.plan.inputs(id).iter().filter(|input| {
-            // These write their blocks in C order, in which nothing is needed. Others pass on what they got.
-            !match self.plan.op(**input) {
-                ArrayOp::Read(read) => matches!(read.from, ReadFrom::Storage(_)),
-                op => matches!(
-                    op,
-                    ArrayOp::Create { .. }
-                        | ArrayOp::Elemwise(_)
-                        | ArrayOp::Broadcast(_)
-                        | ArrayOp::ReshapeBlocks(_)
-                        | ArrayOp::Reduce(_)
-                        | ArrayOp::Contract(_)
-                ),
-            }
-        });
+        let inputs = self.plan.inputs(id).iter().filter(|input| !self.is_in_c_order(**input));
         let bytes = inputs.map(|&input| self.plan.meta(input).block_bytes_max());
         bytes.fold(0, |sum, bytes| {
             sum.saturating_add(panel_bytes_max(bytes.unwrap_or(self.options.chunk_bytes)))
@@ -283,6 +344,7 @@ impl Lowering<'_> {
         let kernel = chunk_kernel(spec, program, meta.chunks.clone());
         let kept = out.chunks.max_block_len().unwrap_or(self.options.chunk_bytes);
         let partial_bytes = spec.partial_bytes(kept);
+        let out_bytes = out.block_bytes_max().unwrap_or(self.options.chunk_bytes);
         let partial_text: Arc<str> = format!("partial {}", spec.kind.name()).into();
         let grid = meta.chunks.grid();
         let map = BlockMap::axes((0..grid.len()).map(AxisMap::same));
@@ -311,36 +373,44 @@ impl Lowering<'_> {
                 kernel,
                 inputs: vec![LayerInput { layer, map: map.clone() }],
                 block_text: if is_last { out.block_text() } else { Arc::clone(&partial_text) },
-                out_bytes: partial_bytes,
+                out_bytes: if is_last { out_bytes } else { partial_bytes },
                 scratch_bytes: 0,
             });
         }
         layer
     }
 
-    fn map_blocks(
-        &mut self,
-        map: &MapBlocks,
-        out: &Meta,
-        inputs: &[LayerId],
-        metas: &[&Meta],
-    ) -> LayerId {
-        let slots = inputs.iter().zip(metas).map(|(&layer, meta)| {
-            let axes = meta.chunks.axes().iter().enumerate();
-            let maps = axes.map(|(axis, chunks)| match chunks.n_blocks() {
-                1 => AxisMap::At(0),
-                _ => AxisMap::same(axis),
-            });
-            LayerInput { layer, map: BlockMap::axes(maps) }
+    fn take(&mut self, take: &Take, old: &Chunks, out: &Meta, input: LayerId) -> Result<LayerId> {
+        let axis = take.axis;
+        let (from, n_blocks) = (&old.axes()[axis], take.chunks.n_blocks());
+        check_listed("take", None, n_blocks)?;
+        let blocks = |i| {
+            let range = take.chunks.block_range(i)?;
+            take_blocks(from, &take.index[range.start as usize..range.end as usize])
+        };
+        let lists: Option<Arc<[_]>> = (0..n_blocks).map(blocks).collect();
+        let lists = lists.ok_or_else(|| unfit("take", old))?;
+        let maps = (0..old.ndim()).map(|i| match i == axis {
+            true => AxisMap::Lists { axis, lists: Arc::clone(&lists) },
+            false => AxisMap::same(i),
         });
-        let slots = slots.collect();
-        let kernel = Arc::new(MapBlocksKernel {
-            call: map.call,
-            function: Arc::clone(&map.function),
-            out: out.chunks.clone(),
-            shape_of: map.shape_of,
+        let map = BlockMap::axes(maps);
+        let (index, chunks) = (Arc::clone(&take.index), take.chunks.clone());
+        let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
+            Arc::new(TakeKernel::<T>::new(axis, from.clone(), index, chunks))
         });
-        self.push(&map.name, out, 0, kernel, slots)
+        Ok(self.push("take", out, 0, kernel, vec![LayerInput { layer: input, map }]))
+    }
+
+    fn blockwise(&mut self, blockwise: &Blockwise, inputs: &[LayerId]) -> LayerId {
+        let slots = inputs.iter().zip(&blockwise.maps);
+        let slots = slots.map(|(&layer, map)| LayerInput { layer, map: map.clone() }).collect();
+        let Blockwise { name, out, kernel, scratch_bytes, .. } = blockwise;
+        let layer = self.push(name, out, *scratch_bytes, Arc::clone(kernel), slots);
+        if let Some(bytes) = blockwise.out_bytes {
+            self.layers.get_mut(layer).out_bytes = bytes;
+        }
+        layer
     }
 
     fn contract(
@@ -349,6 +419,7 @@ impl Lowering<'_> {
         out: &Meta,
         inputs: [LayerId; 2],
         metas: [&Meta; 2],
+        scratch_bytes: u64,
     ) -> Result<LayerId> {
         let places = contraction.places(metas.map(|meta| meta.chunks.ndim()));
         let slot = |(layer, places): (LayerId, Vec<usize>)| {
@@ -358,10 +429,7 @@ impl Lowering<'_> {
         let slots = inputs.into_iter().zip(places).map(slot).collect();
         let contraction = Arc::clone(contraction);
         let kernel = contract_kernel(out.dtype, contraction)?;
-        // Blocks whose axes can't be merged in place are copied into matrices first.
-        let bytes = metas.iter().filter_map(|meta| meta.block_bytes_max());
-        let scratch = bytes.fold(0, u64::saturating_add);
-        Ok(self.push("contract", out, scratch, kernel, slots))
+        Ok(self.push("contract", out, scratch_bytes, kernel, slots))
     }
 }
 

@@ -38,20 +38,37 @@ pub use create::{
 };
 pub use dtype::{DType, Element};
 pub(crate) use expr::Node;
+/// What frames need to become arrays and back.
+#[cfg(feature = "frame")]
+pub(crate) mod bridge {
+    pub(crate) use super::chunk::{Chunk, chunk};
+    pub(crate) use super::chunks::AxisChunks;
+    pub(crate) use super::expr::Handle;
+    pub(crate) use super::kernels::copy::pooled;
+    pub(crate) use super::meta::Meta;
+    pub(crate) use super::op::{ArrayOp, Bridged};
+}
 #[cfg(feature = "netcdf")]
 pub use files::open_netcdf;
 pub use files::{Store, open_npy};
 #[cfg(feature = "zarr")]
 pub use files::{ZarrWrite, open_zarr};
-pub use handle::{Array, DynArray};
+pub use handle::{
+    Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid,
+    unify_chunks, vstack,
+};
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};
 pub use io::{Origin, Source, Stored};
 #[cfg(feature = "zarr")]
 pub use io::{ZarrCompressor, ZarrFormat};
 pub use kernels::map_blocks::BlockInfo;
+pub use kernels::quantile::QuantileMethod;
 pub use operators::Operand;
+pub use ops::grids::Indexing;
 pub use ops::indexing::{Index, IndexArg, IndexEntry};
+pub use ops::overlap::Boundary;
+pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
 
 use std::sync::Arc;
@@ -59,15 +76,15 @@ use std::sync::Arc;
 use crate::compute::Watch;
 use crate::config::Config;
 use crate::error::Result;
-use crate::graph::{LayerGraph, LayerId, import};
+use crate::graph::{ExpressionId, Lower, import};
 
-/// Plans and lowers some arrays together; returns the layer of each.
-pub(crate) fn lower_all(
+/// Plans some arrays together.
+pub(crate) fn plan_all(
     nodes: Vec<Arc<Node>>,
-    layers: &mut LayerGraph,
     config: &Config,
     watch: &mut dyn Watch,
-) -> Result<Vec<LayerId>> {
+) -> Result<impl Lower + use<>> {
+    let roots = nodes.iter().map(ExpressionId::of).collect();
     let mut plan = import(&nodes);
     drop(nodes);
     watch.on_imported(&plan);
@@ -76,5 +93,6 @@ pub(crate) fn lower_all(
         plan.check()?;
     }
     watch.on_optimized(&plan, &trace);
-    lower::lower(&plan, layers, lower::LowerOptions { chunk_bytes: config.chunk_bytes() })
+    let options = lower::LowerOptions { chunk_bytes: config.chunk_bytes() };
+    Ok(lower::Planned::new(plan, roots, options))
 }

@@ -13,12 +13,11 @@ use super::chunks::{
 use super::dtype::DType;
 use super::io::Source;
 use super::kernels::contract::Contraction;
-use super::kernels::map_blocks::BlockFunction;
 use super::kernels::resident::Resident;
 use super::kernels::{Program, ReduceSpec};
 use super::meta::Meta;
 use crate::error::{Call, Error, Result};
-use crate::graph::{Block, Operation};
+use crate::graph::{Block, BlockMap, Bridge, Kernel, Operation};
 
 /// One structural operation of a plan.
 #[derive(Clone, Debug)]
@@ -27,6 +26,9 @@ pub(crate) enum ArrayOp {
     Read(Read),
     /// Blocks that an earlier run left in memory.
     Blocks(Arc<PersistedBlocks>),
+    /// Blocks made of those of an expression of another kind.
+    #[cfg_attr(not(feature = "frame"), expect(dead_code, reason = "there is no other kind"))]
+    Bridge(Arc<Bridged>),
     /// A function of the element's index.
     Create { program: Arc<Program>, chunks: Chunks },
     /// A function of one element of each input, which broadcast together.
@@ -48,8 +50,10 @@ pub(crate) enum ArrayOp {
     ReshapeBlocks(Chunks),
     /// A tree reduction; reduced axes stay with length 1.
     Reduce(Arc<Reduction>),
-    /// A user's function of whole blocks.
-    MapBlocks(Arc<MapBlocks>),
+    /// Elements that are picked by position along an axis.
+    Take(Arc<Take>),
+    /// A kernel of whole blocks.
+    Blockwise(Arc<Blockwise>),
     /// Products of blocks, one for each block of the contracted axes, which become trailing axes.
     Contract(Arc<Contraction>),
 }
@@ -103,6 +107,13 @@ pub(crate) struct PersistedBlocks {
     pub(crate) meta: Meta,
 }
 
+/// What is known of the blocks that come over a bridge.
+#[derive(Debug)]
+pub(crate) struct Bridged {
+    pub(crate) bridge: Arc<Bridge>,
+    pub(crate) meta: Meta,
+}
+
 /// What a reshape leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ReshapeTarget {
@@ -119,15 +130,38 @@ pub(crate) struct Reduction {
     pub(crate) fan_in: Vec<u64>,
 }
 
-/// A user's function of one block of each input.
+/// Which positions of an axis are picked, in which order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Take {
+    pub(crate) axis: usize,
+    pub(crate) index: Arc<[u64]>,
+    /// How what is picked is cut into blocks.
+    pub(crate) chunks: AxisChunks,
+}
+
+/// A kernel of whole blocks. Its inputs are in the chunks that it wants: no rule aligns them.
 #[derive(Clone, Debug)]
-pub(crate) struct MapBlocks {
+pub(crate) struct Blockwise {
     pub(crate) name: Arc<str>,
-    pub(crate) call: Call,
-    pub(crate) function: Arc<dyn BlockFunction>,
+    pub(crate) kernel: Arc<dyn Kernel>,
+    /// Which blocks of each input a block of the result reads.
+    pub(crate) maps: Vec<BlockMap>,
     pub(crate) out: Meta,
-    /// Tells the shape of a block of the declared element type.
-    pub(crate) shape_of: fn(&Block) -> Option<Vec<u64>>,
+    /// Bytes of the largest block of the result, where its chunks do not say.
+    pub(crate) out_bytes: Option<u64>,
+    /// Bytes that the kernel uses besides its inputs and its output, at most.
+    pub(crate) scratch_bytes: u64,
+}
+
+impl PartialEq for Blockwise {
+    fn eq(&self, other: &Self) -> bool {
+        // Kernels that hold closures describe nothing and are equal to no other.
+        let same_kernel = || match (self.kernel.identity(), other.kernel.identity()) {
+            (Some(a), Some(b)) => a == b,
+            _ => Arc::ptr_eq(&self.kernel, &other.kernel),
+        };
+        self.name == other.name && self.out == other.out && self.maps == other.maps && same_kernel()
+    }
 }
 
 impl PartialEq for ArrayOp {
@@ -136,6 +170,7 @@ impl PartialEq for ArrayOp {
         match (self, other) {
             (O::Read(a), O::Read(b)) => a == b,
             (O::Blocks(a), O::Blocks(b)) => Arc::ptr_eq(a, b),
+            (O::Bridge(a), O::Bridge(b)) => Arc::ptr_eq(a, b),
             (
                 O::Create { program: a, chunks: a_chunks },
                 O::Create { program: b, chunks: b_chunks },
@@ -149,7 +184,8 @@ impl PartialEq for ArrayOp {
             (O::Concat(a), O::Concat(b)) => a == b,
             (O::Reshape(a), O::Reshape(b)) => a == b,
             (O::Reduce(a), O::Reduce(b)) => a == b,
-            (O::MapBlocks(a), O::MapBlocks(b)) => Arc::ptr_eq(a, b),
+            (O::Take(a), O::Take(b)) => a == b,
+            (O::Blockwise(a), O::Blockwise(b)) => Arc::ptr_eq(a, b) || a == b,
             (O::Contract(a), O::Contract(b)) => a == b,
             _ => false,
         }
@@ -164,6 +200,7 @@ impl Operation for ArrayOp {
         Ok(match self {
             ArrayOp::Read(read) => Meta { dtype: read.from.dtype(), chunks: read.chunks.clone() },
             ArrayOp::Blocks(persisted) => persisted.meta.clone(),
+            ArrayOp::Bridge(bridged) => bridged.meta.clone(),
             ArrayOp::Create { program, chunks } => {
                 Meta { dtype: program.dtype(), chunks: chunks.clone() }
             }
@@ -187,11 +224,21 @@ impl Operation for ArrayOp {
                 dtype: reduction.spec.out_dtype(),
                 chunks: reduced_chunks(&inputs[0].chunks, &reduction.spec.axes),
             },
-            ArrayOp::MapBlocks(map) => map.out.clone(),
+            ArrayOp::Take(take) => {
+                same_dtype(inputs[0].chunks.with_axis(take.axis, take.chunks.clone()))
+            }
+            ArrayOp::Blockwise(blockwise) => blockwise.out.clone(),
             ArrayOp::Contract(contraction) => {
                 same_dtype(contraction.out_chunks(&inputs[0].chunks, &inputs[1].chunks))
             }
         })
+    }
+
+    fn bridge(&self) -> Option<&Arc<Bridge>> {
+        match self {
+            ArrayOp::Bridge(bridged) => Some(&bridged.bridge),
+            _ => None,
+        }
     }
 
     fn fingerprint(&self, hasher: &mut impl Hasher) {
@@ -211,7 +258,10 @@ impl Operation for ArrayOp {
             ArrayOp::Concat(axis) => axis.hash(hasher),
             ArrayOp::Reshape(target) => target.hash(hasher),
             ArrayOp::Reduce(reduction) => reduction.spec.axes.hash(hasher),
-            ArrayOp::Blocks(_) | ArrayOp::MapBlocks(_) | ArrayOp::Contract(_) => {}
+            ArrayOp::Take(take) => take.hash(hasher),
+            ArrayOp::Blockwise(blockwise) => blockwise.name.hash(hasher),
+            ArrayOp::Bridge(bridged) => Arc::as_ptr(bridged).hash(hasher),
+            ArrayOp::Blocks(_) | ArrayOp::Contract(_) => {}
         }
     }
 }

@@ -13,6 +13,7 @@ impl fmt::Display for ArrayOp {
         match self {
             ArrayOp::Read(read) => show_read(read, f),
             ArrayOp::Blocks(_) => f.write_str("persisted"),
+            ArrayOp::Bridge(bridged) => f.write_str(&bridged.bridge.name),
             ArrayOp::Create { program, .. } => write!(f, "create {program}"),
             ArrayOp::Elemwise(program) => write!(f, "elemwise {program}"),
             ArrayOp::Slice(slices) => {
@@ -29,7 +30,8 @@ impl fmt::Display for ArrayOp {
             ArrayOp::Reshape(_) => f.write_str("reshape"),
             ArrayOp::ReshapeBlocks(_) => f.write_str("reshape blocks"),
             ArrayOp::Reduce(reduction) => show_reduction(reduction, f),
-            ArrayOp::MapBlocks(map) => f.write_str(&map.name),
+            ArrayOp::Take(take) => write!(f, "take {} on axis {}", take.index.len(), take.axis),
+            ArrayOp::Blockwise(blockwise) => f.write_str(&blockwise.name),
             ArrayOp::Contract(contraction) => {
                 write!(f, "contract axes {:?}", contraction.summed)?;
                 if !contraction.batch.is_empty() {

@@ -27,6 +27,9 @@ fn from_vars(call: Call, var: impl Fn(&str) -> Option<String>) -> Result<Config>
         split_every: reader.get("DASK_RS_SPLIT_EVERY", "a number of at least 2", at_least_2)?,
         optimize: reader.get("DASK_RS_OPTIMIZE", "true or false", parse_bool)?,
         executor: reader.get("DASK_RS_EXECUTOR", executors, parse_executor)?,
+        spill_directory: reader
+            .get("DASK_RS_SPILL_DIRECTORY", "a path", |text| Some(text.into()))?,
+        spill_limit: reader.get("DASK_RS_SPILL_LIMIT", "a number of bytes", parse_bytes)?,
         progress: reader.get("DASK_RS_PROGRESS", "true or false", parse_bool)?,
     })
 }
@@ -94,12 +97,16 @@ mod tests {
             ("DASK_RS_CHUNK_SIZE", ""),
             ("DASK_RS_EXECUTOR", "seeded:42"),
             ("DASK_RS_PROGRESS", "Yes"),
+            ("DASK_RS_SPILL_DIRECTORY", "/scratch"),
+            ("DASK_RS_SPILL_LIMIT", "0"),
         ]);
         let config = config.unwrap();
         assert_eq!((config.memory_limit(), config.threads()), (8 << 30, 3));
         assert_eq!(config.chunk_bytes(), 128 << 20);
         assert_eq!(config.executor(), ExecutorKind::Seeded(42));
         assert!(config.progress());
+        assert_eq!(config.spill_directory(), std::path::Path::new("/scratch"));
+        assert_eq!(config.spill_limit(), 0);
     }
 
     #[test]
@@ -113,6 +120,7 @@ mod tests {
             ("DASK_RS_OPTIMIZE", "maybe"),
             ("DASK_RS_EXECUTOR", "seeded:x"),
             ("DASK_RS_PROGRESS", "2"),
+            ("DASK_RS_SPILL_LIMIT", "little"),
         ];
         for (name, value) in malformed {
             let error = from_pairs(&[(name, value)]).unwrap_err().to_string();

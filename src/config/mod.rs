@@ -4,7 +4,7 @@ mod env;
 mod memory;
 mod scope;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 pub(crate) use scope::Ambient;
@@ -18,7 +18,8 @@ use crate::error::Result;
 /// 1. the innermost [`scope`](Self::scope) that the code runs in,
 /// 2. [`set_global`](Self::set_global),
 /// 3. the environment variables `DASK_RS_MEMORY_LIMIT`, `DASK_RS_THREADS`, `DASK_RS_CHUNK_SIZE`,
-///    `DASK_RS_SPLIT_EVERY`, `DASK_RS_OPTIMIZE`, `DASK_RS_EXECUTOR` and `DASK_RS_PROGRESS`,
+///    `DASK_RS_SPLIT_EVERY`, `DASK_RS_OPTIMIZE`, `DASK_RS_EXECUTOR`, `DASK_RS_PROGRESS`,
+///    `DASK_RS_SPILL_DIRECTORY` and `DASK_RS_SPILL_LIMIT`,
 /// 4. the default, which the getter of the setting names.
 ///
 /// # Example
@@ -42,6 +43,8 @@ pub struct Config {
     optimize: Option<bool>,
     executor: Option<ExecutorKind>,
     progress: Option<bool>,
+    spill_directory: Option<PathBuf>,
+    spill_limit: Option<u64>,
 }
 
 /// What runs the tasks of a computation.
@@ -108,6 +111,20 @@ impl Config {
         Config { progress: Some(progress), ..self }
     }
 
+    /// Sets the directory in which chunks wait on disk while memory is full. It has to exist; each
+    /// computation that needs it makes one of its own in it, and removes that at its end.
+    #[must_use]
+    pub fn with_spill_directory(self, directory: impl Into<PathBuf>) -> Self {
+        Config { spill_directory: Some(directory.into()), ..self }
+    }
+
+    /// Sets how many bytes one computation may have on disk while memory is full; with 0, what does not fit
+    /// into memory is an error.
+    #[must_use]
+    pub fn with_spill_limit(self, bytes: u64) -> Self {
+        Config { spill_limit: Some(bytes), ..self }
+    }
+
     /// Bytes that chunks and running tasks may use. By default 60 % of the machine's memory or of
     /// what the control groups of the process allow, whichever is smaller.
     #[must_use]
@@ -154,6 +171,19 @@ impl Config {
         self.progress.unwrap_or(false)
     }
 
+    /// The directory in which chunks wait on disk while memory is full. By default that of the system for
+    /// temporary files ([`std::env::temp_dir`]); where that lies in memory, choose another one.
+    #[must_use]
+    pub fn spill_directory(&self) -> PathBuf {
+        self.spill_directory.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    /// How many bytes one computation may have on disk while memory is full. By default what the disk has.
+    #[must_use]
+    pub fn spill_limit(&self) -> u64 {
+        self.spill_limit.unwrap_or(u64::MAX)
+    }
+
     /// The settings that hold right here.
     ///
     /// # Errors
@@ -193,6 +223,8 @@ impl Config {
         self.optimize = other.optimize.or(self.optimize);
         self.executor = other.executor.or(self.executor);
         self.progress = other.progress.or(self.progress);
+        self.spill_directory = other.spill_directory.clone().or(self.spill_directory.take());
+        self.spill_limit = other.spill_limit.or(self.spill_limit);
     }
 }
 

@@ -46,7 +46,7 @@ impl Executor for ClusterExecutor {
         let workers = links.links.iter().map(|link| (link.n_threads, link.memory_limit));
         let mut driver = Driver {
             job: &job,
-            state: job.state(ranks),
+            state: job.state(ranks).without_rereads(),
             specs,
             links: &links.links,
             counters: &self.counters,
@@ -191,8 +191,9 @@ impl<'a> Driver<'a> {
                 Some(task) => task,
                 None => match self.state.next_task(&|| 0) {
                     Next::Run(task) => task,
-                    Next::Trim(_) => continue,
                     Next::Wait | Next::Finished => return Ok(Ok(())),
+                    // Here are no buffers, and no blocks that could lie on disk.
+                    _ => continue,
                 },
             };
             let layer = self.job.graph.layer(task);

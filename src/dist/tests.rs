@@ -76,6 +76,21 @@ fn every_kernel_comes_back_as_it_was() {
     assert_eq!(seen, known.collect(), "each registered kernel needs an example here");
 }
 
+/// Kernels that only run in the process that made them. A cluster refuses them by name.
+const NOT_YET: [&str; 11] = [
+    "CountKernel",
+    "FilterKernel",
+    "LookupKernel",
+    "MeasuredKernel",
+    "PointsKernel",
+    "QuantileKernel",
+    "ScanKernel",
+    "TakeKernel",
+    "TopKernel",
+    "UniqueKernel",
+    "WindowsKernel",
+];
+
 /// Someone who writes a new kernel and forgets this finds it here.
 #[test]
 fn every_kernel_of_arrays_says_how_it_is_sent() {
@@ -98,9 +113,11 @@ fn every_kernel_of_arrays_says_how_it_is_sent() {
                 let (name, body) = body.split_once('{').unwrap();
                 let body = body.split("\n}\n").next().unwrap();
                 n_kernels += 1;
-                if !body.contains("fn spec(") && !body.contains("fn is_resident(") {
+                let is_known = ["fn spec(", "fn is_resident("].iter().any(|of| body.contains(of));
+                let is_not_yet = NOT_YET.contains(&name.split('<').next().unwrap().trim());
+                if is_known == is_not_yet {
                     wrong.push(format!(
-                        "{}: {name}has neither spec nor is_resident",
+                        "{}: {name}has neither spec nor is_resident, or is in NOT_YET with one",
                         path.display()
                     ));
                 }

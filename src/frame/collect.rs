@@ -3,25 +3,20 @@
 use std::sync::{Mutex, PoisonError};
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::SchemaRef;
 
-use super::kernels::tasks::concat;
+use super::kernels::concat::concat;
 use super::partition::frame;
 use crate::compute::Collector;
 use crate::error::{Error, Result};
 use crate::graph::Block;
 
 /// Keeps the partitions in their order.
+#[derive(Default)]
 pub(crate) struct Gather {
-    schema: SchemaRef,
     parts: Mutex<Vec<Option<DataFrame>>>,
 }
 
 impl Gather {
-    pub(crate) fn new(schema: SchemaRef) -> Self {
-        Gather { schema, parts: Mutex::default() }
-    }
-
     /// The partitions, once the run has ended.
     pub(crate) fn take_parts(&self) -> Result<Vec<DataFrame>> {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +29,7 @@ impl Gather {
 
     /// All rows as one frame.
     pub(crate) fn take_frame(&self) -> Result<DataFrame> {
-        concat(self.take_parts()?, &self.schema)
+        concat(self.take_parts()?)
     }
 }
 

@@ -1,24 +1,18 @@
 //! Frames from files and into files.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-
-use polars_core::prelude::SchemaRef;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::handle::DataFrame;
 use super::io::{
-    CsvFiles, CsvOptions, CsvWriteOptions, CsvWriter, NdjsonFiles, NdjsonOptions,
-    NdjsonWriteOptions, NdjsonWriter, ParquetFiles, ParquetOptions, ParquetWriteOptions,
-    ParquetWriter, Source, Writer,
+    CsvFiles, CsvOptions, CsvWriteOptions, IpcFiles, IpcOptions, IpcWriteOptions, NdjsonFiles,
+    NdjsonOptions, NdjsonWriteOptions, ParquetFiles, ParquetOptions, ParquetWriteOptions, Source,
 };
 use super::op::Handle;
 use super::ops::rows;
-use super::partition::frame;
-use crate::compute::{Collection, Collector, Session};
+use super::store::{Format, StoreFrame};
 use crate::config::Config;
-use crate::error::{Call, Error, Result};
-use crate::graph::Block;
+use crate::error::{Call, Result};
 
 impl DataFrame {
     /// Parquet files: one file, a glob (`trips/*.parquet`) or a directory, below which directories named
@@ -31,7 +25,7 @@ impl DataFrame {
     /// Reads the footers of up to 64 files, of more only the first.
     ///
     /// # Errors
-    /// Carried: [`Error::Io`], [`Error::CorruptFile`], [`Error::UnsupportedFile`].
+    /// Carried: [`Error::Io`](crate::Error::Io), [`Error::CorruptFile`](crate::Error::CorruptFile), [`Error::UnsupportedFile`](crate::Error::UnsupportedFile).
     ///
     /// # Example
     /// ```
@@ -74,7 +68,7 @@ impl DataFrame {
     /// quotes.
     ///
     /// # Errors
-    /// Carried: [`Error::Io`], [`Error::CorruptFile`].
+    /// Carried: [`Error::Io`](crate::Error::Io), [`Error::CorruptFile`](crate::Error::CorruptFile).
     ///
     /// # Example
     /// ```
@@ -125,6 +119,65 @@ impl DataFrame {
         opened(NdjsonFiles::open(Call::new("read_ndjson_with"), paths, options))
     }
 
+    /// Arrow IPC files, which are Feather files too, or streams: one file, a glob or a directory.
+    ///
+    /// Partitions have about [`Config::chunk_bytes`] in memory and at least one record batch, which is never cut; the
+    /// batches of a file are joined, those of several files are not. Only the buffers of columns that are used are read.
+    /// Dictionaries of strings become strings, unless polars wrote them as a categorical. A column that polars can't
+    /// hold has the dtype `Unknown`, and is an error only when it is used.
+    ///
+    /// # Cost
+    /// Reads the footer of each file and the header of each record batch, of streams the headers of all messages.
+    ///
+    /// # Errors
+    /// Carried: [`Error::Io`](crate::Error::Io), [`Error::CorruptFile`](crate::Error::CorruptFile),
+    /// [`Error::UnsupportedFile`](crate::Error::UnsupportedFile).
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let dir = tempfile::tempdir()?;
+    /// let x = df!["a" => [1, 2, 3], "s" => ["p", "q", "r"]]?;
+    /// DataFrame::from_polars(&x, 2).to_ipc(dir.path().join("x"))?;
+    /// assert!(DataFrame::read_ipc(dir.path().join("x")).compute()?.equals(&x));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn read_ipc(path: impl AsRef<Path>) -> Self {
+        let call = Call::new("read_ipc");
+        let options =
+            Config::current().map(|config| IpcOptions { part_bytes: config.chunk_bytes() });
+        opened(options.and_then(|options| IpcFiles::open(call, &[path], &options)))
+    }
+
+    /// [`read_ipc`](Self::read_ipc) of several paths, with options.
+    #[track_caller]
+    #[must_use]
+    pub fn read_ipc_with(paths: &[impl AsRef<Path>], options: &IpcOptions) -> Self {
+        opened(IpcFiles::open(Call::new("read_ipc_with"), paths, options))
+    }
+
+    /// Computes the frame and writes each partition as one Arrow IPC file into a new directory.
+    ///
+    /// # Errors
+    /// As [`to_parquet`](Self::to_parquet).
+    #[track_caller]
+    pub fn to_ipc(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.to_ipc_with(path, &IpcWriteOptions::default())
+    }
+
+    /// [`to_ipc`](Self::to_ipc) with options: codec, rows of a record batch, overwriting.
+    ///
+    /// # Errors
+    /// As [`to_parquet`](Self::to_parquet).
+    #[track_caller]
+    pub fn to_ipc_with(&self, path: impl AsRef<Path>, options: &IpcWriteOptions) -> Result<()> {
+        let format = Format::Ipc(options.clone());
+        let (call, path) = (Call::new("to_ipc"), path.as_ref());
+        crate::compute(StoreFrame { frame: self, call, path, format })
+    }
+
     /// Computes the frame and writes each partition as one file of JSON lines into a new directory.
     ///
     /// # Errors
@@ -166,7 +219,7 @@ impl DataFrame {
     /// Nothing is seen of a write that fails or is cancelled.
     ///
     /// # Errors
-    /// As [`compute`](Self::compute), and [`Error::Io`] if something is there already.
+    /// As [`compute`](Self::compute), and [`Error::Io`](crate::Error::Io) if something is there already.
     #[track_caller]
     pub fn to_parquet(&self, path: impl AsRef<Path>) -> Result<()> {
         self.to_parquet_with(path, &ParquetWriteOptions::default())
@@ -192,97 +245,4 @@ impl DataFrame {
 
 fn opened(source: Result<impl Source + 'static>) -> DataFrame {
     DataFrame::of(Handle::from_result(source.and_then(|source| rows::scan(Arc::new(source)))))
-}
-
-/// Into what a frame is written.
-#[derive(Clone, Debug)]
-enum Format {
-    Parquet(ParquetWriteOptions),
-    /// As one file or as one for each partition.
-    Csv(CsvWriteOptions, bool),
-    Ndjson(NdjsonWriteOptions),
-}
-
-/// A frame to be computed into files.
-struct StoreFrame<'a> {
-    frame: &'a DataFrame,
-    call: Call,
-    path: &'a Path,
-    format: Format,
-}
-
-/// Hands partitions to a writer, which is made when the run starts.
-struct Write {
-    call: Call,
-    path: PathBuf,
-    schema: SchemaRef,
-    format: Format,
-    writer: RwLock<Option<Box<dyn Writer>>>,
-}
-
-impl Write {
-    fn open(&self) -> Result<Box<dyn Writer>> {
-        let Write { call, path, schema, .. } = self;
-        Ok(match &self.format {
-            Format::Parquet(options) => {
-                Box::new(ParquetWriter::create(*call, path, schema, options.clone())?)
-            }
-            Format::Ndjson(options) => {
-                Box::new(NdjsonWriter::create(*call, path, schema, options, false)?)
-            }
-            Format::Csv(options, is_single_file) => {
-                Box::new(CsvWriter::create(*call, path, schema, options.clone(), *is_single_file)?)
-            }
-        })
-    }
-}
-
-impl Collector for Write {
-    fn start(&self, _n_blocks: u64) -> Result<()> {
-        let writer = self.open()?;
-        *self.writer.write().unwrap_or_else(PoisonError::into_inner) = Some(writer);
-        Ok(())
-    }
-
-    fn accept(&self, part: usize, value: Block) -> Result<()> {
-        let writer = self.writer.read().unwrap_or_else(PoisonError::into_inner);
-        let writer = writer.as_ref().ok_or_else(not_started)?;
-        writer.write(part, &frame(value))
-    }
-}
-
-fn not_started() -> Error {
-    Error::Internal { place: "writing a frame".into(), problem: "the run has not started".into() }
-}
-
-/// A frame that is being written.
-struct PendingWrite(Arc<Write>);
-
-impl fmt::Debug for PendingWrite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PendingWrite").field(&self.0.path).finish()
-    }
-}
-
-impl Collection for StoreFrame<'_> {
-    type Output = ();
-    type Pending = PendingWrite;
-
-    fn enlist(&self, session: &mut Session) -> Result<PendingWrite> {
-        let node = self.frame.handle().node()?;
-        let write = Arc::new(Write {
-            call: self.call,
-            path: self.path.to_owned(),
-            schema: Arc::clone(&node.meta.schema),
-            format: self.format.clone(),
-            writer: RwLock::new(None),
-        });
-        session.add_frame(Arc::clone(node), Arc::clone(&write) as Arc<dyn Collector>);
-        Ok(PendingWrite(write))
-    }
-
-    fn collect(pending: PendingWrite) -> Result<()> {
-        let writer = pending.0.writer.write().unwrap_or_else(PoisonError::into_inner).take();
-        writer.ok_or_else(not_started)?.finish()
-    }
 }

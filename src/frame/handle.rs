@@ -47,17 +47,6 @@ impl DataFrame {
         &self.handle
     }
 
-    /// A frame in memory, cut into `n_partitions` partitions of about the same number of rows, which share its
-    /// memory.
-    ///
-    /// # Cost
-    /// No row is copied.
-    #[must_use]
-    pub fn from_polars(frame: &PolarsFrame, n_partitions: usize) -> Self {
-        let source = Arc::new(MemoryFrames::split(frame, n_partitions));
-        DataFrame::of(Handle::from_result(rows::scan(source)))
-    }
-
     /// The columns that `exprs` compute, each row from one row.
     ///
     /// # Errors
@@ -411,7 +400,7 @@ impl DataFrame {
         let call = Call::new("persist");
         let node = self.handle.node()?;
         let schema = Arc::clone(&node.meta.schema);
-        let gather = Arc::new(Gather::new(Arc::clone(&schema)));
+        let gather = Arc::new(Gather::default());
         let mut session = Session::default();
         session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
         session.run(call, &CancelToken::new())?;
@@ -499,7 +488,7 @@ impl Collection for DataFrame {
 
     fn enlist(&self, session: &mut Session) -> Result<PendingFrame> {
         let node = self.handle.node()?;
-        let gather = Arc::new(Gather::new(Arc::clone(&node.meta.schema)));
+        let gather = Arc::new(Gather::default());
         session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
         Ok(PendingFrame(gather))
     }

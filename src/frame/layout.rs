@@ -65,6 +65,28 @@ impl Layout {
         }
     }
 
+    /// Partitions of which no more is known than this, the largest of about so many bytes.
+    pub(crate) fn of_blocks(
+        schema: &Schema,
+        n_parts: usize,
+        rows_of: Option<&Arc<[u64]>>,
+        bytes: u64,
+    ) -> Self {
+        let widths = schema.iter().map(|(name, dtype)| (name.clone(), width(dtype))).collect();
+        let row_bytes: f64 = schema.iter_values().map(width).sum();
+        let guessed = (bytes as f64 / row_bytes.max(0.25)) as u64;
+        let rows_max = rows_of.map(|rows| rows.iter().copied().max().unwrap_or(0));
+        let rows = rows_of.map(|rows| rows.iter().sum());
+        Layout {
+            n_parts,
+            rows_max: rows_max.unwrap_or(guessed),
+            rows: rows.unwrap_or(guessed.saturating_mul(n_parts as u64)),
+            rows_of: rows_of.cloned(),
+            widths,
+            hashed_by: None,
+        }
+    }
+
     /// The same partitions with other columns; those that are not columns of this layout have the width of
     /// their dtype. What the rows were hashed by is forgotten.
     pub(crate) fn with_columns(

@@ -27,13 +27,13 @@ use super::kernels::tasks::{
     ConcatKernel, FilterKernel, JoinKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
 use super::layout::Layout;
-use super::op::{Aggregation, FrameOp, Join, Scan, Select};
+use super::op::{Aggregation, Bridged, FrameOp, Join, Scan, Select};
 use super::show::named;
 use crate::bytes::format_bytes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{
-    AxisMap, BlockMap, BytesRead, ForwardKernel, Kernel, Layer, LayerGraph, LayerId, LayerInput,
-    NodeId, Plan,
+    AxisMap, BlockMap, BytesRead, Crossings, ExpressionId, ForwardKernel, Kernel, Layer,
+    LayerGraph, LayerId, LayerInput, Lower, NodeId, Plan,
 };
 
 /// What lowering needs to know besides the plan.
@@ -56,25 +56,62 @@ pub(crate) struct Lowered {
     pub(crate) layout: Layout,
 }
 
-/// Appends the layers of a plan; returns what became of each root.
-pub(crate) fn lower(
-    plan: &Plan<FrameOp>,
-    layers: &mut LayerGraph,
+/// A plan, and which of its operations are layers already.
+pub(crate) struct Planned {
+    plan: Plan<FrameOp>,
+    /// The expressions that the roots of the plan are.
+    roots: Vec<ExpressionId>,
     options: LowerOptions,
-) -> Result<Vec<Lowered>> {
-    let (done, exchanges) = (HashMap::new(), Vec::new());
-    let mut lowering = Lowering { plan, layers, options, done, exchanges };
-    for id in plan.topological() {
-        let lowered = lowering.node(id)?;
-        lowering.done.insert(id, lowered);
+    done: HashMap<NodeId, Lowered>,
+    exchanges: Vec<Arc<Exchange>>,
+}
+
+impl Planned {
+    pub(crate) fn new(
+        plan: Plan<FrameOp>,
+        roots: Vec<ExpressionId>,
+        options: LowerOptions,
+    ) -> Self {
+        Planned { plan, roots, options, done: HashMap::new(), exchanges: Vec::new() }
     }
-    lowering.share_memory();
-    Ok(plan.roots().iter().map(|root| lowering.done[root].clone()).collect())
+}
+
+impl Lower for Planned {
+    fn lower(&mut self, layers: &mut LayerGraph, crossings: &mut Crossings) -> Result<usize> {
+        let (plan, order) = (&self.plan, self.plan.topological());
+        let (done, options) = (std::mem::take(&mut self.done), self.options.clone());
+        let exchanges = std::mem::take(&mut self.exchanges);
+        let n_before = done.len();
+        let mut lowering = Lowering { plan, layers, crossings, options, done, exchanges };
+        for &id in &order {
+            let done = &lowering.done;
+            let is_done = |id: &NodeId| done.contains_key(id);
+            if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                let lowered = lowering.node(id)?;
+                lowering.done.insert(id, lowered);
+            }
+        }
+        if n_before < order.len() && lowering.done.len() == order.len() {
+            lowering.share_memory();
+        }
+        (self.done, self.exchanges) = (lowering.done, lowering.exchanges);
+        for (root, expression) in self.plan.roots().iter().zip(&self.roots) {
+            if let Some(lowered) = self.done.get(root) {
+                crossings.insert(*expression, lowered.layer);
+            }
+        }
+        Ok(self.done.len() - n_before)
+    }
+
+    fn outputs(&self) -> Option<Vec<LayerId>> {
+        self.plan.roots().iter().map(|root| Some(self.done.get(root)?.layer)).collect()
+    }
 }
 
 struct Lowering<'a> {
     plan: &'a Plan<FrameOp>,
     layers: &'a mut LayerGraph,
+    crossings: &'a Crossings,
     options: LowerOptions,
     done: HashMap<NodeId, Lowered>,
     exchanges: Vec<Arc<Exchange>>,
@@ -87,6 +124,7 @@ impl Lowering<'_> {
         let plan = self.plan;
         match plan.op(id) {
             FrameOp::Scan(scan) => Ok(self.scan(scan)),
+            FrameOp::Bridge(bridged) => self.bridge(bridged),
             FrameOp::Select(select) => Ok(self.select(select, &inputs[0])),
             FrameOp::Filter(predicate) => {
                 let kernel = FilterKernel { predicate: predicate.clone() };
@@ -99,7 +137,7 @@ impl Lowering<'_> {
                 let layout = layout.with_columns(&map.schema, |name| Some(name.into()));
                 Ok(self.rowwise(&map.name, kernel, &inputs[0], layout))
             }
-            FrameOp::Slice { offset, len } => Ok(self.slice(id, *offset, *len, &inputs[0])),
+            FrameOp::Slice { offset, len } => Ok(self.slice(*offset, *len, &inputs[0])),
             FrameOp::Concat => Ok(self.concat(&inputs)),
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
             FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
@@ -153,9 +191,21 @@ impl Lowering<'_> {
         lowered
     }
 
-    /// The parts that can have rows which fulfil the conditions; one at least, so that the result has a schema.
+    fn bridge(&mut self, bridged: &Bridged) -> Result<Lowered> {
+        let source = self.crossings.layer_behind(&bridged.bridge);
+        let source = source.ok_or_else(|| Error::Internal {
+            place: "lower".into(),
+            problem: "a bridge to nowhere".into(),
+        })?;
+        let Bridged { bridge, schema, n_parts, rows_of } = bridged;
+        let layout = Layout::of_blocks(schema, *n_parts, rows_of.as_ref(), bridge.out_bytes);
+        let text = block_text(&layout);
+        let layer = bridge.layer(self.layers, source, &[*n_parts as u64], text);
+        Ok(Lowered { layer: self.layers.push(layer), layout })
+    }
+
+    /// The parts that can have rows which fulfil the conditions.
     fn wanted_parts(&self, scan: &Scan) -> Vec<usize> {
-        let n_parts = scan.source.n_parts();
         let may_match = |part: &usize| {
             !self.options.prune
                 || scan.conditions.iter().all(|condition| {
@@ -163,11 +213,7 @@ impl Lowering<'_> {
                     stats.is_none_or(|stats| condition.may_hold(&stats))
                 })
         };
-        let mut parts: Vec<usize> = (0..n_parts).filter(may_match).collect();
-        if parts.is_empty() && n_parts > 0 {
-            parts.push(0);
-        }
-        parts
+        (0..scan.source.n_parts()).filter(may_match).collect()
     }
 
     fn select(&mut self, select: &Select, input: &Lowered) -> Lowered {
@@ -188,13 +234,12 @@ impl Lowering<'_> {
     }
 
     /// Rows from the partitions that have them, or from all where their rows are not known.
-    fn slice(&mut self, id: NodeId, offset: u64, len: u64, input: &Lowered) -> Lowered {
+    fn slice(&mut self, offset: u64, len: u64, input: &Lowered) -> Lowered {
         let (parts, n_before) = match &input.layout.rows_of {
             Some(rows_of) => parts_with(rows_of, offset, len),
             None => (0..input.layout.n_parts, 0),
         };
-        let schema = &self.plan.meta(id).schema;
-        let kernel = |offset, len| ConcatKernel { schema: Arc::clone(schema), offset, len };
+        let kernel = |offset, len| ConcatKernel { offset, len };
         let end_row = offset.saturating_add(len);
         let input = &match input.layout.rows_of {
             Some(_) => input.clone(),
@@ -363,7 +408,7 @@ impl Lowering<'_> {
     fn taken(&mut self, exchange: Arc<Exchange>, split: LayerId, layout: Layout) -> Lowered {
         let all = LayerInput { layer: split, map: BlockMap::axes([AxisMap::All]) };
         let barrier = self.silent("barrier", BarrierKernel, all, 1);
-        let kernel = TakeKernel { exchange, schema: Arc::default() };
+        let kernel = TakeKernel { exchange };
         let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
         self.push("take", kernel, vec![after], layout)
     }
@@ -413,8 +458,7 @@ impl Lowering<'_> {
         if input.layout.n_parts == 1 {
             return input.clone();
         }
-        let schema = Arc::default();
-        let kernel = ConcatKernel { schema, offset: 0, len: u64::MAX };
+        let kernel = ConcatKernel { offset: 0, len: u64::MAX };
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: input.layer, map }];
         self.push("concat", kernel, inputs, input.layout.in_parts(1))
@@ -440,18 +484,22 @@ impl Lowering<'_> {
         layout: Layout,
     ) -> Lowered {
         let out_bytes = layout.part_bytes();
-        let columns = layout.widths.len();
         let layer = self.layers.push(Layer {
             name: name.into(),
             grid: [layout.n_parts as u64].into(),
             kernel: Arc::new(kernel),
             inputs,
-            block_text: format!("{columns} columns, ~{}", format_bytes(out_bytes)).into(),
+            block_text: block_text(&layout),
             out_bytes,
             scratch_bytes: 0,
         });
         Lowered { layer, layout }
     }
+}
+
+/// What a partition is, for people.
+fn block_text(layout: &Layout) -> Arc<str> {
+    format!("{} columns, ~{}", layout.widths.len(), format_bytes(layout.part_bytes())).into()
 }
 
 /// The columns by which the rows of a join are spread over its partitions; `copied` is the side that all partitions of

@@ -15,7 +15,10 @@
 //! ```
 
 mod args;
+#[cfg(feature = "array")]
+mod arrays;
 mod collect;
+mod create;
 mod expr;
 mod files;
 mod handle;
@@ -30,8 +33,12 @@ mod partition;
 mod partitions;
 mod rules;
 mod show;
+mod store;
 
 pub use args::{IntoFlags, IntoNames};
+#[cfg(feature = "array")]
+pub use arrays::ColumnElement;
+pub use arrow;
 pub use expr::{
     ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs, IntoValues,
     Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col, concat_str, len,
@@ -39,8 +46,8 @@ pub use expr::{
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic};
 pub use io::{
-    CsvOptions, CsvWriteOptions, IfExists, NdjsonOptions, NdjsonWriteOptions, ParquetCompression,
-    ParquetOptions, ParquetWriteOptions,
+    CsvOptions, CsvWriteOptions, IfExists, IpcCompression, IpcOptions, IpcWriteOptions,
+    NdjsonOptions, NdjsonWriteOptions, ParquetCompression, ParquetOptions, ParquetWriteOptions,
 };
 pub use kernels::asof::AsofStrategy;
 pub use kernels::join::JoinHow;
@@ -53,15 +60,15 @@ use std::sync::Arc;
 use crate::compute::Watch;
 use crate::config::Config;
 use crate::error::Result;
-use crate::graph::{LayerGraph, LayerId, import};
+use crate::graph::{ExpressionId, Lower, import};
 
-/// Plans and lowers some frames together; returns the layer of each.
-pub(crate) fn lower_all(
+/// Plans some frames together.
+pub(crate) fn plan_all(
     nodes: Vec<Arc<Node>>,
-    layers: &mut LayerGraph,
     config: &Config,
     watch: &mut dyn Watch,
-) -> Result<Vec<LayerId>> {
+) -> Result<impl Lower + use<>> {
+    let roots = nodes.iter().map(ExpressionId::of).collect();
     let plan = import(&nodes);
     drop(nodes);
     watch.on_imported(&plan);
@@ -70,8 +77,7 @@ pub(crate) fn lower_all(
         plan.check()?;
     }
     watch.on_optimized(&plan, &trace);
-    let lowered = lower::lower(&plan, layers, options(config))?;
-    Ok(lowered.into_iter().map(|lowered| lowered.layer).collect())
+    Ok(lower::Planned::new(plan, roots, options(config)))
 }
 
 /// The part of the memory limit that the pieces of shuffles may fill.
@@ -82,7 +88,7 @@ fn options(config: &Config) -> lower::LowerOptions {
     lower::LowerOptions {
         part_bytes: config.chunk_bytes(),
         exchange_bytes: config.memory_limit() / EXCHANGE_PART,
-        spill_dir: std::env::temp_dir(),
+        spill_dir: config.spill_directory(),
         prune: config.optimize(),
     }
 }

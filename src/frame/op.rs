@@ -17,7 +17,7 @@ use super::kernels::group_by::output_schema;
 use super::kernels::join::JoinSpec;
 use super::kernels::sort::SortSpec;
 use crate::error::{Call, Result};
-use crate::graph::{self, Operation, Step};
+use crate::graph::{self, Bridge, Operation, Step};
 
 /// One step of an expression of frames.
 pub(crate) type Node = graph::Node<FrameOp>;
@@ -66,6 +66,9 @@ pub(crate) enum FrameOp {
     PerGroup(PerGroup),
     /// The same rows in other partitions.
     Repartition(Repartition),
+    /// Rows made of the blocks of an expression of another kind.
+    #[cfg_attr(not(feature = "array"), expect(dead_code, reason = "there is no other kind"))]
+    Bridge(Arc<Bridged>),
 }
 
 /// What is read: from where, which columns, and which rows may be left out.
@@ -149,6 +152,16 @@ pub(crate) struct JoinAsof {
 /// The columns of both.
 pub(crate) fn side_by_side(left: &Schema, right: &Schema) -> SchemaRef {
     Arc::new(left.iter_fields().chain(right.iter_fields()).collect())
+}
+
+/// What is known of the rows that come over a bridge.
+#[derive(Debug)]
+pub(crate) struct Bridged {
+    pub(crate) bridge: Arc<Bridge>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) n_parts: usize,
+    /// Rows of each partition, where they are known.
+    pub(crate) rows_of: Option<Arc<[u64]>>,
 }
 
 /// Into which partitions rows go.
@@ -243,6 +256,7 @@ impl PartialEq for FrameOp {
             }
             (O::JoinAsof(a), O::JoinAsof(b)) => a.spec == b.spec,
             (O::Ordered(a), O::Ordered(b)) => a.exprs == b.exprs,
+            (O::Bridge(a), O::Bridge(b)) => Arc::ptr_eq(a, b),
             (O::PerGroup(a), O::PerGroup(b)) => a.keys == b.keys && a.added.exprs == b.added.exprs,
             _ => false,
         }
@@ -270,6 +284,7 @@ impl Operation for FrameOp {
             FrameOp::MapPartitions(map) => Arc::clone(&map.schema),
             FrameOp::MapOverlap(overlap) => Arc::clone(&overlap.map.schema),
             FrameOp::JoinAsof(join) => Arc::clone(&join.schema),
+            FrameOp::Bridge(bridged) => Arc::clone(&bridged.schema),
             FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
             FrameOp::Attach => side_by_side(&inputs[0].schema, &inputs[1].schema),
             FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
@@ -277,6 +292,13 @@ impl Operation for FrameOp {
             }
         };
         Ok(FrameMeta { schema })
+    }
+
+    fn bridge(&self) -> Option<&Arc<Bridge>> {
+        match self {
+            FrameOp::Bridge(bridged) => Some(&bridged.bridge),
+            _ => None,
+        }
     }
 
     fn fingerprint(&self, hasher: &mut impl Hasher) {
@@ -299,6 +321,7 @@ impl Operation for FrameOp {
                 added.schema.iter_names().for_each(|n| n.hash(hasher));
             }
             FrameOp::Repartition(to) => to.hash(hasher),
+            FrameOp::Bridge(bridged) => Arc::as_ptr(bridged).hash(hasher),
             FrameOp::Filter(_) | FrameOp::Concat | FrameOp::Attach => {}
         }
     }

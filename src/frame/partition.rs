@@ -1,8 +1,12 @@
 //! Partitions as the blocks of task graphs.
 
-use polars_core::frame::DataFrame;
+use std::io::{self, Write};
 
-use crate::graph::{Block, Value};
+use polars_core::frame::DataFrame;
+use polars_core::prelude::DataType;
+
+use super::kernels::spill;
+use crate::graph::{Block, Load, Spill, Value};
 
 /// Rows of a frame, in memory.
 #[derive(Debug)]
@@ -14,6 +18,23 @@ struct Partition {
 impl Value for Partition {
     fn nbytes(&self) -> u64 {
         self.nbytes
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        // Categories inside of others don't come back as what they were.
+        let is_plain = |dtype: &DataType| !dtype.is_nested() && !dtype.is_object();
+        let has_rows = self.frame.height() > 0 && self.frame.width() > 0;
+        let is_fit = has_rows && self.frame.columns().iter().all(|column| is_plain(column.dtype()));
+        is_fit.then_some(self)
+    }
+}
+
+impl Spill for Partition {
+    /// Writes an Arrow IPC stream.
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        spill::save(self.frame.clone(), to)?;
+        let schema = self.frame.schema().clone();
+        Ok(Box::new(move |from| spill::load(from, &schema).map(block)))
     }
 }
 

@@ -18,6 +18,7 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset: 0, len } => write!(f, "head {len}"),
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
+            FrameOp::Bridge(bridged) => f.write_str(&bridged.bridge.name),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),
             FrameOp::Tail(n) => write!(f, "tail {n}"),
             FrameOp::MapOverlap(overlap) => f.write_str(&overlap.map.name),

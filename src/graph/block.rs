@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 /// A result of one task: a chunk of an array, a partition of a frame, a partial reduction.
@@ -20,7 +21,21 @@ pub(crate) trait Value: Any + Send + Sync + fmt::Debug {
     fn encode(&self, _bytes: &mut Vec<u8>) -> Option<&'static str> {
         None
     }
+
+    /// This value as one that can lie on disk for a while, if it can.
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        None
+    }
 }
+
+/// A [`Value`] that can be written to disk, to be read back before its next use.
+pub(crate) trait Spill {
+    /// Writes the value to `to`; what is returned makes an equal one of the same bytes.
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load>;
+}
+
+/// Reads back what [`Spill::save`] wrote.
+pub(crate) type Load = Box<dyn Fn(&mut dyn Read) -> io::Result<Block> + Send>;
 
 /// A shared, erased [`Value`]. Cloning shares; the last owner may take the value out.
 #[derive(Clone, Debug)]
@@ -47,6 +62,11 @@ impl Block {
         let mut bytes = Vec::new();
         let name = self.0.encode(&mut bytes)?;
         Some((name, bytes))
+    }
+
+    /// The value as one that can lie on disk, if it can and if memory is gained by that.
+    pub(crate) fn as_spill(&self) -> Option<&dyn Spill> {
+        if self.nbytes() > 0 { self.0.as_spill() } else { None }
     }
 
     /// The value, if it is a `V`.

@@ -31,6 +31,34 @@ pub(crate) enum AxisMap {
     Group { axis: usize, size: u64 },
     /// Blocks `ranges[out[axis]]`, from inclusive to exclusive.
     Ranges { axis: usize, ranges: Arc<[(u64, u64)]> },
+    /// Blocks `lists[out[axis]]`, in that order.
+    Lists { axis: usize, lists: Arc<[Box<[u64]>]> },
+}
+
+/// The blocks that are read along one axis.
+enum Touched<'a> {
+    Range(std::ops::Range<u64>),
+    List(std::slice::Iter<'a, u64>),
+}
+
+impl Touched<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Touched::Range(range) => (range.end - range.start) as usize,
+            Touched::List(list) => list.len(),
+        }
+    }
+}
+
+impl Iterator for Touched<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        match self {
+            Touched::Range(range) => range.next(),
+            Touched::List(list) => list.next().copied(),
+        }
+    }
 }
 
 impl AxisMap {
@@ -40,8 +68,8 @@ impl AxisMap {
     }
 
     /// The blocks read along an input axis of `n_in` blocks.
-    fn range(&self, out: &[u64], n_in: u64) -> std::ops::Range<u64> {
-        match *self {
+    fn touched(&self, out: &[u64], n_in: u64) -> Touched<'_> {
+        Touched::Range(match *self {
             AxisMap::All => 0..n_in,
             AxisMap::At(block) => block..block + 1,
             AxisMap::Axis { axis, first, step } => {
@@ -59,6 +87,21 @@ impl AxisMap {
                 let (start, end) = ranges[out[axis] as usize];
                 start..end
             }
+            AxisMap::Lists { axis, ref lists } => {
+                return Touched::List(lists[out[axis] as usize].iter());
+            }
+        })
+    }
+
+    /// The output axis on whose index it depends.
+    fn out_axis(&self) -> Option<usize> {
+        match self {
+            AxisMap::All | AxisMap::At(_) => None,
+            AxisMap::Axis { axis, .. }
+            | AxisMap::Window { axis, .. }
+            | AxisMap::Group { axis, .. }
+            | AxisMap::Ranges { axis, .. }
+            | AxisMap::Lists { axis, .. } => Some(*axis),
         }
     }
 
@@ -70,13 +113,15 @@ impl AxisMap {
             AxisMap::Group { size, .. } => *size == 1,
             AxisMap::Window { .. } => false,
             AxisMap::Ranges { ranges, .. } => ranges.iter().all(|(start, end)| end - start == 1),
+            AxisMap::Lists { lists, .. } => lists.iter().all(|list| list.len() == 1),
         }
     }
 
     /// Whether no two blocks along output axis `out_axis` read the same block.
     fn is_injective_in(&self, out_axis: usize) -> bool {
         match *self {
-            AxisMap::All | AxisMap::At(_) => false,
+            // Lists may name a block twice; that they do not is not worth a set.
+            AxisMap::All | AxisMap::At(_) | AxisMap::Lists { .. } => false,
             AxisMap::Axis { axis, step, .. } => axis == out_axis && step != 0,
             AxisMap::Window { axis, .. } | AxisMap::Group { axis, .. } => axis == out_axis,
             AxisMap::Ranges { axis, ref ranges } => {
@@ -105,18 +150,13 @@ impl AxisMap {
                 }
                 next >= n_in
             }
+            AxisMap::Lists { .. } => false,
         }
     }
 
     /// The map that reads what `self` reads of an array whose blocks `outer` names.
     fn compose(&self, outer: &[AxisMap], mid_grid: &[u64]) -> Option<AxisMap> {
-        let axis = match self {
-            AxisMap::All | AxisMap::At(_) => return Some(self.clone()),
-            AxisMap::Axis { axis, .. }
-            | AxisMap::Window { axis, .. }
-            | AxisMap::Group { axis, .. }
-            | AxisMap::Ranges { axis, .. } => *axis,
-        };
+        let Some(axis) = self.out_axis() else { return Some(self.clone()) };
         match (&outer[axis], self) {
             (AxisMap::Axis { axis, first: 0, step: 1 }, _) => Some(self.renamed(*axis)),
             (
@@ -146,7 +186,8 @@ impl AxisMap {
             AxisMap::Axis { axis: a, .. }
             | AxisMap::Window { axis: a, .. }
             | AxisMap::Group { axis: a, .. }
-            | AxisMap::Ranges { axis: a, .. } => *a = axis,
+            | AxisMap::Ranges { axis: a, .. }
+            | AxisMap::Lists { axis: a, .. } => *a = axis,
         }
         map
     }
@@ -181,10 +222,7 @@ impl BlockMap {
             BlockMap::Axes(maps) => maps
                 .iter()
                 .zip(in_grid)
-                .map(|(map, &n)| {
-                    let range = map.range(out, n);
-                    (range.end - range.start) as usize
-                })
+                .map(|(map, &n)| map.touched(out, n).len())
                 .fold(1, usize::saturating_mul),
         }
     }
@@ -212,7 +250,13 @@ impl BlockMap {
         match self {
             BlockMap::Linear => true,
             BlockMap::Axes(maps) => {
+                // Two input axes that follow one output axis are read along a diagonal.
+                let long = || maps.iter().zip(in_grid).filter(|(_, n)| **n > 1);
+                let is_twice = |axis: &usize| {
+                    long().filter(|(map, _)| map.out_axis() == Some(*axis)).count() > 1
+                };
                 maps.iter().zip(in_grid).all(|(map, &n)| map.is_onto(out_grid, n))
+                    && !long().filter_map(|(map, _)| map.out_axis()).any(|axis| is_twice(&axis))
             }
         }
     }
@@ -268,7 +312,7 @@ fn visit_product(
     visit: &mut impl FnMut(u64),
 ) {
     let Some((map, rest)) = maps.split_first() else { return visit(prefix) };
-    for block in map.range(out, in_grid[0]) {
+    for block in map.touched(out, in_grid[0]) {
         visit_product(rest, out, &in_grid[1..], prefix * in_grid[0] + block, visit);
     }
 }
@@ -297,6 +341,23 @@ mod tests {
         assert!(blocks(&map, &[1], &[3]).is_empty());
         assert_eq!(blocks(&map, &[2], &[3]), [0]);
         assert!(map.is_onto(&[6], &[3]));
+    }
+
+    #[test]
+    fn lists_are_read_in_their_order() {
+        let lists: Arc<[Box<[u64]>]> = [[3, 0].into(), [].into(), [2].into()].into();
+        let map = BlockMap::axes([AxisMap::same(1), AxisMap::Lists { axis: 0, lists }]);
+        assert_eq!(blocks(&map, &[0, 1], &[2, 4]), [7, 4]);
+        assert!(blocks(&map, &[1, 1], &[2, 4]).is_empty());
+        assert!(!map.is_single(&[2, 4]) && !map.is_injective(&[3, 2]));
+    }
+
+    #[test]
+    fn a_diagonal_does_not_read_every_block() {
+        let diagonal = BlockMap::axes([AxisMap::same(0), AxisMap::same(0)]);
+        assert_eq!(blocks(&diagonal, &[1], &[2, 2]), [3]);
+        assert!(!diagonal.is_onto(&[2], &[2, 2]));
+        assert!(BlockMap::axes([AxisMap::same(0), AxisMap::same(1)]).is_onto(&[2, 2], &[2, 2]));
     }
 
     #[test]

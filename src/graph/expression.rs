@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::plan::{NodeId, Operation, Plan};
 use crate::error::{Error, Result};
@@ -23,7 +25,12 @@ pub(crate) struct Node<S: Step> {
     pub(crate) inputs: Vec<Arc<Node<S>>>,
     pub(crate) meta: S::Meta,
     pub(crate) note: S::Note,
+    /// Tells this expression from all others that were ever made.
+    pub(crate) serial: u64,
 }
+
+/// The serial of the next expression.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl<S: Step> Drop for Node<S> {
     /// Drops a chain of any length in a loop; the derived drop would recurse once a node.
@@ -49,7 +56,7 @@ impl<S: Step> Node<S> {
     pub(crate) fn with_meta(op: S, inputs: &[&Arc<Node<S>>], meta: S::Meta) -> Arc<Node<S>> {
         let note = op.note(inputs, &meta);
         let inputs = inputs.iter().map(|node| Arc::clone(node)).collect();
-        Arc::new(Node { op, inputs, meta, note })
+        Arc::new(Node { op, inputs, meta, note, serial: NEXT.fetch_add(1, Relaxed) })
     }
 
     /// The same expression under another note.
@@ -59,6 +66,7 @@ impl<S: Step> Node<S> {
             inputs: self.inputs.clone(),
             meta: self.meta.clone(),
             note,
+            serial: self.serial,
         })
     }
 }
@@ -118,6 +126,21 @@ pub(crate) fn import<'a, S: Step + 'a>(
         plan.add_root(id);
     }
     plan
+}
+
+/// The bridges that expressions read over, each once.
+#[cfg(all(feature = "array", feature = "frame"))]
+pub(crate) fn bridges_of<S: Step>(roots: &[Arc<Node<S>>]) -> Vec<Arc<super::Bridge>> {
+    let mut seen = std::collections::HashSet::new();
+    let mut bridges = Vec::new();
+    let mut stack: Vec<&Arc<Node<S>>> = roots.iter().collect();
+    while let Some(node) = stack.pop() {
+        if seen.insert(Arc::as_ptr(node)) {
+            bridges.extend(node.op.bridge().cloned());
+            stack.extend(&node.inputs);
+        }
+    }
+    bridges
 }
 
 /// Imports what `root` needs and is not there yet, with a stack of our own.

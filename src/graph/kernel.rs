@@ -34,6 +34,12 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether a block without inputs is had again by reading no more from storage than it holds, so that
+    /// this is cheaper than to write it to disk and to read that.
+    fn is_read(&self) -> bool {
+        false
+    }
+
     /// How many elementary steps the kernel has; fusion bounds the sum.
     fn n_steps(&self) -> usize {
         1
@@ -56,6 +62,12 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         false
     }
 
+    /// The kernel as text; kernels of the same text compute the same. `None` if it holds a closure, or if plans
+    /// have no need to compare it.
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
     /// The kernel as data, to be run in another process.
     ///
     /// # Errors
@@ -73,6 +85,20 @@ pub(crate) struct BytesRead {
     pub(crate) all: u64,
     /// Of one task, at most.
     pub(crate) task_max: u64,
+}
+
+/// What a kernel computes, to be compared: a name and parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Identity {
+    pub(crate) name: &'static str,
+    pub(crate) parameters: String,
+}
+
+impl Identity {
+    /// Of a kernel for elements of one type, whose parameters are plain data.
+    pub(crate) fn new(name: &'static str, element: &str, parameters: impl fmt::Debug) -> Self {
+        Identity { name, parameters: format!("{element} {parameters:?}") }
+    }
 }
 
 /// What a task may know besides its inputs.

@@ -4,6 +4,7 @@
 
 mod block;
 mod block_map;
+mod bridge;
 mod dot;
 mod expression;
 mod forward;
@@ -24,12 +25,15 @@ mod tasks;
 #[cfg(test)]
 pub(crate) mod test_graphs;
 
-pub(crate) use block::{Block, Value};
+pub(crate) use block::{Block, Load, Spill, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
+pub(crate) use bridge::{Bridge, Crossings, ExpressionId, Lower, lower_together};
+#[cfg(all(feature = "array", feature = "frame"))]
+pub(crate) use expression::bridges_of;
 pub(crate) use expression::{Handle, Node, Step, import};
 pub(crate) use forward::ForwardKernel;
 pub(crate) use fuse::{FuseLimits, fuse};
-pub(crate) use kernel::{BytesRead, Inputs, Kernel, TaskContext, Wiring};
+pub(crate) use kernel::{BytesRead, Identity, Inputs, Kernel, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
 pub(crate) use order::{by_rank, order, peak_bytes};
 pub(crate) use picture::Picture;

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
+use super::Bridge;
 use crate::error::{Error, Result};
 
 /// What the nodes of a plan are made of.
@@ -17,6 +19,11 @@ pub(crate) trait Operation: Clone + PartialEq + fmt::Debug {
 
     /// The meta of this operation's result.
     fn infer(&self, inputs: &[&Self::Meta]) -> Result<Self::Meta>;
+
+    /// The way to an expression of another kind, if this reads its blocks.
+    fn bridge(&self) -> Option<&Arc<Bridge>> {
+        None
+    }
 
     /// Feeds something that equal operations share to `hasher`.
     fn fingerprint(&self, hasher: &mut impl Hasher);

@@ -161,6 +161,15 @@ impl fmt::Display for AxisMap {
                 let dots = if ranges.len() > 3 { " …" } else { "" };
                 write!(f, "({}{dots})[{}]", texts.collect::<Vec<_>>().join(" "), letter(axis))
             }
+            AxisMap::Lists { axis, ref lists } => {
+                let texts = lists.iter().take(3).map(|list| {
+                    let texts = list.iter().take(3).map(u64::to_string);
+                    let dots = if list.len() > 3 { ",…" } else { "" };
+                    format!("{}{dots}", texts.collect::<Vec<_>>().join(","))
+                });
+                let dots = if lists.len() > 3 { " …" } else { "" };
+                write!(f, "({}{dots})[{}]", texts.collect::<Vec<_>>().join(" "), letter(axis))
+            }
         }
     }
 }
@@ -198,8 +207,12 @@ mod tests {
             AxisMap::Ranges { axis: 3, ranges },
             AxisMap::All,
             AxisMap::At(7),
+            AxisMap::Lists { axis: 0, lists: [[3, 0].into(), [2].into()].into() },
         ]);
-        assert_eq!(map.to_string(), "[j, 3-2i, 4k..4k+4, i-2 in 0..3, (0 1..3 3 …)[l], :, 7]");
+        assert_eq!(
+            map.to_string(),
+            "[j, 3-2i, 4k..4k+4, i-2 in 0..3, (0 1..3 3 …)[l], :, 7, (3,0 2)[i]]"
+        );
         assert_eq!(BlockMap::Linear.to_string(), "[block by block]");
     }
 

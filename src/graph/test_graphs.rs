@@ -1,10 +1,11 @@
 //! Small task graphs for tests, written as one layer a task or one layer an array.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::{
-    AxisMap, Block, BlockMap, Inputs, Kernel, Layer, LayerGraph, LayerId, LayerInput, TaskContext,
-    TaskGraph, Value,
+    AxisMap, Block, BlockMap, Inputs, Kernel, Layer, LayerGraph, LayerId, LayerInput, Load, Spill,
+    TaskContext, TaskGraph, Value,
 };
 use crate::error::Result;
 
@@ -19,6 +20,22 @@ impl Value for Chunk {
     fn nbytes(&self) -> u64 {
         self.bytes
     }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl Spill for Chunk {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        to.write_all(&self.digest.to_le_bytes())?;
+        let bytes = self.bytes;
+        Ok(Box::new(move |from| {
+            let mut digest = [0; 8];
+            from.read_exact(&mut digest)?;
+            Ok(Block::new(Chunk { bytes, digest: u64::from_le_bytes(digest) }))
+        }))
+    }
 }
 
 /// Hashes its inputs and its block index, so that a wrong input or order of inputs shows.
@@ -26,9 +43,15 @@ impl Value for Chunk {
 pub(crate) struct Digest {
     pub(crate) bytes: u64,
     pub(crate) seed: u64,
+    /// Whether the block counts as one that was read.
+    pub(crate) is_read: bool,
 }
 
 impl Kernel for Digest {
+    fn is_read(&self) -> bool {
+        self.is_read
+    }
+
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let mut digest = self.seed;
         let mut mix =
@@ -57,7 +80,13 @@ impl Builder {
         inputs: &[(LayerId, BlockMap)],
     ) -> LayerId {
         let seed = name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31) + u64::from(b));
-        self.kernel(name, grid, bytes, Arc::new(Digest { bytes, seed }), inputs)
+        self.kernel(name, grid, bytes, Arc::new(Digest { bytes, seed, is_read: false }), inputs)
+    }
+
+    /// An array of `grid` blocks with `bytes` each that are read, and can be read again.
+    pub(crate) fn source(&mut self, name: &str, grid: &[u64], bytes: u64) -> LayerId {
+        let digest = Digest { bytes, seed: name.len() as u64, is_read: true };
+        self.kernel(name, grid, bytes, Arc::new(digest), &[])
     }
 
     /// As [`array`](Self::array), with any kernel.
@@ -144,7 +173,11 @@ pub(crate) fn random(seed: u64, n: usize) -> TaskGraph {
             })
             .collect();
         let bytes = random.below(100);
-        ids.push(builder.task(&format!("t{i}"), bytes, &inputs));
+        let name = format!("t{i}");
+        ids.push(match n_inputs {
+            0 if seed.is_multiple_of(2) => builder.source(&name, &[1], bytes),
+            _ => builder.task(&name, bytes, &inputs),
+        });
     }
     let outputs: Vec<LayerId> =
         ids.iter().zip(&is_read).filter(|(_, read)| !**read).map(|(id, _)| *id).collect();

@@ -21,6 +21,10 @@ pub(crate) struct RunSummary {
     pub(crate) n_finished: u64,
     /// The most bytes that blocks and running tasks used at once.
     pub(crate) peak_bytes: u64,
+    /// The bytes of blocks that were written to disk.
+    pub(crate) spilled_bytes: u64,
+    /// The bytes of blocks that were dropped and read again.
+    pub(crate) reread_bytes: u64,
     pub(crate) is_ok: bool,
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CancelToken, EventSink};
+use super::{CancelToken, EventSink, SpillOptions};
 use crate::error::Result;
 use crate::graph::{Block, TaskGraph};
 use crate::memory::BufferPool;
@@ -29,4 +29,5 @@ pub(crate) struct Run<'a> {
     pub(crate) pool: Arc<BufferPool>,
     pub(crate) events: &'a dyn EventSink,
     pub(crate) cancel: CancelToken,
+    pub(crate) spill: SpillOptions,
 }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::events::{Ops, RunSummary};
+use super::spill::{Disk, Done, SpillDisk};
 use super::state::State;
 use super::{Run, Sink, check_budget};
 use crate::error::{Error, Result};
@@ -14,12 +15,18 @@ use crate::graph::{Block, TaskGraph, TaskId};
 /// keeps for itself when buffers are freed.
 const ALLOCATOR_PART: u64 = 16;
 
+/// The part of a budget that blocks and running tasks may use.
+pub(super) fn blocks_limit(budget_bytes: u64) -> u64 {
+    budget_bytes - budget_bytes / ALLOCATOR_PART
+}
+
 /// A graph with all that its tasks need to run.
 pub(crate) struct Job<'a> {
     pub(crate) graph: &'a TaskGraph,
     pub(crate) run: &'a Run<'a>,
     sink: &'a dyn Sink,
     ops: Ops,
+    pub(super) disk: Box<dyn Disk + 'a>,
 }
 
 impl<'a> Job<'a> {
@@ -32,12 +39,29 @@ impl<'a> Job<'a> {
         check_budget(graph, run.budget_bytes)?;
         let ops = Ops::of(graph);
         run.events.on_run_started(&ops.tasks);
-        Ok(Job { graph, run, sink, ops })
+        Ok(Job { graph, run, sink, ops, disk: Box::new(SpillDisk::new(&run.spill)) })
     }
 
     pub(crate) fn state(&self, ranks: &'a [u32]) -> State<'a> {
-        let limit = self.run.budget_bytes;
-        State::new(self.graph, ranks, limit - limit / ALLOCATOR_PART)
+        State::new(self.graph, ranks, blocks_limit(self.run.budget_bytes))
+    }
+
+    /// Tells the state what the disk did.
+    pub(crate) fn report(
+        &self,
+        done: Done,
+        state: &mut State<'_>,
+        dropped: &mut Vec<Block>,
+    ) -> Result<()> {
+        match done {
+            Done::Saved(task) => state.on_saved(task, dropped),
+            Done::Loaded(task, block) => state.on_loaded(task, block),
+            Done::Failed(error) => {
+                state.stop();
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Runs one task and hands its block to the sink; the block, if other tasks read it.
@@ -57,18 +81,25 @@ impl<'a> Job<'a> {
         task: TaskId,
         block: impl FnOnce() -> Result<Block>,
     ) -> Result<Option<Block>> {
-        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
-        let caught = catch_unwind(AssertUnwindSafe(|| {
+        let (block, bytes) = self.guarded(task, || {
             let block = block()?;
             let bytes = block.nbytes();
             Ok((self.deliver(task, block)?, bytes))
-        }));
-        match caught {
-            Ok(Ok((block, bytes))) => {
-                let op = self.ops.position(self.graph, task);
-                self.run.events.on_task_finished(op, task, bytes);
-                Ok(block)
-            }
+        })?;
+        self.run.events.on_task_finished(self.ops.position(self.graph, task), task, bytes);
+        Ok(block)
+    }
+
+    /// The block of a task without inputs that ran before.
+    pub(crate) fn reread(&self, task: TaskId) -> Result<Block> {
+        self.guarded(task, || self.graph.run(task, &self.run.pool, Vec::new()))
+    }
+
+    /// Calls a part of a task, whose name errors and panics get.
+    fn guarded<R>(&self, task: TaskId, f: impl FnOnce() -> Result<R>) -> Result<R> {
+        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(self.failure(task, error)),
             Err(panic) => Err(Error::TaskPanicked {
                 op: self.graph.op_name(task).to_string(),
@@ -92,6 +123,8 @@ impl<'a> Job<'a> {
         self.run.events.on_run_ended(&RunSummary {
             n_finished: state.n_finished().into(),
             peak_bytes: state.peak_bytes(),
+            spilled_bytes: state.spilled_bytes(),
+            reread_bytes: state.reread_bytes(),
             is_ok: result.is_ok(),
         });
         result

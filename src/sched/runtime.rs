@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{
-    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, Threaded,
+    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, SpillOptions,
+    Threaded,
 };
 use crate::config::{Config, ExecutorKind};
 use crate::error::{Error, Result};
@@ -22,6 +23,7 @@ pub(crate) struct Runtime {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) pool: Arc<BufferPool>,
     pub(crate) budget_bytes: u64,
+    spill: SpillOptions,
     shows_progress: bool,
 }
 
@@ -34,14 +36,16 @@ impl Runtime {
         };
         let budget_bytes = config.memory_limit();
         let pool = buffer_pool(budget_bytes / IDLE_PART);
-        Ok(Runtime { executor, pool, budget_bytes, shows_progress: config.progress() })
+        let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
+        Ok(Runtime { executor, pool, budget_bytes, spill, shows_progress: config.progress() })
     }
 
     /// Runs that `executor` does elsewhere, on `budget_bytes` of memory.
     #[cfg(feature = "dist")]
     pub(crate) fn on(executor: Box<dyn Executor>, budget_bytes: u64, config: &Config) -> Self {
         let pool = buffer_pool(config.memory_limit() / IDLE_PART);
-        Runtime { executor, pool, budget_bytes, shows_progress: config.progress() }
+        let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
+        Runtime { executor, pool, budget_bytes, spill, shows_progress: config.progress() }
     }
 
     /// Orders and runs `graph`, showing progress if the configuration says so.
@@ -71,6 +75,7 @@ impl Runtime {
             pool: Arc::clone(&self.pool),
             events,
             cancel: cancel.clone(),
+            spill: self.spill.clone(),
         };
         self.executor.run(graph, &order(graph), &run, sink)
     }

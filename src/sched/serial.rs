@@ -16,11 +16,20 @@ impl Executor for Serial {
         let mut state = job.state(ranks);
         let mut error = None;
         let mut dropped = Vec::new();
+        let mut is_waiting = false;
         loop {
             if run.cancel.is_cancelled() && !state.is_complete() {
                 state.stop();
                 error.get_or_insert(Error::Cancelled);
             }
+            let done = if is_waiting { Some(job.disk.wait()) } else { job.disk.poll() };
+            is_waiting = false;
+            if let Some(done) = done
+                && let Err(failure) = job.report(done, &mut state, &mut dropped)
+            {
+                error.get_or_insert(failure);
+            }
+            dropped.clear();
             let next = state.next_task(&|| run.pool.idle_bytes());
             run.pool.set_room(state.room(&next));
             match next {
@@ -37,6 +46,18 @@ impl Executor for Serial {
                     dropped.clear();
                 }
                 Next::Trim(bytes) => run.pool.trim(bytes),
+                Next::Save(task) => job.disk.save(task, state.block_to_save(task)),
+                Next::Load(task) => job.disk.load(task),
+                Next::Discard(task) => job.disk.discard(task),
+                Next::Forget(task) => state.forget(task, &mut dropped),
+                Next::Reread(task) => match job.reread(task) {
+                    Ok(block) => state.on_loaded(task, block),
+                    Err(failure) => {
+                        state.stop();
+                        error.get_or_insert(failure);
+                    }
+                },
+                Next::Wait if state.waits_for_disk() => is_waiting = true,
                 Next::Wait | Next::Finished => return job.end(&state, error),
             }
         }

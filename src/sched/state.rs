@@ -4,19 +4,32 @@
 //! Invariant: `resident + in_flight` is what all blocks and running tasks may use; every counter
 //! can be derived again from the graph and the slots, and [`State::sanity_check`] does so.
 
+mod away;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use self::away::{Away, FETCHES_MAX};
 use crate::graph::{Block, Layer, TaskGraph, TaskId, by_rank};
 
 /// What to do next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Run this task now. It counts as running until it is reported.
     Run(TaskId),
     /// Free idle buffers down to so many bytes, then ask again.
     Trim(u64),
-    /// Nothing can start before a running task is reported.
+    /// Write the block of this task to disk, then report it, and ask again at once.
+    Save(TaskId),
+    /// Read the block of this task back, then report it, and ask again at once.
+    Load(TaskId),
+    /// Give up the file of this task, and ask again at once.
+    Discard(TaskId),
+    /// Give up the block of this task by [`State::forget`], and ask again at once. It can be read again.
+    Forget(TaskId),
+    /// Run this task, which ran before, once more, and report its block as one that was loaded.
+    Reread(TaskId),
+    /// Nothing can start before a running task, or the disk, reports.
     Wait,
     /// Nothing runs and nothing will.
     Finished,
@@ -46,7 +59,11 @@ pub(crate) struct State<'a> {
     held_back: BinaryHeap<Reverse<u32>>,
     /// Tasks without inputs need no heap: the next one stands at or after this rank.
     next_source: u32,
+    /// Tasks that were admitted and not reported, be it that their inputs are still to be read back.
     running: Vec<Running>,
+    /// Admitted tasks whose inputs have all come back.
+    fetched: Vec<TaskId>,
+    away: Away,
     layers: Vec<LayerBytes>,
     limit: u64,
     /// What tasks that fill the memory leave free, so that one that empties it fits.
@@ -64,6 +81,8 @@ pub(crate) struct State<'a> {
 struct LayerBytes {
     out: u64,
     out_and_scratch: u64,
+    /// Whether blocks are rather read again than written to disk.
+    rereads: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +91,8 @@ struct Running {
     declared: u64,
     /// Bytes of the blocks that the task took out of their slots.
     taken: u64,
+    /// Inputs that are being read back.
+    n_missing: usize,
 }
 
 /// Whether a task may start, as far as the budget goes.
@@ -88,9 +109,11 @@ impl<'a> State<'a> {
         let own_bytes = |layer: &Layer| layer.out_bytes.saturating_add(layer.scratch_bytes);
         let readers = layers.iter().filter(|layer| !layer.inputs.is_empty());
         let headroom = readers.map(own_bytes).max().unwrap_or(0).min(limit / HEADROOM_PART);
-        let layers = layers
-            .iter()
-            .map(|layer| LayerBytes { out: layer.out_bytes, out_and_scratch: own_bytes(layer) });
+        let layers = layers.iter().map(|layer| LayerBytes {
+            out: layer.out_bytes,
+            out_and_scratch: own_bytes(layer),
+            rereads: layer.inputs.is_empty() && layer.kernel.is_read(),
+        });
         State {
             graph,
             ranks,
@@ -101,6 +124,8 @@ impl<'a> State<'a> {
             held_back: BinaryHeap::new(),
             next_source: 0,
             running: Vec::new(),
+            fetched: Vec::new(),
+            away: Away::default(),
             layers: layers.collect(),
             limit,
             headroom,
@@ -113,16 +138,30 @@ impl<'a> State<'a> {
         }
     }
 
+    /// The same, but blocks stay where they are: none is read a second time. What can't lie on disk does not anyway.
+    #[cfg(feature = "dist")]
+    pub(crate) fn without_rereads(mut self) -> Self {
+        self.layers.iter_mut().for_each(|layer| layer.rereads = false);
+        self
+    }
+
     /// Decides what to do next. `idle` tells the bytes of idle buffers.
     pub(crate) fn next_task(&mut self, idle: &dyn Fn() -> u64) -> Next {
-        let next = if self.is_stopped { None } else { self.choose(idle) };
-        if let Some(next) = next {
-            if let Next::Run(task) = next {
-                self.start(task);
+        while !self.is_stopped {
+            if let Some(next) = self.away.moves.pop_front() {
+                return next;
             }
-            return next;
+            if let Some(task) = self.fetched.pop() {
+                return Next::Run(task);
+            }
+            match self.choose(idle) {
+                Some(Next::Run(task)) if !self.start(task) => {}
+                Some(next) => return next,
+                None => break,
+            }
         }
-        if self.running.is_empty() { Next::Finished } else { Next::Wait }
+        let is_over = self.running.is_empty() && !self.waits_for_disk();
+        if is_over { Next::Finished } else { Next::Wait }
     }
 
     /// Moves the inputs of a task that was just started into `inputs`, in their order.
@@ -166,8 +205,9 @@ impl<'a> State<'a> {
         let block = block.expect("a block that is read was kept");
         self.count[task.idx()] = readers.len() as u32;
         self.resident += block.nbytes();
-        self.peak = self.peak.max(self.resident + self.in_flight);
+        self.peak = self.peak.max(self.used());
         self.slots[task.idx()] = Some(block);
+        self.note_candidate(task);
         for reader in readers {
             let pending = &mut self.count[reader.idx()];
             *pending -= 1;
@@ -194,6 +234,8 @@ impl<'a> State<'a> {
             return false;
         }
         !self.ready.is_empty()
+            || !self.fetched.is_empty()
+            || !self.away.moves.is_empty()
             || self.waiting().is_some_and(|rank| {
                 let declared = self.bytes_of(self.by_rank[rank as usize]).out_and_scratch;
                 self.used().saturating_add(declared) <= self.limit - self.headroom
@@ -235,7 +277,13 @@ impl<'a> State<'a> {
     }
 
     fn used(&self) -> u64 {
-        self.resident.saturating_add(self.in_flight)
+        let held = self.resident.saturating_add(self.away.returning);
+        held.saturating_add(self.in_flight)
+    }
+
+    /// What admitting `task` takes: what it declares, and what has to come back from disk for it.
+    fn bytes_to_start(&self, task: TaskId) -> u64 {
+        self.bytes_of(task).out_and_scratch.saturating_add(self.bytes_on_disk(task))
     }
 
     fn bytes_of(&self, task: TaskId) -> LayerBytes {
@@ -275,9 +323,8 @@ impl<'a> State<'a> {
                     return Some(Next::Run(task));
                 }
                 Fit::No if self.frees_memory(task) => {
-                    return self.choose_over_limit(idle, |state| {
+                    return self.choose_over_limit(task, idle, |state| {
                         state.ready.pop();
-                        task
                     });
                 }
                 Fit::No => {
@@ -287,14 +334,19 @@ impl<'a> State<'a> {
             }
         }
         let rank = self.waiting()?;
-        self.choose_over_limit(idle, |state| state.take_waiting(rank))
+        let task = self.by_rank[rank as usize];
+        self.choose_over_limit(task, idle, |state| {
+            state.take_waiting(rank);
+        })
     }
 
-    /// Runs what `take` takes over the limit, unless something that runs may still make room.
+    /// Runs `task`, which does not fit, unless something that runs or goes to disk may make room for it.
+    /// `take` takes it out of its queue.
     fn choose_over_limit(
         &mut self,
+        task: TaskId,
         idle: &dyn Fn() -> u64,
-        take: impl FnOnce(&mut Self) -> TaskId,
+        take: impl FnOnce(&mut Self),
     ) -> Option<Next> {
         if !self.running.is_empty() {
             return None;
@@ -303,7 +355,11 @@ impl<'a> State<'a> {
         if self.is_trimmed {
             return Some(Next::Trim(0));
         }
-        Some(Next::Run(take(self)))
+        if self.make_room(task) {
+            return self.away.moves.pop_front();
+        }
+        take(self);
+        Some(Next::Run(task))
     }
 
     /// The best rank among tasks that may have to wait: those without inputs and those refused.
@@ -335,18 +391,19 @@ impl<'a> State<'a> {
     }
 
     fn fit(&self, task: TaskId, idle: &dyn Fn() -> u64) -> Fit {
-        let LayerBytes { out, out_and_scratch } = self.bytes_of(task);
-        let besides_out = self.used().saturating_add(out_and_scratch - out);
+        let out = self.bytes_of(task).out;
+        let on_disk = self.bytes_on_disk(task);
+        if on_disk > 0 && self.n_fetching() >= FETCHES_MAX && self.needs_disk(task) {
+            return Fit::No;
+        }
+        let besides_out = self.used().saturating_add(self.bytes_to_start(task) - out);
         // An idle buffer may become the output; one that does not fit is freed by the pool then.
         let (needed, idle) = (besides_out.saturating_add(out), idle());
         let needed_with_idle = besides_out.saturating_add(idle.max(out));
-        let mut limit = self.limit - self.headroom;
-        if needed_with_idle <= limit {
+        if needed_with_idle <= self.limit - self.headroom {
             return Fit::Yes;
         }
-        if self.frees_memory(task) {
-            limit = self.limit;
-        }
+        let limit = self.limit_for(task);
         if needed > limit {
             Fit::No
         } else if needed_with_idle <= limit {
@@ -354,6 +411,15 @@ impl<'a> State<'a> {
         } else {
             Fit::AfterTrim(limit - besides_out)
         }
+    }
+
+    /// How full memory may be once `task` has started.
+    fn limit_for(&self, task: TaskId) -> u64 {
+        if self.frees_memory(task) { self.limit } else { self.limit - self.headroom }
+    }
+
+    fn n_fetching(&self) -> usize {
+        self.running.iter().filter(|running| running.n_missing > 0).count()
     }
 
     /// Whether running `task` releases at least the bytes that it leaves behind.
@@ -376,12 +442,15 @@ impl<'a> State<'a> {
         released >= if is_kept { self.bytes_of(task).out } else { 0 }
     }
 
-    fn start(&mut self, task: TaskId) {
+    /// Admits `task`; whether it can run at once.
+    fn start(&mut self, task: TaskId) -> bool {
         let declared = self.bytes_of(task).out_and_scratch;
         self.count[task.idx()] = RUNNING;
         self.in_flight += declared;
+        let n_missing = self.recall_inputs(task);
         self.peak = self.peak.max(self.used());
-        self.running.push(Running { task, declared, taken: 0 });
+        self.running.push(Running { task, declared, taken: 0, n_missing });
+        n_missing == 0
     }
 
     fn end(&mut self, task: TaskId) {
@@ -397,12 +466,16 @@ impl<'a> State<'a> {
             *unread -= 1;
             if *unread == 0 {
                 *unread = FREED;
+                self.forget_copy(dep);
                 if let Some(block) = self.slots[dep.idx()].take() {
                     self.resident -= block.nbytes();
                     dropped.push(block);
                 }
-            } else if !self.held_back.is_empty() {
-                self.reconsider_readers(dep);
+            } else {
+                self.note_reader_left(dep);
+                if !self.held_back.is_empty() {
+                    self.reconsider_readers(dep);
+                }
             }
         }
     }
@@ -452,7 +525,8 @@ impl State<'_> {
                 assert_eq!(count, if unread == 0 { FREED } else { unread as u32 });
                 let is_taken =
                     unread == 1 && readers.iter().any(|t| self.count[t.idx()] == RUNNING);
-                assert!(self.slots[task.idx()].is_some() == (unread > 0) || is_taken);
+                let is_there = self.slots[task.idx()].is_some() || self.is_on_disk(task);
+                assert!(is_there == (unread > 0) || is_taken);
             } else {
                 assert!(self.slots[task.idx()].is_none());
                 assert!(count == RUNNING || count as usize == pending);
@@ -466,13 +540,14 @@ impl State<'_> {
         let declared = self.running.iter().map(|running| running.declared);
         assert_eq!(self.in_flight, declared.sum::<u64>());
         assert!(self.peak >= self.used());
+        self.check_away();
     }
 
     fn is_finished(&self, task: TaskId) -> bool {
         match self.count[task.idx()] {
             FREED => true,
             RUNNING => false,
-            _ if self.slots[task.idx()].is_some() => true,
+            _ if self.slots[task.idx()].is_some() || self.is_on_disk(task) => true,
             // Its block was taken by a running task, or it waits for its inputs.
             count => {
                 let readers = self.graph.dependents(task);

@@ -18,7 +18,7 @@ use crate::memory::BufferPool;
 
 /// Keeps the digest of each output.
 #[derive(Default)]
-struct Digests(Mutex<BTreeMap<usize, u64>>);
+pub(super) struct Digests(pub(super) Mutex<BTreeMap<usize, u64>>);
 
 impl Sink for Digests {
     fn accept(&self, output: usize, block: Block) -> Result<()> {
@@ -29,11 +29,11 @@ impl Sink for Digests {
     }
 }
 
-fn pool_of(n: usize) -> Arc<ThreadPool> {
+pub(super) fn pool_of(n: usize) -> Arc<ThreadPool> {
     Arc::new(ThreadPoolBuilder::new().num_threads(n).build().unwrap())
 }
 
-fn executors() -> Vec<Box<dyn Executor>> {
+pub(super) fn executors() -> Vec<Box<dyn Executor>> {
     let mut all: Vec<Box<dyn Executor>> = vec![Box::new(Serial)];
     all.extend((0..5).map(|seed| Box::new(Seeded(seed)) as Box<dyn Executor>));
     for n in [1, 2, 4] {
@@ -42,9 +42,10 @@ fn executors() -> Vec<Box<dyn Executor>> {
     all
 }
 
-fn run_of(events: &dyn EventSink, budget_bytes: u64) -> Run<'_> {
+pub(super) fn run_of(events: &dyn EventSink, budget_bytes: u64) -> Run<'_> {
     let pool = Arc::new(BufferPool::new(0));
-    Run { budget_bytes, pool, events, cancel: CancelToken::new() }
+    let spill = SpillOptions::new(std::env::temp_dir(), u64::MAX);
+    Run { budget_bytes, pool, events, cancel: CancelToken::new(), spill }
 }
 
 fn run(executor: &dyn Executor, graph: &TaskGraph, budget: u64) -> Result<BTreeMap<usize, u64>> {
@@ -68,7 +69,9 @@ impl<F: Fn(&TaskContext<'_>) -> Result<u64> + Send + Sync + 'static> Kernel for 
     }
 }
 
-fn calling(f: impl Fn(&TaskContext<'_>) -> Result<u64> + Send + Sync + 'static) -> Arc<dyn Kernel> {
+pub(super) fn calling(
+    f: impl Fn(&TaskContext<'_>) -> Result<u64> + Send + Sync + 'static,
+) -> Arc<dyn Kernel> {
     Arc::new(Call(f))
 }
 
@@ -275,7 +278,7 @@ fn all_blocks_are_dropped_after_an_error() {
 fn nested(pool: &Arc<ThreadPool>, depth: u32) -> u64 {
     let mut b = Builder::default();
     let kernel: Arc<dyn Kernel> = if depth == 0 {
-        Arc::new(Digest { bytes: 1, seed: 1 })
+        Arc::new(Digest { bytes: 1, seed: 1, is_read: false })
     } else {
         let pool = Arc::clone(pool);
         calling(move |_| Ok(nested(&pool, depth - 1)))
@@ -362,6 +365,7 @@ fn a_runtime_runs_and_keeps_its_pools() {
 mod model {
     use super::super::job::Job;
     use super::super::shell::{Shared, Shell};
+    use super::super::spill::{Disk, Done};
     use super::super::sync::Lock;
     use super::*;
 
@@ -375,6 +379,59 @@ mod model {
         }
     }
 
+    /// A disk that does at once what it is told, and wakes up who waits.
+    struct ModelDisk {
+        blocks: shuttle::sync::Mutex<BTreeMap<TaskId, Block>>,
+        done: shuttle::sync::Mutex<Vec<Done>>,
+        reported: shuttle::sync::Condvar,
+    }
+
+    impl ModelDisk {
+        fn new() -> Self {
+            ModelDisk {
+                blocks: shuttle::sync::Mutex::new(BTreeMap::new()),
+                done: shuttle::sync::Mutex::new(Vec::new()),
+                reported: shuttle::sync::Condvar::new(),
+            }
+        }
+
+        fn report(&self, done: Done) {
+            shuttle::thread::yield_now();
+            self.done.lock().unwrap().push(done);
+            self.reported.notify_one();
+        }
+    }
+
+    impl Disk for ModelDisk {
+        fn save(&self, task: TaskId, block: Block) {
+            self.blocks.lock().unwrap().insert(task, block);
+            self.report(Done::Saved(task));
+        }
+
+        fn load(&self, task: TaskId) {
+            let block = self.blocks.lock().unwrap()[&task].clone();
+            self.report(Done::Loaded(task, block));
+        }
+
+        fn discard(&self, task: TaskId) {
+            self.blocks.lock().unwrap().remove(&task).unwrap();
+        }
+
+        fn poll(&self) -> Option<Done> {
+            self.done.lock().unwrap().pop()
+        }
+
+        fn wait(&self) -> Done {
+            let mut done = self.done.lock().unwrap();
+            loop {
+                match done.pop() {
+                    Some(report) => return report,
+                    None => done = self.reported.wait(done).unwrap(),
+                }
+            }
+        }
+    }
+
     type ModelShell<'a> = Shell<'a, shuttle::sync::Mutex<Shared<'a>>>;
 
     fn drive<'s, 'e>(shell: &'e ModelShell<'e>, scope: &'s shuttle::thread::Scope<'s, 'e>) {
@@ -385,11 +442,12 @@ mod model {
         let sink = Digests::default();
         let run = run_of(&NoEvents, budget);
         let ranks = order(graph);
-        let job = Job::start(graph, &run, &sink)?;
+        let mut job = Job::start(graph, &run, &sink)?;
+        job.disk = Box::new(ModelDisk::new());
         let shell: ModelShell<'_> = Shell::new(&job, &ranks, n_loops);
         shuttle::thread::scope(|scope| drive(&shell, scope));
         shell.end()?;
-        Ok(sink.0.into_inner().unwrap().len())
+        Ok(sink.0.lock().unwrap().len())
     }
 
     /// A kernel that lets the others go first, now and then.
@@ -419,6 +477,20 @@ mod model {
     #[test]
     fn every_schedule_ends_under_a_tight_budget() {
         shuttle::check_pct(|| assert_eq!(run_model(&tree(None), 4, 3).unwrap(), 7), 300, 3);
+    }
+
+    #[test]
+    fn every_schedule_ends_while_blocks_go_to_disk_and_come_back() {
+        // All of x is held until its sum is there, and four blocks fit.
+        let spilling = || {
+            let mut b = Builder::default();
+            let x = b.array("x", &[7], 100, &[]);
+            let sum = b.tree("sum", 1, 2, x);
+            let y = b.array("y", &[7], 1, &[(x, BlockMap::Linear), (sum, at(0))]);
+            assert_eq!(run_model(&b.expand(&[y]), 440, 3).unwrap(), 7);
+        };
+        shuttle::check_random(spilling, 100);
+        shuttle::check_pct(spilling, 100, 3);
     }
 
     #[test]

@@ -4,6 +4,10 @@
 #[path = "../../examples/common/mod.rs"]
 mod common;
 
+#[path = "../common/child.rs"]
+mod child;
+
+mod arrays;
 mod cost;
 mod defects;
 mod errors;
@@ -12,5 +16,6 @@ mod oracle;
 mod ordered;
 mod peak_memory;
 mod shuffles;
+mod sources;
 mod tables;
 mod tpch;

@@ -1,8 +1,7 @@
 //! The memory that a process really uses stays near its limit: measured in child processes, each of
 //! which runs one operation on a frame that is 4 times larger than the limit.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 
 use dask_rs::frame::polars_core::df;
@@ -10,14 +9,13 @@ use dask_rs::frame::polars_core::prelude::{DataFrame, Schema, SchemaRef};
 use dask_rs::frame::{DataFrame as Frame, IfExists, JoinHow, ParquetWriteOptions, col, len};
 use dask_rs::{Config, Result};
 
+use crate::child::{Case, report, run_child};
 use crate::common::{PeakMemory, mib};
 
 /// Partitions as they are made, their rows, and the bytes of all of them: three columns of 8 bytes.
 const N_PARTS: u64 = 160;
 const PART_ROWS: u64 = 20_000;
 const DATA_BYTES: u64 = N_PARTS * PART_ROWS * 24;
-/// What a child is told: the case, the limit and the directory.
-const ENV: [&str; 3] = ["DASK_RS_FRAME_CASE", "DASK_RS_FRAME_LIMIT", "DASK_RS_FRAME_DIR"];
 const CASES: [&str; 6] = ["write", "few groups", "many groups", "sort", "join", "set_index"];
 
 #[test]
@@ -33,7 +31,7 @@ fn peaks_stay_near_the_limit() {
         // FIXME: sorts by ranges were seen to take up to 1.7 times a limit as small as this one.
         let percent = if matches!(case, "sort" | "set_index") { 200 } else { 115 };
         let allowed = limit * percent / 100;
-        let peak = peak_of_child(case, limit, dir.path());
+        let peak = run_child(module_path!(), case, limit, dir.path()).peak;
         eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
         if peak > allowed {
             failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
@@ -42,31 +40,19 @@ fn peaks_stay_near_the_limit() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-fn peak_of_child(case: &str, limit: u64, dir: &Path) -> u64 {
-    let name = format!("{}::child", module_path!().split_once("::").unwrap().1);
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([&name, "--exact", "--nocapture", "--test-threads=1"])
-        .envs([(ENV[0], case), (ENV[1], &limit.to_string()), (ENV[2], dir.to_str().unwrap())])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    let peak = text.lines().find_map(|line| line.strip_prefix("peak ")?.parse().ok());
-    peak.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status))
-}
-
 /// Runs one case, if this process is a child.
 #[test]
 fn child() {
-    let [Ok(case), Ok(limit), Ok(dir)] = ENV.map(std::env::var) else { return };
-    let config = Config::new().with_memory_limit(limit.parse().unwrap()).with_threads(2);
+    let Some(case) = Case::of_this_process() else { return };
+    let config = Config::new().with_memory_limit(case.limit).with_threads(2);
     config.scope(|| {
         // The same in small first: threads and the pages of the program itself are no data.
         let small = tempfile::tempdir().unwrap();
         made(4, 100).to_parquet(small.path().join("x")).unwrap();
-        run(&case, small.path(), 4, 100).unwrap();
+        run(&case.name, small.path(), 4, 100).unwrap();
         let memory = PeakMemory::start();
-        run(&case, &PathBuf::from(dir), N_PARTS, PART_ROWS).unwrap();
-        eprintln!("peak {}", memory.bytes().unwrap());
+        run(&case.name, &case.dir, N_PARTS, PART_ROWS).unwrap();
+        report(memory.bytes().unwrap(), "");
     });
 }
 

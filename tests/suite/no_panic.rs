@@ -1,6 +1,6 @@
 //! Whatever a user writes for chunks, shapes, slices and axes is done or refused, and never a panic.
 
-use dask_rs::array::{Array, AxisSpec, ChunkSpec, Index, over};
+use dask_rs::array::{Array, AxisSpec, Boundary, ChunkSpec, Index, PadMode, QuantileMethod, over};
 use dask_rs::prelude::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -186,5 +186,59 @@ proptest! {
         settle(&x.clip(w, -w))?;
         settle(&(x.cast::<i64>() * v).mean(..))?;
         settle(&(-(x.cast::<i64>() - v)).abs().sign())?;
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(80))]
+
+    #[test]
+    fn moves(x in array(), a in integer(), b in integer(), list in vec(integer(), 0..4)) {
+        settle(&x.roll(a, b))?;
+        settle(&x.roll(list.clone(), ..))?;
+        settle(&x.repeat(a, b))?;
+        settle(&x.repeat(list.clone(), b))?;
+        settle(&x.tile(list.clone()))?;
+        for mode in [PadMode::Constant(1.0), PadMode::Reflect, PadMode::Wrap, PadMode::Mean] {
+            settle(&x.pad((a, b), mode))?;
+        }
+        settle(&x.rot90(a, list.clone()))?;
+        settle(&x.at_least_nd(a as usize))?;
+        settle(&x.insert(a, &x, b))?;
+        settle(&x.delete(list.clone(), b))?;
+        settle(&x.take(list.clone(), b))?;
+        settle(&x.tril(a))?;
+        settle(&array::diag(&x, a))?;
+        settle(&x.diff(a as u64, b))?;
+        settle(&x.coarsen([(a, b as u64)], |x, axes| x.sum(axes)))?;
+        settle(&x.gradient(a as f64, b))?;
+        settle(&x.ptp(list.clone()))?;
+        settle(&x.average(&x, a))?;
+        settle(&x.corrcoef())?;
+        settle(&x.moment(a as u32, list))?;
+    }
+
+    #[test]
+    fn picks(x in array(), a in integer(), b in integer(), list in vec(integer(), 0..4), index in index()) {
+        settle(&x.vindex([(a, list.clone()), (b, list.clone())]))?;
+        settle(&x.vindex([(a, list.clone())]))?;
+        settle(&x.diagonal(a))?;
+        settle(&x.assign(index.clone(), 1.0))?;
+        settle(&x.assign(index.clone(), x.slice(index)))?;
+        settle(&x.assign_at(list.clone(), a, 2.0))?;
+        settle(&x.assign_where(&x.gt(1.0), &x))?;
+        settle(&x.cumsum(list.clone()))?;
+        settle(&x.map_overlap((a, b), Boundary::Nearest, |block, _| block.to_owned()))?;
+        settle(&x.sliding_window_view([(a, b as u64)]))?;
+        settle(&x.quantile([a as f64, 0.5], QuantileMethod::Nearest, list.clone()))?;
+        settle(&x.median(list.clone()))?;
+        settle(&x.topk(a, b))?;
+        settle(&x.histogram(&[a as f64, b as f64]))?;
+        settle(&x.bincount(a as u64 % 50))?;
+        settle(&x.isin(&x))?;
+        for unknown in [x.mask(&x.gt(1.0)), x.unique(), x.compress(&x.gt(1.0), a)] {
+            let settled = unknown.compute_chunk_sizes();
+            prop_assert!(settled.as_ref().map_or(true, |x| settle(x).is_ok()), "{:?}", settled);
+        }
     }
 }

@@ -12,26 +12,26 @@ use proptest::test_runner::{Config as Cases, RngSeed};
 const LEN_MAX: usize = 3000;
 
 /// Draws without end from a few numbers, so that proptest can shrink them.
-struct Draws<'a> {
-    numbers: &'a [u32],
-    at: usize,
+pub(super) struct Draws<'a> {
+    pub(super) numbers: &'a [u32],
+    pub(super) at: usize,
     /// Whether nothing may hold a function.
-    is_sendable: bool,
+    pub(super) is_sendable: bool,
 }
 
 impl Draws<'_> {
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         let number = self.numbers.get(self.at).copied().unwrap_or(0);
         self.at += 1;
         number as usize % n.max(1)
     }
 
-    fn coin(&mut self) -> bool {
+    pub(super) fn coin(&mut self) -> bool {
         self.below(2) == 1
     }
 
     /// Block lengths of an axis, some of them zero.
-    fn sizes(&mut self, len: usize) -> AxisSpec {
+    pub(super) fn sizes(&mut self, len: usize) -> AxisSpec {
         match self.below(5) {
             0 => AxisSpec::Whole,
             1 => AxisSpec::Size(1 + self.below(len) as u64),
@@ -50,11 +50,11 @@ impl Draws<'_> {
         }
     }
 
-    fn chunks(&mut self, shape: &[usize]) -> ChunkSpec {
+    pub(super) fn chunks(&mut self, shape: &[usize]) -> ChunkSpec {
         ChunkSpec::PerAxis(shape.iter().map(|&len| self.sizes(len)).collect())
     }
 
-    fn permutation(&mut self, n: usize) -> Vec<usize> {
+    pub(super) fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut left: Vec<usize> = (0..n).collect();
         (0..n).map(|_| left.remove(self.below(left.len()))).collect()
     }
@@ -312,7 +312,12 @@ fn slice(draws: &mut Draws<'_>, x: &Pair) -> Option<Pair> {
 }
 
 /// What `range(*slice(start, stop, step).indices(len))` gives in Python.
-fn python_range(start: Option<i64>, stop: Option<i64>, step: i64, len: i64) -> Vec<usize> {
+pub(super) fn python_range(
+    start: Option<i64>,
+    stop: Option<i64>,
+    step: i64,
+    len: i64,
+) -> Vec<usize> {
     let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
     let place = |at: i64| (if at < 0 { at + len } else { at }).clamp(low, high);
     let mut at = start.map_or(if step > 0 { low } else { high }, place);
@@ -493,7 +498,7 @@ fn check(numbers: &[u32]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn cases(n: u32) -> Cases {
+pub(super) fn cases(n: u32) -> Cases {
     Cases { cases: n, rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..Cases::default() }
 }
 

@@ -1,22 +1,20 @@
 //! The memory that a process really uses stays near its limit: measured in child processes, each of
 //! which runs one computation over a file 4 or 10 times larger than the limit.
 //!
-//! Not here: rechunks in which every new block needs every old one. They don't fit without a disk
-//! to spill to.
+//! Not here: rechunks in which every new block needs every old one. One task of these does not fit.
+//! What has to be held, because it can't be read again, is in `held_memory`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use dask_rs::prelude::*;
 
+use crate::child::{Case, report, run_child};
 use crate::common::{PeakMemory, mib};
 
 /// The file: `N` by `N` of `f64`, 288 MiB. Much smaller, and what threads and allocators keep for
 /// themselves would be a good part of the limit.
 const N: u64 = 6144;
 const DATA_BYTES: u64 = N * N * 8;
-/// What a child is told: the case, the limit and the directory.
-const ENV: [&str; 3] = ["DASK_RS_PEAK_CASE", "DASK_RS_PEAK_LIMIT", "DASK_RS_PEAK_DIR"];
 const CASES: [&str; 7] =
     ["write", "sum", "mean and std", "x + x.T", "anomaly", "to columns", "to tiles"];
 
@@ -36,7 +34,7 @@ fn peaks_stay_near_the_limit() {
                 // Refused: one task of its plan would need more than the limit.
                 continue;
             }
-            let peak = peak_of_child(case, limit, dir.path());
+            let peak = run_child(module_path!(), case, limit, dir.path()).peak;
             eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
             if peak > allowed {
                 failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
@@ -46,32 +44,19 @@ fn peaks_stay_near_the_limit() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-fn peak_of_child(case: &str, limit: u64, dir: &Path) -> u64 {
-    let name = format!("{}::child", module_path!().split_once("::").unwrap().1);
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([&name, "--exact", "--nocapture", "--test-threads=1"])
-        .envs([(ENV[0], case), (ENV[1], &limit.to_string()), (ENV[2], dir.to_str().unwrap())])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    let peak = text.lines().find_map(|line| line.strip_prefix("peak ")?.parse().ok());
-    peak.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status))
-}
-
 /// Runs one case, if this process is a child.
 #[test]
 fn child() {
-    let [Ok(case), Ok(limit), Ok(dir)] = ENV.map(std::env::var) else { return };
-    let dir = PathBuf::from(dir);
-    let config = Config::new().with_memory_limit(limit.parse().unwrap()).with_threads(2);
+    let Some(case) = Case::of_this_process() else { return };
+    let config = Config::new().with_memory_limit(case.limit).with_threads(2);
     config.scope(|| {
         // The same in small first: threads and the pages of the program itself are no data.
         let small = tempfile::tempdir().unwrap();
         computed(64).rechunk([8, 8]).to_npy(small.path().join("x.npy")).unwrap();
-        run(&case, small.path(), 64).unwrap();
+        run(&case.name, small.path(), 64).unwrap();
         let memory = PeakMemory::start();
-        run(&case, &dir, N).unwrap();
-        eprintln!("peak {}", memory.bytes().unwrap());
+        run(&case.name, &case.dir, N).unwrap();
+        report(memory.bytes().unwrap(), "");
     });
 }
 

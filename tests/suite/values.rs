@@ -38,6 +38,13 @@ macro_rules! dynamic {
                 self.to_dyn().compute()
             }
 
+            /// The array with all of its lengths known, which takes a run if they are not.
+            pub(crate) fn with_known_lengths(&self) -> dask_rs::Result<Dynamic> {
+                match self {
+                    $(Dynamic::$variant(array) => Ok(array.compute_chunk_sizes()?.into()),)*
+                }
+            }
+
             pub(crate) fn dtype(&self) -> DType {
                 match self { $(Dynamic::$variant(_) => DType::$variant,)* }
             }

@@ -456,3 +456,29 @@ fn taken_elements_are_chunked() {
         same(got, case.get("out_chunks").map(axis))
     });
 }
+
+#[test]
+fn windows_are_chunked() {
+    each_case("sliding_window.jsonl", 90, |case| {
+        if !flag(case, "automatic_rechunk") {
+            return Checked::Skipped;
+        }
+        let old = chunks(&case["chunks"]);
+        let windows = list(&case["window"]);
+        let mut depths = vec![0; old.ndim()];
+        for (axis, window) in list(&case["axis"]).into_iter().zip(&windows) {
+            depths[axis as usize] += window - 1;
+        }
+        let wide = window_chunks(call(), &old, &depths, &windows).expect("windows fit");
+        // Each window begins at an element after which there are enough.
+        let cut = wide.axes().iter().zip(&depths).map(|(axis, depth)| {
+            let mut sizes: Vec<u64> = axis.sizes().collect();
+            *sizes.last_mut().expect("an axis has a block") -= depth;
+            sizes
+        });
+        let got: Vec<Vec<u64>> = cut.chain(windows.iter().map(|&window| vec![window])).collect();
+        let expected: Vec<Vec<u64>> =
+            serde_json::from_value(case["out_chunks"].clone()).expect("lists of lengths");
+        same(got, expected)
+    });
+}

@@ -16,17 +16,16 @@ mod auto;
 pub(crate) mod limit;
 mod normalize;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for `map_overlap`, which is not here yet"))]
 mod overlap;
 mod rechunk;
 mod reshape;
 mod slice;
 mod split;
 mod storage;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `take`, which is not here yet"))]
 mod take;
 pub(crate) mod tree;
 mod unify;
+mod windows;
 mod within;
 
 #[cfg(test)]
@@ -37,10 +36,13 @@ pub use grid::Chunks;
 pub(crate) use grid::tuple_text;
 pub use normalize::{AxisSpec, ChunkSpec};
 pub(crate) use normalize::{check_shape, normalize_chunks};
-pub(crate) use rechunk::{Overlap, THRESHOLD, overlap, plan_rechunk};
+pub(crate) use overlap::min_overlap_chunks;
+pub(crate) use rechunk::{Overlap, THRESHOLD, overlap, overlap_around, plan_rechunk};
 pub(crate) use reshape::{ReshapePlan, plan_reshape_within, reshape_steps, resolve_shape};
 pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;
+pub(crate) use take::{take_blocks, take_chunks, take_sources};
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
+pub(crate) use windows::window_chunks;
 pub(crate) use within::cut_within;

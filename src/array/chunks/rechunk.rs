@@ -10,5 +10,5 @@ mod plan;
 
 #[cfg(test)]
 pub(crate) use balance::balance;
-pub(crate) use crosswalk::{Overlap, overlap};
+pub(crate) use crosswalk::{Overlap, overlap, overlap_around};
 pub(crate) use plan::{THRESHOLD, plan_rechunk};

@@ -87,6 +87,15 @@ pub(crate) fn take_sources(axis: &AxisChunks, index: &[u64]) -> Option<Vec<TakeS
     Some(sources)
 }
 
+/// The input blocks that one output block of a take reads, which is the first to take nothing of it.
+pub(crate) fn take_blocks(axis: &AxisChunks, index: &[u64]) -> Option<Box<[u64]>> {
+    let sources = take_sources(axis, index)?;
+    if sources.is_empty() {
+        return Some([0].into());
+    }
+    Some(sources.iter().map(|source| source.block).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

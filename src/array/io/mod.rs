@@ -20,10 +20,8 @@ mod testing;
 #[cfg(feature = "zarr")]
 mod zarr;
 
-pub(crate) use bytes::ByteOrder;
 pub use bytes::Stored;
-#[cfg(feature = "dist")]
-pub(crate) use bytes::{decode_slice, encode_slice};
+pub(crate) use bytes::{ByteOrder, decode_slice, encode_slice};
 #[cfg(feature = "netcdf")]
 pub(crate) use netcdf::Packing;
 #[cfg(feature = "netcdf")]

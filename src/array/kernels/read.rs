@@ -97,6 +97,14 @@ impl<T: Element> Kernel for ReadKernel<T> {
         Ok(KernelSpec::new("read", &parameters))
     }
 
+    fn is_read(&self) -> bool {
+        let len = self.chunks.max_block_len().unwrap_or(u64::MAX);
+        let decoded = self.source.decoded_chunks().map_or(0, |lens| lens.iter().product());
+        // Neither much that lies between, nor much that is decoded besides.
+        self.bytes_read().task_max <= 2 * len.saturating_mul(size_of::<T>() as u64)
+            && decoded <= len.saturating_mul(2)
+    }
+
     fn bytes_read(&self) -> BytesRead {
         let axes = self.window.iter().zip(&self.granules);
         let bridged = axes.fold(size_of::<T>() as u64, |bytes, (slice, &granule)| {

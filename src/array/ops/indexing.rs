@@ -126,21 +126,16 @@ where
 }
 
 /// What becomes of the axes: a slice of each input axis, and where each output axis comes from.
-struct Selection {
-    slices: Vec<Option<AxisSlice>>,
-    axes: Vec<Option<usize>>,
+pub(crate) struct Selection {
+    pub(crate) slices: Vec<Option<AxisSlice>>,
+    pub(crate) axes: Vec<Option<usize>>,
 }
 
 /// The selected part of an array.
 pub(crate) fn slice(call: Call, x: &Handle, entries: &[IndexEntry]) -> Handle {
     x.then(|node| {
-        let Selection { slices, axes } = select(call, node, entries)?;
-        let slices = canonical(slices, &node.meta.chunks.shape());
-        let sliced = if slices.iter().all(Option::is_none) {
-            Arc::clone(node)
-        } else {
-            Node::of(ArrayOp::Slice(slices), &[node]).map_err(|error| error.called_from(call))?
-        };
+        let Selection { slices, axes } = selection(call, node, entries)?;
+        let sliced = sliced(call, node, slices)?;
         let unmoved =
             axes.len() == node.ndim() && axes.iter().enumerate().all(|(i, axis)| *axis == Some(i));
         if unmoved {
@@ -150,7 +145,42 @@ pub(crate) fn slice(call: Call, x: &Handle, entries: &[IndexEntry]) -> Handle {
     })
 }
 
-fn select(call: Call, node: &Node, entries: &[IndexEntry]) -> Result<Selection> {
+/// A regular selection along each axis; `None` takes the axis whole.
+pub(crate) fn sliced(
+    call: Call,
+    node: &Arc<Node>,
+    slices: Vec<Option<AxisSlice>>,
+) -> Result<Arc<Node>> {
+    let slices = canonical(slices, &node.meta.chunks.shape());
+    if slices.iter().all(Option::is_none) {
+        return Ok(Arc::clone(node));
+    }
+    Node::of(ArrayOp::Slice(slices), &[node]).map_err(|error| error.called_from(call))
+}
+
+/// A regular selection along one axis.
+pub(crate) fn slice_along(
+    call: Call,
+    node: &Arc<Node>,
+    axis: usize,
+    slice: AxisSlice,
+) -> Result<Arc<Node>> {
+    let mut slices = vec![None; node.ndim()];
+    slices[axis] = Some(slice);
+    sliced(call, node, slices)
+}
+
+/// Positions on an axis of length `len`, of which negative ones count from its end.
+pub(crate) fn positions(call: Call, index: &[i64], axis: usize, len: u64) -> Result<Vec<u64>> {
+    let position = |&index: &i64| match AxisSlice::at(index, len) {
+        Some(slice) => Ok(slice.start),
+        None => Err(Error::IndexOutOfBounds { call, index, axis, len }),
+    };
+    index.iter().map(position).collect()
+}
+
+/// What an index selects of an array.
+pub(crate) fn selection(call: Call, node: &Node, entries: &[IndexEntry]) -> Result<Selection> {
     let ndim = node.ndim();
     let is_new = |entry: &&IndexEntry| {
         matches!(

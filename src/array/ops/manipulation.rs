@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use super::indexing::sliced;
 use crate::array::args::{Axes, AxisRef, Shape};
 use crate::array::chunks::{
     AxisChunks, AxisSlice, Chunks, broadcast_shapes, check_shape, reshape_steps, resolve_shape,
 };
 use crate::array::expr::{Handle, Node};
-use crate::array::meta::Meta;
-use crate::array::op::{ArrayOp, ReshapeTarget, concatenated_chunks};
-use crate::array::rules::canonical;
+use crate::array::op::{ArrayOp, ReshapeTarget};
 use crate::error::{Call, Error, Result};
 
 /// The same elements in C order under another shape.
@@ -62,7 +61,8 @@ pub(crate) fn transpose(call: Call, x: &Handle, axes: Option<&Axes>) -> Handle {
     })
 }
 
-fn permute(node: &Arc<Node>, axes: Vec<Option<usize>>) -> Result<Arc<Node>> {
+/// Axes moved, added (`None`) and, where they have length 1, dropped.
+pub(crate) fn permute(node: &Arc<Node>, axes: Vec<Option<usize>>) -> Result<Arc<Node>> {
     Node::of(ArrayOp::Permute(axes.into()), &[node])
 }
 
@@ -149,19 +149,52 @@ pub(crate) fn expand_dims(call: Call, x: &Handle, axes: &Axes) -> Handle {
 
 /// The elements in reverse order along these axes.
 pub(crate) fn flip(call: Call, x: &Handle, axes: &Axes) -> Handle {
+    x.then(|node| flipped(call, node, &axes.resolve(call, node.ndim(), node.dim_names())?))
+}
+
+/// The elements in reverse order along these axes.
+pub(crate) fn flipped(call: Call, node: &Arc<Node>, axes: &[usize]) -> Result<Arc<Node>> {
+    let mut slices = vec![None; node.ndim()];
+    for &axis in axes {
+        let len = node.axis_len(call, axis)?;
+        slices[axis] = Some(AxisSlice::new(len.saturating_sub(1), len, -1));
+    }
+    sliced(call, node, slices)
+}
+
+/// Turned by `k` right angles in the plane of two axes, from the first towards the second.
+pub(crate) fn rot90(call: Call, x: &Handle, k: i64, axes: &Axes) -> Handle {
     x.then(|node| {
-        let mut slices = vec![None; node.ndim()];
-        for axis in axes.resolve(call, node.ndim(), node.dim_names())? {
-            let len = node.meta.chunks.axes()[axis].len();
-            let len = len.ok_or(Error::UnknownChunks { call, axis })?;
-            slices[axis] = Some(AxisSlice::new(len.saturating_sub(1), len, -1));
+        let plane = axes.resolve(call, node.ndim(), node.dim_names())?;
+        let [a, b] = plane[..] else {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "axes",
+                got: format!("{} axes", plane.len()),
+                expected: "the two axes of a plane",
+            });
+        };
+        let mut swap: Vec<_> = (0..node.ndim()).map(Some).collect();
+        swap.swap(a, b);
+        match k.rem_euclid(4) {
+            0 => Ok(Arc::clone(node)),
+            1 => permute(&flipped(call, node, &[b])?, swap),
+            2 => flipped(call, node, &[a, b]),
+            _ => flipped(call, &permute(node, swap)?, &[b]),
         }
-        let slices = canonical(slices, &node.meta.chunks.shape());
-        if slices.iter().all(Option::is_none) {
-            return Ok(Arc::clone(node));
-        }
-        Node::of(ArrayOp::Slice(slices), &[node])
     })
+}
+
+/// With at least `n` dimensions, which is up to 3, by new axes of length 1 where NumPy puts them.
+pub(crate) fn at_least(node: &Arc<Node>, n: usize) -> Result<Arc<Node>> {
+    let old: Vec<_> = (0..node.ndim()).map(Some).collect();
+    let axes = match (n.min(3), &old[..]) {
+        (n, old) if old.len() >= n => return Ok(Arc::clone(node)),
+        (3, [a, b]) => vec![*a, *b, None],
+        (3, [a]) => vec![None, *a, None],
+        (n, old) => [vec![None; n - old.len()], old.to_vec()].concat(),
+    };
+    permute(node, axes)
 }
 
 /// The array repeated along new leading axes and axes of length 1.
@@ -197,78 +230,4 @@ pub(crate) fn broadcast_to(call: Call, x: &Handle, shape: &Shape) -> Handle {
         axes.reverse();
         Node::of(ArrayOp::Broadcast(Chunks::new(axes)), &[node])
     })
-}
-
-/// Arrays one after another along an axis that they have.
-pub(crate) fn concatenate(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
-    Handle::join(arrays, |nodes| {
-        let first = first_of(call, nodes)?;
-        let axis = axis.resolve(call, first.ndim(), first.dim_names())?;
-        for node in nodes {
-            check_like(call, first, node, Some(axis))?;
-        }
-        side_by_side(call, nodes, axis)
-    })
-}
-
-/// Arrays one after another along a new axis.
-pub(crate) fn stack(call: Call, arrays: &[&Handle], axis: &AxisRef) -> Handle {
-    Handle::join(arrays, |nodes| {
-        let first = first_of(call, nodes)?;
-        for node in nodes {
-            check_like(call, first, node, None)?;
-        }
-        let place = axis.resolve(call, first.ndim() + 1, None)?;
-        let expanded: Vec<_> = nodes
-            .iter()
-            .map(|node| {
-                let mut axes: Vec<_> = (0..node.ndim()).map(Some).collect();
-                axes.insert(place, None);
-                permute(node, axes)
-            })
-            .collect::<Result<_>>()?;
-        side_by_side(call, &expanded.iter().collect::<Vec<_>>(), place)
-    })
-}
-
-/// Arrays that fit one after another along `axis`; there is at least one.
-fn side_by_side(call: Call, nodes: &[&Arc<Node>], axis: usize) -> Result<Arc<Node>> {
-    if let [only] = nodes {
-        return Ok(Arc::clone(only));
-    }
-    let metas: Vec<_> = nodes.iter().map(|node| &node.meta).collect();
-    let chunks = super::countable(call, concatenated_chunks(call, &metas, axis)?)?;
-    let meta = Meta { dtype: nodes[0].meta.dtype, chunks };
-    Ok(Node::with_meta(ArrayOp::Concat(axis), nodes, meta))
-}
-
-fn first_of<'a>(call: Call, nodes: &[&'a Arc<Node>]) -> Result<&'a Arc<Node>> {
-    nodes.first().copied().ok_or(Error::InvalidArgument {
-        call,
-        argument: "arrays",
-        got: "none".into(),
-        expected: "at least one array",
-    })
-}
-
-/// Arrays side by side must agree in rank, dtype and every length but the one along `except`.
-fn check_like(call: Call, first: &Node, node: &Node, except: Option<usize>) -> Result<()> {
-    if node.meta.dtype != first.meta.dtype {
-        return Err(super::unsupported(call, node.meta.dtype, first.meta.dtype.name()));
-    }
-    let lengths = |node: &Node| node.meta.chunks.shape();
-    let (ours, theirs) = (lengths(first), lengths(node));
-    let mut pairs = ours.iter().zip(&theirs).enumerate();
-    let same = pairs.all(|(axis, (a, b))| Some(axis) == except || a == b);
-    if ours.len() != theirs.len() || !same {
-        let shape =
-            |lengths: Vec<Option<u64>>| lengths.into_iter().map(|n| n.unwrap_or(0)).collect();
-        return Err(Error::ShapeMismatch {
-            call,
-            left: shape(theirs),
-            right: shape(ours),
-            remedy: "all other axes need the same lengths",
-        });
-    }
-    Ok(())
 }

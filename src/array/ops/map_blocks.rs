@@ -7,10 +7,11 @@ use ndarray::{ArrayD, ArrayViewD};
 use crate::array::chunks::Chunks;
 use crate::array::dtype::Element;
 use crate::array::expr::{Handle, Node};
-use crate::array::kernels::map_blocks::{BlockInfo, OneInput, shape_of};
+use crate::array::kernels::map_blocks::{BlockInfo, MapBlocksKernel, OneInput, shape_of};
 use crate::array::meta::Meta;
-use crate::array::op::{ArrayOp, MapBlocks};
+use crate::array::op::{ArrayOp, Blockwise};
 use crate::error::{Call, Error, Result};
+use crate::graph::{AxisMap, BlockMap};
 
 /// `function` of each block. `chunks` are those of the result if they differ from the input's;
 /// they have one block for each block of the input.
@@ -22,15 +23,39 @@ pub(crate) fn map_blocks<T: Element, U: Element>(
 ) -> Handle {
     x.then(|node| {
         let chunks = declared(call, node, chunks)?;
-        let map = MapBlocks {
-            name: call.op.into(),
-            call,
-            function: Arc::new(OneInput::new(function)),
-            out: Meta { dtype: U::DTYPE, chunks },
-            shape_of: shape_of::<U>,
-        };
-        Node::of(ArrayOp::MapBlocks(Arc::new(map)), &[node])
+        let axes = node.meta.chunks.axes().iter().enumerate();
+        let maps = axes.map(|(axis, chunks)| match chunks.n_blocks() {
+            1 => AxisMap::At(0),
+            _ => AxisMap::same(axis),
+        });
+        mapped(call, node, BlockMap::axes(maps), chunks, 0, function)
     })
+}
+
+/// `function` of the block that `map` names for each block of `chunks`.
+pub(crate) fn mapped<T: Element, U: Element>(
+    call: Call,
+    node: &Arc<Node>,
+    map: BlockMap,
+    chunks: Chunks,
+    scratch_bytes: u64,
+    function: impl Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync + 'static,
+) -> Result<Arc<Node>> {
+    let kernel = MapBlocksKernel {
+        call,
+        function: Arc::new(OneInput::new(function)),
+        out: chunks.clone(),
+        shape_of: shape_of::<U>,
+    };
+    let blockwise = Blockwise {
+        name: call.op.into(),
+        kernel: Arc::new(kernel),
+        maps: vec![map],
+        out: Meta { dtype: U::DTYPE, chunks },
+        out_bytes: None,
+        scratch_bytes,
+    };
+    Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])
 }
 
 fn declared(call: Call, node: &Node, chunks: Option<Chunks>) -> Result<Chunks> {

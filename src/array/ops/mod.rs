@@ -2,14 +2,30 @@
 //!
 //! Each takes untyped handles and gives one back; the typed methods of `Array` and `DynArray` call them.
 
+pub(crate) mod assign;
 pub(crate) mod creation;
+pub(crate) mod differences;
 pub(crate) mod elementwise;
+pub(crate) mod grids;
 pub(crate) mod indexing;
+pub(crate) mod joins;
 pub(crate) mod linalg;
+pub(crate) mod lookups;
 pub(crate) mod manipulation;
 pub(crate) mod map_blocks;
+pub(crate) mod mask;
+pub(crate) mod overlap;
+pub(crate) mod pad;
+pub(crate) mod points;
+pub(crate) mod quantiles;
 pub(crate) mod rechunk;
 pub(crate) mod reductions;
+pub(crate) mod repeats;
+pub(crate) mod scans;
+pub(crate) mod selections;
+pub(crate) mod statistics;
+pub(crate) mod take;
+pub(crate) mod triangles;
 
 use std::any::Any;
 use std::ops::Range;

@@ -50,6 +50,13 @@ impl Over {
     }
 }
 
+impl Over {
+    /// The axes of `node` that are meant, in the order given, and whether they stay.
+    pub(crate) fn resolve(&self, call: Call, node: &Node) -> Result<(Vec<usize>, bool)> {
+        Ok((self.axes.resolve(call, node.ndim(), node.dim_names())?, self.keepdims))
+    }
+}
+
 impl<A: Into<Axes>> From<A> for Over {
     fn from(axes: A) -> Self {
         over(axes)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{canonical, if_same_meta, may_split};
 use crate::array::chunks::{AxisChunks, AxisSlice, slice_axis};
 use crate::array::kernels::Instr;
-use crate::array::op::{ArrayOp, Read, ReshapeTarget, plan_reshaped, sliced_chunks};
+use crate::array::op::{ArrayOp, Read, ReshapeTarget, Take, plan_reshaped, sliced_chunks};
 use crate::error::Result;
 use crate::graph::{NodeId, Plan, Rule};
 
@@ -90,6 +90,10 @@ fn push_through(
             let sliced = slice(plan, inputs[0], slices.iter().copied())?;
             (op, vec![sliced])
         }
+        ArrayOp::Take(take) => {
+            let Some((op, of_input)) = through_take(take, slices) else { return Ok(None) };
+            (op, vec![slice(plan, inputs[0], of_input)?])
+        }
         ArrayOp::Permute(axes) => return through_permute(plan, inputs[0], axes, slices),
         ArrayOp::Concat(axis) => return through_concat(plan, &inputs, *axis, slices),
         ArrayOp::Reshape(target) => return through_reshape(plan, inputs[0], target, slices),
@@ -143,6 +147,17 @@ fn slice_broadcast(
         sliced.push(slice(plan, input, of_input)?);
     }
     Ok(sliced)
+}
+
+/// The picks that a slice leaves, and what is cut of the input along the other axes.
+fn through_take(take: &Take, slices: &Slices) -> Option<(ArrayOp, Vec<Option<AxisSlice>>)> {
+    let mut of_input = slices.to_vec();
+    let mut left = take.clone();
+    if let Some(slice) = of_input[take.axis].take() {
+        left.index = (0..slice.len).map(|i| take.index[slice.position(i) as usize]).collect();
+        left.chunks = slice_axis(&take.chunks, slice)?.0;
+    }
+    Some((ArrayOp::Take(Arc::new(left)), of_input))
 }
 
 /// Each sliced axis is sliced where it came from; a new axis can't be.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::*;
 use crate::array::chunks::ChunkSpec;
 use crate::array::{
-    AnyViewMut, Array, DType, Element, Index, Source, arange, concatenate, from_source, ones,
-    stack, where_,
+    AnyViewMut, Array, DType, Element, Index, PadMode, Source, arange, concatenate, from_source,
+    ones, stack, where_,
 };
 use crate::error::Error;
 use crate::graph::import;
@@ -208,10 +208,50 @@ fn slices_move_into_reads_and_creation() {
 }
 
 #[test]
+fn slices_of_what_is_taken_take_less() {
+    let x = opaque(&[10, 4], &[5, 2]);
+    let taken = x.take([7, 0, 3, 3, 9, 1], 0);
+    same_plan(&taken.slice(s![.., ..2]), &x.slice(s![.., ..2]).take([7, 0, 3, 3, 9, 1], 0));
+    check_names(&taken.slice(s![1..4;2, 1..]), &["Create", "Blockwise", "Slice", "Take"]);
+    let plan = optimized(&[&taken.slice(s![1..4;2, ..])]);
+    let ArrayOp::Take(take) = plan.op(plan.roots()[0]) else { panic!("{plan:?}") };
+    assert_eq!(take.index[..], [0, 3]);
+    // A run is a slice from the beginning.
+    same_plan(&x.take([2, 3, 4], 0), &x.slice(s![2..5, ..]));
+    // Somebody else wants all that was taken.
+    let plan = optimized(&[&taken.slice(s![..1, ..]), &(&taken + 1.0)]);
+    assert_eq!(names(&plan).iter().filter(|name| *name == "Take").count(), 1);
+}
+
+#[test]
+fn ends_that_are_padded_are_not_read_for_the_middle() {
+    let x = opaque(&[12], &[4]);
+    let modes = [PadMode::Constant(1.0), PadMode::Edge, PadMode::Reflect, PadMode::Wrap];
+    for mode in modes {
+        same_plan(&x.pad((3, 2), mode).slice(s![7..9]), &x.slice(s![4..6]));
+    }
+    same_plan(&x.roll(5, 0).slice(s![..5]), &x.slice(s![7..]));
+    same_plan(&x.insert(4, &opaque(&[2], &[2]), 0).slice(s![..3]), &x.slice(s![..3]));
+}
+
+#[test]
+fn kernels_of_blocks_that_are_equal_run_once() {
+    let x = opaque(&[12], &[4]);
+    let plan = optimized(&[&x.cumsum(0), &x.cumsum(0)]);
+    assert_eq!(plan.roots()[0], plan.roots()[1]);
+    let plan = optimized(&[&x.cumsum(0), &x.cumprod(0)]);
+    assert_ne!(plan.roots()[0], plan.roots()[1]);
+    let (mask, other) = (x.gt(1.0), x.gt(2.0));
+    let plan = optimized(&[&x.mask(&mask), &x.mask(&mask), &x.mask(&other)]);
+    assert_eq!(plan.roots()[0], plan.roots()[1]);
+    assert_ne!(plan.roots()[0], plan.roots()[2]);
+}
+
+#[test]
 fn slices_compose() {
     let x = opaque(&[100], &[10]);
     same_plan(&x.slice(s![10..90;2]).slice(s![..;-3]), &x.slice(s![10..89;2]).slice(s![..;-3]));
-    check_names(&x.slice(s![10..90;2]).slice(s![..;-3]), &["Create", "MapBlocks", "Slice"]);
+    check_names(&x.slice(s![10..90;2]).slice(s![..;-3]), &["Create", "Blockwise", "Slice"]);
     same_plan(&x.slice(s![..;-1]).slice(s![..;-1]), &x);
 }
 
@@ -238,7 +278,7 @@ fn moves_of_axes_compose() {
 fn what_is_written_twice_stands_there_once() {
     let x = opaque(&[4], &[2]);
     let twice = (&x + 1.0) * (&x + 1.0);
-    check_names(&twice, &["Create", "MapBlocks", "Elemwise", "Elemwise"]);
+    check_names(&twice, &["Create", "Blockwise", "Elemwise", "Elemwise"]);
     let [a, b] = [&x.sum(0) + 2.0, &x.sum(0) + 2.0];
     let plan = optimized(&[&a, &b]);
     assert_eq!(plan.roots()[0], plan.roots()[1]);
@@ -295,7 +335,7 @@ fn a_reduction_is_not_sliced_along_its_axis() {
         &kept.slice(s![.., 1..]),
         &x.slice(s![.., 1..]).sum(crate::array::over(0).keepdims()),
     );
-    check_names(&kept.slice(s![0..0, ..]), &["Create", "MapBlocks", "Reduce", "Slice"]);
+    check_names(&kept.slice(s![0..0, ..]), &["Create", "Blockwise", "Reduce", "Slice"]);
 }
 
 /// Expressions that use every rule.
@@ -308,6 +348,8 @@ fn expressions() -> Vec<Array<f64>> {
         (&x - &x.mean(crate::array::over(0).keepdims())).slice(s![.., ..4]).std(1),
         x.matmul(&y).transpose().slice(s![..2, ..]),
         stack(&[z.clone(), x.clone()], 2).reshape([96]).rechunk(7).slice(s![3..50]),
+        x.take([5, 0, 0, 3], 0).slice(s![..;-1, 2..7]).cumsum(1).pad(2, PadMode::Reflect),
+        x.assign(s![1..3, ..;2], 7.0).roll(3, 1).tile([2, 1]).slice(s![4..7, 5..]).diff(1, 0),
         where_(&z.gt(0.5), &x, y.transpose()).flip(..).expand_dims(0).broadcast_to([3, 6, 8]),
     ]
 }

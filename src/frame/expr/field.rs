@@ -11,12 +11,16 @@ use crate::frame::kernels::eval::evaluate;
 /// # Errors
 /// [`Error::UnknownColumn`], or [`Error::InvalidExpression`] if the dtypes of the columns do not go with what is done to them.
 pub(crate) fn infer_field(expr: &Expr, schema: &Schema, call: Call) -> Result<Field> {
+    field_of(expr, &DataFrame::empty_with_schema(schema), call)
+}
+
+fn field_of(expr: &Expr, no_rows: &DataFrame, call: Call) -> Result<Field> {
     let mut columns = Vec::new();
     expr.add_columns(&mut columns);
     for name in columns {
-        check_column(&name, schema, call)?;
+        check_column(&name, no_rows.schema(), call)?;
     }
-    let column = evaluate(expr, &DataFrame::empty_with_schema(schema));
+    let column = evaluate(expr, no_rows);
     let column = column.map_err(|error| at_build(error, call))?;
     Ok(Field::new(expr.output_name(), column.dtype().clone()))
 }
@@ -26,9 +30,10 @@ pub(crate) fn infer_field(expr: &Expr, schema: &Schema, call: Call) -> Result<Fi
 /// # Errors
 /// As [`infer_field`], and [`Error::DuplicateColumn`].
 pub(crate) fn infer_schema(exprs: &[Expr], schema: &Schema, call: Call) -> Result<Schema> {
+    let no_rows = DataFrame::empty_with_schema(schema);
     let mut out = Schema::with_capacity(exprs.len());
     for expr in exprs {
-        let field = infer_field(expr, schema, call)?;
+        let field = field_of(expr, &no_rows, call)?;
         if out.contains(field.name()) {
             return Err(Error::DuplicateColumn { call, name: field.name().to_string() });
         }

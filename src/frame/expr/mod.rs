@@ -25,6 +25,7 @@ pub(crate) use coerce::{check_cast, coerce};
 pub(crate) use context::{Context, context, literal_value, ones, with_small_context};
 pub(crate) use field::{at_build, check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
+pub(crate) use functions::broadcast;
 pub use functions::compare::ClosedInterval;
 pub use functions::conditional::{Then, When, when};
 pub use functions::nulls::coalesce;

@@ -4,13 +4,12 @@
 //! distributes and absorbs as logic of two values does.
 
 use polars_core::chunked_array::cast::CastOptions;
-use polars_core::prelude::{AnyValue, Column, DataFrame, DataType, Scalar, Schema, TimeUnit};
+use polars_core::prelude::{AnyValue, DataType, Scalar, Schema, TimeUnit};
 
-use super::coerce::{is_dynamic, literal_supertype, lookup_supertype};
+use super::coerce::{literal_supertype, lookup_supertype};
 use super::functions::{boolean, compare, nulls};
-use super::{Expr, ExprKind, Function, LiteralValue};
+use super::{Expr, ExprKind, Function};
 use crate::frame::io::{Comparison, Condition};
-use crate::frame::kernels::eval::evaluate;
 
 /// Filters that all have to hold where `filter` has to.
 ///
@@ -78,29 +77,6 @@ pub(crate) fn is_literal(expr: &Expr, value: bool) -> bool {
         ExprKind::Literal(literal) => *literal.value.value() == AnyValue::Boolean(value),
         _ => false,
     }
-}
-
-/// The expression with what does not depend on rows computed; what can't be computed stays.
-pub(crate) fn fold_constants(expr: &Expr) -> Expr {
-    let expr = expr.map_inputs(fold_constants);
-    let is_constant = |e: &&Expr| matches!(e.kind(), ExprKind::Literal(_));
-    let inputs = expr.inputs();
-    let folds = matches!(expr.kind(), ExprKind::Call { .. } | ExprKind::Cast { .. });
-    if !folds || !expr.is_rowwise_step() || inputs.is_empty() || !inputs.iter().all(is_constant) {
-        return expr;
-    }
-    let value = evaluate(&expr, &DataFrame::empty_with_height(1));
-    match value.and_then(|column| scalar(&column)) {
-        Ok(value) => {
-            Expr::new(ExprKind::Literal(LiteralValue { value, dynamic: is_dynamic(&expr) }))
-        }
-        Err(_) => expr,
-    }
-}
-
-fn scalar(column: &Column) -> crate::error::Result<Scalar> {
-    let value = column.get(0).map_err(crate::frame::kernels::values_error("fold"))?;
-    Ok(Scalar::new(column.dtype().clone(), value.into_static()))
 }
 
 /// The condition on one column that `filter` is, if it is one and its values can be said in the dtype of the column.
@@ -274,6 +250,7 @@ fn per_second(unit: TimeUnit) -> u32 {
 mod tests {
     use super::*;
     use crate::frame::expr::lit;
+    use crate::frame::kernels::eval::evaluate;
     use crate::frame::{ClosedInterval, col, null};
 
     fn split(filter: impl Into<Expr>) -> String {
@@ -377,14 +354,6 @@ mod tests {
         check(col("t").eq(micros), None);
         let between = col("d").is_between(day, day, ClosedInterval::Both);
         assert_eq!(conjuncts(&between).len(), 2);
-    }
-
-    #[test]
-    fn constants_fold_and_stay_dynamic() {
-        assert_eq!(fold_constants(&(col("u") + (lit(1) + lit(2)))), col("u") + 3);
-        assert_eq!(fold_constants(&(col("a") & lit(1).lt(2))), col("a") & lit(true));
-        let wrong = lit("x") + lit(1);
-        assert_eq!(fold_constants(&wrong), wrong);
     }
 
     impl Expr {

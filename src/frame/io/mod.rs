@@ -2,10 +2,14 @@
 //!
 //! Invariant: sources and writers know nothing of plans and lazy frames.
 
+mod arrow_columns;
+mod batches;
 mod condition;
 mod csv;
 mod guard;
 mod hive;
+mod ipc;
+mod mapped;
 mod memory;
 mod ndjson;
 mod parquet;
@@ -15,9 +19,13 @@ mod source;
 mod text;
 mod writer;
 
+pub(crate) use batches::RecordBatches;
 pub(crate) use condition::{Comparison, Condition};
 pub(crate) use csv::{CsvFiles, CsvWriter};
 pub use csv::{CsvOptions, CsvWriteOptions};
+pub use ipc::{IpcCompression, IpcOptions, IpcWriteOptions};
+pub(crate) use ipc::{IpcFiles, IpcWriter};
+pub(crate) use mapped::Mapped;
 pub(crate) use memory::MemoryFrames;
 pub(crate) use ndjson::{NdjsonFiles, NdjsonWriter};
 pub use ndjson::{NdjsonOptions, NdjsonWriteOptions};

@@ -2,7 +2,7 @@
 
 use polars_core::frame::DataFrame;
 
-use super::{CsvWriter, NdjsonWriter, ParquetWriter};
+use super::{CsvWriter, IpcWriter, NdjsonWriter, ParquetWriter};
 use crate::error::Result;
 
 /// Takes the partitions of a frame, from several threads and in any order.
@@ -30,4 +30,4 @@ macro_rules! writers {
     )* };
 }
 
-writers!(CsvWriter NdjsonWriter ParquetWriter);
+writers!(CsvWriter IpcWriter NdjsonWriter ParquetWriter);

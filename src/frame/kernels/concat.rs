@@ -6,14 +6,11 @@ use polars_core::prelude::{Column, DataType, PlHashMap, PlSmallStr, Schema};
 use super::{failed, refused};
 use crate::error::Result;
 
-/// Chunks of fewer rows than this are copied together.
-const CHUNK_ROWS_MIN: usize = 4096;
-
 /// Frames of the same columns, by name and in the order of the first one, one below the other.
 ///
 /// Chunks are shared, not copied. Categorical columns get the categories of the first frame that has
 /// the column; other dtypes have to agree. No frames make one without columns.
-pub(crate) fn vertical(frames: Vec<DataFrame>) -> Result<DataFrame> {
+pub(crate) fn concat(frames: impl IntoIterator<Item = DataFrame>) -> Result<DataFrame> {
     let mut frames = frames.into_iter();
     let Some(mut all) = frames.next() else { return Ok(DataFrame::empty()) };
     for frame in frames {
@@ -71,23 +68,9 @@ pub(super) fn unify(column: &Column, dtype: &DataType) -> Result<Column> {
     }
 }
 
-/// Frames one below the other, with nulls where a frame lacks a column.
+/// The schema of frames one below the other that have nulls where they lack a column.
 ///
-/// Columns stand in the order in which they first come.
-pub(crate) fn diagonal(frames: Vec<DataFrame>) -> Result<DataFrame> {
-    let schema = diagonal_schema(frames.iter().map(|frame| frame.schema().as_ref()));
-    let widened = frames.into_iter().map(|frame| {
-        let height = frame.height();
-        let columns = schema.iter().map(|(name, dtype)| match frame.column(name) {
-            Ok(column) => unify(column, dtype),
-            Err(_) => Ok(Column::full_null(name.clone(), height, dtype)),
-        });
-        DataFrame::new(height, columns.collect::<Result<_>>()?).map_err(failed("concat"))
-    });
-    vertical(widened.collect::<Result<_>>()?)
-}
-
-/// The schema of [`diagonal`]; a column that is null in one frame has the dtype of the next.
+/// Columns stand in the order in which they first come; one that is null in one frame has the dtype of the next.
 pub(crate) fn diagonal_schema<'a>(schemas: impl IntoIterator<Item = &'a Schema>) -> Schema {
     let (mut order, mut dtypes) =
         (Vec::<PlSmallStr>::new(), PlHashMap::<PlSmallStr, DataType>::default());
@@ -103,15 +86,6 @@ pub(crate) fn diagonal_schema<'a>(schemas: impl IntoIterator<Item = &'a Schema>)
     order.into_iter().filter_map(|name| Some((name.clone(), dtypes.remove(&name)?))).collect()
 }
 
-/// Joins the chunks of a frame if they are so small that going through them costs more than a copy.
-pub(crate) fn join_small_chunks(mut frame: DataFrame) -> DataFrame {
-    let chunks = frame.max_n_chunks();
-    if chunks > 1 && frame.height() / chunks < CHUNK_ROWS_MIN {
-        frame.rechunk_mut();
-    }
-    frame
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,18 +96,17 @@ mod tests {
     fn chunks_are_shared() {
         let a = df!["x" => [1_i64, 2], "s" => ["a", "b"]].unwrap();
         let b = df!["s" => ["c"], "x" => [3_i64]].unwrap();
-        let all = vertical(vec![a.clone(), a.clear(), b]).unwrap();
+        let all = concat(vec![a.clone(), a.clear(), b]).unwrap();
         assert!(all.equals(&df!["x" => [1_i64, 2, 3], "s" => ["a", "b", "c"]].unwrap()));
         assert_eq!(all.max_n_chunks(), 2);
-        assert_eq!(join_small_chunks(all).max_n_chunks(), 1);
-        assert!(vertical(vec![a.clone(), df!["x" => [1_i64]].unwrap()]).is_err());
-        assert!(vertical(vec![a, df!["x" => [1.5], "s" => ["a"]].unwrap()]).is_err());
-        assert_eq!(vertical(vec![]).unwrap().shape(), (0, 0));
+        assert!(concat(vec![a.clone(), df!["x" => [1_i64]].unwrap()]).is_err());
+        assert!(concat(vec![a, df!["x" => [1.5], "s" => ["a"]].unwrap()]).is_err());
+        assert_eq!(concat([]).unwrap().shape(), (0, 0));
     }
 
     #[test]
     fn frames_without_columns_keep_their_rows() {
-        let all = vertical(vec![DataFrame::empty_with_height(2), DataFrame::empty_with_height(3)]);
+        let all = concat(vec![DataFrame::empty_with_height(2), DataFrame::empty_with_height(3)]);
         assert_eq!(all.unwrap().shape(), (5, 0));
     }
 
@@ -147,18 +120,9 @@ mod tests {
         };
         let (a, b) = (column("first", ["x", "y"]), column("second", ["z", "x"]));
         assert_ne!(a.schema(), b.schema());
-        let all = vertical(vec![a.clone(), b]).unwrap();
+        let all = concat(vec![a.clone(), b]).unwrap();
         assert_eq!(all.schema(), a.schema());
         let strings = all.column("c").unwrap().cast(&DataType::String).unwrap();
         assert_eq!(strings, Column::new("c".into(), ["x", "y", "z", "x"]));
-    }
-
-    #[test]
-    fn missing_columns_are_null() {
-        let a = df!["x" => [1_i64]].unwrap();
-        let b = df!["y" => ["b"], "x" => [2_i64]].unwrap();
-        let all = diagonal(vec![a, b]).unwrap();
-        let expected = df!["x" => [1_i64, 2], "y" => [None, Some("b")]].unwrap();
-        assert!(all.equals_missing(&expected), "{all:?}");
     }
 }

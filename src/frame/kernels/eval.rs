@@ -8,7 +8,7 @@ use polars_core::prelude::{
 
 use super::values_error;
 use crate::error::Result;
-use crate::frame::expr::{Expr, ExprKind, Shape, aggregate_column, check_cast, coerce};
+use crate::frame::expr::{Expr, ExprKind, Shape, aggregate_column, broadcast, check_cast, coerce};
 
 /// The column that `expr` is on `frame`: as long as the frame, or of length 1 if it is the same for all rows.
 ///
@@ -18,6 +18,11 @@ use crate::frame::expr::{Expr, ExprKind, Shape, aggregate_column, check_cast, co
 /// [`Error::Values`] if the dtypes do not go with what is done to them, or if a value can't be converted.
 pub(crate) fn evaluate(expr: &Expr, frame: &DataFrame) -> Result<Column> {
     Ok(compute(expr, frame)?.with_name(expr.output_name()))
+}
+
+/// As [`evaluate`]; a value that is the same for all rows is on each of them.
+pub(crate) fn evaluate_rows(expr: &Expr, frame: &DataFrame) -> Result<Column> {
+    Ok(broadcast(&evaluate(expr, frame)?, frame.height()))
 }
 
 /// As [`evaluate`], under any name.
@@ -135,8 +140,8 @@ fn over(expr: &Expr, groups: &Groups, frame: &DataFrame) -> Result<Column> {
     for bounds in groups.offsets.windows(2) {
         let n_rows = bounds[1] - bounds[0];
         let mut part = compute(expr, &sorted.slice(bounds[0] as i64, n_rows))?;
-        if !per_group && part.len() == 1 && n_rows != 1 {
-            part = part.new_from_index(0, n_rows);
+        if !per_group {
+            part = broadcast(&part, n_rows);
         }
         match &mut out {
             None => out = Some(part),

@@ -1,13 +1,13 @@
 //! Where the pieces of a shuffle wait until all inputs have been split.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, DataType};
 
-use super::concat::vertical;
+use super::concat::concat;
 use super::spill::{Segment, SpillDir, SpillFile};
 use crate::error::{Error, Result};
 
@@ -135,9 +135,8 @@ impl Exchange {
         let bytes: u64 = taken.iter().flat_map(|(_, pieces)| pieces).map(|piece| piece.bytes).sum();
         let written = file.and_then(|mut file| {
             // One frame for each output: many small ones would be mostly schema.
-            let frames = taken
-                .iter()
-                .map(|(_, pieces)| vertical(pieces.iter().map(|p| p.frame.clone()).collect()));
+            let frames =
+                taken.iter().map(|(_, pieces)| concat(pieces.iter().map(|p| p.frame.clone())));
             let (segments, n) = file.append(frames)?;
             Ok((segments, n, file))
         });
@@ -227,23 +226,7 @@ impl Exchange {
             }
         }
         frames.sort_by_key(|(input, _)| *input);
-        vertical([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)).collect())
-    }
-
-    /// Bytes of the pieces in memory.
-    pub(crate) fn memory_bytes(&self) -> u64 {
-        let state = self.lock();
-        state.waiting_bytes + state.writing_bytes
-    }
-
-    /// Bytes that were written to files.
-    pub(crate) fn spilled_bytes(&self) -> u64 {
-        self.lock().spilled_bytes
-    }
-
-    /// Where files are made.
-    pub(crate) fn parent(&self) -> &Path {
-        &self.parent
+        concat([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -278,6 +261,15 @@ mod tests {
     use polars_core::df;
     use polars_core::prelude::{Categories, IntoColumn, NamedFrom, PlSmallStr};
     use proptest::prelude::*;
+    use std::path::Path;
+
+    impl Exchange {
+        /// Bytes of the pieces in memory.
+        fn memory_bytes(&self) -> u64 {
+            let state = self.lock();
+            state.waiting_bytes + state.writing_bytes
+        }
+    }
 
     const KEY: PlSmallStr = PlSmallStr::from_static("k");
 
@@ -300,12 +292,12 @@ mod tests {
             exchange.put(input, vec![ints(0..5), ints(5..10)]).unwrap();
         }
         assert_eq!(
-            (exchange.memory_bytes(), exchange.spilled_bytes(), files(dir.path())),
+            (exchange.memory_bytes(), exchange.lock().spilled_bytes, files(dir.path())),
             (160, 0, 0)
         );
         exchange.put(2, vec![ints(10..11), ints([])]).unwrap();
         assert_eq!((exchange.memory_bytes(), files(dir.path())), (0, 1));
-        assert!(exchange.spilled_bytes() > 0);
+        assert!(exchange.lock().spilled_bytes > 0);
         exchange.put(3, vec![ints([7]), ints([])]).unwrap();
         let all = exchange.take(0).unwrap();
         assert!(all.equals(&ints((0..5).chain(0..5).chain([10, 7]))));

@@ -25,7 +25,6 @@ pub(crate) mod tasks;
 mod testing;
 #[cfg(test)]
 mod tests;
-pub(crate) mod unique;
 
 use polars_core::prelude::PolarsError;
 

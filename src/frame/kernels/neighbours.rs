@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::asof::{AsofSpec, join_asof};
-use super::concat::vertical;
+use super::concat::concat;
 use super::ordered::edge_rows;
 use super::tasks::checked;
 use super::{refused, values_error};
@@ -29,7 +29,7 @@ impl Kernel for MapOverlapKernel {
             .slots
             .map(|slot| slot.and_then(|slot| inputs.take_slot(slot).next()).map(edge_rows));
         let offset = before.as_ref().map_or(0, |rows| rows.height());
-        let all = vertical(before.into_iter().chain([rows]).chain(after).collect())?;
+        let all = concat(before.into_iter().chain([rows]).chain(after))?;
         let n_all = all.height();
         let out = (map.function)(all, task.block[0] as usize).map_err(values_error(&*map.name))?;
         if out.height() != n_all {
@@ -50,7 +50,7 @@ impl Kernel for TailKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let n = usize::try_from(self.n).unwrap_or(usize::MAX);
         // The rows before would be kept in memory by a slice; they are gone with the next copy.
-        Ok(block(vertical(inputs.take_slot(0).map(frame).collect())?.tail(Some(n))))
+        Ok(block(concat(inputs.take_slot(0).map(frame))?.tail(Some(n))))
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, DataType, IdxSize, PlSmallStr, PolarsResult, Schema, TimeUnit};
 
-use super::concat::vertical;
-use super::eval::evaluate;
+use super::concat::concat;
+use super::eval::{evaluate, evaluate_rows};
 use super::failed;
 use super::rows::gather;
 use crate::error::{Error, Result};
@@ -177,13 +177,13 @@ impl OrderedSpec {
             let mut offset = 0;
             if let Some(edge) = before {
                 offset = edge.rows.height();
-                window = vertical(vec![edge.rows, window])?;
+                window = concat([edge.rows, window])?;
             }
             if let Some(edge) = after {
-                window = vertical(vec![window, edge.rows])?;
+                window = concat([window, edge.rows])?;
             }
             for expr in &self.windows {
-                let column = full(evaluate(expr, &window)?, window.height());
+                let column = evaluate_rows(expr, &window)?;
                 found.push(column.slice(offset as i64, n_rows));
             }
         }
@@ -211,7 +211,7 @@ impl Carry {
 
     /// The input on each row.
     fn values(&self, rows: &DataFrame) -> Result<Column> {
-        let column = full(evaluate(&self.input, rows)?, rows.height());
+        let column = evaluate_rows(&self.input, rows)?;
         let column =
             column.cast(&self.dtype).map_err(failed(self.function.to_string().as_str()))?;
         Ok(column.with_name(self.name.clone()))
@@ -284,8 +284,8 @@ fn not_ordered(expr: &Expr) -> Error {
 /// Frames in the order of their rows.
 fn stack(far: DataFrame, near: DataFrame, side: Side) -> Result<DataFrame> {
     match side {
-        Side::Before => vertical(vec![far, near]),
-        Side::After => vertical(vec![near, far]),
+        Side::Before => concat([far, near]),
+        Side::After => concat([near, far]),
     }
 }
 
@@ -300,11 +300,6 @@ fn joined(far: &Column, near: &Column, side: Side) -> Result<Column> {
     let mut all = first.clone();
     all.append(second).map_err(failed("edge"))?;
     Ok(all)
-}
-
-/// The column with `height` rows.
-pub(super) fn full(column: Column, height: usize) -> Column {
-    if column.len() == 1 && height != 1 { column.new_from_index(0, height) } else { column }
 }
 
 /// What consecutive partitions leave for those after, or before them.

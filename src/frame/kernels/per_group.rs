@@ -5,9 +5,8 @@ use std::sync::Arc;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, IdxSize, PlSmallStr};
 
-use super::eval::evaluate;
+use super::eval::evaluate_rows;
 use super::exchange::Exchange;
-use super::ordered::full;
 use super::rows::gather;
 use super::shuffle::done;
 use super::split::split;
@@ -31,8 +30,7 @@ impl Kernel for AddKernel {
 
 fn with(rows: DataFrame, exprs: &[Expr]) -> Result<DataFrame> {
     let height = rows.height();
-    let added: Result<Vec<Column>> =
-        exprs.iter().map(|expr| Ok(full(evaluate(expr, &rows)?, height))).collect();
+    let added: Result<Vec<Column>> = exprs.iter().map(|expr| evaluate_rows(expr, &rows)).collect();
     let mut columns = rows.into_columns();
     columns.extend(added?);
     DataFrame::new(height, columns).map_err(failed("add columns"))
@@ -76,7 +74,7 @@ impl Kernel for NumberKernel {
         let height = rows.height();
         let mut columns = Vec::with_capacity(rows.width() + 2 + self.keys.len());
         for (key, name) in self.keys.iter().zip(self.ticket.keys.iter()) {
-            columns.push(full(evaluate(key, &rows)?, height).with_name(name.clone()));
+            columns.push(evaluate_rows(key, &rows)?.with_name(name.clone()));
         }
         let part = Column::new(self.ticket.part.clone(), [task.block[0] as IdxSize]);
         columns.push(part.new_from_index(0, height));

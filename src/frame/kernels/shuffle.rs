@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use polars_core::frame::DataFrame;
-use polars_core::prelude::{PlSmallStr, SchemaRef};
+use polars_core::prelude::PlSmallStr;
 
 use super::exchange::Exchange;
 use super::split::hash_split;
@@ -60,14 +59,10 @@ impl Kernel for BarrierKernel {
 #[derive(Debug)]
 pub(crate) struct TakeKernel {
     pub(crate) exchange: Arc<Exchange>,
-    pub(crate) schema: SchemaRef,
 }
 
 impl Kernel for TakeKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
-        let rows = self.exchange.take(task.block[0] as usize)?;
-        // Of no input at all, not even the columns are known.
-        let is_empty = rows.width() == 0 && rows.height() == 0;
-        Ok(block(if is_empty { DataFrame::empty_with_schema(&self.schema) } else { rows }))
+        Ok(block(self.exchange.take(task.block[0] as usize)?))
     }
 }

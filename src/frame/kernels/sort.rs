@@ -3,7 +3,6 @@
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{IdxSize, PlSmallStr, SortMultipleOptions};
 
-use super::concat::vertical;
 use super::rows::{Rows, gather, key_columns};
 use super::{failed, refused};
 use crate::error::Result;
@@ -71,23 +70,9 @@ pub(crate) fn top_k(frame: &DataFrame, spec: &SortSpec, k: usize) -> Result<Data
     gather("sort", frame, order)
 }
 
-/// Frames that are sorted by the keys as one that is; of equal rows those of earlier frames come first.
-pub(crate) fn merge_sorted(frames: Vec<DataFrame>, spec: &SortSpec) -> Result<DataFrame> {
-    let one = frames.iter().filter(|frame| frame.height() > 0).count() < 2;
-    let all = vertical(frames)?;
-    if one || spec.by.is_empty() {
-        return Ok(all);
-    }
-    let rows = spec.rows(&all)?;
-    let mut order: Vec<IdxSize> = (0..all.height() as IdxSize).collect();
-    // The stable sort of the standard library finds the sorted runs and merges them.
-    order.sort_by(|a, b| rows.get(*a).cmp(rows.get(*b)));
-    gather("sort", &all, order)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{cut, frame, frames_equal};
+    use super::super::testing::{frame, frames_equal};
     use super::*;
     use polars_core::df;
     use polars_core::prelude::AnyValue;
@@ -157,7 +142,6 @@ mod tests {
         );
         let top = top_k(&frame, &spec, 2).unwrap();
         assert!(top.equals(&df!["x" => [2_i64, 1]].unwrap()));
-        assert_eq!(merge_sorted(vec![], &spec).unwrap().shape(), (0, 0));
     }
 
     proptest! {
@@ -172,15 +156,6 @@ mod tests {
         fn the_first_rows_are_those_of_the_sorted_frame(frame in frame(40), spec in spec(), k in 0..50_usize) {
             let expected = naive(&frame, &spec).head(Some(k));
             prop_assert!(frames_equal(&top_k(&frame, &spec, k).unwrap(), &expected));
-        }
-
-        #[test]
-        fn merging_sorted_pieces_sorts_the_whole(
-            frame in frame(40), spec in spec(), at in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
-        ) {
-            let pieces = cut(&frame, &at).iter().map(|piece| sort(piece, &spec).unwrap()).collect();
-            let got = merge_sorted(pieces, &spec).unwrap();
-            prop_assert!(frames_equal(&got, &naive(&frame, &spec)));
         }
     }
 }

@@ -10,25 +10,27 @@ use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{BinaryChunked, Column, DataType, IntoColumn, Schema, StringChunked};
-use tempfile::TempDir;
+use polars_core::prelude::{
+    BinaryChunked, Column, DataType, IntoColumn, PolarsError, Schema, StringChunked,
+};
 
-use super::concat::vertical;
-use super::{failed, refused};
+use super::concat::concat;
+use super::refused;
 use crate::error::{Call, Error, Result};
 use crate::frame::interop::{from_record_batch, to_record_batches};
+use crate::scratch::ScratchDir;
 
 /// How much is handed to the operating system at once.
 const BUFFER_BYTES: usize = 1 << 18;
 
 /// A folder of files that goes when this does.
 #[derive(Debug)]
-pub(super) struct SpillDir(TempDir);
+pub(super) struct SpillDir(ScratchDir);
 
 impl SpillDir {
     /// A new folder inside of this one.
     pub(super) fn create(parent: &Path) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("dask-rs-").tempdir_in(parent);
+        let dir = ScratchDir::create(parent);
         dir.map(Self).map_err(|error| io_error(parent, error))
     }
 
@@ -90,22 +92,40 @@ impl Segment {
             Ok(BufReader::with_capacity(BUFFER_BYTES, file.take(self.len)))
         };
         let file = open().map_err(|error| io_error(&self.path, error))?;
-        let reader =
-            StreamReader::try_new(file, None).map_err(|e| Problem::from(e).at(&self.path))?;
-        let mut frames = Vec::new();
-        for batch in reader {
-            let batch = batch.map_err(|error| Problem::from(error).at(&self.path))?;
-            frames.push(from_record_batch(&batch).map_err(|problem| refused("shuffle", problem))?);
-        }
-        let frame = vertical(frames)?;
-        let columns = frame.columns().iter().zip(schema.iter_values());
-        let columns = columns.map(|(column, dtype)| match dtype {
-            _ if column.dtype() == dtype => Ok(column.clone()),
-            DataType::Null => Ok(Column::full_null(column.name().clone(), column.len(), dtype)),
-            _ => column.strict_cast(dtype).map_err(failed("shuffle")),
-        });
-        DataFrame::new(frame.height(), columns.collect::<Result<_>>()?).map_err(failed("shuffle"))
+        read(file, schema).map_err(|problem| problem.at(&self.path))
     }
+}
+
+/// Writes a frame of some rows, for [`load`].
+pub(crate) fn save(frame: DataFrame, to: &mut dyn Write) -> io::Result<()> {
+    let mut to = BufWriter::with_capacity(BUFFER_BYTES, to);
+    write(frame, &mut to).map_err(Problem::into_io)?;
+    to.flush()
+}
+
+/// Reads all of what [`save`] wrote of a frame with this schema.
+pub(crate) fn load(from: &mut dyn Read, schema: &Schema) -> io::Result<DataFrame> {
+    let mut from = BufReader::with_capacity(BUFFER_BYTES, from);
+    let frame = read(&mut from, schema).map_err(Problem::into_io)?;
+    // The stream has an end of its own, before that of the file.
+    io::copy(&mut from, &mut io::sink())?;
+    Ok(frame)
+}
+
+fn read(file: impl Read, schema: &Schema) -> Result<DataFrame, Problem> {
+    let mut frames = Vec::new();
+    for batch in StreamReader::try_new(file, None)? {
+        frames.push(from_record_batch(&batch?).map_err(Problem::Other)?);
+    }
+    let other = |error: PolarsError| Problem::Other(error.to_string());
+    let frame = concat(frames).map_err(|error| Problem::Other(error.to_string()))?;
+    let columns = frame.columns().iter().zip(schema.iter_values());
+    let columns = columns.map(|(column, dtype)| match dtype {
+        _ if column.dtype() == dtype => Ok(column.clone()),
+        DataType::Null => Ok(Column::full_null(column.name().clone(), column.len(), dtype)),
+        _ => column.strict_cast(dtype).map_err(other),
+    });
+    DataFrame::new(frame.height(), columns.collect::<Result<_, _>>()?).map_err(other)
 }
 
 fn write(frame: DataFrame, writer: &mut impl Write) -> Result<(), Problem> {
@@ -170,6 +190,13 @@ impl From<ArrowError> for Problem {
 }
 
 impl Problem {
+    fn into_io(self) -> io::Error {
+        match self {
+            Self::Io(error) => error,
+            Self::Other(problem) => io::Error::other(problem),
+        }
+    }
+
     fn at(self, path: &Path) -> Error {
         match self {
             Self::Io(error) => io_error(path, error),
@@ -231,6 +258,11 @@ mod tests {
                 let (segments, _) = file.append(frames.iter().cloned().map(Ok)).unwrap();
                 for (segment, frame) in segments.iter().zip(&frames) {
                     prop_assert!(frames_equal(&segment.read(frame.schema()).unwrap(), frame));
+                    let mut bytes = Vec::new();
+                    save(frame.clone(), &mut bytes).unwrap();
+                    let mut rest = bytes.as_slice();
+                    prop_assert!(frames_equal(&load(&mut rest, frame.schema()).unwrap(), frame));
+                    prop_assert!(rest.is_empty());
                 }
             }
             drop(dir);

@@ -107,7 +107,7 @@ pub(super) fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::super::concat::vertical;
+    use super::super::concat::concat;
     use super::super::testing::{frame, frames_equal};
     use super::*;
     use polars_core::df;
@@ -191,7 +191,7 @@ mod tests {
             expected.sort_by_key(|&i| (u128::from(hashes[i]) * n as u128) >> 64);
             let expected = gather("", &frame, expected.iter().map(|&i| i as IdxSize).collect()).unwrap();
             prop_assert_eq!(pieces.len(), n);
-            prop_assert!(frames_equal(&vertical(pieces).unwrap(), &expected));
+            prop_assert!(frames_equal(&concat(pieces).unwrap(), &expected));
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{BooleanChunked, Column, IdxSize, SchemaRef};
+use polars_core::prelude::{BooleanChunked, Column, IdxSize};
 
-use super::eval::evaluate;
+use super::concat::concat;
+use super::eval::{evaluate, evaluate_rows};
 use super::join::{JoinSpec, join};
 use super::rows::gather;
 use super::sort::{SortSpec, sort, top_k};
@@ -53,17 +54,9 @@ impl Kernel for SelectKernel {
 
 /// The frame of these columns; what is the same for all rows is repeated.
 pub(crate) fn select(frame: &DataFrame, exprs: &[Expr]) -> Result<DataFrame> {
-    let height = frame.height();
-    let columns: Result<Vec<Column>> = exprs
-        .iter()
-        .map(|expr| {
-            let column = evaluate(expr, frame)?;
-            let is_scalar = column.len() == 1 && height != 1;
-            let column = if is_scalar { column.new_from_index(0, height) } else { column };
-            Ok(column.with_name(expr.output_name()))
-        })
-        .collect();
-    DataFrame::new(height, columns?).map_err(values_error("select"))
+    let columns: Result<Vec<Column>> =
+        exprs.iter().map(|expr| evaluate_rows(expr, frame)).collect();
+    DataFrame::new(frame.height(), columns?).map_err(values_error("select"))
 }
 
 /// Keeps the rows for which the predicate is true.
@@ -89,14 +82,13 @@ pub(crate) fn filter(frame: &DataFrame, predicate: &Expr) -> Result<DataFrame> {
 /// Rows `offset..offset + len` of all blocks of slot 0 together.
 #[derive(Debug)]
 pub(crate) struct ConcatKernel {
-    pub(crate) schema: SchemaRef,
     pub(crate) offset: u64,
     pub(crate) len: u64,
 }
 
 impl Kernel for ConcatKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let whole = concat(inputs.take_slot(0).map(frame), &self.schema)?;
+        let whole = concat(inputs.take_slot(0).map(frame))?;
         let offset = self.offset.min(whole.height() as u64);
         let len = self.len.min(whole.height() as u64 - offset);
         if len == whole.height() as u64 {
@@ -109,24 +101,6 @@ impl Kernel for ConcatKernel {
         }
         Ok(block(whole.slice(offset as i64, len as usize)))
     }
-}
-
-/// The rows of all frames one after another; `schema` is that of none.
-pub(crate) fn concat(
-    frames: impl IntoIterator<Item = DataFrame>,
-    schema: &SchemaRef,
-) -> Result<DataFrame> {
-    let mut frames = frames.into_iter();
-    let Some(mut whole) = frames.next() else { return Ok(DataFrame::empty_with_schema(schema)) };
-    for frame in frames {
-        if whole.width() == 0 {
-            // Polars takes a frame without columns for nothing at all, whatever its height.
-            whole = DataFrame::empty_with_height(whole.height() + frame.height());
-        } else {
-            whole.vstack_mut_owned(frame).map_err(values_error("concat"))?;
-        }
-    }
-    Ok(whole)
 }
 
 /// Of block `i`, piece `pieces[i].0` of `pieces[i].1` pieces of about as many rows.

@@ -27,7 +27,7 @@ impl Lowering<'_> {
         if n_new < n_old {
             let bounds = fewer(n_old, n_new);
             let ranges = bounds.windows(2).map(|pair| (pair[0] as u64, pair[1] as u64)).collect();
-            let kernel = ConcatKernel { schema: Default::default(), offset: 0, len: u64::MAX };
+            let kernel = ConcatKernel { offset: 0, len: u64::MAX };
             return self.push("repartition", kernel, slot(ranges), layout);
         }
         let pieces = more(n_old, n_new).into_iter().enumerate();

@@ -20,6 +20,25 @@ pub(crate) fn scan(source: Arc<dyn Source>) -> Result<Arc<Node>> {
     Node::of(FrameOp::Scan(scan), &[])
 }
 
+/// The rows of each partition, if they are known and stay so whatever the plan becomes.
+pub(crate) fn known_rows(node: &Arc<Node>) -> Option<Vec<u64>> {
+    let mut rows = Vec::new();
+    let mut stack = vec![node];
+    while let Some(node) = stack.pop() {
+        match &node.op {
+            FrameOp::Scan(scan) if scan.conditions.is_empty() && scan.n_rows_max.is_none() => {
+                for part in 0..scan.source.n_parts() {
+                    rows.push(scan.source.n_rows(part)?);
+                }
+            }
+            FrameOp::Bridge(bridged) => rows.extend_from_slice(bridged.rows_of.as_ref()?),
+            FrameOp::Select(_) | FrameOp::Concat => stack.extend(node.inputs.iter().rev()),
+            _ => return None,
+        }
+    }
+    Some(rows)
+}
+
 /// The columns that `exprs` compute.
 pub(crate) fn select(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
     handle.then(|node| {

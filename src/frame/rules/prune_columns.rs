@@ -72,7 +72,7 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
     };
     let input = inputs[i];
     match op {
-        FrameOp::Scan(_) => {}
+        FrameOp::Scan(_) | FrameOp::Bridge(_) => {}
         FrameOp::Select(select) => {
             select
                 .exprs
@@ -229,6 +229,7 @@ fn push_narrow(
             plan.push(op, inputs)
         }
         FrameOp::Attach
+        | FrameOp::Bridge(_)
         | FrameOp::Tail(_)
         | FrameOp::MapOverlap(_)
         | FrameOp::Slice { .. }

@@ -553,9 +553,8 @@ fn parts_that_statistics_exclude_are_not_read() {
     assert_eq!(reads(col("id").eq(41), 1), [4]);
     assert_eq!(reads(col("id").is_in([5, 79]), 2), [0, 7]);
     assert_eq!(reads(col("id").eq(41).or(col("id").eq(43)), 2).len(), 8);
-    // One part says what the columns are.
-    assert_eq!(reads(col("id").gt(100), 0), [0]);
-    assert_eq!(reads(col("id").is_null(), 0), [0]);
+    assert!(reads(col("id").gt(100), 0).is_empty());
+    assert!(reads(col("id").is_null(), 0).is_empty());
     assert_eq!(reads(col("ten").gt(100), 0).len(), 8);
     let text = rows.filter(col("id").gt(65)).explain().unwrap().to_string();
     assert!(text.contains("scan table where id > 65"), "{text}");

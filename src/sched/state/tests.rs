@@ -1,9 +1,10 @@
 //! The state machine by hand, with every counter derived again after each event.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use super::*;
-use crate::graph::order;
 use crate::graph::test_graphs::{self, Builder, Chunk, Random, at};
-use crate::graph::{BlockMap, LayerId};
+use crate::graph::{BlockMap, LayerId, Value, order};
 
 const B: u64 = 100;
 
@@ -13,18 +14,58 @@ struct TestEnv<'a> {
     graph: &'a TaskGraph,
     running: Vec<TaskId>,
     dropped: Vec<Block>,
+    /// Whether blocks can lie on disk.
+    spills: bool,
+    /// What the disk was asked for and has not reported.
+    moves: VecDeque<Next>,
+    on_disk: BTreeSet<TaskId>,
+}
+
+/// A block that can't lie on disk.
+#[derive(Debug)]
+struct Fixed(u64);
+
+impl Value for Fixed {
+    fn nbytes(&self) -> u64 {
+        self.0
+    }
 }
 
 impl<'a> TestEnv<'a> {
     fn new(graph: &'a TaskGraph, ranks: &'a [u32], limit: u64) -> Self {
         let state = State::new(graph, ranks, limit);
         state.sanity_check();
-        TestEnv { state, graph, running: Vec::new(), dropped: Vec::new() }
+        TestEnv {
+            state,
+            graph,
+            running: Vec::new(),
+            dropped: Vec::new(),
+            spills: false,
+            moves: VecDeque::new(),
+            on_disk: BTreeSet::new(),
+        }
+    }
+
+    fn with_disk(graph: &'a TaskGraph, ranks: &'a [u32], limit: u64) -> Self {
+        TestEnv { spills: true, ..TestEnv::new(graph, ranks, limit) }
     }
 
     /// Starts the next task; its name, or `None` if it has to wait.
     fn start(&mut self) -> Option<String> {
-        let next = self.state.next_task(&|| 0);
+        let mut next = self.state.next_task(&|| 0);
+        while !matches!(next, Next::Run(_) | Next::Trim(_) | Next::Wait | Next::Finished) {
+            match next {
+                Next::Forget(task) => self.state.forget(task, &mut self.dropped),
+                Next::Discard(task) => assert!(self.on_disk.remove(&task)),
+                Next::Save(task) => {
+                    let nbytes = self.state.block_to_save(task).nbytes();
+                    assert_eq!(nbytes, self.graph.out_bytes(task));
+                    self.moves.push_back(next);
+                }
+                next => self.moves.push_back(next),
+            }
+            next = self.state.next_task(&|| 0);
+        }
         let name = match next {
             Next::Run(task) => {
                 let mut inputs = Vec::new();
@@ -34,10 +75,39 @@ impl<'a> TestEnv<'a> {
                 Some(self.graph.op_name(task).to_string())
             }
             Next::Trim(_) => panic!("there is nothing to trim"),
-            Next::Wait | Next::Finished => None,
+            _ => None,
         };
         self.state.sanity_check();
         name
+    }
+
+    /// Does what the disk was asked for first; what it was.
+    fn move_one(&mut self) -> String {
+        let next = self.moves.pop_front().unwrap();
+        let text = match next {
+            Next::Save(task) => {
+                self.on_disk.insert(task);
+                self.state.on_saved(task, &mut self.dropped);
+                format!("save {}", self.graph.op_name(task))
+            }
+            Next::Load(task) => {
+                assert!(self.on_disk.contains(&task));
+                self.state.on_loaded(task, self.block(task));
+                format!("load {}", self.graph.op_name(task))
+            }
+            Next::Reread(task) => {
+                self.state.on_loaded(task, self.block(task));
+                format!("read {}", self.graph.op_name(task))
+            }
+            other => panic!("{other:?}"),
+        };
+        self.state.sanity_check();
+        text
+    }
+
+    fn block(&self, task: TaskId) -> Block {
+        let bytes = self.graph.out_bytes(task);
+        if self.spills { Block::new(Chunk { bytes, digest: 0 }) } else { Block::new(Fixed(bytes)) }
     }
 
     fn start_all(&mut self) -> Vec<String> {
@@ -47,8 +117,7 @@ impl<'a> TestEnv<'a> {
     /// Reports the `i`-th running task.
     fn finish(&mut self, i: usize) {
         let task = self.running.remove(i);
-        let bytes = self.graph.out_bytes(task);
-        let block = Block::new(Chunk { bytes, digest: 0 });
+        let block = self.block(task);
         self.state.on_finished(task, Some(block), &mut self.dropped);
         self.state.sanity_check();
     }
@@ -56,6 +125,24 @@ impl<'a> TestEnv<'a> {
     fn finish_all(&mut self) {
         while !self.running.is_empty() {
             self.finish(0);
+        }
+    }
+
+    /// Starts and reports in any order until nothing can start.
+    fn run_randomly(&mut self, random: &mut Random) {
+        loop {
+            let starts = random.below(4);
+            (0..starts).for_each(|_| drop(self.start()));
+            let is_idle = self.running.is_empty() && self.moves.is_empty();
+            if is_idle && self.start().is_none() && self.moves.is_empty() {
+                return;
+            }
+            let n_running = self.running.len() as u64;
+            if !self.moves.is_empty() && (n_running == 0 || random.below(2) == 0) {
+                self.move_one();
+            } else if n_running > 0 {
+                self.finish(random.below(n_running) as usize);
+            }
         }
     }
 }
@@ -67,14 +154,7 @@ fn random_graphs_run_in_any_legal_order_under_any_budget() {
         let ranks = order(&graph);
         let mut random = Random(seed);
         let mut env = TestEnv::new(&graph, &ranks, random.below(2000));
-        loop {
-            let starts = random.below(4);
-            (0..starts).for_each(|_| drop(env.start()));
-            if env.running.is_empty() && env.start().is_none() {
-                break;
-            }
-            env.finish(random.below(env.running.len() as u64) as usize);
-        }
+        env.run_randomly(&mut random);
         assert!(env.state.is_complete(), "seed {seed}");
         assert_eq!(env.state.resident_bytes(), 0);
         assert_eq!(env.state.next_task(&|| 0), Next::Finished);
@@ -250,4 +330,166 @@ fn nothing_starts_after_a_failure() {
     env.finish_all();
     assert_eq!(env.state.next_task(&|| 0), Next::Finished);
     assert!(!env.state.is_complete());
+}
+
+/// The bytes that the most demanding task needs: its inputs, its output.
+fn largest_task(graph: &TaskGraph) -> u64 {
+    let needs = (0..graph.n_tasks() as u32).map(TaskId).map(|task| {
+        let mut inputs = graph.dependencies(task).to_vec();
+        inputs.sort_unstable();
+        inputs.dedup();
+        graph.out_bytes(task) + inputs.iter().map(|dep| graph.out_bytes(*dep)).sum::<u64>()
+    });
+    needs.max().unwrap_or(0)
+}
+
+#[test]
+fn with_a_disk_random_graphs_stay_inside_any_budget_in_which_their_tasks_fit() {
+    let (mut n_spilled, mut n_reread) = (0, 0);
+    for seed in 0..300 {
+        let graph = test_graphs::random(seed, 40);
+        let ranks = order(&graph);
+        let mut random = Random(seed);
+        let limit = largest_task(&graph) + random.below(300);
+        let mut env = TestEnv::with_disk(&graph, &ranks, limit);
+        env.run_randomly(&mut random);
+        assert!(env.state.is_complete(), "seed {seed}");
+        assert_eq!(env.state.resident_bytes(), 0);
+        assert!(env.on_disk.is_empty(), "files go with the last reader");
+        assert!(
+            env.state.peak_bytes() <= limit,
+            "seed {seed}: {} of {limit}",
+            env.state.peak_bytes()
+        );
+        n_spilled += u32::from(env.state.spilled_bytes() > 0);
+        n_reread += u32::from(env.state.reread_bytes() > 0);
+    }
+    assert!(n_spilled > 100, "only {n_spilled} graphs had to spill");
+    assert!(n_reread > 50, "only {n_reread} graphs had to read again");
+}
+
+/// Three blocks, of which memory holds two and a half, each read once, in this order.
+fn three_in_two(readers: [usize; 3]) -> (TaskGraph, Vec<u32>) {
+    let mut b = Builder::default();
+    let blocks = ["x", "y", "z"].map(|name| b.task(name, B, &[]));
+    let hog = b.task("hog", B, &[]);
+    let names = ["of x", "of y", "of z"];
+    let outputs = [0, 1, 2].map(|i| b.task(names[i], 1, &[blocks[i], hog]));
+    let graph = b.expand(&outputs);
+    let mut ranks = vec![0, 1, 2, 3, 0, 0, 0];
+    readers.iter().enumerate().for_each(|(rank, i)| ranks[4 + i] = 4 + rank as u32);
+    (graph, ranks)
+}
+
+#[test]
+fn the_block_that_is_needed_last_leaves_first_and_comes_back() {
+    let (graph, ranks) = three_in_two([1, 2, 0]);
+    let mut env = TestEnv::with_disk(&graph, &ranks, 3 * B + 2);
+    assert_eq!(env.start_all(), ["x", "y", "z"]);
+    env.finish_all();
+    assert_eq!(env.start_all(), [""; 0], "x has to be written before the next block is made");
+    assert_eq!((env.move_one().as_str(), env.moves.len()), ("save x", 0));
+    assert_eq!(env.start_all(), ["hog"]);
+    env.finish_all();
+    assert_eq!(env.start_all(), ["of y", "of z"]);
+    assert_eq!(env.moves.len(), 0, "x comes back when there is room for it");
+    env.finish_all();
+    assert_eq!(env.start_all(), [""; 0]);
+    assert_eq!(env.move_one(), "load x");
+    assert_eq!(env.start_all(), ["of x"]);
+    env.finish_all();
+    assert_eq!(env.start(), None);
+    assert!(env.state.is_complete() && env.on_disk.is_empty());
+    assert_eq!(env.state.spilled_bytes(), B);
+    assert!(env.state.peak_bytes() <= 3 * B + 2);
+}
+
+#[test]
+fn a_block_that_a_task_needs_while_it_is_written_stays() {
+    let mut b = Builder::default();
+    let x = b.array("x", &[16], B, &[]);
+    let s = b.task("s", B, &[]);
+    let y = b.array("y", &[16], 1, &[(x, BlockMap::Linear), (s, at(0))]);
+    let graph = b.expand(&[y]);
+    let ranks: Vec<u32> = (0..33).collect();
+    let mut env = TestEnv::with_disk(&graph, &ranks, 16 * B + B / 2);
+    assert_eq!(env.start_all().len(), 16);
+    env.finish_all();
+    assert_eq!(env.start_all(), [""; 0]);
+    assert_eq!(env.moves, [Next::Save(TaskId(15)), Next::Save(TaskId(14))], "one and a batch");
+    env.move_one();
+    assert_eq!(env.start_all(), ["s"]);
+    env.finish_all();
+    assert_eq!(env.start_all(), ["y"; 15], "all but the one whose block is on disk");
+    env.finish(14);
+    env.finish(0);
+    assert_eq!(env.start_all(), [""; 0]);
+    assert_eq!(env.moves, [Next::Save(TaskId(14)), Next::Load(TaskId(15))]);
+    env.move_one();
+    env.move_one();
+    assert_eq!(env.start_all(), ["y"]);
+    env.finish_all();
+    assert_eq!(env.start(), None);
+    assert!(env.state.is_complete() && env.on_disk.is_empty());
+}
+
+#[test]
+fn what_came_back_leaves_again_without_being_written() {
+    // x is read at the beginning, in the middle and at the end, and does not fit in between.
+    let mut b = Builder::default();
+    let x = b.task("x", B, &[]);
+    let mut last = b.task("a", 1, &[x]);
+    for name in ["b", "c"] {
+        let hog = b.task("hog", 2 * B, &[last]);
+        let small = b.task("small", 1, &[hog]);
+        last = b.task(name, 1, &[x, small]);
+    }
+    let graph = b.expand(&[last]);
+    let ranks = order(&graph);
+    let mut env = TestEnv::with_disk(&graph, &ranks, 2 * B + B / 2);
+    let mut log = Vec::new();
+    loop {
+        log.extend(env.start_all());
+        if !env.moves.is_empty() {
+            log.push(env.move_one());
+        } else if env.running.is_empty() {
+            break;
+        }
+        env.finish_all();
+    }
+    assert_eq!(
+        log,
+        [
+            "x", "a", "save x", "hog", "small", "load x", "b", "save x", "hog", "small", "load x",
+            "c"
+        ]
+    );
+    assert_eq!(env.state.spilled_bytes(), B, "the second time there was a copy");
+    assert!(env.state.is_complete() && env.on_disk.is_empty());
+}
+
+#[test]
+fn what_was_read_is_dropped_and_read_again() {
+    let mut b = Builder::default();
+    let x = b.source("x", &[4], B);
+    let sum = b.tree("sum", 1, 4, x);
+    let y = b.array("y", &[4], 1, &[(x, BlockMap::Linear), (sum, at(0))]);
+    let graph = b.expand(&[y]);
+    let ranks = order(&graph);
+    let mut env = TestEnv::with_disk(&graph, &ranks, 2 * B + B / 2);
+    let mut log = Vec::new();
+    loop {
+        log.extend(env.start_all());
+        if !env.moves.is_empty() {
+            log.push(env.move_one());
+        } else if env.running.is_empty() {
+            break;
+        }
+        env.finish_all();
+    }
+    assert!(env.state.is_complete());
+    assert_eq!(log.iter().filter(|step| *step == "x").count(), 4);
+    let n_reread = log.iter().filter(|step| *step == "read x").count() as u64;
+    assert!((2..=3).contains(&n_reread), "{log:?}");
+    assert_eq!((env.state.spilled_bytes(), env.state.reread_bytes()), (0, n_reread * B));
 }

@@ -11,18 +11,38 @@ use crate::array::chunks::slice::{AxisSlice, Piece};
 pub(crate) struct Overlap {
     old: AxisChunks,
     new: AxisChunks,
+    /// How far new blocks reach beyond their ends, where there is something.
+    margins: [u64; 2],
 }
 
 /// Lays `new` over `old`; `None` if the lengths differ, or are unknown and not the same.
 pub(crate) fn overlap(old: &AxisChunks, new: &AxisChunks) -> Option<Overlap> {
     let fits = if old.is_known() { old.len() == new.len() } else { old == new };
-    fits.then(|| Overlap { old: old.clone(), new: new.clone() })
+    fits.then(|| Overlap { old: old.clone(), new: new.clone(), margins: [0, 0] })
+}
+
+/// Blocks of `new` with the elements around them: `margins` before the first and after the last, where
+/// the axis has them. Positions are those of `old`, which may be longer; both must be known.
+pub(crate) fn overlap_around(old: &AxisChunks, new: &AxisChunks, margins: [u64; 2]) -> Overlap {
+    Overlap { old: old.clone(), new: new.clone(), margins }
 }
 
 impl Overlap {
     /// Whether blocks stay as they are.
     pub(crate) fn is_identity(&self) -> bool {
-        self.old == self.new
+        self.old == self.new && self.margins == [0, 0]
+    }
+
+    /// Number of new blocks.
+    pub(crate) fn n_blocks(&self) -> u64 {
+        self.new.n_blocks()
+    }
+
+    /// The old positions of which new block `i` is made, if it exists and lengths are known.
+    pub(crate) fn range(&self, i: u64) -> Option<Range<u64>> {
+        let range = self.new.block_range(i)?;
+        let end = range.end.saturating_add(self.margins[1]).min(self.old.len()?);
+        Some(range.start.saturating_sub(self.margins[0])..end)
     }
 
     /// The old blocks that new block `i` touches, which may hold empty ones; `None` if there is
@@ -33,7 +53,7 @@ impl Overlap {
         if self.is_identity() {
             return (i < self.new.n_blocks()).then_some(i..i + 1);
         }
-        let range = self.new.block_range(i)?;
+        let range = self.range(i)?;
         let first = self.old.block_at(range.start);
         let last = if range.is_empty() { first } else { self.old.block_at(range.end - 1) };
         Some(first..last + 1)
@@ -41,7 +61,7 @@ impl Overlap {
 
     /// What new block `i` takes of old block `block`, which may be nothing; `None` if lengths are unknown.
     pub(crate) fn piece(&self, i: u64, block: u64) -> Option<Piece> {
-        let (new, old) = (self.new.block_range(i)?, self.old.block_range(block)?);
+        let (new, old) = (self.range(i)?, self.old.block_range(block)?);
         let (start, end) = (new.start.max(old.start), new.end.min(old.end));
         let len = end.saturating_sub(start);
         Some(Piece { block, local: AxisSlice::new(start.saturating_sub(old.start), len, 1) })
@@ -83,6 +103,15 @@ mod tests {
         assert_eq!(overlap(&unknown, &unknown).unwrap().blocks(2), Some(2..3));
         assert!(overlap(&unknown, &AxisChunks::whole(3)).is_none());
         assert!(overlap(&AxisChunks::whole(4), &AxisChunks::whole(3)).is_none());
+    }
+
+    #[test]
+    fn margins_end_where_the_axis_does() {
+        let both = overlap_around(&AxisChunks::uniform(10, 4), &AxisChunks::uniform(9, 3), [1, 2]);
+        let ranges: Vec<_> = (0..3).map(|i| both.range(i).unwrap()).collect();
+        assert_eq!(ranges, [0..5, 2..8, 5..10]);
+        assert_eq!(both.blocks(1), Some(0..2));
+        assert_eq!(both.pieces(1).map(|piece| piece.local.len).collect::<Vec<_>>(), [2, 4]);
     }
 
     proptest! {

@@ -61,8 +61,8 @@ fn height(inputs: &[Column]) -> usize {
     inputs.iter().map(Column::len).find(|&len| len != 1).unwrap_or(1)
 }
 
-/// The column with `height` rows, if it has one.
-fn broadcast(column: &Column, height: usize) -> Column {
+/// The column with `height` rows, if it has one: what is the same for all rows on each of them.
+pub(crate) fn broadcast(column: &Column, height: usize) -> Column {
     if column.len() == 1 && height != 1 { column.new_from_index(0, height) } else { column.clone() }
 }
 

@@ -12,7 +12,7 @@ use polars_core::prelude::{
 
 use super::super::{IfExists, Request, Source};
 use super::*;
-use crate::error::{Call, Result};
+use crate::error::{Call, Error, Result};
 
 fn call() -> Call {
     Call::new("read_csv")
@@ -441,4 +441,15 @@ fn damaged_files_never_panic() {
         flipped[i] ^= 1 << (i % 8);
         let _ = read_text(&flipped, &parts_of(256));
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_of_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (frame, options) = (df!["a" => [1]].unwrap(), CsvWriteOptions::default());
+    let writer = CsvWriter::create(call(), &dir.path().join("x"), frame.schema(), options, false);
+    let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let error = writer.unwrap().encode(&mut full, &frame).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
 }

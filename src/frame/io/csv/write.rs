@@ -53,16 +53,16 @@ impl CsvWriter {
 
     /// Writes the rows of a part, each part once and in any order.
     pub(crate) fn write(&self, part: usize, frame: &DataFrame) -> Result<()> {
-        self.parts.write(part, frame, |file| {
-            let header = if self.is_single_file { Vec::new() } else { self.header() };
-            let failed = |error| self.parts.blame().io(error);
-            file.write_all(&header).map_err(failed)?;
-            let batches = to_record_batches(frame).map_err(|problem| values(&problem))?;
-            for batch in batches {
-                self.write_columns(batch.columns(), batch.num_rows(), file)?;
-            }
-            Ok(())
-        })
+        self.parts.write(part, frame, |file| self.encode(file, frame))
+    }
+
+    pub(super) fn encode(&self, file: &mut impl Write, frame: &DataFrame) -> Result<()> {
+        let header = if self.is_single_file { Vec::new() } else { self.header() };
+        file.write_all(&header).map_err(|error| self.parts.blame().io(error))?;
+        for batch in to_record_batches(frame).map_err(|problem| values(&problem))? {
+            self.write_columns(batch.columns(), batch.num_rows(), file)?;
+        }
+        Ok(())
     }
 
     /// Makes what was written appear.

@@ -11,7 +11,7 @@ use polars_core::prelude::{
 
 use super::super::{Request, Source};
 use super::*;
-use crate::error::{Call, Result};
+use crate::error::{Blame, Call, Error, Result};
 
 fn call() -> Call {
     Call::new("read_ndjson")
@@ -192,4 +192,13 @@ fn damaged_files_never_panic() {
         flipped[i] ^= 1 << (i % 8);
         let _ = read_text(&flipped, &NdjsonOptions { sample_bytes: 40, ..parts_of(64) });
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_of_the_disk() {
+    let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let blame = Blame { call: call(), path: Path::new("x"), format: "NDJSON" };
+    let error = write::encode(&blame, &mut full, &all_dtypes()).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
 }

@@ -1,5 +1,6 @@
 //! Writing frames as NDJSON.
 
+use std::io::Write;
 use std::path::Path;
 
 use arrow::error::ArrowError;
@@ -9,7 +10,7 @@ use polars_core::prelude::{DataFrame, SchemaRef};
 
 use super::super::part_dir::PartDir;
 use super::options::NdjsonWriteOptions;
-use crate::error::{Call, Error, Result};
+use crate::error::{Blame, Call, Error, Result};
 use crate::frame::interop::to_record_batches;
 
 /// NDJSON files in a directory, or one file, that appear at [`finish`](Self::finish).
@@ -41,19 +42,7 @@ impl NdjsonWriter {
 
     /// Writes the rows of a part, each part once and in any order.
     pub(crate) fn write(&self, part: usize, frame: &DataFrame) -> Result<()> {
-        let values = |problem| Error::Values { operation: "NDJSON".to_string(), problem };
-        let failed = |error| match error {
-            ArrowError::IoError(_, error) => self.parts.blame().io(error),
-            error => values(error.to_string()),
-        };
-        self.parts.write(part, frame, |file| {
-            let builder = WriterBuilder::new().with_explicit_nulls(true);
-            let mut writer = builder.build::<_, LineDelimited>(file);
-            for batch in to_record_batches(frame).map_err(values)? {
-                writer.write(&batch).map_err(failed)?;
-            }
-            writer.finish().map_err(failed)
-        })
+        self.parts.write(part, frame, |file| encode(&self.parts.blame(), file, frame))
     }
 
     /// Makes what was written appear.
@@ -66,4 +55,18 @@ impl NdjsonWriter {
         }
         self.parts.finish()
     }
+}
+
+pub(super) fn encode(blame: &Blame<'_>, file: &mut impl Write, frame: &DataFrame) -> Result<()> {
+    let values = |problem| Error::Values { operation: "NDJSON".to_string(), problem };
+    let failed = |error| match error {
+        ArrowError::IoError(_, error) => blame.io(error),
+        error => values(error.to_string()),
+    };
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, LineDelimited>(file);
+    for batch in to_record_batches(frame).map_err(values)? {
+        writer.write(&batch).map_err(failed)?;
+    }
+    writer.finish().map_err(failed)
 }

@@ -22,8 +22,6 @@ mod write;
 pub use options::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub(crate) use source::ParquetFiles;
 pub(crate) use write::ParquetWriter;
-#[cfg(test)]
-pub(crate) use write::write_one;
 
 #[cfg(test)]
 mod tests;

@@ -100,6 +100,13 @@ fn assert_same(got: &DataFrame, expected: &DataFrame) {
     assert!(got.equals_missing(expected), "{got:?}\n{expected:?}");
 }
 
+/// Writes a frame as the only part of a data set.
+fn write_one(path: &Path, frame: &DataFrame, options: ParquetWriteOptions) -> Result<()> {
+    let writer = ParquetWriter::create(call(), path, frame.schema(), options)?;
+    writer.write(0, frame)?;
+    writer.finish()
+}
+
 #[test]
 fn row_groups_become_parts_of_about_equal_bytes() {
     let dir = tempfile::tempdir().unwrap();
@@ -187,7 +194,7 @@ fn all_dtypes_survive() {
     let frame = DataFrame::new(3, columns).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.parquet");
-    write_one(call(), &path, &frame, &ParquetWriteOptions::default()).unwrap();
+    write_one(&path, &frame, ParquetWriteOptions::default()).unwrap();
     let source = open(&path, 1 << 20).unwrap();
     assert_same(&source.read(0, &all_columns(&source)).unwrap(), &frame);
     for name in frame.get_column_names() {
@@ -205,7 +212,7 @@ fn categoricals_stay_and_other_dictionaries_are_strings() {
     let categories = polars_core::prelude::Categories::global();
     let dtype = DataType::from_categories(categories);
     let frame = DataFrame::new(4, vec![texts.cast(&dtype).unwrap().into_column()]).unwrap();
-    write_one(call(), &path, &frame, &ParquetWriteOptions::default()).unwrap();
+    write_one(&path, &frame, ParquetWriteOptions::default()).unwrap();
     let source = open(&path, 1 << 20).unwrap();
     assert_eq!(*source.schema().get("c").unwrap(), dtype);
     assert_same(&source.read(0, &request(&["c"])).unwrap(), &frame);
@@ -213,6 +220,7 @@ fn categoricals_stay_and_other_dictionaries_are_strings() {
     let keys = aa::Int32Array::from(vec![Some(1), None, Some(0), Some(1)]);
     let values: ArrayRef = Arc::new(aa::StringArray::from(vec!["a", "b"]));
     let array: ArrayRef = Arc::new(aa::DictionaryArray::new(keys, values));
+    let path = dir.path().join("y.parquet");
     write_arrays(&path, vec![("c", array)]);
     let source = open(&path, 1 << 20).unwrap();
     let strings = DataFrame::new(4, vec![texts.into_column()]).unwrap();

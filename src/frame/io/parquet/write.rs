@@ -17,7 +17,7 @@ use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
 use super::super::hive::directory_name;
 use super::options::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 use super::source::ParquetFiles;
-use crate::atomic::{AtomicDir, AtomicFile, sync_dir};
+use crate::atomic::{AtomicDir, sync_dir};
 use crate::error::{Blame, Call, Error, Result};
 use crate::frame::interop::{arrow_schema, to_record_batches};
 
@@ -176,26 +176,6 @@ impl ParquetWriter {
         // What is inside is whole after each statement.
         self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// Writes a frame into the file `path`, which appears when it is whole.
-///
-/// # Errors
-/// [`Error::Io`], also if it exists and must not; [`Error::UnsupportedFile`] for dtypes that Parquet does not have.
-pub(crate) fn write_one(
-    call: Call,
-    path: &Path,
-    frame: &DataFrame,
-    options: &ParquetWriteOptions,
-) -> Result<()> {
-    let blame = Blame { call, path, format: "Parquet" };
-    if options.if_exists != IfExists::Overwrite && fs::symlink_metadata(path).is_ok() {
-        return Err(blame.io(io::ErrorKind::AlreadyExists.into()));
-    }
-    check_writable(&blame, frame.schema())?;
-    let (name, file) = AtomicFile::create(call, path)?;
-    encode(&blame, &file, frame, options)?;
-    name.finish(call, &file)
 }
 
 fn encode(

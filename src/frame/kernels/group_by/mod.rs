@@ -23,9 +23,10 @@ pub(crate) use groups::Groups;
 
 use polars_core::prelude::{Column, DataFrame, PolarsResult, Schema};
 
-use super::eval::evaluate;
+use super::concat::concat;
+use super::eval::evaluate_rows;
 use super::values_error;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frame::expr::Expr;
 use crate::frame::expr::aggregate_plan::{
     AggregatePlan, State, Step, input_column, key_column, leaf_column, state_column,
@@ -33,11 +34,10 @@ use crate::frame::expr::aggregate_plan::{
 
 /// The keys and the inputs of the aggregates, row by row: all that `plan` needs of a partition.
 pub(crate) fn project(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
-    let n_rows = frame.height();
-    let column = |expr: &Expr, name| Ok(broadcast(evaluate(expr, frame)?, n_rows).with_name(name));
+    let column = |expr: &Expr, name| Ok(evaluate_rows(expr, frame)?.with_name(name));
     let keys = plan.keys.iter().enumerate().map(|(i, key)| column(key, key_column(i)));
     let inputs = plan.inputs.iter().enumerate().map(|(i, input)| column(input, input_column(i)));
-    build(n_rows, keys.chain(inputs).collect::<Result<_>>()?)
+    build(frame.height(), keys.chain(inputs).collect::<Result<_>>()?)
 }
 
 /// The states of each group of a partition.
@@ -178,30 +178,10 @@ fn results(
     let leaves = build(n_groups, leaves.collect())?;
     let keys = plan.keys.iter().zip(frame.columns());
     let keys = keys.map(|(key, column)| Ok(column.clone().with_name(key.output_name())));
-    let aggs = plan.finish.iter().map(|expr| {
-        let column = broadcast(evaluate(expr, &leaves)?, n_groups);
-        Ok(column.with_name(expr.output_name()))
-    });
+    let aggs = plan.finish.iter().map(|expr| evaluate_rows(expr, &leaves));
     build(n_groups, keys.chain(aggs).collect::<Result<_>>()?)
-}
-
-/// A value that is the same for all rows, on each of them.
-fn broadcast(column: Column, n_rows: usize) -> Column {
-    if column.len() == 1 && n_rows != 1 { column.new_from_index(0, n_rows) } else { column }
 }
 
 fn build(n_rows: usize, columns: Vec<Column>) -> Result<DataFrame> {
     DataFrame::new(n_rows, columns).map_err(values_error("group_by"))
-}
-
-fn concat(frames: Vec<DataFrame>) -> Result<DataFrame> {
-    let mut frames = frames.into_iter();
-    let mut all = frames.next().ok_or_else(|| Error::Internal {
-        place: "group_by".into(),
-        problem: "no states to combine".into(),
-    })?;
-    for frame in frames {
-        all.vstack_mut_owned(frame).map_err(values_error("group_by"))?;
-    }
-    Ok(all)
 }

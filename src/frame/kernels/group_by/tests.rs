@@ -375,7 +375,8 @@ fn dask_defect_3_arg_min_sees_all_partitions() {
     let frame = df!["k" => [1, 1, 1, 1, 1, 1], "x" => [5, 3, 4, 6, 7, 1]].unwrap();
     let plan = plan(&frame, &["k"], &[agg("x", A::ArgMin), agg("x", A::ArgMax)]);
     assert!(plan.is_holistic());
-    let rows = cut(&frame, &[2, 4]).iter().map(|part| project(part, &plan).unwrap()).collect();
+    let rows: Vec<_> =
+        cut(&frame, &[2, 4]).iter().map(|part| project(part, &plan).unwrap()).collect();
     let got = whole_of_projected(&concat(rows).unwrap(), &plan).unwrap();
     assert_eq!(got[1], Column::new("x ArgMin".into(), [5_u32]));
     assert_eq!(got[2], Column::new("x ArgMax".into(), [4_u32]));

@@ -7,7 +7,7 @@ use polars_core::df;
 use polars_core::prelude::DataFrame;
 
 use super::super::*;
-use super::{Source, all_columns, assert_same, call, counting, open, read_all, request};
+use super::{Source, all_columns, assert_same, call, counting, open, read_all, request, write_one};
 use crate::error::Error;
 
 #[test]
@@ -126,17 +126,17 @@ fn options_of_the_writer_reach_the_file() {
             if_exists: IfExists::Overwrite,
             ..ParquetWriteOptions::default()
         };
-        write_one(call(), &path, &counting(0, 100), &options).unwrap();
+        write_one(&path, &counting(0, 100), options).unwrap();
         let source = open(&path, 1 << 20).unwrap();
         assert_same(&source.read(0, &all_columns(&source)).unwrap(), &counting(0, 100));
         let groups = source.known_footer(0).unwrap().groups().len();
         assert_eq!(groups, 4);
     }
-    let error = write_one(call(), &path, &counting(0, 1), &ParquetWriteOptions::default());
+    let error = write_one(&path, &counting(0, 1), ParquetWriteOptions::default());
     assert!(matches!(error.unwrap_err(), Error::Io { .. }));
     let none = DataFrame::empty_with_height(3);
     let path = dir.path().join("none");
-    assert!(write_one(call(), &path, &none, &ParquetWriteOptions::default()).is_err());
+    assert!(write_one(&path, &none, ParquetWriteOptions::default()).is_err());
     // No parts are a frame without rows.
     let target = dir.path().join("empty");
     let schema = Arc::clone(counting(0, 0).schema());

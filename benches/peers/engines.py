@@ -1,0 +1,350 @@
+"""The workloads of `main.rs` in Python's engines: `python engines.py ENGINE WORKLOAD DIR RUNS` runs one.
+
+As `main.rs` does, it prints JSON: seconds of each run, peak of memory in MiB, and what engines have to agree on.
+A workload is prepared by a function that returns what is timed; both know only the directory of the data.
+"""
+import glob
+import json
+import os
+import resource
+import sys
+import time
+
+WORKLOADS = {}
+
+
+def workload(engine, name):
+    return lambda prepare: WORKLOADS.setdefault((engine, name), prepare)
+
+
+def arrow_check(table):
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    # Sums of integers are decimals in DuckDB.
+    is_number = lambda type: t.is_integer(type) or t.is_floating(type) or t.is_decimal(type)
+    numbers = [c for c in table.columns if is_number(c.type)]
+    sums = [pc.sum(pc.if_else(pc.is_finite(c), c, None)).as_py() or 0 for c in (c.cast("float64") for c in numbers)]
+    return [table.num_rows, sum(sums)]
+
+
+# Group-by and joins, from tables in memory: name -> SQL, or key, right table and kind of a join.
+
+GROUP_BY = {
+    "g1_q01": (["id1"], {"v1": "sum"}),
+    "g1_q02": (["id1", "id2"], {"v1": "sum"}),
+    "g1_q03": (["id3"], {"v1": "sum", "v3": "mean"}),
+    "g1_q04": (["id4"], {"v1": "mean", "v2": "mean", "v3": "mean"}),
+    "g1_q05": (["id6"], {"v1": "sum", "v2": "sum", "v3": "sum"}),
+    "g1_q06": (["id4", "id5"], {"v3": ["median", "std"]}),
+    "g1_q10": (["id1", "id2", "id3", "id4", "id5", "id6"], {"v3": ["sum", "count"]}),
+}
+JOINS = {
+    "j1_q1_small_inner_int": ("id1", "j1_small", "inner"),
+    "j1_q2_medium_inner_int": ("id2", "j1_medium", "inner"),
+    "j1_q3_medium_left_int": ("id2", "j1_medium", "left"),
+    "j1_q4_medium_inner_str": ("id5", "j1_medium", "inner"),
+    "j1_q5_big_inner_int": ("id3", "j1_big", "inner"),
+}
+
+
+def pairs(aggs):
+    return [(column, how) for column, hows in aggs.items() for how in ([hows] if isinstance(hows, str) else hows)]
+
+
+# Polars, in memory and streaming.
+
+def polars_engine(engine, mode):
+    def lazy(name, prepare):
+        """`prepare` gives a lazy frame; loading of tables in memory is not timed."""
+        @workload(engine, name)
+        def _(data):
+            frame = prepare(data)
+            return lambda: arrow_check_of(frame.collect(engine=mode))
+
+    def arrow_check_of(frame):
+        return arrow_check(frame.to_arrow())
+
+    def table(data, name):
+        import polars as pl
+        return pl.read_parquet(f"{data}/{name}/*.parquet").lazy()
+
+    def files(data, name):
+        import polars as pl
+        return pl.scan_parquet(f"{data}/{name}/*.parquet")
+
+    def expr(column, how):
+        import polars as pl
+        return getattr(pl.col(column), how)().alias(f"{column}_{how}")
+
+    for name, (keys, aggs) in GROUP_BY.items():
+        lazy(name, lambda data, keys=keys, aggs=aggs: table(data, "g1").group_by(keys).agg([expr(*p) for p in pairs(aggs)]))
+
+    def spread(data):
+        import polars as pl
+        return table(data, "g1").group_by("id3").agg(r=pl.col("v1").max() - pl.col("v2").min())
+
+    def correlation(data):
+        import polars as pl
+        return table(data, "g1").group_by("id2", "id4").agg(r2=pl.corr("v1", "v2") ** 2)
+
+    lazy("g1_q07", spread)
+    lazy("g1_q09", correlation)
+    for name, (key, right, how) in JOINS.items():
+        lazy(name, lambda data, k=key, r=right, how=how: table(data, "j1_x").join(table(data, r), on=k, how=how))
+    lazy("value_counts_str", lambda data: table(data, "g1").group_by("id3").len().sort("len", descending=True))
+
+    @workload(engine, "scan_filter_sum")
+    def _(data):
+        import polars as pl
+        rows = files(data, "g1").filter((pl.col("id4") <= 10) & (pl.col("v2") > 5))
+        frame = rows.select(pl.col("v3", "v1").sum(), n=pl.len())
+        return lambda: arrow_check_of(frame.collect(engine=mode))
+
+    @workload(engine, "csv_read")
+    def _(data):
+        import polars as pl
+        return lambda: arrow_check_of(pl.scan_csv(f"{data}/g1.csv").collect(engine=mode))
+
+    @workload(engine, "csv_sum")
+    def _(data):
+        import polars as pl
+        frame = pl.scan_csv(f"{data}/g1.csv").select(pl.col("v1", "v2", "v3").sum())
+        return lambda: arrow_check_of(frame.collect(engine=mode))
+
+    @workload(engine, "set_index_write")
+    def _(data):
+        import polars as pl
+
+        def run():
+            to = f"{data}/out-{engine}.parquet"
+            files(data, "sort").sort("key").sink_parquet(to, engine=mode, compression="snappy")
+            first = pl.scan_parquet(to).head(1000).select(pl.col("key").sum())
+            count = pl.scan_parquet(to).select(pl.len())
+            return arrow_check_of(first.collect()) + arrow_check_of(count.collect())
+        return run
+
+
+polars_engine("polars", "in-memory")
+polars_engine("polars-streaming", "streaming")
+
+
+# Engines of SQL.
+
+def sql_group_by(keys, aggs):
+    names = {"mean": "avg", "std": "stddev"}
+    columns = [f"{names.get(how, how)}({column})" for column, how in pairs(aggs)]
+    return f"SELECT {', '.join(keys + columns)} FROM g1 GROUP BY {', '.join(keys)}"
+
+
+def sql_join(key, right, how):
+    return f"SELECT * FROM j1_x {how} JOIN {right} USING ({key})"
+
+
+SQL = {name: sql_group_by(*question) for name, question in GROUP_BY.items()}
+SQL |= {
+    "g1_q07": "SELECT id3, max(v1) - min(v2) FROM g1 GROUP BY id3",
+    "g1_q09": "SELECT id2, id4, power(corr(v1, v2), 2) FROM g1 GROUP BY id2, id4",
+    "value_counts_str": "SELECT id3, count(*) AS n FROM g1 GROUP BY id3 ORDER BY n DESC",
+}
+TPCH_TABLES = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
+
+
+def tables_of(sql):
+    return [name for name in ["g1", "j1_x", "j1_small", "j1_medium", "j1_big"] if name in sql]
+
+
+def duckdb_connection(data):
+    import duckdb
+    connection = duckdb.connect()
+    connection.sql(f"SET threads = {os.cpu_count()}")
+    return connection
+
+
+def duckdb_query(name, sql):
+    @workload("duckdb", name)
+    def _(data):
+        connection = duckdb_connection(data)
+        for table in tables_of(sql):
+            connection.sql(f"CREATE TABLE {table} AS FROM '{data}/{table}/*.parquet'")
+        return lambda: arrow_check(connection.sql(sql).to_arrow_table())
+
+
+def datafusion_query(name, sql):
+    @workload("datafusion", name)
+    def _(data):
+        import datafusion
+        context = datafusion.SessionContext()
+        for table in tables_of(sql):
+            context.register_parquet("file_" + table, f"{data}/{table}")
+            context.register_record_batches(table, [context.table("file_" + table).collect()])
+
+        def run():
+            import pyarrow
+            return arrow_check(pyarrow.Table.from_batches(context.sql(sql).collect()))
+        return run
+
+
+for _name, _sql in SQL.items():
+    duckdb_query(_name, _sql)
+    datafusion_query(_name, _sql)
+for _name, _join in JOINS.items():
+    duckdb_query(_name, sql_join(*_join))
+
+
+def duckdb_files(name, sql):
+    @workload("duckdb", name)
+    def _(data):
+        connection = duckdb_connection(data)
+        return lambda: arrow_check(connection.sql(sql.format(data=data)).to_arrow_table())
+
+
+duckdb_files("scan_filter_sum", "SELECT sum(v3), sum(v1), count(*) FROM '{data}/g1/*.parquet' WHERE id4 <= 10 AND v2 > 5")
+duckdb_files("csv_read", "FROM '{data}/g1.csv'")
+duckdb_files("csv_sum", "SELECT sum(v1), sum(v2), sum(v3) FROM '{data}/g1.csv'")
+
+
+@workload("duckdb", "set_index_write")
+def _(data):
+    connection = duckdb_connection(data)
+
+    def run():
+        to = f"{data}/out-duckdb.parquet"
+        connection.sql(f"COPY (FROM '{data}/sort/*.parquet' ORDER BY key) TO '{to}'")
+        first = connection.sql(f"SELECT sum(key) FROM (FROM '{to}' LIMIT 1000)").to_arrow_table()
+        return arrow_check(first) + arrow_check(connection.sql(f"SELECT count(*) FROM '{to}'").to_arrow_table())
+    return run
+
+
+# TPC-H, from files.
+
+def tpch_queries():
+    lines = open(os.path.join(os.path.dirname(__file__), "tpch.sql")).read().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return [query.strip() for query in text.split(";") if query.strip()]
+
+
+def tpch(number, query):
+    name = f"tpch_q{number:02}"
+
+    @workload("duckdb", name)
+    def _(data):
+        connection = duckdb_connection(data)
+        for table in TPCH_TABLES:
+            connection.sql(f"CREATE VIEW {table} AS FROM '{data}/tpch/{table}/*.parquet'")
+        return lambda: arrow_check(connection.sql(query).to_arrow_table())
+
+    @workload("datafusion", name)
+    def _(data):
+        import datafusion
+        import pyarrow
+        context = datafusion.SessionContext()
+        for table in TPCH_TABLES:
+            context.register_parquet(table, f"{data}/tpch/{table}")
+        return lambda: arrow_check(pyarrow.Table.from_batches(context.sql(query).collect()))
+
+
+for _number, _query in enumerate(tpch_queries(), 1):
+    tpch(_number, _query)
+
+
+# Dask, on threads.
+
+def dask_frame(name, build):
+    @workload("dask", name)
+    def _(data):
+        import dask
+        import dask.dataframe as dd
+        import pyarrow
+        dask.config.set(scheduler="threads")
+        run = build(dd, data)
+        return lambda: arrow_check(pyarrow.Table.from_pandas(run().compute().reset_index()))
+
+
+for _name, (_keys, _aggs) in GROUP_BY.items():
+    if _name != "g1_q06":  # Dask has no median of groups on threads without a shuffle of all.
+        dask_frame(_name, lambda dd, data, keys=_keys, aggs=_aggs:
+                   (lambda g: lambda: g.groupby(keys).agg(aggs))(dd.read_parquet(f"{data}/g1").persist()))
+for _name, (_key, _right, _how) in JOINS.items():
+    if _right != "j1_big":
+        dask_frame(_name, lambda dd, data, key=_key, right=_right, how=_how:
+                   (lambda x, y: lambda: x.merge(y, on=key, how=how))(
+                       dd.read_parquet(f"{data}/j1_x").persist(), dd.read_parquet(f"{data}/{right}").persist()))
+
+
+# Arrays.
+
+def elements(shape):
+    import numpy as np
+    n = 1
+    for length in shape:
+        n *= length
+    return (np.arange(n, dtype=np.int64) * 7919 % 1_000_003 / 1e6).reshape(shape)
+
+
+FLAT, SQUARE, MATMUL, RESHAPE = (100_000_000,), (10_000, 10_000), (4_000, 4_000), (200, 500, 1_000)
+
+
+def numpy_array(name, shape, build):
+    @workload("numpy", name)
+    def _(data):
+        import numpy as np
+        x = elements(shape)
+        return lambda: [float(build(np, x))]
+
+
+def dask_array(name, shape, chunks, build):
+    @workload("dask", name)
+    def _(data):
+        import dask
+        import dask.array as da
+        dask.config.set(scheduler="threads")
+        x = da.from_array(elements(shape), chunks=chunks).persist()
+        return lambda: [float(build(da, x).compute())]
+
+
+ARRAYS = {
+    "a_sum": (FLAT, (5_000_000,), lambda m, x: x.sum()),
+    "a_std": (FLAT, (5_000_000,), lambda m, x: x.std()),
+    "a_fused": (FLAT, (5_000_000,), lambda m, x: ((x * 2 + 1) ** 2 - x).sum()),
+    "a_exp": (FLAT, (5_000_000,), lambda m, x: (m.exp(x) + m.sin(x)).sum()),
+    "a_mean_columns": (SQUARE, (1_000, 10_000), lambda m, x: x.mean(axis=0).max()),
+    "a_anomaly": (SQUARE, (1_000, 10_000), lambda m, x: (x - x.mean(axis=0)).std(axis=0).mean()),
+    "a_transpose": (SQUARE, (1_000, 10_000), lambda m, x: (x + x.T).sum()),
+    "a_matmul": (MATMUL, (1_000, 1_000), lambda m, x: (x @ x).sum()),
+    "a_reshape": (RESHAPE, (20, 100, 1_000), lambda m, x: x.reshape(100_000, 1_000).max(axis=0).sum()),
+}
+for _name, (_shape, _chunks, _build) in ARRAYS.items():
+    numpy_array(_name, _shape, _build)
+    dask_array(_name, _shape, _chunks, _build)
+dask_array("a_rechunk", SQUARE, (1_000, 10_000), lambda m, x: x.rechunk((10_000, 1_000)).max(axis=0).sum())
+
+
+@workload("numexpr", "a_fused")
+def _(data):
+    import numexpr
+    x = elements(FLAT)
+    return lambda: [float(numexpr.evaluate("sum((x * 2 + 1) ** 2 - x)", {"x": x}))]
+
+
+@workload("numexpr", "a_exp")
+def _(data):
+    import numexpr
+    x = elements(FLAT)
+    return lambda: [float(numexpr.evaluate("sum(exp(x) + sin(x))", {"x": x}))]
+
+
+def main():
+    engine, name, data, runs = sys.argv[1:]
+    run = WORKLOADS[engine, name](data)
+    seconds = []
+    for _ in range(int(runs)):
+        start = time.perf_counter()
+        check = run()
+        seconds.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mib": peak, "check": check}))
+
+
+if __name__ == "__main__":
+    main()

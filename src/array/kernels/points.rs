@@ -1,0 +1,50 @@
+//! Picks single points of a block.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ndarray::{ArrayViewD, Axis};
+
+use super::copy::filled;
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::AxisChunks;
+use crate::array::dtype::Element;
+use crate::error::Result;
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+
+/// Picks the points that an output block has, all of which are in one input block. They stand along a
+/// new first axis; the other axes stay.
+#[derive(Debug)]
+pub(crate) struct PointsKernel<T> {
+    /// The axes that points have positions on, ascending, and these positions in their blocks.
+    pub(crate) axes: Vec<(usize, Arc<[u64]>)>,
+    /// How the points are cut into blocks.
+    pub(crate) points: AxisChunks,
+    pub(crate) element: PhantomData<fn() -> T>,
+}
+
+impl<T: Element> Kernel for PointsKernel<T> {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let block = chunk::<T>(inputs.take_one(0));
+        let range = self.points.block_range(task.block[0]).unwrap_or(0..0);
+        let range = range.start as usize..range.end as usize;
+        let kept = (0..block.view().ndim()).filter(|axis| self.axes.iter().all(|(a, _)| a != axis));
+        let mut shape = vec![range.len()];
+        shape.extend(kept.map(|axis| block.view().shape()[axis]));
+        let out = filled::<T>(&shape, task.pool, |mut out| {
+            for (i, mut out) in range.zip(out.axis_iter_mut(Axis(0))) {
+                let mut part: ArrayViewD<'_, T> = block.view();
+                // From the last axis on, so that the numbers of the others stay.
+                for (axis, positions) in self.axes.iter().rev() {
+                    part = part.index_axis_move(Axis(*axis), positions[i] as usize);
+                }
+                out.assign(&part);
+            }
+        });
+        Ok(Block::new(Chunk::new(out, task.pool)))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("points", T::DTYPE.name(), &self.axes))
+    }
+}

@@ -1,0 +1,156 @@
+//! Quantiles of whole lanes.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ndarray::Axis;
+
+use super::copy::filled;
+use super::ordered::Ordered;
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::dtype::Element;
+use crate::error::Result;
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+
+/// Which number to take where a quantile falls between two elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum QuantileMethod {
+    /// The point between them, in proportion.
+    #[default]
+    Linear,
+    /// The lower one.
+    Lower,
+    /// The higher one.
+    Higher,
+    /// Their mean.
+    Midpoint,
+    /// The nearer one; of two that are equally near, the one at the even position.
+    Nearest,
+}
+
+/// Computes quantiles along the last axis, which is one block.
+#[derive(Debug)]
+pub(crate) struct QuantileKernel<T, U> {
+    /// From 0 to 1.
+    pub(crate) quantiles: Arc<[f64]>,
+    pub(crate) method: QuantileMethod,
+    pub(crate) skip_nan: bool,
+    pub(crate) types: PhantomData<fn(T) -> U>,
+}
+
+/// A result of a quantile of `T`.
+pub(crate) trait Between<T>: Element {
+    /// `a` and what lies at `part` of the way from it to `b`.
+    fn between(a: T, b: T, part: f64) -> Self;
+    fn nan() -> Self;
+}
+
+macro_rules! between {
+    ($($out:ty: $($t:ty)*;)*) => {$($(
+        impl Between<$t> for $out {
+            fn between(a: $t, b: $t, part: f64) -> $out {
+                let number = |x: $t| AsFloat::to_f64(x);
+                let (a, b) = (number(a), number(b));
+                // Between equal infinities there is nothing to subtract.
+                if a == b || part == 0.0 {
+                    return a as $out;
+                }
+                if part == 1.0 {
+                    return b as $out;
+                }
+                let between = if part < 0.5 { a + (b - a) * part } else { b - (b - a) * (1.0 - part) };
+                between as $out
+            }
+
+            fn nan() -> $out {
+                <$out>::NAN
+            }
+        }
+    )*)*};
+}
+
+/// A real number as a float.
+pub(crate) trait AsFloat {
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! as_float {
+    ($($t:ty)*) => {$(
+        impl AsFloat for $t {
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+
+as_float!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
+
+impl AsFloat for bool {
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+between! {
+    f32: f32;
+    f64: bool i8 i16 i32 i64 u8 u16 u32 u64 f64;
+}
+
+impl<T: Ordered, U: Between<T>> QuantileKernel<T, U> {
+    fn of_lane(
+        &self,
+        lane: &mut Vec<T>,
+        out: impl Iterator<Item = impl std::ops::DerefMut<Target = U>>,
+    ) {
+        if self.skip_nan {
+            lane.retain(|x| !x.is_nan());
+        }
+        let is_nan = lane.is_empty() || lane.iter().any(Ordered::is_nan);
+        if !is_nan {
+            lane.sort_unstable_by(Ordered::order);
+        }
+        for (q, mut out) in self.quantiles.iter().zip(out) {
+            *out = if is_nan { U::nan() } else { self.of_sorted(lane, *q) };
+        }
+    }
+
+    fn of_sorted(&self, sorted: &[T], q: f64) -> U {
+        let place = q * (sorted.len() - 1) as f64;
+        let low = place.floor();
+        let part = match self.method {
+            QuantileMethod::Linear => place - low,
+            QuantileMethod::Lower => 0.0,
+            QuantileMethod::Higher => f64::from(place > low),
+            QuantileMethod::Midpoint => 0.5 * f64::from(place > low),
+            QuantileMethod::Nearest => place.round_ties_even() - low,
+        };
+        let low = low as usize;
+        U::between(sorted[low], sorted[(low + 1).min(sorted.len() - 1)], part)
+    }
+}
+
+impl<T: Ordered, U: Between<T>> Kernel for QuantileKernel<T, U> {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let block = chunk::<T>(inputs.take_one(0));
+        let view = block.view();
+        let last = Axis(view.ndim() - 1);
+        let mut shape = view.shape().to_vec();
+        shape[last.index()] = self.quantiles.len();
+        let mut buffer = Vec::with_capacity(view.len_of(last));
+        let out = filled::<U>(&shape, task.pool, |mut out| {
+            for (lane, mut out) in view.lanes(last).into_iter().zip(out.lanes_mut(last)) {
+                buffer.clear();
+                buffer.extend(lane.iter().copied());
+                self.of_lane(&mut buffer, out.iter_mut());
+            }
+        });
+        Ok(Block::new(Chunk::new(out, task.pool)))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let parameters = (&self.quantiles, self.method, self.skip_nan);
+        Some(Identity::new("quantile", T::DTYPE.name(), parameters))
+    }
+}

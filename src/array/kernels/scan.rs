@@ -1,0 +1,186 @@
+//! Scans: each element becomes the combination of all before it along an axis and itself.
+//!
+//! A block is scanned from a carry, which is what the blocks before it add up to. Totals of blocks are
+//! combined in a tree, see `ops/scans.rs`.
+
+use std::marker::PhantomData;
+
+use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
+use num_complex::Complex;
+
+use super::copy::filled;
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::dtype::Element;
+use crate::error::Result;
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+
+/// What a scan combines with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ScanKind {
+    Sum,
+    Prod,
+    /// The last element that is not NaN.
+    Fill,
+    Max,
+    Min,
+}
+
+/// An associative combination of elements.
+pub(crate) trait Combine: Element {
+    /// `later` after `earlier`.
+    fn combine(kind: ScanKind, earlier: Self, later: Self) -> Self;
+}
+
+macro_rules! combine_integers {
+    ($($t:ty)*) => {$(
+        impl Combine for $t {
+            fn combine(kind: ScanKind, earlier: Self, later: Self) -> Self {
+                match kind {
+                    ScanKind::Sum => earlier.wrapping_add(later),
+                    ScanKind::Prod => earlier.wrapping_mul(later),
+                    ScanKind::Fill => later,
+                    ScanKind::Max => earlier.max(later),
+                    ScanKind::Min => earlier.min(later),
+                }
+            }
+        }
+    )*};
+}
+
+macro_rules! combine_floats {
+    ($($t:ty)*) => {$(
+        impl Combine for $t {
+            fn combine(kind: ScanKind, earlier: Self, later: Self) -> Self {
+                match kind {
+                    ScanKind::Sum => earlier + later,
+                    ScanKind::Prod => earlier * later,
+                    ScanKind::Fill if later.is_nan() => earlier,
+                    ScanKind::Fill => later,
+                    ScanKind::Max if earlier > later || earlier.is_nan() => earlier,
+                    ScanKind::Min if earlier < later || earlier.is_nan() => earlier,
+                    ScanKind::Max | ScanKind::Min => later,
+                }
+            }
+        }
+
+        impl Combine for Complex<$t> {
+            fn combine(kind: ScanKind, earlier: Self, later: Self) -> Self {
+                match kind {
+                    ScanKind::Sum => earlier + later,
+                    ScanKind::Prod => earlier * later,
+                    ScanKind::Fill if later.is_nan() => earlier,
+                    // Complex numbers have no order; `ops/scans.rs` refuses to ask for one.
+                    _ => later,
+                }
+            }
+        }
+    )*};
+}
+
+combine_integers!(i8 i16 i32 i64 u8 u16 u32 u64);
+combine_floats!(f32 f64);
+
+/// A part of a scan that is one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ScanStep {
+    /// A block as the combination of its elements, of length 1 along the axis.
+    Total,
+    /// The combination of up to two totals, one after the other.
+    Combine,
+    /// A block scanned, from the carry in slot 1 if there is one.
+    Scan,
+}
+
+/// One step of a scan along an axis.
+#[derive(Debug)]
+pub(crate) struct ScanKernel<T> {
+    kind: ScanKind,
+    step: ScanStep,
+    axis: usize,
+    element: PhantomData<fn() -> T>,
+}
+
+impl<T: Combine> ScanKernel<T> {
+    pub(crate) fn new(kind: ScanKind, step: ScanStep, axis: usize) -> Self {
+        ScanKernel { kind, step, axis, element: PhantomData }
+    }
+
+    fn combine(&self, totals: &[Chunk<T>], task: &TaskContext<'_>) -> Block {
+        let [a, b] = totals else { return Block::new(totals[0].clone()) };
+        let out = filled::<T>(a.view().shape(), task.pool, |mut out| {
+            out.assign(&a.view());
+            out.zip_mut_with(&b.view(), |a, &b| *a = T::combine(self.kind, *a, b));
+        });
+        Block::new(Chunk::new(out, task.pool))
+    }
+
+    /// What the elements of a block, which has some, add up to.
+    fn total(&self, block: &ArrayViewD<'_, T>, mut out: ArrayViewMutD<'_, T>) {
+        let axis = Axis(self.axis);
+        let mut lanes = block.axis_iter(axis);
+        let mut out = out.index_axis_mut(axis, 0);
+        if let Some(first) = lanes.next() {
+            out.assign(&first);
+        }
+        for lane in lanes {
+            out.zip_mut_with(&lane, |total, &x| *total = T::combine(self.kind, *total, x));
+        }
+    }
+
+    fn scan(
+        &self,
+        block: &ArrayViewD<'_, T>,
+        carry: Option<ArrayViewD<'_, T>>,
+        mut out: ArrayViewMutD<'_, T>,
+    ) {
+        let axis = Axis(self.axis);
+        let carry = carry.map(|carry| carry.index_axis_move(axis, 0));
+        if self.axis + 1 == block.ndim() {
+            let mut carries = carry.as_ref().map(|carry| carry.iter());
+            for (lane, mut out) in block.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
+                let mut last = carries.as_mut().and_then(|carries| carries.next()).copied();
+                for (&x, out) in lane.iter().zip(&mut out) {
+                    let next = last.map_or(x, |last| T::combine(self.kind, last, x));
+                    *out = next;
+                    last = Some(next);
+                }
+            }
+            return;
+        }
+        for i in 0..block.len_of(axis) {
+            let (done, mut rest) = out.view_mut().split_at(axis, i);
+            let mut row = rest.index_axis_mut(axis, 0);
+            row.assign(&block.index_axis(axis, i));
+            let combine = |row: &mut T, &last: &T| *row = T::combine(self.kind, last, *row);
+            match (i, &carry) {
+                (0, Some(carry)) => row.zip_mut_with(carry, combine),
+                (0, None) => {}
+                _ => row.zip_mut_with(&done.index_axis(axis, i - 1), combine),
+            }
+        }
+    }
+}
+
+impl<T: Combine> Kernel for ScanKernel<T> {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        if self.step == ScanStep::Combine {
+            let totals: Vec<_> = inputs.take_all().map(chunk::<T>).collect();
+            return Ok(self.combine(&totals, task));
+        }
+        let block = chunk::<T>(inputs.take_one(0));
+        let carry: Option<Chunk<T>> = inputs.take_slot(1).next().map(chunk::<T>);
+        let mut shape = block.view().shape().to_vec();
+        if self.step == ScanStep::Total {
+            shape[self.axis] = 1;
+        }
+        let out = filled::<T>(&shape, task.pool, |out| match self.step {
+            ScanStep::Total => self.total(&block.view(), out),
+            _ => self.scan(&block.view(), carry.as_ref().map(Chunk::view), out),
+        });
+        Ok(Block::new(Chunk::new(out, task.pool)))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("scan", T::DTYPE.name(), (self.kind, self.step, self.axis)))
+    }
+}

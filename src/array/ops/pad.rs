@@ -1,0 +1,235 @@
+//! Arrays with more elements at their ends.
+
+use std::sync::Arc;
+
+use super::creation::create_in_chunks;
+use super::indexing::slice_along;
+use super::joins::join_pieces;
+use super::manipulation::flipped;
+use super::reductions::{over, reduce};
+use crate::array::chunks::{AxisChunks, AxisSlice, limit};
+use crate::array::dtype::{DType, Element};
+use crate::array::expr::{Handle, Node};
+use crate::array::kernels::{Program, ReduceKind, Scalar, UnaryOp};
+use crate::array::op::ArrayOp;
+use crate::error::{Call, Error, Result};
+
+/// What stands in the elements that [`Array::pad`](crate::array::Array::pad) adds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PadMode<T> {
+    /// A value: `a a | x y z | a a`.
+    Constant(T),
+    /// The nearest element: `x x | x y z | z z`.
+    Edge,
+    /// The mirror image without the edge: `z y | x y z | y x`.
+    Reflect,
+    /// The mirror image with the edge: `y x | x y z | z y`.
+    Symmetric,
+    /// The other end: `y z | x y z | x y`.
+    Wrap,
+    /// The largest element along the axis.
+    Maximum,
+    /// The smallest element along the axis.
+    Minimum,
+    /// The mean along the axis, rounded to the nearest integer if that is what elements are.
+    Mean,
+}
+
+impl<T: Element> PadMode<T> {
+    pub(crate) fn erased(self) -> PadMode<Scalar> {
+        match self {
+            PadMode::Constant(value) => PadMode::Constant(super::scalar(value)),
+            PadMode::Edge => PadMode::Edge,
+            PadMode::Reflect => PadMode::Reflect,
+            PadMode::Symmetric => PadMode::Symmetric,
+            PadMode::Wrap => PadMode::Wrap,
+            PadMode::Maximum => PadMode::Maximum,
+            PadMode::Minimum => PadMode::Minimum,
+            PadMode::Mean => PadMode::Mean,
+        }
+    }
+}
+
+/// How many elements before and after each axis: a number or a pair for all axes, or a list of
+/// pairs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Widths(PerAxis);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum PerAxis {
+    All([i64; 2]),
+    Each(Vec<[i64; 2]>),
+}
+
+macro_rules! widths {
+    ($($int:ty)*) => {$(
+        impl From<$int> for Widths {
+            fn from(both: $int) -> Self {
+                Widths::from((both, both))
+            }
+        }
+
+        impl From<($int, $int)> for Widths {
+            fn from((before, after): ($int, $int)) -> Self {
+                Widths(PerAxis::All([before, after].map(|n| i64::try_from(n).unwrap_or(i64::MAX))))
+            }
+        }
+
+        impl From<Vec<($int, $int)>> for Widths {
+            fn from(axes: Vec<($int, $int)>) -> Self {
+                let number = |n| i64::try_from(n).unwrap_or(i64::MAX);
+                Widths(PerAxis::Each(axes.into_iter().map(|(a, b)| [a, b].map(number)).collect()))
+            }
+        }
+
+        impl<const N: usize> From<[($int, $int); N]> for Widths {
+            fn from(axes: [($int, $int); N]) -> Self {
+                Widths::from(axes.to_vec())
+            }
+        }
+    )*};
+}
+
+widths!(i32 i64 u64 usize);
+
+impl Widths {
+    /// The two widths of each axis, which are `argument` of `call`.
+    pub(crate) fn resolve(
+        &self,
+        call: Call,
+        ndim: usize,
+        argument: &'static str,
+    ) -> Result<Vec<[u64; 2]>> {
+        let (widths, expected) = match &self.0 {
+            PerAxis::All(both) => (vec![*both; ndim], "lengths of 0 or more"),
+            PerAxis::Each(axes) if axes.len() == ndim => (axes.clone(), "lengths of 0 or more"),
+            PerAxis::Each(_) => (vec![[-1; 2]], "a pair for each axis"),
+        };
+        let lengths =
+            |pair: &[i64; 2]| Some([u64::try_from(pair[0]).ok()?, u64::try_from(pair[1]).ok()?]);
+        let resolved: Option<Vec<_>> = widths.iter().map(lengths).collect();
+        resolved.ok_or_else(|| Error::InvalidArgument {
+            call,
+            argument,
+            got: format!("{:?} for {ndim} dimensions", self.0),
+            expected,
+        })
+    }
+}
+
+/// The array with more elements at the ends of its axes.
+pub(crate) fn pad(call: Call, x: &Handle, width: &Widths, mode: PadMode<Scalar>) -> Handle {
+    x.then(|node| {
+        let widths = width.resolve(call, node.ndim(), "width")?;
+        let mut current = Arc::clone(node);
+        for (axis, width) in widths.into_iter().enumerate() {
+            current = pad_axis(call, &current, axis, width, mode)?;
+        }
+        Ok(current)
+    })
+}
+
+/// The array with more elements at the ends of one axis, in chunks no longer than those that it has.
+pub(crate) fn pad_axis(
+    call: Call,
+    node: &Arc<Node>,
+    axis: usize,
+    width: [u64; 2],
+    mode: PadMode<Scalar>,
+) -> Result<Arc<Node>> {
+    if width == [0, 0] {
+        return Ok(Arc::clone(node));
+    }
+    let len = node.axis_len(call, axis)?;
+    let total = width[0].checked_add(width[1]).and_then(|n| n.checked_add(len));
+    if total.is_none_or(|n| n > i64::MAX as u64)
+        || (len == 0 && !matches!(mode, PadMode::Constant(_)))
+    {
+        return Err(Error::InvalidArgument {
+            call,
+            argument: "width",
+            got: format!("{width:?} for axis {axis} of length {len}"),
+            expected: "an axis that has elements to pad with, and a sum that can be counted",
+        });
+    }
+    let period = match mode {
+        PadMode::Constant(value) => {
+            let filled = |n| create_in_chunks(Program::constant(value), spread(node, axis, n));
+            let [head, tail] = [filled(width[0])?, filled(width[1])?];
+            return join_pieces(call, &[head, Arc::clone(node), tail], axis);
+        }
+        PadMode::Maximum => return beside(call, node, axis, width, ReduceKind::Max),
+        PadMode::Minimum => return beside(call, node, axis, width, ReduceKind::Min),
+        PadMode::Mean => return beside(call, node, axis, width, ReduceKind::Mean),
+        PadMode::Wrap => Arc::clone(node),
+        PadMode::Symmetric => {
+            join_pieces(call, &[Arc::clone(node), flipped(call, node, &[axis])?], axis)?
+        }
+        PadMode::Reflect if len > 2 => {
+            let inner = AxisSlice::new(len - 2, len - 2, -1);
+            join_pieces(call, &[Arc::clone(node), slice_along(call, node, axis, inner)?], axis)?
+        }
+        PadMode::Reflect if len == 2 => Arc::clone(node),
+        PadMode::Edge | PadMode::Reflect => {
+            let at = |start| slice_along(call, node, axis, AxisSlice::new(start, 1, 1));
+            return framed(call, node, axis, width, [&at(0)?, &at(len - 1)?]);
+        }
+    };
+    periodic(call, &period, axis, width[0], width[0] + len + width[1])
+}
+
+/// The chunks of `node` with `n` elements along `axis`.
+fn spread(node: &Node, axis: usize, n: u64) -> crate::array::chunks::Chunks {
+    let size = node.meta.chunks.axes()[axis].max_len().unwrap_or(1);
+    node.meta.chunks.with_axis(axis, AxisChunks::uniform(n, size.max(1)))
+}
+
+/// `node` between copies of two arrays of length 1.
+fn framed(
+    call: Call,
+    node: &Arc<Node>,
+    axis: usize,
+    width: [u64; 2],
+    edges: [&Arc<Node>; 2],
+) -> Result<Arc<Node>> {
+    let copies = |i: usize| Node::of(ArrayOp::Broadcast(spread(node, axis, width[i])), &[edges[i]]);
+    join_pieces(call, &[copies(0)?, Arc::clone(node), copies(1)?], axis)
+}
+
+/// `node` between copies of a reduction of it.
+fn beside(
+    call: Call,
+    node: &Arc<Node>,
+    axis: usize,
+    width: [u64; 2],
+    kind: ReduceKind,
+) -> Result<Arc<Node>> {
+    let dtype = node.meta.dtype;
+    let x = Handle::from_result(Ok(Arc::clone(node)));
+    let mut reduced = reduce(call, &x, kind, false, &over(axis).keepdims());
+    if kind == ReduceKind::Mean {
+        if dtype.is_integer() || dtype == DType::Bool {
+            reduced = super::elementwise::unary(call, UnaryOp::Rint, &reduced);
+        }
+        reduced = super::elementwise::cast(call, &reduced, dtype);
+    }
+    let reduced = reduced.node()?;
+    framed(call, node, axis, width, [reduced, reduced])
+}
+
+/// `n` elements of an array that repeats without end, from `before` elements before its first on.
+fn periodic(call: Call, period: &Arc<Node>, axis: usize, before: u64, n: u64) -> Result<Arc<Node>> {
+    let len = period.axis_len(call, axis)?;
+    let n_blocks = period.meta.chunks.axes()[axis].n_blocks();
+    limit::check_listed(call.op, Some(call), (n / len).saturating_mul(n_blocks))?;
+    let (mut at, mut left) = ((len - before % len) % len, n);
+    let mut pieces = Vec::new();
+    while left > 0 {
+        let run = left.min(len - at);
+        pieces.push(slice_along(call, period, axis, AxisSlice::new(at, run, 1))?);
+        left -= run;
+        at = 0;
+    }
+    join_pieces(call, &pieces, axis)
+}

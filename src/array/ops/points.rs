@@ -1,0 +1,142 @@
+//! Points that are picked by a position on each of several axes.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::indexing::positions;
+use super::take::take_positions;
+use crate::array::args::{AxisRef, Shape};
+use crate::array::chunks::limit::check_listed;
+use crate::array::chunks::{AxisChunks, Chunks};
+use crate::array::dtype::dispatch;
+use crate::array::expr::{Handle, Node};
+use crate::array::kernels::points::PointsKernel;
+use crate::array::meta::Meta;
+use crate::array::op::{ArrayOp, Blockwise};
+use crate::error::{Call, Error, Result};
+use crate::graph::{AxisMap, BlockMap, Kernel};
+
+/// Point `i` has position `i` of each list on the list's axis. Points stand along a new first axis, and
+/// the other axes follow.
+///
+/// Points are gathered block by block, each task from one block, and then put into their order.
+pub(crate) fn vindex(call: Call, x: &Handle, lists: &[(AxisRef, Shape)]) -> Handle {
+    x.then(|node| {
+        let mut axes: Vec<(usize, Vec<u64>)> = Vec::with_capacity(lists.len());
+        for (axis, list) in lists {
+            let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
+            let len = node.axis_len(call, axis)?;
+            axes.push((axis, positions(call, &list.0, axis, len)?));
+        }
+        axes.sort_by_key(|(axis, _)| *axis);
+        let n = axes.first().map_or(0, |(_, list)| list.len());
+        let is_twice = axes.windows(2).any(|pair| pair[0].0 == pair[1].0);
+        if axes.is_empty() || is_twice || axes.iter().any(|(_, list)| list.len() != n) {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "positions",
+                got: format!("{} lists", axes.len()),
+                expected: "lists of one length for at least one axis, and for each at most one",
+            });
+        }
+        gathered(call, node, &axes, n)
+    })
+}
+
+fn gathered(
+    call: Call,
+    node: &Arc<Node>,
+    axes: &[(usize, Vec<u64>)],
+    n: usize,
+) -> Result<Arc<Node>> {
+    let chunks = &node.meta.chunks;
+    let block_of = |i: usize| -> Vec<u64> {
+        axes.iter().map(|(axis, list)| chunks.axes()[*axis].block_at(list[i])).collect()
+    };
+    let mut order: Vec<(Vec<u64>, usize)> = (0..n).map(|i| (block_of(i), i)).collect();
+    order.sort();
+    // As many points as a block has places on these axes, so that no block grows.
+    let longest = axes.iter().map(|(axis, _)| chunks.axes()[*axis].max_len().unwrap_or(1));
+    let most = longest.fold(1_u64, u64::saturating_mul).max(1);
+    let mut sizes: Vec<u64> = Vec::new();
+    let mut blocks: Vec<&[u64]> = Vec::new();
+    for (block, _) in &order {
+        match (sizes.last_mut(), blocks.last()) {
+            (Some(size), Some(last)) if *last == block.as_slice() && *size < most => *size += 1,
+            _ => {
+                sizes.push(1);
+                blocks.push(block);
+            }
+        }
+    }
+    if n == 0 {
+        sizes.push(0);
+    }
+    check_listed(call.op, Some(call), sizes.len() as u64)?;
+    let points = AxisChunks::from_sizes(&sizes).unwrap_or_else(|| AxisChunks::whole(n as u64));
+    let kept: Vec<usize> =
+        (0..node.ndim()).filter(|i| axes.iter().all(|(axis, _)| axis != i)).collect();
+    let map = |axis: usize| match axes.iter().position(|(other, _)| *other == axis) {
+        None => AxisMap::same(1 + kept.iter().position(|other| *other == axis).unwrap_or(0)),
+        Some(list) => {
+            let of = blocks.iter().map(|block| (block[list], block[list] + 1));
+            // Of no points, one block shows the lengths of the other axes.
+            let none = (n == 0).then_some((0, 1));
+            AxisMap::Ranges { axis: 0, ranges: of.chain(none).collect() }
+        }
+    };
+    let map = BlockMap::axes((0..node.ndim()).map(map));
+    let local = |(axis, list): &(usize, Vec<u64>)| {
+        let of = &chunks.axes()[*axis];
+        let position = |(_, i): &(Vec<u64>, usize)| {
+            let start = of.block_start(of.block_at(list[*i])).unwrap_or(0);
+            list[*i] - start
+        };
+        (*axis, order.iter().map(position).collect())
+    };
+    let local: Vec<(usize, Arc<[u64]>)> = axes.iter().map(local).collect();
+    let mut out = vec![points.clone()];
+    out.extend(kept.iter().map(|&axis| chunks.axes()[axis].clone()));
+    let dtype = node.meta.dtype;
+    let kernel: Arc<dyn Kernel> = dispatch!(dtype, T => {
+        Arc::new(PointsKernel::<T> { axes: local, points, element: PhantomData })
+    });
+    let blockwise = Blockwise {
+        name: call.op.into(),
+        kernel,
+        maps: vec![map],
+        out: Meta { dtype, chunks: Chunks::new(out) },
+        out_bytes: None,
+        scratch_bytes: 0,
+    };
+    let gathered = Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])?;
+    let mut back = vec![0; n];
+    for (place, (_, i)) in order.iter().enumerate() {
+        back[*i] = place as u64;
+    }
+    take_positions(call, &gathered, 0, back)
+}
+
+/// The elements on the `k`-th diagonal of a matrix.
+pub(crate) fn diagonal(call: Call, x: &Handle, k: i64) -> Handle {
+    let lists = || -> Result<[(AxisRef, Shape); 2]> {
+        let node = x.node()?;
+        if node.ndim() != 2 {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "array",
+                got: format!("{} dimensions", node.ndim()),
+                expected: "a matrix",
+            });
+        }
+        let [n, m] = [node.axis_len(call, 0)?, node.axis_len(call, 1)?];
+        let [down, right] = if k < 0 { [k.unsigned_abs(), 0] } else { [0, k.unsigned_abs()] };
+        let len = n.saturating_sub(down).min(m.saturating_sub(right));
+        let list = |start: u64| Shape::from((start..start + len).collect::<Vec<_>>());
+        Ok([(AxisRef::from(0), list(down)), (AxisRef::from(1), list(right))])
+    };
+    match lists() {
+        Ok(lists) => vindex(call, x, &lists),
+        Err(error) => Handle::from_result(Err(error)),
+    }
+}

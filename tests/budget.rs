@@ -1,0 +1,109 @@
+//! What kernels of arrays declare is what they allocate: the budget is worth as much as that is true.
+//!
+//! One test in a program of its own, because it counts what all threads allocate.
+
+use dask_rs::ExecutorKind;
+use dask_rs::bench_support::{TaskBytes, measure_tasks};
+use dask_rs::prelude::*;
+use num_complex::Complex;
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Blocks are `N` by `N`, 512 KiB of `f64`.
+const N: u64 = 256;
+/// Shapes, indices and strips of a few registers, which nobody declares.
+const SMALL_BYTES: u64 = 48 << 10;
+
+fn meter(f: &mut dyn FnMut()) -> u64 {
+    let before = ALLOCATOR.current_usage() as u64;
+    ALLOCATOR.reset_peak_usage();
+    f();
+    (ALLOCATOR.peak_usage() as u64).saturating_sub(before)
+}
+
+/// What is wrong with the declaration of a layer.
+fn problem(layer: &TaskBytes) -> Option<&'static str> {
+    let around = |bytes: u64| bytes + bytes * 15 / 100 + SMALL_BYTES;
+    let declared = layer.declared_output + layer.declared_scratch;
+    if layer.allocated > around(declared) {
+        Some("allocates more than it declares")
+    } else if layer.declared_output > around(layer.output) {
+        Some("declares a larger block than comes out")
+    } else if layer.output > around(layer.declared_output) {
+        Some("puts out a larger block than it declares")
+    } else {
+        None
+    }
+}
+
+#[test]
+fn kernels_allocate_what_they_declare() {
+    let dir = tempfile::tempdir().unwrap();
+    let x = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] * 3 + i[1]) as f64);
+    let y = || array::from_fn([2 * N], [N], |i| i[0] as f64);
+    let narrow = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] + i[1]) as f32);
+    let (npy, zarr) = (dir.path().join("x.npy"), dir.path().join("x.zarr"));
+    x().to_npy(&npy).unwrap();
+    x().to_zarr(&zarr).unwrap();
+    let open_npy = || array::open_npy::<f64>(&npy).rechunk([N, N]);
+    let open_zarr = || array::open_zarr::<f64>(&zarr).rechunk([N, N]);
+
+    // Each thread keeps what the first product packs its operands into.
+    let serial = Config::new().with_executor(ExecutorKind::Serial);
+    serial.scope(|| compute((x().matmul(&x()), narrow().matmul(&narrow())))).unwrap();
+    let mut all = Vec::new();
+    let mut add = |name: &str, x: &dyn Fn() -> Result<Vec<TaskBytes>>| {
+        for optimize in [true, false] {
+            let layers = Config::new().with_optimize(optimize).scope(x).unwrap();
+            all.extend(layers.into_iter().map(|layer| (name.to_owned(), layer)));
+        }
+    };
+    macro_rules! cases {
+        ($($name:literal: $x:expr;)*) => { $(add($name, &|| measure_tasks(&$x, &meter));)* };
+    }
+    cases! {
+        "arithmetic": (x() * 2.0 + x()).sqrt() - 1.0;
+        "a cast up": narrow().cast::<f64>() + 1.0;
+        "complex": x().cast::<Complex<f64>>() * Complex::new(0.0, 1.0);
+        "broadcast": x() + y() * x().slice(s![..1, ..]);
+        "a choice": array::where_(&x().gt(5.0), x(), y());
+        "a transposed operand": x() + x().transpose();
+        "a reversed operand": x() + x().slice(s![..;-1, ..;-1]);
+        "columns": x().slice(s![.., ..;3]) * 2.0;
+        "rows": x().slice(s![7..500, ..]);
+        "sum": x().sum(..);
+        "sums of columns": x().sum(0);
+        "sums of rows of a transpose": x().transpose().sum(1);
+        "moments": x().std(0);
+        "positions": x().argmax(1);
+        "extremes": narrow().nanmin(0);
+        "anomaly": x() - x().mean(0);
+        "rows to columns": x().rechunk([2 * N, N / 2]);
+        "finer": x().rechunk([N / 2, N / 3]);
+        "reshape": x().reshape([N as i64, -1]) + 0.0;
+        "ravel of a transpose": x().transpose().ravel();
+        "side by side": array::concatenate(&[x(), x()], 1).rechunk([N, 3 * N / 2]);
+        "stack": array::stack(&[x(), x()], 0) * 2.0;
+        "product": x().matmul(&x());
+        "product of a transpose": x().transpose().matmul(&x());
+        "product of computed matrices": (x() * 2.0).matmul(&(x() + 1.0).transpose());
+        "product of f32": narrow().matmul(&narrow());
+        "blocks": x().map_blocks(|block, _| block.to_owned());
+        "npy": open_npy() + 1.0;
+        "npy backwards": open_npy().slice(s![..;-1, ..]);
+        "npy steps": open_npy().slice(s![.., ..;4]);
+        "zarr": open_zarr() + 1.0;
+        "zarr across chunks": array::open_zarr::<f64>(&zarr).rechunk([N / 2, 2 * N]) + 1.0;
+    }
+    let mut wrong = Vec::new();
+    for (name, layer) in &all {
+        let text = format!(
+            "{name}: {}: declared {} + {}, put out {}, allocated {}",
+            layer.op, layer.declared_output, layer.declared_scratch, layer.output, layer.allocated
+        );
+        wrong.extend(problem(layer).map(|problem| format!("{text}: {problem}")));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
