@@ -82,6 +82,55 @@ pub fn compute_with<C: Collection>(collections: C, cancel: &CancelToken) -> Resu
     C::collect(pending)
 }
 
+#[cfg(feature = "dist")]
+impl crate::dist::Cluster {
+    /// Computes one or several collections on the workers; see [`compute`](crate::compute()).
+    ///
+    /// # Errors
+    /// As [`compute`](crate::compute()), and [`Error::CannotSend`] before anything is sent if something can only run
+    /// in this process. [`Error::Worker`] if a worker is lost.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::{dist::LocalCluster, prelude::*};
+    /// let cluster = LocalCluster::start(2)?;
+    /// let x = array::from_ndarray(ndarray::arr2(&[[1., 2.], [3., 5.]]), [1, 2]);
+    /// let (mean, anomaly) = cluster.compute((x.mean(0), &x - x.mean(0)))?;
+    /// assert_eq!((mean[[1]], anomaly[[0, 1]]), (3.5, -1.5));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn compute<C: Collection>(&self, collections: C) -> Result<C::Output> {
+        self.compute_with(collections, &CancelToken::new())
+    }
+
+    /// [`compute`](Self::compute), until `cancel` says to stop.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute); [`Error::Cancelled`] once the token is cancelled and the tasks that ran have ended.
+    #[track_caller]
+    pub fn compute_with<C: Collection>(
+        &self,
+        collections: C,
+        cancel: &CancelToken,
+    ) -> Result<C::Output> {
+        let call = Call::new("compute");
+        let config = Config::current()?;
+        let mut session = Session::default();
+        let pending = collections.enlist(&mut session)?;
+        let memory_limit = config.memory_limit().min(self.smallest_memory_limit());
+        let limits = FuseLimits {
+            task_bytes_max: memory_limit / 4,
+            leaves_residents: true,
+            ..FuseLimits::default()
+        };
+        let prepared = session.prepare_within(call, &config, limits, &mut NoWatch)?;
+        let runtime = Runtime::on(self.executor(), self.memory_limit(), &config);
+        prepared.execute(&runtime, cancel)?;
+        C::collect(pending)
+    }
+}
+
 /// Where the blocks of one result go.
 pub(crate) trait Collector: Send + Sync {
     /// Makes room for the result. Called once, after planning and before anything runs, so that what is
@@ -146,7 +195,7 @@ impl Session {
     /// Plans, lowers, fuses and runs everything that was enlisted by `call`.
     pub(crate) fn run(self, call: Call, cancel: &CancelToken) -> Result<()> {
         let config = Config::current()?;
-        self.prepare(call, &config, &mut NoWatch)?.execute(&config, cancel)
+        self.prepare(call, &config, &mut NoWatch)?.execute(&Runtime::of(&config)?, cancel)
     }
 
     /// Plans, lowers and fuses everything that `call` has enlisted, which takes O(layers).
@@ -154,6 +203,19 @@ impl Session {
         self,
         call: Call,
         config: &Config,
+        watch: &mut dyn Watch,
+    ) -> Result<Prepared> {
+        let limits =
+            FuseLimits { task_bytes_max: config.memory_limit() / 4, ..FuseLimits::default() };
+        self.prepare_within(call, config, limits, watch)
+    }
+
+    /// [`prepare`](Self::prepare) with other limits of what is fused.
+    pub(crate) fn prepare_within(
+        self,
+        call: Call,
+        config: &Config,
+        limits: FuseLimits,
         watch: &mut dyn Watch,
     ) -> Result<Prepared> {
         let mut layers = LayerGraph::default();
@@ -190,7 +252,10 @@ impl Session {
         let outputs: Vec<LayerId> = outputs.collect();
         drop(plans);
         watch.on_lowered(&layers);
-        let (mut layers, outputs) = physical(layers, outputs, config);
+        let (mut layers, outputs) = match config.optimize() {
+            true => fuse(&layers, &outputs, limits),
+            false => (layers, outputs),
+        };
         for (output, collector) in outputs.iter().zip(&collectors) {
             // A result is handed over at the end of its task, when the kernel's own scratch is free.
             let layer = layers.get_mut(*output);
@@ -242,7 +307,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    fn execute(self, config: &Config, cancel: &CancelToken) -> Result<()> {
+    fn execute(self, runtime: &Runtime, cancel: &CancelToken) -> Result<()> {
         let n_blocks = self.outputs.iter().map(|id| self.layers.get(*id).n_blocks());
         let n_blocks: Vec<u64> = n_blocks.collect();
         let routes = Routes::new(&self.layers, &self.outputs, self.collectors);
@@ -251,22 +316,9 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        let run = Runtime::of(config)?.execute(&graph, cancel, &routes);
+        let run = runtime.execute(&graph, cancel, &routes);
         run.map_err(|error| error.called_from(self.call))
     }
-}
-
-/// The layers as they will run.
-fn physical(
-    layers: LayerGraph,
-    outputs: Vec<LayerId>,
-    config: &Config,
-) -> (LayerGraph, Vec<LayerId>) {
-    if !config.optimize() {
-        return (layers, outputs);
-    }
-    let limits = FuseLimits { task_bytes_max: config.memory_limit() / 4, ..FuseLimits::default() };
-    fuse(&layers, &outputs, limits)
 }
 
 /// Sends each output to the collector of its result.

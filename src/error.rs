@@ -301,6 +301,37 @@ pub enum Error {
         /// How many tasks a graph can hold.
         limit: u64,
     },
+    /// An operation that can only run in this process was given to a cluster.
+    #[error(
+        "{op}: holds {holds}, which cannot be sent to another process{}; persist() its result here \
+         first, or use operations of arrays instead", line(*call)
+    )]
+    CannotSend {
+        /// The operation.
+        op: String,
+        /// The call that made it, as far as it is known.
+        call: Option<Call>,
+        /// What can't be sent.
+        holds: String,
+    },
+    /// Bytes of another process that do not mean what they should.
+    #[error("cannot decode {what}: {problem}")]
+    BrokenMessage {
+        /// What was expected.
+        what: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A worker that can't be reached, was lost, or failed.
+    #[error("worker {address}: {problem}{}", line(*call))]
+    Worker {
+        /// The operation and its caller, if the worker is to blame for no task of it.
+        call: Option<Call>,
+        /// The address of the worker.
+        address: String,
+        /// What happened, and what to do about it.
+        problem: String,
+    },
     /// A bug in this crate: a rule or a layer broke an invariant.
     #[error("internal error in {place}: {problem}; please report this")]
     Internal {

@@ -18,10 +18,14 @@ pub mod bench_support;
 mod bytes;
 mod compute;
 mod config;
+#[cfg(feature = "dist")]
+pub mod dist;
 mod error;
 mod explain;
 mod graph;
 mod memory;
+#[cfg(feature = "dist")]
+mod registry;
 mod sched;
 mod scratch;
 mod visualize;
@@ -39,7 +43,7 @@ pub use sched::CancelToken;
 pub use visualize::{visualize, visualize_tasks};
 
 /// The code of the README, which is compiled and run with the tests.
-#[cfg(all(doctest, feature = "zarr", feature = "frame"))]
+#[cfg(all(doctest, feature = "zarr", feature = "frame", feature = "dist"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

@@ -19,6 +19,8 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
     ("sched", Some(&["config", "error", "graph", "memory", "scratch"])),
+    // The same layers on other processes. What is decoded is known to the registry alone.
+    ("dist", Some(&["config", "error", "graph", "memory", "registry", "sched"])),
     // Integers only.
     ("array::chunks", Some(&["error", "bytes"])),
     // What tasks do. No plans, no expressions.

@@ -9,6 +9,13 @@ use super::dtype::Element;
 use super::io::{ByteOrder, decode_slice, encode_slice};
 use crate::graph::{Block, Load, Spill, Value};
 use crate::memory::BufferPool;
+#[cfg(feature = "dist")]
+use {
+    super::dtype::{DType, dispatch},
+    super::kernels::portable::{head, n_items},
+    crate::error::Result,
+    crate::graph::{encoded, undecodable},
+};
 
 /// One chunk in memory. Its buffer returns to the pool when the last owner is dropped.
 #[derive(Debug)]
@@ -81,9 +88,53 @@ impl<T: Element> Value for Chunk<T> {
         if self.pool.is_none() { 0 } else { (self.data.len() * size_of::<T>()) as u64 }
     }
 
+    #[cfg(feature = "dist")]
+    fn nbytes_elsewhere(&self) -> u64 {
+        (self.data.len() * size_of::<T>()) as u64
+    }
+
+    /// The elements in the order of memory, so that a permuted block is one again: products round differently
+    /// by rows and by columns.
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        let mut axes: Vec<usize> = (0..self.data.ndim()).collect();
+        if !self.data.is_standard_layout() {
+            let strides = self.data.strides();
+            axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis].unsigned_abs()));
+        }
+        let data = self.view().permuted_axes(IxDyn(&axes));
+        let data = data.as_standard_layout();
+        bytes.extend(encoded(&(T::DTYPE, data.shape(), &axes)));
+        let start = bytes.len();
+        bytes.resize(start + data.len() * size_of::<T>(), 0);
+        let items = data.as_slice().expect("what is in standard layout is one slice");
+        encode_slice(items, ByteOrder::Little, &mut bytes[start..]);
+        Some("chunk")
+    }
+
     fn as_spill(&self) -> Option<&dyn Spill> {
         self.pool.as_ref().map(|_| self as &dyn Spill)
     }
+}
+
+/// Decodes a [`Chunk`] of any element type into memory that is aligned for it.
+#[cfg(feature = "dist")]
+pub(super) fn decode_chunk(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block> {
+    let wrong = |problem: &str| undecodable("a chunk", problem);
+    let ((dtype, shape, axes), data): ((DType, Vec<usize>, Vec<usize>), _) =
+        head("a chunk", bytes)?;
+    // Where each axis stands in memory.
+    let places = (0..axes.len()).map(|axis| axes.iter().position(|of| *of == axis));
+    let places = places.collect::<Option<Vec<_>>>().filter(|places| places.len() == shape.len());
+    let places = places.ok_or_else(|| wrong("the axes are not those of the shape"))?;
+    dispatch!(dtype, T => {
+        let n = n_items(&shape, size_of::<T>(), data.len())?;
+        let mut items = pool.take::<T>(n);
+        decode_slice(data, ByteOrder::Little, &mut items);
+        let array = ArrayD::from_shape_vec(IxDyn(&shape), items);
+        let array = array.map_err(|error| wrong(&error.to_string()))?;
+        Ok(Block::new(Chunk::new(array.permuted_axes(IxDyn(&places)), pool)))
+    })
 }
 
 /// So many bytes are encoded at a time.

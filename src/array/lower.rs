@@ -483,30 +483,3 @@ fn rechunk_map(axis: usize, overlap: &Overlap, new: &AxisChunks) -> Result<AxisM
     let ranges = (0..new.n_blocks()).map_while(|i| overlap.blocks(i));
     Ok(AxisMap::Ranges { axis, ranges: ranges.map(|range| (range.start, range.end)).collect() })
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::compute::{Collection, NoWatch, Session};
-    use crate::config::Config;
-    use crate::error::Call;
-    use crate::prelude::*;
-
-    /// What the kernels of the fused layers say of themselves, closures nothing.
-    fn specs(x: &Array<f64>) -> Vec<Option<String>> {
-        let mut session = Session::default();
-        x.enlist(&mut session).unwrap();
-        let prepared =
-            session.prepare(Call::new("test"), &Config::current().unwrap(), &mut NoWatch).unwrap();
-        let layers = prepared.layers.layers().iter();
-        layers.map(|layer| layer.kernel.spec().map(|spec| spec.name.to_owned())).collect()
-    }
-
-    #[test]
-    fn kernels_describe_themselves_unless_they_hold_a_closure() {
-        let x = array::arange(0., 60., 1., [7]).reshape([6, 10]);
-        let y = x.rechunk([5, 4]).matmul(&x.transpose()).slice([array::Index::from(1..)]).std(0);
-        assert!(specs(&y).iter().all(Option::is_some), "{:?}", specs(&y));
-        let mapped = y.map_blocks(|block, _| block.to_owned());
-        assert_eq!(specs(&mapped).iter().filter(|spec| spec.is_none()).count(), 1);
-    }
-}

@@ -59,7 +59,7 @@ pub use handle::{
 };
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};
-pub use io::{Source, Stored};
+pub use io::{Origin, Source, Stored};
 #[cfg(feature = "zarr")]
 pub use io::{ZarrCompressor, ZarrFormat};
 pub use kernels::map_blocks::BlockInfo;

@@ -156,7 +156,7 @@ pub(crate) struct Blockwise {
 impl PartialEq for Blockwise {
     fn eq(&self, other: &Self) -> bool {
         // Kernels that hold closures describe nothing and are equal to no other.
-        let same_kernel = || match (self.kernel.spec(), other.kernel.spec()) {
+        let same_kernel = || match (self.kernel.identity(), other.kernel.identity()) {
             (Some(a), Some(b)) => a == b,
             _ => Arc::ptr_eq(&self.kernel, &other.kernel),
         };

@@ -10,6 +10,18 @@ pub(crate) trait Value: Any + Send + Sync + fmt::Debug {
     /// Bytes of memory that dropping this value gives back.
     fn nbytes(&self) -> u64;
 
+    /// Bytes of memory that the value takes once it has gone to another process.
+    #[cfg(feature = "dist")]
+    fn nbytes_elsewhere(&self) -> u64 {
+        self.nbytes()
+    }
+
+    /// Appends the value as bytes and names its decoder; `None` if it can't leave the process.
+    #[cfg(feature = "dist")]
+    fn encode(&self, _bytes: &mut Vec<u8>) -> Option<&'static str> {
+        None
+    }
+
     /// This value as one that can lie on disk for a while, if it can.
     fn as_spill(&self) -> Option<&dyn Spill> {
         None
@@ -36,6 +48,20 @@ impl Block {
 
     pub(crate) fn nbytes(&self) -> u64 {
         self.0.nbytes()
+    }
+
+    /// Bytes of memory that the value takes once it has gone to another process.
+    #[cfg(feature = "dist")]
+    pub(crate) fn nbytes_elsewhere(&self) -> u64 {
+        self.0.nbytes_elsewhere()
+    }
+
+    /// The name of the value's decoder and the bytes for it, if the value can leave the process.
+    #[cfg(feature = "dist")]
+    pub(crate) fn encode(&self) -> Option<(&'static str, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        let name = self.0.encode(&mut bytes)?;
+        Some((name, bytes))
     }
 
     /// The value as one that can lie on disk, if it can and if memory is gained by that.

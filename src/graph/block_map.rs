@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// From an output block to the input blocks that it reads.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum BlockMap {
     /// The input block with the same row-major number. The grids may differ in rank.
     Linear,
@@ -16,6 +17,7 @@ pub(crate) enum BlockMap {
 
 /// From an output block index to a range of blocks along one input axis.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum AxisMap {
     /// Every block: the axis is contracted.
     All,

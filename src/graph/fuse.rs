@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::kernel::BytesRead;
 use super::layer::{Layer, LayerGraph, LayerId, LayerInput};
-use super::{Block, BlockMap, Inputs, Kernel, KernelSpec, TaskContext, Wiring};
+use super::{Block, BlockMap, Inputs, Kernel, TaskContext, Wiring};
+#[cfg(feature = "dist")]
+use super::{Decoder, KernelSpec, Unsendable};
 use crate::error::Result;
 
 /// How large a fused layer may become.
@@ -19,11 +21,19 @@ pub(crate) struct FuseLimits {
     pub(crate) n_inputs_max: usize,
     /// Bytes of input blocks, scratch and output of one task.
     pub(crate) task_bytes_max: u64,
+    /// Whether layers that give out memory of this process stay layers of their own, because the others run
+    /// elsewhere.
+    pub(crate) leaves_residents: bool,
 }
 
 impl Default for FuseLimits {
     fn default() -> Self {
-        FuseLimits { n_steps_max: 64, n_inputs_max: 8, task_bytes_max: u64::MAX }
+        FuseLimits {
+            n_steps_max: 64,
+            n_inputs_max: 8,
+            task_bytes_max: u64::MAX,
+            leaves_residents: false,
+        }
     }
 }
 
@@ -101,6 +111,7 @@ impl Fusion {
         if !(is_private || is_free)
             || n_steps > self.limits.n_steps_max
             || !map.is_single(&made.grid)
+            || (self.limits.leaves_residents && made.kernel.is_resident())
         {
             return None;
         }
@@ -316,11 +327,50 @@ impl Kernel for Chain {
         }
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        let (producer, consumer) = (self.producer.spec()?, self.consumer.spec()?);
-        let parameters = (&producer, &self.producer_map, &self.wiring, &consumer, self.slot);
-        Some(KernelSpec { name: "chain", parameters: format!("{parameters:?}") })
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        let parts = ChainParts {
+            producer: self.producer.spec()?,
+            producer_map: self.producer_map.clone(),
+            producer_grid: Arc::clone(&self.producer_grid),
+            consumer_grid: Arc::clone(&self.consumer_grid),
+            consumer: self.consumer.spec()?,
+            slot: self.slot,
+            wiring: self.wiring.clone(),
+            names: self.names.clone(),
+        };
+        Ok(KernelSpec::new("chain", &parts))
     }
+}
+
+/// A [`Chain`] as data.
+#[cfg(feature = "dist")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct ChainParts {
+    producer: KernelSpec,
+    producer_map: BlockMap,
+    producer_grid: Arc<[u64]>,
+    consumer_grid: Arc<[u64]>,
+    consumer: KernelSpec,
+    slot: usize,
+    wiring: Wiring,
+    names: [Arc<str>; 2],
+}
+
+/// Decodes a [`Chain`].
+#[cfg(feature = "dist")]
+pub(super) fn chain(spec: &KernelSpec, decoder: &Decoder<'_>) -> Result<Arc<dyn Kernel>> {
+    let parts: ChainParts = spec.parameters()?;
+    Ok(Arc::new(Chain {
+        producer: decoder.kernel(&parts.producer)?,
+        producer_map: parts.producer_map,
+        producer_grid: parts.producer_grid,
+        consumer_grid: parts.consumer_grid,
+        consumer: decoder.kernel(&parts.consumer)?,
+        slot: parts.slot,
+        wiring: parts.wiring,
+        names: parts.names,
+    }))
 }
 
 #[cfg(test)]

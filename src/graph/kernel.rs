@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Block;
+#[cfg(feature = "dist")]
+use super::{KernelSpec, Unsendable};
 use crate::error::Result;
 use crate::memory::BufferPool;
 
@@ -53,10 +55,26 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         BytesRead::default()
     }
 
-    /// The kernel as data, to be run elsewhere; `None` if it holds a closure.
-    #[allow(dead_code, reason = "tests ask today, and the distributed backend will")]
-    fn spec(&self) -> Option<KernelSpec> {
+    /// Whether the blocks are memory of this process, which the kernel only gives out.
+    ///
+    /// Such a kernel stays where it is, and its blocks are what is sent.
+    fn is_resident(&self) -> bool {
+        false
+    }
+
+    /// The kernel as text; kernels of the same text compute the same. `None` if it holds a closure, or if plans
+    /// have no need to compare it.
+    fn identity(&self) -> Option<Identity> {
         None
+    }
+
+    /// The kernel as data, to be run in another process.
+    ///
+    /// # Errors
+    /// What the kernel holds that can't be sent, such as a closure.
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Err(Unsendable { call: None, holds: "an operation that has no form in bytes yet".into() })
     }
 }
 
@@ -69,17 +87,17 @@ pub(crate) struct BytesRead {
     pub(crate) task_max: u64,
 }
 
-/// A kernel as data: a registered name and its parameters, readable by people and machines.
+/// What a kernel computes, to be compared: a name and parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct KernelSpec {
+pub(crate) struct Identity {
     pub(crate) name: &'static str,
     pub(crate) parameters: String,
 }
 
-impl KernelSpec {
-    /// The spec of a kernel for elements of one type, whose parameters are plain data.
+impl Identity {
+    /// Of a kernel for elements of one type, whose parameters are plain data.
     pub(crate) fn new(name: &'static str, element: &str, parameters: impl fmt::Debug) -> Self {
-        KernelSpec { name, parameters: format!("{element} {parameters:?}") }
+        Identity { name, parameters: format!("{element} {parameters:?}") }
     }
 }
 
@@ -152,6 +170,7 @@ impl Inputs {
 ///
 /// Inputs that both share appear once.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Wiring {
     /// The new slot of each consumer slot; unused for the slot that the producer filled.
     pub(crate) consumer: Vec<usize>,

@@ -15,6 +15,8 @@ mod layout;
 mod order;
 mod picture;
 mod plan;
+#[cfg(feature = "dist")]
+mod portable;
 mod rule;
 mod show;
 mod slots;
@@ -31,12 +33,23 @@ pub(crate) use expression::bridges_of;
 pub(crate) use expression::{Handle, Node, Step, import};
 pub(crate) use forward::ForwardKernel;
 pub(crate) use fuse::{FuseLimits, fuse};
-pub(crate) use kernel::{BytesRead, Inputs, Kernel, KernelSpec, TaskContext, Wiring};
+pub(crate) use kernel::{BytesRead, Identity, Inputs, Kernel, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
 pub(crate) use order::{by_rank, order, peak_bytes};
 pub(crate) use picture::Picture;
 pub(crate) use plan::{NodeId, Operation, Plan};
+#[cfg(feature = "dist")]
+pub(crate) use portable::{
+    Codecs, Decoder, KernelSpec, Registry, Unsendable, encoded, undecodable,
+};
 pub(crate) use rule::{Rule, Trace, rewrite};
 pub(crate) use show::{LayerTable, columns};
 pub(crate) use slots::Slots;
+#[cfg(feature = "dist")]
+pub(crate) use tasks::Invocation;
 pub(crate) use tasks::{TaskGraph, TaskId, count_tasks};
+
+/// The kernels of this folder.
+#[cfg(feature = "dist")]
+pub(crate) static CODECS: Codecs =
+    Codecs { kernels: &[("chain", fuse::chain), ("forward", forward::forward)], values: &[] };

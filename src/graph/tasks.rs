@@ -32,6 +32,17 @@ pub(crate) struct TaskGraph {
     output_starts: Vec<(LayerId, usize)>,
 }
 
+/// Which block a task computes, and how its inputs lie in slots.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Invocation {
+    pub(crate) block: Vec<u64>,
+    /// The slot of the first input.
+    pub(crate) first_slot: usize,
+    /// Where the inputs of each slot end, from that slot on.
+    pub(crate) slot_ends: Vec<usize>,
+}
+
 /// The tasks of one layer: `blocks` in row-major order from task `start` on.
 #[derive(Debug)]
 struct Span {
@@ -203,6 +214,13 @@ impl TaskGraph {
         pool: &Arc<BufferPool>,
         blocks: Vec<Block>,
     ) -> Result<Block> {
+        let Invocation { block, first_slot, slot_ends } = self.invocation(task);
+        let inputs = Inputs::from_slot(first_slot, blocks, slot_ends);
+        self.layers.get(self.layer(task)).kernel.run(&TaskContext { block: &block, pool }, inputs)
+    }
+
+    /// What the kernel of a task is called with, besides the blocks.
+    pub(crate) fn invocation(&self, task: TaskId) -> Invocation {
         let id = self.layer(task);
         let layer = self.layers.get(id);
         let block = unravel(self.block_number(id, task), &layer.grid);
@@ -212,8 +230,8 @@ impl TaskGraph {
             end += input.map.count(&block, &self.layers.get(input.layer).grid);
             end
         });
-        let inputs = Inputs::from_slot(slots.start, blocks, ends.collect());
-        layer.kernel.run(&TaskContext { block: &block, pool }, inputs)
+        let slot_ends = ends.collect();
+        Invocation { block, first_slot: slots.start, slot_ends }
     }
 
     fn block_number(&self, id: LayerId, task: TaskId) -> u64 {

@@ -66,14 +66,27 @@ impl<'a> Job<'a> {
 
     /// Runs one task and hands its block to the sink; the block, if other tasks read it.
     pub(crate) fn run_task(&self, task: TaskId, inputs: Vec<Block>) -> Result<Option<Block>> {
-        let op = self.ops.position(self.graph, task);
-        self.run.events.on_task_started(op, task);
+        self.on_started(task);
+        self.finish_task(task, || self.graph.run(task, &self.run.pool, inputs))
+    }
+
+    /// Tells that a task starts, wherever it does.
+    pub(crate) fn on_started(&self, task: TaskId) {
+        self.run.events.on_task_started(self.ops.position(self.graph, task), task);
+    }
+
+    /// Gets the block of a task that was started and hands it to the sink; the block, if other tasks read it.
+    pub(crate) fn finish_task(
+        &self,
+        task: TaskId,
+        block: impl FnOnce() -> Result<Block>,
+    ) -> Result<Option<Block>> {
         let (block, bytes) = self.guarded(task, || {
-            let block = self.graph.run(task, &self.run.pool, inputs)?;
+            let block = block()?;
             let bytes = block.nbytes();
             Ok((self.deliver(task, block)?, bytes))
         })?;
-        self.run.events.on_task_finished(op, task, bytes);
+        self.run.events.on_task_finished(self.ops.position(self.graph, task), task, bytes);
         Ok(block)
     }
 
@@ -144,7 +157,8 @@ impl<'a> Job<'a> {
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+/// What a panic says.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_string()

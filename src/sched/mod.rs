@@ -9,14 +9,14 @@ mod budget;
 mod cancel;
 mod events;
 mod executor;
-mod job;
+pub(crate) mod job;
 mod progress;
 mod project;
 mod runtime;
 mod serial;
 mod shell;
 mod spill;
-mod state;
+pub(crate) mod state;
 mod sync;
 mod threaded;
 

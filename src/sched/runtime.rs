@@ -40,6 +40,14 @@ impl Runtime {
         Ok(Runtime { executor, pool, budget_bytes, spill, shows_progress: config.progress() })
     }
 
+    /// Runs that `executor` does elsewhere, on `budget_bytes` of memory.
+    #[cfg(feature = "dist")]
+    pub(crate) fn on(executor: Box<dyn Executor>, budget_bytes: u64, config: &Config) -> Self {
+        let pool = buffer_pool(config.memory_limit() / IDLE_PART);
+        let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
+        Runtime { executor, pool, budget_bytes, spill, shows_progress: config.progress() }
+    }
+
     /// Orders and runs `graph`, showing progress if the configuration says so.
     pub(crate) fn execute(
         &self,

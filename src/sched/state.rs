@@ -138,6 +138,13 @@ impl<'a> State<'a> {
         }
     }
 
+    /// The same, but blocks stay where they are: none is read a second time. What can't lie on disk does not anyway.
+    #[cfg(feature = "dist")]
+    pub(crate) fn without_rereads(mut self) -> Self {
+        self.layers.iter_mut().for_each(|layer| layer.rereads = false);
+        self
+    }
+
     /// Decides what to do next. `idle` tells the bytes of idle buffers.
     pub(crate) fn next_task(&mut self, idle: &dyn Fn() -> u64) -> Next {
         while !self.is_stopped {

@@ -423,7 +423,7 @@ fn orders(draws: &mut Draws<'_>) {
 }
 
 fn run(numbers: &[u32], draw: fn(&mut Draws<'_>)) {
-    draw(&mut Draws { numbers, at: 0 });
+    draw(&mut Draws { numbers, at: 0, is_sendable: false });
 }
 
 proptest! {

@@ -15,6 +15,8 @@ const LEN_MAX: usize = 3000;
 pub(super) struct Draws<'a> {
     pub(super) numbers: &'a [u32],
     pub(super) at: usize,
+    /// Whether nothing may hold a function.
+    pub(super) is_sendable: bool,
 }
 
 impl Draws<'_> {
@@ -79,9 +81,10 @@ fn make_input(draws: &mut Draws<'_>) -> Pair {
         0 => array::from_ndarray(mirror.clone(), chunks),
         1 => {
             let source = mirror.clone();
-            array::from_fn(shape, chunks, move |index| {
+            let lazy = array::from_fn(shape, chunks, move |index| {
                 source[IxDyn(&index.iter().map(|&i| i as usize).collect::<Vec<_>>())]
-            })
+            });
+            if draws.is_sendable { lazy.persist().expect("the function works") } else { lazy }
         }
         // In one dimension a formula, of which the rules know more.
         _ => {
@@ -424,8 +427,8 @@ fn reduction(draws: &mut Draws<'_>, x: &Pair) -> Option<Pair> {
     clipped(&lazy, &mirror, x.exact && keeps)
 }
 
-fn expression(numbers: &[u32]) -> Vec<Pair> {
-    let mut draws = Draws { numbers, at: 0 };
+fn expression(numbers: &[u32], is_sendable: bool) -> Vec<Pair> {
+    let mut draws = Draws { numbers, at: 0, is_sendable };
     let mut pairs: Vec<Pair> = (0..2).map(|_| make_input(&mut draws)).collect();
     while draws.at < numbers.len() {
         if let Some(pair) = step(&mut draws, &pairs)
@@ -459,7 +462,7 @@ fn bits(results: &[ArrayD<f64>]) -> Vec<Vec<u64>> {
 }
 
 fn check(numbers: &[u32]) -> Result<(), TestCaseError> {
-    let pairs = expression(numbers);
+    let pairs = expression(numbers, false);
     // The last one, and another that may share work with it.
     let roots = [&pairs[pairs.len() - 1], &pairs[pairs.len() / 2]];
     let lazy = || roots.map(|pair| pair.lazy.clone()).to_vec();
@@ -508,6 +511,54 @@ proptest! {
     }
 }
 
+#[cfg(feature = "dist")]
+mod on_a_cluster {
+    use std::sync::LazyLock;
+
+    use dask_rs::dist::LocalCluster;
+
+    use super::*;
+
+    /// Two workers with so many bytes together.
+    fn cluster(bytes: u64) -> LocalCluster {
+        let config = Config::new().with_threads(2).with_memory_limit(bytes);
+        config.scope(|| LocalCluster::start(2)).expect("two workers")
+    }
+
+    static ROOMY: LazyLock<LocalCluster> = LazyLock::new(|| cluster(1 << 30));
+    static TIGHT: LazyLock<LocalCluster> = LazyLock::new(|| cluster(300_000));
+
+    fn check(numbers: &[u32]) -> Result<(), TestCaseError> {
+        let pairs = expression(numbers, true);
+        let roots = [&pairs[pairs.len() - 1], &pairs[pairs.len() / 2]];
+        let lazy = || roots.map(|pair| pair.lazy.clone()).to_vec();
+        let optimize = numbers[0].is_multiple_of(2);
+        Config::new().with_memory_limit(1 << 30).with_optimize(optimize).scope(|| {
+            let fail = |error: Error| TestCaseError::fail(error.to_string());
+            let here = bits(&dask_rs::compute(lazy()).map_err(fail)?);
+            for cluster in [&ROOMY, &TIGHT] {
+                let there = match cluster.compute(lazy()) {
+                    Err(Error::OverBudget { .. }) => continue,
+                    other => other.map_err(fail)?,
+                };
+                prop_assert_eq!(bits(&there), here.clone());
+            }
+            Ok(())
+        })
+    }
+
+    proptest! {
+        #![proptest_config(cases(100))]
+
+        #[test]
+        fn random_expressions_have_the_same_bits(
+            numbers in proptest::collection::vec(any::<u32>(), 10..120),
+        ) {
+            check(&numbers)?;
+        }
+    }
+}
+
 #[test]
 fn the_element_of_an_axis_need_not_be_in_its_first_block() {
     let data = ndarray::arr2(&[[1.0, 2.0, 3.0]]);
@@ -523,7 +574,8 @@ fn the_element_of_an_axis_need_not_be_in_its_first_block() {
 fn expressions_of_many_kinds_are_drawn() {
     // Guards the generator itself: a mistake in it must not make all expressions trivial.
     let numbers: Vec<u32> = (0..2000_u32).map(|i| i.wrapping_mul(2_654_435_761) >> 7).collect();
-    let pairs: Vec<Pair> = numbers.chunks(80).flat_map(expression).collect();
+    let pairs: Vec<Pair> =
+        numbers.chunks(80).flat_map(|numbers| expression(numbers, false)).collect();
     assert!(pairs.len() > 40, "{}", pairs.len());
     assert!(pairs.iter().any(|pair| !pair.exact));
     assert!(pairs.iter().filter(|pair| pair.mirror.len() > 10).count() > 10);

@@ -19,6 +19,7 @@ use std::sync::Arc;
 /// - `Unknown`: lengths that only computing tells. The token names the cut that made them, so that
 ///   two arrays cut by the same mask are known to be aligned.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub enum AxisChunks {
     /// Equal blocks with a possibly shorter last one.
     Uniform {

@@ -10,6 +10,7 @@ const SHOWN_BLOCKS: u64 = 12;
 
 /// How an array is cut into a grid of blocks. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub struct Chunks(Arc<[AxisChunks]>);
 
 impl Chunks {

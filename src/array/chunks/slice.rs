@@ -11,6 +11,7 @@ use super::limit::MAX_LISTED;
 /// is not. A slice of one element or none has step 1, and one of none starts at 0, so that equal
 /// slices compare equal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct AxisSlice {
     /// The first position.
     pub start: u64,
@@ -114,6 +115,7 @@ pub(crate) struct Piece {
 /// Each output block reads one input block. The blocks are counted, not listed, unless irregular
 /// ones between the first and the last are skipped.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct SlicePieces {
     axis: AxisChunks,
     slice: AxisSlice,
@@ -121,6 +123,7 @@ pub(crate) struct SlicePieces {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 enum Touched {
     /// `n` neighbours from `first` on, upwards or downwards.
     Run { first: u64, n: u64, down: bool },

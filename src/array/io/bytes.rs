@@ -77,6 +77,22 @@ impl<F: Stored> Stored for Complex<F> {
     }
 }
 
+/// One after the other; what is left of the bytes stays as it is.
+impl<A: Stored, B: Stored> Stored for (A, B) {
+    #[inline]
+    fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+        let (first, rest) = bytes.split_at(size_of::<A>());
+        (A::decode(first, order), B::decode(&rest[..size_of::<B>()], order))
+    }
+
+    #[inline]
+    fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+        let (first, rest) = bytes.split_at_mut(size_of::<A>());
+        self.0.encode(order, first);
+        self.1.encode(order, &mut rest[..size_of::<B>()]);
+    }
+}
+
 /// Decodes `bytes` to the elements of `out`, which takes exactly as many.
 pub(crate) fn decode_slice<T: Stored>(bytes: &[u8], order: ByteOrder, out: &mut [T]) {
     debug_assert_eq!(bytes.len(), size_of_val(out));

@@ -12,6 +12,7 @@ mod layout;
 #[cfg(feature = "netcdf")]
 mod netcdf;
 mod npy;
+mod origin;
 mod region;
 mod source;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use netcdf::{Attribute, Dimension, NetcdfFile};
 #[cfg(all(test, feature = "netcdf"))]
 pub(crate) use netcdf::{NetcdfSchema, NetcdfWriter};
 pub(crate) use npy::{NpySource, NpyWriter};
+pub use origin::Origin;
 pub use source::Source;
 #[cfg(feature = "zarr")]
 pub use zarr::{ZarrCompressor, ZarrFormat};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Origin;
 use crate::array::any::AnyViewMut;
 use crate::array::dtype::DType;
 use crate::error::Result;
@@ -42,6 +43,12 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// the memory limit.
     fn scratch_bytes(&self) -> u64 {
         0
+    }
+
+    /// Where another process can open the same array; `None` if none can, and then only this one computes
+    /// with it.
+    fn origin(&self) -> Option<Origin> {
+        None
     }
 
     /// Reads the box that begins at `start` and has the shape of `out`, which has the source's dtype.

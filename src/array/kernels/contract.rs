@@ -15,7 +15,9 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 use crate::memory::BufferPool;
 
 /// Which axes of two arrays are multiplied index by index, and which are summed away, pair by pair.
@@ -24,6 +26,7 @@ use crate::memory::BufferPool;
 /// each summed pair, with one element for each block along it. Summing these last axes with an
 /// ordinary tree gives the product, so memory follows the chunk and not the contracted length.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Contraction {
     /// Pairs of a left and a right axis that stay as one.
     pub(crate) batch: Vec<(usize, usize)>,
@@ -128,11 +131,15 @@ struct Dense<'a, T: Element> {
 
 impl<'a, T: Element> Dense<'a, T> {
     /// Copied only if the strides are neither of the two.
+    ///
+    /// Products round differently by rows and by columns. Which of them it is depends on the order of the axes in
+    /// memory alone, which a copy of the block keeps, and not on gaps between the elements, which it does not.
     fn new(view: &ArrayView2<'a, T>) -> Self {
-        let (dim, by_rows) = (view.dim(), view.to_slice());
-        let by_columns = by_rows.is_none();
-        let view = (*view).reversed_axes();
-        let elements = match by_rows.or_else(|| view.to_slice()) {
+        let (dim, strides) = (view.dim(), view.strides());
+        let is_line = dim.0 <= 1 || dim.1 <= 1;
+        let by_columns = !is_line && strides[0].unsigned_abs() < strides[1].unsigned_abs();
+        let view = if by_columns { (*view).reversed_axes() } else { *view };
+        let elements = match view.to_slice() {
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(view.iter().copied().collect()),
         };
@@ -222,8 +229,9 @@ impl<T: MatMul> Kernel for ContractKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("contract", T::DTYPE.name(), &self.contraction))
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("contract", &(T::DTYPE, &self.contraction)))
     }
 }
 

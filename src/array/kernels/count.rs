@@ -8,7 +8,7 @@ use super::quantile::AsFloat;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// Where elements are counted.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,8 +88,8 @@ impl<T: Element + AsFloat> Kernel for CountKernel<T> {
         Ok(self.row(task, elements.zip(weights.iter().copied())))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("count", T::DTYPE.name(), (&self.bins, self.has_weights)))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("count", T::DTYPE.name(), (&self.bins, self.has_weights)))
     }
 }
 

@@ -43,16 +43,6 @@ impl fmt::Display for Program {
     }
 }
 
-impl Program {
-    /// The program with the dtypes of its slots, such as `x0: float64, x1: bool; x0 * 2`.
-    pub(crate) fn spec(&self) -> String {
-        let slots = (0..self.n_inputs())
-            .filter_map(|slot| self.input_dtype(slot).map(|dtype| format!("x{slot}: {dtype}")));
-        let slots: Vec<String> = slots.collect();
-        format!("{}; {self}", slots.join(", "))
-    }
-}
-
 fn show(instr: &Instr, texts: &[(String, Binding)]) -> (String, Binding) {
     let raw = |reg: Reg| texts[reg as usize].0.as_str();
     let at_least = |reg: Reg, least: Binding| {

@@ -8,6 +8,8 @@ use pulp::Arch;
 
 use super::compile::{Compiled, Target};
 use super::load;
+#[cfg(feature = "dist")]
+use super::portable::Parts;
 use super::program::{Instr, Program};
 use super::scalar::{Lane, Scalar};
 use super::strip::{Frame, Input, STRIP};
@@ -15,7 +17,9 @@ use crate::array::chunk::Chunk;
 use crate::array::chunks::Chunks;
 use crate::array::dtype::dispatch;
 use crate::error::{Error, Result};
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext, Wiring};
+use crate::graph::{Block, Inputs, Kernel, TaskContext, Wiring};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Computes each element of a block by a [`Program`], in one pass.
 ///
@@ -92,8 +96,9 @@ impl Kernel for ElemwiseKernel {
         Some(format!("{create}{}", self.program))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec { name: "elemwise", parameters: self.program.spec() })
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("elemwise", &(Parts::of(&self.program), &self.chunks)))
     }
 }
 

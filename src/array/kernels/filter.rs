@@ -8,7 +8,7 @@ use super::copy::filled;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::{Error, Result};
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// Keeps the positions of an axis for which a block of a mask, slot 1, holds.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl<T: Element> Kernel for FilterKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("filter", T::DTYPE.name(), self.axis))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("filter", T::DTYPE.name(), self.axis))
     }
 }

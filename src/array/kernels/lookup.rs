@@ -7,7 +7,7 @@ use ndarray::Axis;
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// What to find out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl<T: Ordered> Kernel for LookupKernel<T> {
         Ok(Block::new(Chunk::new(found.insert_axis(last), task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("lookup", T::DTYPE.name(), self.lookup))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("lookup", T::DTYPE.name(), self.lookup))
     }
 }

@@ -11,6 +11,8 @@ use crate::array::chunks::Chunks;
 use crate::array::dtype::Element;
 use crate::error::{Call, Error, Result};
 use crate::graph::{Block, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Where a block lies in its array: what a function of blocks may want to know.
 #[derive(Clone, Debug)]
@@ -94,5 +96,10 @@ impl Kernel for MapBlocksKernel {
             });
         }
         Ok(block)
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Err(Unsendable { call: Some(self.call), holds: "a function of this process".into() })
     }
 }

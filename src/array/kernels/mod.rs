@@ -24,6 +24,8 @@ pub(crate) mod measured;
 mod ops;
 mod ordered;
 pub(crate) mod points;
+#[cfg(feature = "dist")]
+pub(crate) mod portable;
 mod program;
 pub(crate) mod quantile;
 pub(crate) mod read;

@@ -172,6 +172,7 @@ macro_rules! unary_ops {
     })*) => {
         /// A function of one value.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
         pub(crate) enum UnaryOp { $($op,)* }
 
         mod unary { $(#[derive(Debug)] pub(crate) struct $op;)* }
@@ -205,6 +206,7 @@ macro_rules! binary_ops {
     })*) => {
         /// A function of two values of the same dtype.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
         pub(crate) enum BinaryOp { $($op,)* }
 
         mod binary { $(#[derive(Debug)] pub(crate) struct $op;)* }

@@ -10,7 +10,7 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::AxisChunks;
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// Picks the points that an output block has, all of which are in one input block. They stand along a
 /// new first axis; the other axes stay.
@@ -44,7 +44,7 @@ impl<T: Element> Kernel for PointsKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("points", T::DTYPE.name(), &self.axes))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("points", T::DTYPE.name(), &self.axes))
     }
 }

@@ -18,6 +18,7 @@ pub(crate) type Reg = u32;
 
 /// One step of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Instr {
     /// The element of input `slot`, broadcast to the output.
     Input { slot: usize, dtype: DType },

@@ -10,7 +10,7 @@ use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// Which number to take where a quantile falls between two elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -149,8 +149,8 @@ impl<T: Ordered, U: Between<T>> Kernel for QuantileKernel<T, U> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
+    fn identity(&self) -> Option<Identity> {
         let parameters = (&self.quantiles, self.method, self.skip_nan);
-        Some(KernelSpec::new("quantile", T::DTYPE.name(), parameters))
+        Some(Identity::new("quantile", T::DTYPE.name(), parameters))
     }
 }

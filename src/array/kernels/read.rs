@@ -13,6 +13,8 @@ use crate::array::dtype::Element;
 use crate::array::io::Source;
 use crate::error::Result;
 use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 use crate::memory::BufferPool;
 
 /// Up to this step it is cheaper to read what lies between than to read element by element.
@@ -82,6 +84,17 @@ impl<T: Element> Kernel for ReadKernel<T> {
             self.read_into(slices, array.view_mut(), task.pool)?;
         }
         Ok(Block::new(Chunk::new(array, task.pool)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        let origin = self.source.origin().ok_or_else(|| Unsendable {
+            call: None,
+            holds: format!("{}, a source without an origin", self.source.name()),
+        })?;
+        let shape = self.source.shape();
+        let parameters = (T::DTYPE, origin, shape, &self.window, &self.chunks);
+        Ok(KernelSpec::new("read", &parameters))
     }
 
     fn is_read(&self) -> bool {

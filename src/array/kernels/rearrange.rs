@@ -12,7 +12,9 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{AxisSlice, Chunks, Overlap, SlicePieces};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Takes a part of one input block.
 #[derive(Debug)]
@@ -41,8 +43,9 @@ impl<T: Element> Kernel for SliceKernel<T> {
         Ok(slice_chunk(input, &slices, task.pool))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("slice", T::DTYPE.name(), &self.pieces))
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("slice", &(T::DTYPE, &self.pieces)))
     }
 }
 
@@ -81,8 +84,9 @@ impl<T: Element> Kernel for PermuteKernel<T> {
         Ok(Block::new(permuted))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("permute", T::DTYPE.name(), &self.axes))
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("permute", &(T::DTYPE, &self.axes)))
     }
 }
 
@@ -110,8 +114,9 @@ impl<T: Element> Kernel for ReshapeKernel<T> {
         Ok(Block::new(reshaped))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("reshape", T::DTYPE.name(), &self.out))
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("reshape", &(T::DTYPE, &self.out)))
     }
 }
 
@@ -170,7 +175,8 @@ impl<T: Element> Kernel for RechunkKernel<T> {
         Ok(Block::new(Chunk::new(array, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("rechunk", T::DTYPE.name(), &self.axes))
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("rechunk", &(T::DTYPE, &self.axes, &self.new)))
     }
 }

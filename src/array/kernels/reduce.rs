@@ -16,6 +16,8 @@ use super::compile::{Compiled, Target};
 use super::elemwise::{Place, absorb, arch, set_inputs};
 use super::fold::fold_block;
 use super::ops::UnaryOp;
+#[cfg(feature = "dist")]
+use super::portable::{Parts, checked, head, n_items};
 use super::program::{Program, Unsupported};
 use super::reducers::{
     All, Any as AnyTrue, Arg, Fold, Largest, Max, Min, Moments, NanLargest, NanMax, NanMean,
@@ -26,11 +28,19 @@ use super::strip::{Frame, STRIP};
 use crate::array::chunk::Chunk;
 use crate::array::chunks::Chunks;
 use crate::array::dtype::{DType, Element, dispatch};
+use crate::array::io::Stored;
+#[cfg(feature = "dist")]
+use crate::array::io::{ByteOrder, encode_slice};
 use crate::error::{Error, Result};
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext, Value, Wiring};
+use crate::graph::{Block, Inputs, Kernel, TaskContext, Value, Wiring};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable, encoded};
+#[cfg(feature = "dist")]
+use crate::memory::BufferPool;
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ReduceKind {
     Sum,
     Prod,
@@ -80,6 +90,7 @@ impl ReduceKind {
 
 /// A reduction as data.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct ReduceSpec {
     pub(crate) kind: ReduceKind,
     /// The reduced axes, ascending.
@@ -285,16 +296,47 @@ pub(crate) fn finish_kernel(spec: &ReduceSpec) -> Arc<dyn Kernel> {
 /// Accumulators of a block, with reduced axes of length 1.
 #[derive(Clone, Debug)]
 struct Partial<A> {
+    /// The reduction that this is a part of.
+    spec: ReduceSpec,
     accs: Vec<A>,
     /// How many elements each accumulator holds.
     n: u64,
     shape: Vec<usize>,
 }
 
-impl<A: fmt::Debug + Send + Sync + 'static> Value for Partial<A> {
+impl<A: Stored + fmt::Debug + Send + Sync + 'static> Value for Partial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>()) as u64
     }
+
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        bytes.extend(encoded(&(&self.spec, self.n, &self.shape)));
+        let start = bytes.len();
+        bytes.resize(start + self.accs.len() * size_of::<A>(), 0);
+        encode_slice(&self.accs, ByteOrder::Little, &mut bytes[start..]);
+        Some("partial")
+    }
+}
+
+/// Decodes a [`Partial`] of any reduction.
+#[cfg(feature = "dist")]
+pub(super) fn decode_partial(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Block> {
+    struct Decode<'a>(ReduceSpec, u64, Vec<usize>, &'a [u8]);
+    impl ReducerVisitor for Decode<'_> {
+        type Result = Result<Block>;
+        fn visit<R: Reducer>(self, _reducer: R) -> Result<Block> {
+            let Decode(spec, n, shape, data) = self;
+            let item_bytes = size_of::<R::Acc>();
+            n_items(&shape, item_bytes, data.len())?;
+            let accs = data.chunks_exact(item_bytes);
+            let accs = accs.map(|bytes| R::Acc::decode(bytes, ByteOrder::Little)).collect();
+            Ok(Block::new(Partial { spec, accs, n, shape }))
+        }
+    }
+    let ((spec, n, shape), data): ((ReduceSpec, _, _), _) = head("a partial result", bytes)?;
+    let spec = checked(spec)?;
+    spec.visit(Decode(spec.clone(), n, shape, data)).unwrap_or_else(|| no_reducer(&spec))
 }
 
 /// The first step of a reduction, with the elementwise program before it.
@@ -331,7 +373,8 @@ impl ReduceChunkKernel {
         }
         let mut shape = frame.shape;
         axes.iter().for_each(|&axis| shape[axis] = 1);
-        Ok(Block::new(Partial { accs, n: n_reduced as u64, shape }))
+        let spec = self.spec.clone();
+        Ok(Block::new(Partial { spec, accs, n: n_reduced as u64, shape }))
     }
 
     /// From flat positions in the block to the indices that argmin and argmax report.
@@ -399,9 +442,10 @@ impl Kernel for ReduceChunkKernel {
         Some(format!("{} of {}", self.spec, self.program))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        let parameters = format!("{}; {}", self.spec, self.program.spec());
-        Some(KernelSpec { name: "reduce_chunk", parameters })
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        let parameters = (&self.spec, Parts::of(&self.program), &self.chunks);
+        Ok(KernelSpec::new("reduce_chunk", &parameters))
     }
 }
 
@@ -424,8 +468,9 @@ impl Kernel for CombineKernel {
         self.spec.visit(Combine(&self.spec, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec { name: "reduce_combine", parameters: self.spec.to_string() })
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("reduce_combine", &self.spec))
     }
 }
 
@@ -442,7 +487,7 @@ impl FinishKernel {
         task: &TaskContext<'_>,
         blocks: Vec<Block>,
     ) -> Result<Block> {
-        let Partial { accs, n, shape } = merge_partials(reducer, &self.spec, blocks)?;
+        let Partial { accs, n, shape, .. } = merge_partials(reducer, &self.spec, blocks)?;
         let mut out = task.pool.take::<R::Out>(accs.len());
         for (out, acc) in out.iter_mut().zip(accs) {
             *out = reducer.finish(acc, n).ok_or_else(|| self.nothing_left())?;
@@ -471,9 +516,9 @@ impl Kernel for FinishKernel {
         self.spec.visit(Finish(self, task, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        let parameters = self.spec.to_string();
-        Some(KernelSpec { name: "reduce_finish", parameters })
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("reduce_finish", &self.spec))
     }
 }
 
@@ -493,6 +538,9 @@ fn merge_partials<R: Reducer>(
     let mut merged = first.ok_or_else(|| problem("a block is not a partial result"))?;
     for partial in partials {
         let partial = partial.ok_or_else(|| problem("a block is not a partial result"))?;
+        if partial.spec != merged.spec {
+            return Err(problem("the blocks of a group are parts of different reductions"));
+        }
         if partial.shape != merged.shape {
             return Err(problem("the blocks of a group differ in shape"));
         }

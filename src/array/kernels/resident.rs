@@ -46,6 +46,10 @@ impl Kernel for ResidentKernel {
     fn is_free(&self) -> bool {
         true
     }
+
+    fn is_resident(&self) -> bool {
+        true
+    }
 }
 
 /// What block `block` covers of the source, through a window on it.
@@ -74,6 +78,10 @@ impl Kernel for PersistedKernel {
     }
 
     fn is_free(&self) -> bool {
+        true
+    }
+
+    fn is_resident(&self) -> bool {
         true
     }
 }

@@ -36,6 +36,7 @@ macro_rules! scalars {
     ($($variant:ident $t:ty, $real:ty, |$x:ident| $bits:expr;)*) => {
         /// One value of any dtype. Equality compares bits, so that NaN equals itself.
         #[derive(Clone, Copy, Debug)]
+        #[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
         pub(crate) enum Scalar {
             $($variant($t),)*
         }

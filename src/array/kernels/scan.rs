@@ -12,7 +12,7 @@ use super::copy::filled;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// What a scan combines with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -180,7 +180,7 @@ impl<T: Combine> Kernel for ScanKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("scan", T::DTYPE.name(), (self.kind, self.step, self.axis)))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("scan", T::DTYPE.name(), (self.kind, self.step, self.axis)))
     }
 }

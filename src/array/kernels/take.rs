@@ -10,7 +10,7 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{AxisChunks, take_sources};
 use crate::array::dtype::Element;
 use crate::error::{Error, Result};
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// Picks the elements of an output block from the input blocks that have some of them.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl<T: Element> Kernel for TakeKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("take", T::DTYPE.name(), (self.axis, &self.from, &self.index)))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("take", T::DTYPE.name(), (self.axis, &self.from, &self.index)))
     }
 }
 

@@ -8,7 +8,7 @@ use super::copy::filled;
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// Keeps the `k` largest elements along an axis of blocks side by side, the largest first; or, for a
 /// negative `k`, the smallest, the smallest first. NaN counts as larger than everything.
@@ -58,7 +58,7 @@ impl<T: Ordered> Kernel for TopKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("topk", T::DTYPE.name(), (self.k, self.axis)))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("topk", T::DTYPE.name(), (self.k, self.axis)))
     }
 }

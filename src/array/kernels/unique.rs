@@ -7,7 +7,7 @@ use ndarray::Array1;
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
 
 /// Distinct elements in ascending order, with the number of each.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl<T: Ordered> Kernel for UniqueKernel<T> {
         })
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("unique", T::DTYPE.name(), self.step))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("unique", T::DTYPE.name(), self.step))
     }
 }

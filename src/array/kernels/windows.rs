@@ -8,7 +8,7 @@ use super::copy::filled;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, KernelSpec, TaskContext};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 
 /// The windows that begin at each element which has enough after it; their elements stand along new last
 /// axes.
@@ -54,7 +54,7 @@ impl<T: Element> Kernel for WindowsKernel<T> {
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
 
-    fn spec(&self) -> Option<KernelSpec> {
-        Some(KernelSpec::new("windows", T::DTYPE.name(), &self.windows))
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("windows", T::DTYPE.name(), &self.windows))
     }
 }

@@ -7,6 +7,7 @@ use crate::array::chunks::slice::{AxisSlice, Piece};
 
 /// Two chunkings of one axis. What overlaps what is computed when asked, so this costs nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Overlap {
     old: AxisChunks,
     new: AxisChunks,

@@ -22,6 +22,7 @@ pub(crate) use self::packing::Packing;
 use super::bytes::ByteOrder;
 use super::errors::check_dtype;
 use super::layout::Layout;
+use super::origin::{Origin, absolute};
 use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
@@ -109,7 +110,7 @@ impl NetcdfFile {
         Ok(NetcdfSource {
             call,
             file: Arc::clone(&self.file),
-            name: format!("{}:{}", self.file.path().display(), variable.name),
+            variable: variable.name.clone(),
             dtype: stored_dtype(variable),
             dim_names: self.names_of(variable),
             has_records: self.header.is_record(variable),
@@ -155,7 +156,7 @@ fn stored_dtype(variable: &Variable) -> DType {
 pub(crate) struct NetcdfSource {
     call: Call,
     file: Arc<PositionedFile>,
-    name: String,
+    variable: String,
     dtype: DType,
     dim_names: Vec<String>,
     has_records: bool,
@@ -164,7 +165,7 @@ pub(crate) struct NetcdfSource {
 
 impl Source for NetcdfSource {
     fn name(&self) -> String {
-        self.name.clone()
+        format!("{}:{}", self.file.path().display(), self.variable)
     }
 
     fn dtype(&self) -> DType {
@@ -189,6 +190,10 @@ impl Source for NetcdfSource {
 
     fn dim_names(&self) -> Option<Vec<String>> {
         Some(self.dim_names.clone())
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(Origin::Netcdf(absolute(self.file.path()), self.variable.clone()))
     }
 
     fn scratch_bytes(&self) -> u64 {

