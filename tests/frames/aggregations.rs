@@ -260,3 +260,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn groups_do_not_depend_on_each_other() {
+    let max = |x: &Column| x.max_reduce();
+    let zero = |states: &Column| states.fill_null(FillNullStrategy::Zero);
+    let max = Aggregation::new(DataType::Int64, max, max, DataType::Int64, zero);
+    for (keys, values) in [(vec![1], vec![None]), (vec![1, 2], vec![None, Some(3_i64)])] {
+        let frame = Frame::from_polars(&df!["k" => keys, "x" => values.clone()].unwrap(), 2);
+        let out = frame.group_by(["k"]).agg([col("x").aggregate_with(&max)]).compute().unwrap();
+        assert_eq!(integers(&out, "x"), values);
+    }
+}

@@ -228,3 +228,16 @@ fn a_plan_with_bridges_can_be_explained_and_stays_in_the_budget() {
     let small = Config::new().with_memory_limit(64 << 10);
     assert_eq!(small.scope(|| table.compute().unwrap().height()), 97);
 }
+
+#[test]
+fn numbers_that_an_element_type_lacks_are_refused() {
+    let frame = Frame::from_polars(&df!["a" => [0.5, 1.0], "n" => [1_i64, 2]].unwrap(), 1);
+    for error in [
+        frame.column_to_array::<i64>("a").compute().unwrap_err(),
+        frame.column_to_array::<bool>("n").compute().unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("does not have all of its values"), "{error}");
+    }
+    let whole = frame.select([col("a").floor()]).column_to_array::<i64>("a").compute().unwrap();
+    assert_eq!(whole.into_raw_vec_and_offset().0, [0, 1]);
+}

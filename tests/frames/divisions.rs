@@ -464,3 +464,55 @@ proptest! {
         prop_assert_eq!(integers(&joined.compute().unwrap(), "y"), expected);
     }
 }
+
+/// A column that says that it is sorted.
+fn flagged(name: &str, values: [i64; 4]) -> Column {
+    let mut series = Series::new(name.into(), values);
+    series.set_sorted_flag(polars_core::series::IsSorted::Ascending);
+    series.into_column()
+}
+
+#[test]
+fn what_a_source_is_sorted_by_is_forgotten_by_a_sort() {
+    let picked = Column::new("p".into(), [1_i64, 2, 3, 4]);
+    let columns = vec![flagged("day", [1, 1, 2, 2]), flagged("t", [1, 2, 3, 4]), picked];
+    let frame = Frame::from_polars(&DataFrame::new(4, columns).unwrap(), 2);
+    assert_eq!(n_tasks(&frame.sort("t", false)), 2);
+    let again = frame.sort(["day", "p"], [false, true]).sort("t", false).compute().unwrap();
+    assert_eq!(integers(&again, "t"), [1, 2, 3, 4].map(Some));
+}
+
+#[test]
+fn nulls_that_moved_to_the_end_are_not_first() {
+    let within: Vec<_> = (0..60).map(|i| Some(i * 7 % 40)).collect();
+    let keys: Vec<_> = (0..60).map(|i| (i % 10 != 0).then_some(i * 7 % 50 - 5)).collect();
+    Config::new().with_chunk_bytes(400).scope(|| {
+        let right = indexed(&within, "y", &[0, 10, 20, 40], true);
+        let left = Frame::from_polars(&rows(&keys, "x"), 5).sort("k", false);
+        let sorted = left.join(&right, "k", JoinHow::Left).sort("k", false).compute().unwrap();
+        let found = integers(&sorted, "k");
+        assert_eq!(found.iter().position(Option::is_some), Some(6), "{found:?}");
+        assert!(found.is_sorted());
+    });
+}
+
+#[test]
+fn nan_is_in_the_last_of_new_partitions() {
+    let frame = |name: &str, divisions: &[f64]| {
+        let keys: Vec<f64> = (0..30).map(|i| f64::from(i % 20)).chain([f64::NAN]).collect();
+        let rows = df!["k" => keys, name => (0..31_i64).collect::<Vec<_>>()].unwrap();
+        let options = IndexOptions::default().divisions(divisions.to_vec());
+        Frame::from_polars(&rows, 3).set_index_with("k", options)
+    };
+    let (short, long) = ([0.0, 10.0, 20.0], [0.0, 10.0, 20.0, 30.0, 40.0]);
+    tiny().scope(|| {
+        let joined = frame("x", &short).join(&frame("y", &long), "k", JoinHow::Inner);
+        let text = plan(&joined);
+        let joined = joined.compute().unwrap();
+        // Ten keys are twice on both sides, ten once, and NaN is equal to NaN.
+        assert_eq!(joined.height(), 10 * 4 + 10 + 1, "{text}");
+        let late = frame("x", &short).repartition_divisions(long);
+        let late = late.with_columns([col("x").cum_sum(false).alias("sum")]).loc(35.0..);
+        assert_eq!(late.len().unwrap(), 1);
+    });
+}

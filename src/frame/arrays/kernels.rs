@@ -129,8 +129,18 @@ impl<T: ColumnElement> Kernel for FrameElements<T> {
 impl<T: ColumnElement> FrameElements<T> {
     fn copy(&self, column: &Column, place: ArrayViewMut1<'_, T>) -> Result<()> {
         let operation = || format!("{} of column {:?}", self.call.op, column.name());
-        let copied = column.strict_cast(&T::COLUMN_DTYPE).and_then(|cast| T::copy(&cast, place));
-        if copied.map_err(values_error(operation()))? {
+        let failed = || values_error(operation());
+        let cast = column.strict_cast(&T::COLUMN_DTYPE).map_err(failed())?;
+        let may_lose = !cast.dtype().is_float() && column.dtype() != cast.dtype();
+        let is_cut = |column: &Column| {
+            let back = cast.cast(column.dtype())?;
+            Ok(!back.equals_missing(column))
+        };
+        if may_lose && is_cut(column).map_err(failed())? {
+            let problem = format!("{} does not have all of its values; cast() cuts them", T::DTYPE);
+            return Err(Error::Values { operation: operation(), problem });
+        }
+        if T::copy(&cast, place).map_err(failed())? {
             return Ok(());
         }
         let problem = format!("{} has no null; use fill_null() first", T::DTYPE);

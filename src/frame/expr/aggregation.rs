@@ -18,7 +18,7 @@ type ToColumn = dyn Fn(&Column) -> PolarsResult<Column> + Send + Sync;
 /// `finish` makes the results of the states of all groups, as many values of the dtype `result`.
 ///
 /// Both dtypes are declared, because plans know the dtypes of their results before anything runs. `chunk` gets one value
-/// at least, and nulls; of no rows the result is null.
+/// at least, and nulls. Of no rows the result is null, and so it is of a state that a function made null.
 ///
 /// # Cost
 /// As for the built-in aggregates states are merged in a tree, or spread by a hash of the keys where there are many. Each
@@ -97,14 +97,13 @@ impl Aggregation {
         Aggregation { takes_numbers: true, ..self }
     }
 
-    /// The results of states, one of each group. States are null where there are no rows at all.
+    /// The results of states, one of each group. States are null where there are no rows at all, or if a function made
+    /// them so.
     pub(crate) fn finish(&self, states: &Column) -> PolarsResult<Column> {
+        let of_nothing =
+            || Column::new_scalar(PlSmallStr::EMPTY, self.of_nothing.clone(), states.len());
         if states.null_count() == states.len() {
-            return Ok(Column::new_scalar(
-                PlSmallStr::EMPTY,
-                self.of_nothing.clone(),
-                states.len(),
-            ));
+            return Ok(of_nothing());
         }
         let out = (self.finish)(states)?;
         if *out.dtype() != self.result || out.len() != states.len() {
@@ -112,7 +111,12 @@ impl Aggregation {
             polars_bail!(SchemaMismatch: "finish returned {n} values of {got} for {} states, it was declared to return {}",
                 states.len(), self.result);
         }
-        Ok(out)
+        // As if the group were alone, whatever `finish` makes of null.
+        if states.null_count() > 0 {
+            out.zip_with(&states.is_not_null(), &of_nothing())
+        } else {
+            Ok(out)
+        }
     }
 
     /// The result of one group that is complete.

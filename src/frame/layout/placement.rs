@@ -72,6 +72,8 @@ struct Scanned {
     parts: Arc<[usize]>,
     /// Columns by the names that they have here and in the source.
     names: Vec<(PlSmallStr, PlSmallStr)>,
+    /// Whether the rows of each part are in the order in which the source has them.
+    keeps_order: bool,
 }
 
 impl Placement {
@@ -82,7 +84,8 @@ impl Placement {
         columns: &[PlSmallStr],
     ) -> Self {
         let names = columns.iter().map(|name| (name.clone(), name.clone())).collect();
-        let scanned = Scanned { source: Arc::clone(source), parts: parts.into(), names };
+        let scanned =
+            Scanned { source: Arc::clone(source), parts: parts.into(), names, keeps_order: true };
         Placement { scanned: Some(scanned), ..Placement::default() }
     }
 
@@ -101,10 +104,22 @@ impl Placement {
         Placement { order: Some(Arc::clone(spec)), ..self }
     }
 
-    /// Rows that went to other partitions by the keys of a column, which keeps their order if it was that of the column.
+    /// The same partitions, each of which was brought into this order, so that all rows are.
+    pub(crate) fn sorted(mut self, spec: &Arc<SortSpec>) -> Self {
+        if let Some(scanned) = &mut self.scanned {
+            scanned.keeps_order = false;
+        }
+        self.in_order(spec)
+    }
+
+    /// Rows that went to other partitions by the keys of a column, nulls to the last one, which keeps their order if it
+    /// was that of the column.
     pub(crate) fn order_along(&self, key: &PlSmallStr) -> Self {
-        let order = self.order.clone();
-        let order = order.filter(|spec| spec.by[0] == *key && !spec.descending[0]);
+        let has_nulls = || self.divided_by(key).is_none_or(|divided| divided.may_be_null);
+        let order = self.order.clone().filter(|spec| {
+            let is_along = spec.by[0] == *key && !spec.descending[0];
+            is_along && (spec.nulls_last[0] || !has_nulls())
+        });
         Placement { order, ..Placement::default() }
     }
 
@@ -255,7 +270,8 @@ impl Scanned {
         let Some((_, stored)) = self.names.iter().find(|(name, _)| name == column) else {
             return false;
         };
-        self.parts.iter().all(|part| self.source.is_sorted(*part, stored))
+        self.keeps_order
+            && self.parts.iter().all(|part| self.source.is_sorted(*part, stored))
             && self.divided_by(column).is_some_and(|divided| nulls_last || !divided.may_be_null)
     }
 }

@@ -133,14 +133,22 @@ impl Lowering<'_> {
         if old == new {
             return Ok(input.clone());
         }
-        let pieces = by_divisions(old.keys(), new.keys(), true)?;
+        let mut keys = old.keys().to_vec();
+        // What is behind all keys has to get from the last partition into the last new one.
+        if (divided.may_be_null || old.dtype().is_float())
+            && let (Some(last), Some(new_last)) = (keys.last_mut(), new.keys().last())
+            && *new_last > *last
+        {
+            *last = new_last.clone();
+        }
+        let pieces = by_divisions(&keys, new.keys(), true)?;
         let parts = |row: &Vec<Piece<_>>| match (row.first(), row.last()) {
             (Some(first), Some(last)) => first.partition..last.partition + 1,
             // One has to say what the columns are.
             _ => 0..1,
         };
         let range = |piece: &Piece<Key>| {
-            let (first, end) = (&old.keys()[piece.partition], &old.keys()[piece.partition + 1]);
+            let (first, end) = (&keys[piece.partition], &keys[piece.partition + 1]);
             // The last partition has its end, and nulls behind it.
             let takes_end = piece.closed == (piece.partition + 1 == old.n_partitions());
             KeyRange {

@@ -45,7 +45,7 @@ impl Lowering<'_> {
             Some(limit) => input.layout.with_rows(limit, limit),
             None => input.layout.clone(),
         };
-        let layout = layout.placed(placement.in_order(&sort.spec));
+        let layout = layout.placed(placement.sorted(&sort.spec));
         let sorted = self.rowwise(&name, kernel, input, layout);
         // Numbers of rows beside a copy of the keys.
         self.layers.get_mut(sorted.layer).scratch_bytes =

@@ -81,11 +81,11 @@ fn between(low: (f64, f64), high: (f64, f64), place: f64) -> f64 {
         return high.1;
     }
     let share = (place - low.0) / (high.0 - low.0);
-    match share {
-        // Between infinities there is no line.
-        0.0 => low.1,
-        1.0 => high.1,
-        share => low.1 + (high.1 - low.1) * share,
+    if (high.1 - low.1).is_finite() {
+        low.1 + (high.1 - low.1) * share
+    } else {
+        // To infinity there is no line.
+        if share < 0.5 { low.1 } else { high.1 }
     }
 }
 
@@ -96,7 +96,11 @@ fn compressed(sorted: Vec<Centroid>) -> Vec<Centroid> {
     let (mut before, mut limit) = (0.0, 0.0);
     for next in sorted {
         match out.last_mut() {
-            Some(last) if before + last.weight + next.weight <= limit => {
+            Some(last)
+                // Infinity has no mean with other values.
+                if (last.mean == next.mean || (last.mean - next.mean).is_finite())
+                    && before + last.weight + next.weight <= limit =>
+            {
                 last.weight += next.weight;
                 if next.mean != last.mean {
                     last.mean += (next.mean - last.mean) * next.weight / last.weight;
@@ -146,6 +150,17 @@ mod tests {
             [0.0, 0.5, 1.0].map(|q| ends.quantile(q)),
             [f64::NEG_INFINITY, 0.0, f64::INFINITY]
         );
+    }
+
+    #[test]
+    fn infinity_has_no_mean_with_other_values() {
+        for infinity in [f64::NEG_INFINITY, f64::INFINITY] {
+            let many = (0..90_000).map(f64::from).chain([infinity; 10_000]);
+            let digest = TDigest::new(many.collect()).unwrap();
+            let ranks = (0..=1000).map(|i| digest.quantile(f64::from(i) / 1000.0));
+            let quantiles: Vec<f64> = ranks.collect();
+            assert!(quantiles.iter().all(|q| !q.is_nan()) && quantiles.is_sorted());
+        }
     }
 
     #[test]
