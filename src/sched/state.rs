@@ -536,7 +536,7 @@ impl State<'_> {
         assert_eq!(n_finished, self.n_finished);
         let held: u64 = self.slots.iter().flatten().map(Block::nbytes).sum();
         let taken: u64 = self.running.iter().map(|running| running.taken).sum();
-        assert_eq!(self.resident, held + taken);
+        assert_eq!(self.resident, held + taken + self.held_by_disk());
         let declared = self.running.iter().map(|running| running.declared);
         assert_eq!(self.in_flight, declared.sum::<u64>());
         assert!(self.peak >= self.used());

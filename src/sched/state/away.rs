@@ -25,8 +25,9 @@ const READERS_MAX: usize = 64;
 pub(super) enum Place {
     /// In its slot until all of it is written.
     Leaving(u64),
-    /// In its slot to stay: a task came to need it while it was written.
-    Recalled,
+    /// In its slot to stay: a task came to need it while it was written. Once it was read for the last
+    /// time, held by the disk alone until all of it is written.
+    Recalled(u64),
     /// On disk, or where it was read from.
     OnDisk(u64),
     /// With what reading it takes.
@@ -64,14 +65,17 @@ impl State<'_> {
     /// Takes note that a block was written, which may go to `dropped` now.
     pub(crate) fn on_saved(&mut self, task: TaskId, dropped: &mut Vec<Block>) {
         self.away.n_under_way -= 1;
-        if let Some(&Place::Leaving(bytes)) = self.away.places.get(&task) {
-            self.leave(task, bytes, dropped);
-        } else if self.count[task.idx()] == FREED {
-            self.away.places.remove(&task);
-            self.away.moves.push_back(Next::Discard(task));
-        } else {
-            self.away.places.insert(task, Place::Copied);
-            self.note_candidate(task);
+        match self.away.places.get(&task) {
+            Some(&Place::Leaving(bytes)) => self.leave(task, bytes, dropped),
+            Some(&Place::Recalled(bytes)) if self.count[task.idx()] == FREED => {
+                self.resident -= bytes;
+                self.away.places.remove(&task);
+                self.away.moves.push_back(Next::Discard(task));
+            }
+            _ => {
+                self.away.places.insert(task, Place::Copied);
+                self.note_candidate(task);
+            }
         }
     }
 
@@ -188,10 +192,10 @@ impl State<'_> {
         for dep in self.distinct_inputs(task) {
             let Some(place) = self.away.places.get_mut(&dep) else { continue };
             match *place {
-                Place::Recalled | Place::Copied => {}
+                Place::Recalled(_) | Place::Copied => {}
                 Place::Leaving(bytes) => {
                     self.away.leaving -= bytes;
-                    *place = Place::Recalled;
+                    *place = Place::Recalled(bytes);
                 }
                 Place::Returning(_) => n_missing += 1,
                 Place::OnDisk(bytes) => {
@@ -251,9 +255,14 @@ impl State<'_> {
 
     /// Takes note that a block was read for the last time.
     pub(super) fn forget_copy(&mut self, task: TaskId) {
-        if self.away.places.get(&task) == Some(&Place::Copied) {
-            self.away.places.remove(&task);
-            self.away.moves.push_back(Next::Discard(task));
+        match self.away.places.get(&task) {
+            Some(Place::Copied) => {
+                self.away.places.remove(&task);
+                self.away.moves.push_back(Next::Discard(task));
+            }
+            // Its readers give it up, but the disk still holds it.
+            Some(&Place::Recalled(bytes)) => self.resident += bytes,
+            _ => {}
         }
     }
 
@@ -305,6 +314,16 @@ impl State<'_> {
         matches!(self.away.places.get(&task), Some(Place::OnDisk(_) | Place::Returning(_)))
     }
 
+    /// Bytes of blocks that nobody but the disk holds.
+    pub(super) fn held_by_disk(&self) -> u64 {
+        let places = self.away.places.iter();
+        let held = places.map(|(task, place)| match place {
+            Place::Recalled(bytes) if self.count[task.idx()] == FREED => *bytes,
+            _ => 0,
+        });
+        held.sum()
+    }
+
     /// Derives what is counted here again. Slow.
     pub(super) fn check_away(&self) {
         let away = &self.away;
@@ -316,7 +335,7 @@ impl State<'_> {
                     assert_eq!(held, Some(bytes), "what leaves is in its slot");
                     leaving += bytes;
                 }
-                Place::Recalled | Place::Copied => {}
+                Place::Recalled(_) | Place::Copied => {}
                 Place::OnDisk(_) => assert_eq!(held, None, "what is on disk is not in its slot"),
                 Place::Returning(bytes) => {
                     assert_eq!(held, None);

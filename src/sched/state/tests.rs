@@ -421,11 +421,15 @@ fn a_block_that_a_task_needs_while_it_is_written_stays() {
     assert_eq!(env.start_all(), ["s"]);
     env.finish_all();
     assert_eq!(env.start_all(), ["y"; 15], "all but the one whose block is on disk");
+    assert_eq!(env.state.resident_bytes(), 16 * B);
     env.finish(14);
+    assert_eq!(env.state.resident_bytes(), 16 * B, "the disk holds the block");
     env.finish(0);
     assert_eq!(env.start_all(), [""; 0]);
     assert_eq!(env.moves, [Next::Save(TaskId(14)), Next::Load(TaskId(15))]);
+    let resident = env.state.resident_bytes();
     env.move_one();
+    assert_eq!(env.state.resident_bytes(), resident - B, "all of it is written");
     env.move_one();
     assert_eq!(env.start_all(), ["y"]);
     env.finish_all();
