@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::{Array, Boundary, DynArray, Index, QuantileMethod, concatenate, from_fn, ones, over};
 use crate::compute::{Collector, NoWatch, Session};
 use crate::config::Config;
-use crate::error::{Call, Result};
+use crate::error::{Call, Error, Result};
 use crate::graph::{Block, TaskGraph, TaskId, order, peak_bytes};
 use crate::sched::{CancelToken, EventSink, RunSummary, Runtime, Sink};
 
@@ -91,6 +91,33 @@ fn a_take_reads_the_blocks_that_it_needs() {
     assert_eq!(n_tasks(&[&points.to_dyn()]), 2 + 2 + 1);
     // Of a diagonal only the blocks that it goes through.
     assert_eq!(n_tasks(&[&y.diagonal(0).to_dyn()]), 100);
+}
+
+#[test]
+fn values_are_assigned_in_the_chunks_of_the_array() {
+    let x = opaque(&[1000, 10], &[100, 10]);
+    let row = opaque(&[10], &[10]);
+    // The row, and of each block of x what it was, what is assigned and the result.
+    assert!(n_tasks(&[&x.assign_at([5], 0, &row).to_dyn()]) <= 1 + 3 * 10);
+    let rows = opaque(&[2, 10], &[1, 10]);
+    assert!(n_tasks(&[&x.assign_at([5, 999], 0, &rows).to_dyn()]) <= 2 + 3 * 10);
+    // A block of x is as long as this value is wide, but nothing that is in between is both.
+    Config::new().with_chunk_bytes(800).scope(|| {
+        let (x, row) = (opaque(&[100, 100], &[100, 1]), opaque(&[100], &[100]));
+        let graph = graph(&[&x.assign_at([5], 0, &row).to_dyn()]);
+        let largest = graph.layers().layers().iter().map(|layer| layer.out_bytes).max();
+        assert_eq!(largest, Some(800));
+    });
+}
+
+#[test]
+fn positions_along_axes_too_long_to_list_are_an_error() {
+    let x = ones::<f64>(1_u64 << 60, 1_u64 << 20);
+    let square = ones::<f64>([1_u64 << 31; 2], [1_u64 << 31; 2]);
+    for array in [x.assign_at([0], 0, 1.0), square.diagonal(0)] {
+        let error = array.to_dyn().handle.node().err();
+        assert!(matches!(error, Some(Error::TooManyTasks { .. })), "{error:?}");
+    }
 }
 
 #[test]
@@ -207,7 +234,7 @@ fn a_cancelled_run_says_so() {
     cancel.cancel();
     let runtime = Runtime::of(&Config::current().unwrap()).unwrap();
     let error = runtime.execute(&graph, &cancel, &Forget).unwrap_err();
-    assert!(matches!(error, crate::error::Error::Cancelled), "{error}");
+    assert!(matches!(error, Error::Cancelled), "{error}");
 }
 
 #[test]
@@ -223,7 +250,7 @@ fn cancelling_from_inside_stops_the_run() {
     let graph = graph(&[&x.to_dyn()]);
     let config = Config::new().with_threads(2);
     let error = Runtime::of(&config).unwrap().execute(&graph, &cancel, &Forget).unwrap_err();
-    assert!(matches!(error, crate::error::Error::Cancelled), "{error}");
+    assert!(matches!(error, Error::Cancelled), "{error}");
     assert!(*n.lock().unwrap() < 100);
 }
 

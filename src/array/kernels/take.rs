@@ -56,7 +56,11 @@ impl<T: Element> Kernel for TakeKernel<T> {
     }
 
     fn identity(&self) -> Option<Identity> {
-        Some(Identity::new("take", T::DTYPE.name(), (self.axis, &self.from, &self.index)))
+        Some(Identity::new(
+            "take",
+            T::DTYPE.name(),
+            (self.axis, &self.from, &self.index, &self.chunks),
+        ))
     }
 }
 

@@ -10,11 +10,13 @@ use super::indexing::{IndexEntry, Selection, positions, selection, slice_along};
 use super::manipulation::{broadcast_to, flipped, permute};
 use super::pad::{PadMode, pad_axis};
 use super::repeats::repeated;
-use super::take::take_positions;
 use crate::array::args::{AxisRef, Shape};
-use crate::array::chunks::{AxisSlice, ChunkSpec};
+use crate::array::chunks::limit::check_listed;
+use crate::array::chunks::{AxisSlice, ChunkSpec, Chunks};
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::{BinaryOp, Builder, Program, Scalar};
+use crate::array::meta::Meta;
+use crate::array::op::{ArrayOp, Take};
 use crate::error::{Call, Error, Result};
 
 /// The values where a mask holds, which broadcasts to the array as they do.
@@ -133,6 +135,7 @@ pub(crate) fn assign_at(
         if index.is_empty() {
             return Ok(Arc::clone(node));
         }
+        check_listed(call.op, Some(call), len)?;
         let mut source = vec![None; len as usize];
         for (i, &at) in index.iter().enumerate() {
             source[at as usize] = Some(i as u64);
@@ -148,12 +151,26 @@ pub(crate) fn assign_at(
                 shape[axis] = index.len() as u64;
                 let fit = broadcast_to(call, value, &Shape::from(shape));
                 // Where nothing is assigned, any element will do.
-                let source: Vec<u64> = source.iter().map(|i| i.unwrap_or(0)).collect();
-                Term::Array(fit.then(|value| {
-                    take_positions(call, value, axis, source)?.in_chunks(node.meta.chunks.clone())
-                }))
+                let source: Arc<[u64]> = source.iter().map(|i| i.unwrap_or(0)).collect();
+                Term::Array(fit.then(|value| spread(node, value, axis, source)))
             }
         };
         select(call, &is_there, &value, &Term::Array(x.clone())).node().cloned()
     })
+}
+
+/// `value` with the elements at `source` along an axis, in the chunks of `node`, however few there are to
+/// pick from.
+fn spread(
+    node: &Arc<Node>,
+    value: &Arc<Node>,
+    axis: usize,
+    source: Arc<[u64]>,
+) -> Result<Arc<Node>> {
+    let mut axes = value.meta.chunks.axes().to_vec();
+    axes[axis] = node.meta.chunks.axes()[axis].clone();
+    let out = Meta { dtype: value.meta.dtype, chunks: Chunks::new(axes) };
+    let out = super::not_grown(out, axis..axis + 1, &[node, value])?;
+    let take = Take { axis, index: source, chunks: out.chunks.axes()[axis].clone() };
+    Node::of(ArrayOp::Take(Arc::new(take)), &[value])?.in_chunks(node.meta.chunks.clone())
 }

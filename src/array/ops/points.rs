@@ -132,6 +132,7 @@ pub(crate) fn diagonal(call: Call, x: &Handle, k: i64) -> Handle {
         let [n, m] = [node.axis_len(call, 0)?, node.axis_len(call, 1)?];
         let [down, right] = if k < 0 { [k.unsigned_abs(), 0] } else { [0, k.unsigned_abs()] };
         let len = n.saturating_sub(down).min(m.saturating_sub(right));
+        check_listed(call.op, Some(call), len)?;
         let list = |start: u64| Shape::from((start..start + len).collect::<Vec<_>>());
         Ok([(AxisRef::from(0), list(down)), (AxisRef::from(1), list(right))])
     };
