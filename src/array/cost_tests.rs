@@ -205,14 +205,23 @@ fn blocks_are_no_larger_than_declared() {
     }
 }
 
+/// The most scratch that a task declares.
+fn scratch(array: DynArray) -> u64 {
+    Config::new().with_optimize(false).scope(|| {
+        let graph = graph(&[&array]);
+        graph.layers().layers().iter().map(|layer| layer.scratch_bytes).max().unwrap()
+    })
+}
+
+#[test]
+fn scratch_of_sorts_is_declared() {
+    assert_eq!(scratch(opaque(&[60, 40], &[60, 40]).unique().to_dyn()), 60 * 40 * 16);
+    let large = opaque(&[2_000_000], &[2_000_000]).unique();
+    assert_eq!(scratch(large.to_dyn()), 2_000_000 * 16 / 2);
+}
+
 #[test]
 fn scratch_is_declared_where_inputs_may_not_be_in_c_order() {
-    let scratch = |array: DynArray| {
-        Config::new().with_optimize(false).scope(|| {
-            let graph = graph(&[&array]);
-            graph.layers().layers().iter().map(|layer| layer.scratch_bytes).max().unwrap()
-        })
-    };
     let block = 8 * 60 * 40;
     let x = opaque(&[60, 40], &[60, 40]);
     let in_order = &x + 1.0;

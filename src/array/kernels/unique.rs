@@ -24,6 +24,7 @@ impl<T: Ordered> Tally<T> {
             first.1 += if is_same { later.1 } else { 0 };
             is_same
         });
+        counted.shrink_to_fit();
         Tally { counted }
     }
 }
@@ -50,6 +51,11 @@ pub(crate) enum UniqueStep {
 /// Bytes of one entry of a tally of `T`.
 pub(crate) fn entry_bytes<T: Ordered>() -> u64 {
     size_of::<(T, i64)>() as u64
+}
+
+/// Bytes that a stable sort takes besides its input: half of that, and all of it up to 8 MB.
+pub(crate) fn sort_bytes(bytes: u64) -> u64 {
+    bytes.min(8_000_000).max(bytes.div_ceil(2))
 }
 
 #[derive(Debug)]
@@ -96,5 +102,17 @@ impl<T: Ordered> Kernel for UniqueKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("unique", T::DTYPE.name(), self.step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_takes_the_memory_of_distinct_elements() {
+        let tally = Tally::new((0..1000).map(|i| (i % 3, 1)).collect());
+        assert_eq!(tally.counted, [(0, 334), (1, 333), (2, 333)]);
+        assert_eq!(tally.nbytes(), 3 * entry_bytes::<i32>());
     }
 }

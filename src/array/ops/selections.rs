@@ -11,7 +11,7 @@ use crate::array::expr::{Handle, Node};
 use crate::array::kernels::ReduceKind;
 use crate::array::kernels::count::{Bins, CountKernel};
 use crate::array::kernels::topk::TopKernel;
-use crate::array::kernels::unique::{UniqueKernel, UniqueStep, entry_bytes};
+use crate::array::kernels::unique::{UniqueKernel, UniqueStep, entry_bytes, sort_bytes};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise};
 use crate::config::Config;
@@ -167,7 +167,8 @@ fn tallied(call: Call, node: &Arc<Node>) -> Result<Arc<Node>> {
         |n, level| Meta { dtype, chunks: Chunks::new(vec![AxisChunks::unknown(n, token(level))]) };
     let mut n_blocks = node.meta.chunks.n_blocks();
     let first = [(node, BlockMap::Linear)];
-    let mut tally = blockwise(call, kernel, &first, meta(n_blocks, 0), Some(bytes), 0)?;
+    let of_first = meta(n_blocks, 0);
+    let mut tally = blockwise(call, kernel, &first, of_first, Some(bytes), sort_bytes(bytes))?;
     let (merge, _) = unique_kernel(dtype, UniqueStep::Merge);
     for level in 1.. {
         if n_blocks == 1 {
@@ -187,7 +188,7 @@ fn tallied(call: Call, node: &Arc<Node>) -> Result<Arc<Node>> {
             &[(&tally, map)],
             meta(n_blocks, level),
             Some(bytes),
-            0,
+            sort_bytes(bytes),
         )?;
     }
     Ok(tally)
