@@ -214,6 +214,14 @@ fn scratch(array: DynArray) -> u64 {
 }
 
 #[test]
+fn scratch_of_picks_is_declared() {
+    let x = opaque(&[1000], &[100]);
+    assert_eq!(scratch(x.take([5, 0, 999], 0).to_dyn()), 3 * 48);
+    let shuffled: Vec<i64> = (0..1000).map(|i| (i * 7) % 1000).collect();
+    assert_eq!(scratch(x.take(shuffled, 0).to_dyn()), 100 * 48);
+}
+
+#[test]
 fn scratch_of_sorts_is_declared() {
     assert_eq!(scratch(opaque(&[60, 40], &[60, 40]).unique().to_dyn()), 60 * 40 * 16);
     let large = opaque(&[2_000_000], &[2_000_000]).unique();

@@ -402,7 +402,8 @@ impl Lowering<'_> {
         let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
             Arc::new(TakeKernel::<T>::new(axis, from.clone(), index, chunks))
         });
-        Ok(self.push("take", out, 0, kernel, vec![LayerInput { layer: input, map }]))
+        let scratch = take.chunks.max_len().unwrap_or(0).saturating_mul(PICK_BYTES);
+        Ok(self.push("take", out, scratch, kernel, vec![LayerInput { layer: input, map }]))
     }
 
     fn blockwise(&mut self, blockwise: &Blockwise, inputs: &[LayerId]) -> LayerId {
@@ -435,6 +436,10 @@ impl Lowering<'_> {
         Ok(self.push("contract", out, scratch_bytes, kernel, slots))
     }
 }
+
+/// Bytes that a take uses for each position while it sorts them by the block that they are in: the position
+/// and its place, and both again in lists that double as they grow.
+const PICK_BYTES: u64 = 48;
 
 fn contract_kernel(dtype: DType, contraction: Arc<Contraction>) -> Result<Arc<dyn Kernel>> {
     Ok(dispatch!(dtype, number T => Arc::new(ContractKernel::<T>::new(contraction)), else {

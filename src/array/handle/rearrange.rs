@@ -167,7 +167,8 @@ impl<T: Element> Array<T> {
     /// The other axes keep their chunks.
     ///
     /// # Cost
-    /// Each block reads the blocks that its positions are in. Slices of the result pick fewer positions.
+    /// Each block reads the blocks that its positions are in, all of which have to fit into memory at once, and
+    /// takes 48 bytes for each position. Slices of the result pick fewer positions.
     ///
     /// # Errors
     /// Carried: [`Error::IndexOutOfBounds`](crate::Error::IndexOutOfBounds).
