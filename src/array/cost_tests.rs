@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Array, Boundary, DynArray, Index, QuantileMethod, concatenate, from_fn, ones, over};
+use ndarray::ArrayD;
+
+use super::{
+    Array, Boundary, DynArray, Index, QuantileMethod, Side, concatenate, from_fn, ones, over,
+};
 use crate::compute::{Collector, NoWatch, Session};
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
@@ -107,6 +111,18 @@ fn values_are_assigned_in_the_chunks_of_the_array() {
         let graph = graph(&[&x.assign_at([5], 0, &row).to_dyn()]);
         let largest = graph.layers().layers().iter().map(|layer| layer.out_bytes).max();
         assert_eq!(largest, Some(800));
+    });
+}
+
+#[test]
+fn lookups_of_small_elements_make_no_larger_blocks() {
+    Config::new().with_chunk_bytes(800).scope(|| {
+        let x = ones::<u8>([10, 100], [10, 80]);
+        let positions = ones::<u8>(3, 3).searchsorted(&x, Side::Right);
+        let graph = graph(&[&positions.to_dyn()]);
+        let largest = graph.layers().layers().iter().map(|layer| layer.out_bytes).max();
+        assert_eq!(largest, Some(800));
+        assert_eq!(positions.compute().unwrap(), ArrayD::from_elem(vec![10, 100], 3));
     });
 }
 

@@ -38,6 +38,13 @@ fn partial(call: Call, x: &Arc<Node>, vector: &Arc<Node>, lookup: Lookup) -> Res
     let others = &vector.meta.chunks.axes()[0];
     let mut axes = x.meta.chunks.axes().to_vec();
     axes.push(AxisChunks::uniform(others.n_blocks(), 1));
+    let out = Meta {
+        dtype: if lookup == Lookup::IsIn { DType::Bool } else { DType::I64 },
+        chunks: Chunks::new(axes),
+    };
+    // Positions may be wider than what is looked up.
+    let out = super::not_grown(out, 0..ndim, &[x])?;
+    let x = x.in_chunks(Chunks::new(out.chunks.axes()[..ndim].to_vec()))?;
     let blockwise = Blockwise {
         name: call.op.into(),
         kernel,
@@ -45,12 +52,9 @@ fn partial(call: Call, x: &Arc<Node>, vector: &Arc<Node>, lookup: Lookup) -> Res
             BlockMap::axes((0..ndim).map(AxisMap::same)),
             BlockMap::axes([AxisMap::same(ndim)]),
         ],
-        out: Meta {
-            dtype: if lookup == Lookup::IsIn { DType::Bool } else { DType::I64 },
-            chunks: Chunks::new(axes),
-        },
-        out_bytes: x.meta.block_bytes_max().map(|bytes| bytes / dtype.nbytes() as u64 * 8),
+        out,
+        out_bytes: None,
         scratch_bytes: vector.meta.block_bytes_max().unwrap_or(super::chunk_bytes()?),
     };
-    Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[x, vector])
+    Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&x, vector])
 }
