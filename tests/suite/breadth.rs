@@ -561,3 +561,14 @@ fn scans_and_masks_take_blocks_without_elements() {
     check("cumsum", &none.cumsum(0), &ndarray::arr1(&[0_i64; 0]).into_dyn());
     check("unique", &none.unique(), &ndarray::arr1(&[0_i64; 0]).into_dyn());
 }
+
+/// Between numbers that are infinitely far apart there is no step.
+#[test]
+fn quantiles_between_numbers_that_are_far_apart() {
+    let median = |of: [f64; 2]| array::from_ndarray(ndarray::arr1(&of), [2]).median(0);
+    let inf = f64::INFINITY;
+    check("inf", &median([1.0, inf]), &ndarray::arr0(inf).into_dyn());
+    check("-inf", &median([1.0, -inf]), &ndarray::arr0(-inf).into_dyn());
+    let got = median([-1e308, 1.7e308]).compute().unwrap()[[]];
+    assert!((got - 3.5e307).abs() < 1e294, "{got}");
+}
