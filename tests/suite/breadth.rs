@@ -562,6 +562,28 @@ fn scans_and_masks_take_blocks_without_elements() {
     check("unique", &none.unique(), &ndarray::arr1(&[0_i64; 0]).into_dyn());
 }
 
+/// What fills a block must be told how long it is, by the plan or by another block.
+#[test]
+fn what_is_made_beside_unknown_lengths_fills_its_blocks() {
+    let x = array::arange(0, 6, 1, [3]);
+    let left = x.mask(&x.gt(0));
+    let five = |value: i32| ndarray::Array1::from_elem(5, value).into_dyn();
+    check("ones_like", &array::ones_like(&left), &five(1));
+    check("zeros_like", &array::zeros_like(&left), &five(0));
+    check("sum", &array::ones_like(&left).sum(0), &ndarray::arr0(5_i64).into_dyn());
+    let mask = array::from_ndarray(ndarray::arr1(&[true, false, true, true]), [2]);
+    let y = array::arange(0, 12, 1, [12]).reshape([4, 3]).rechunk([2, 3]).compress(&mask, 0);
+    let edges = ndarray::arr2(&[[0, 1, 2, 2, 2], [6, 7, 8, 8, 8], [9, 10, 11, 11, 11]]);
+    check("pad", &y.pad([(0, 0), (0, 2)], PadMode::Edge), &edges.into_dyn());
+    // These have no input of the unknown length once they are fused, or are indices along the other axis.
+    let sum = y.slice(ndarray::s![.., 0..1]) + array::arange(0, 3, 1, [3]);
+    check("sum", &sum, &ndarray::arr2(&[[0, 1, 2], [6, 7, 8], [9, 10, 11]]).into_dyn());
+    let is_unknown = |error: Option<Error>| matches!(error, Some(Error::UnknownChunks { .. }));
+    assert!(is_unknown(y.pad([(0, 0), (0, 2)], PadMode::Constant(1)).check().err()));
+    assert!(is_unknown(y.tril(0).check().err()));
+    assert!(is_unknown(y.argwhere().check().err()));
+}
+
 /// Between numbers that are infinitely far apart there is no step.
 #[test]
 fn quantiles_between_numbers_that_are_far_apart() {
