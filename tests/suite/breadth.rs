@@ -1,7 +1,8 @@
 //! Functions that are made of structural operations, against loops over indices.
 
 use dask_rs::array::{
-    self, Array, Boundary, Element, Index, PadMode, QuantileMethod, Side, bins, block, diag,
+    self, Array, AxisSpec, Boundary, ChunkSpec, Element, Index, PadMode, QuantileMethod, Side,
+    bins, block, diag,
 };
 use dask_rs::{Config, Error, ExecutorKind};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn};
@@ -582,6 +583,23 @@ fn what_is_made_beside_unknown_lengths_fills_its_blocks() {
     assert!(is_unknown(y.pad([(0, 0), (0, 2)], PadMode::Constant(1)).check().err()));
     assert!(is_unknown(y.tril(0).check().err()));
     assert!(is_unknown(y.argwhere().check().err()));
+}
+
+#[test]
+fn rechunks_keep_axes_of_unknown_lengths() {
+    let m = ndarray::Array1::from_iter((0..16).map(f64::from)).into_shape_with_order([4, 4]);
+    let m = m.unwrap().into_dyn();
+    let x = array::from_ndarray(m.clone(), [2, 4]);
+    let mask = array::from_ndarray(ndarray::arr1(&[true, false, true, true]), [2]);
+    let (a, b) = (x.compress(&mask, 0), x.rechunk([2, 2]).compress(&mask, 0));
+    let left = picked(&m, 0, &[0, 2, 3]);
+    check("sum", &(&a + &b), &(&left * 2.0));
+    check("rechunk", &b.rechunk(ChunkSpec::from([AxisSpec::Keep, AxisSpec::from(3)])), &left);
+    check("median", &b.median(1), &left.mean_axis(Axis(1)).unwrap());
+    for boundary in [Boundary::None, Boundary::Nearest] {
+        let same = b.map_overlap([(0, 0), (1, 1)], boundary, |block, _| block.to_owned());
+        check("map_overlap", &same, &left);
+    }
 }
 
 /// Between numbers that are infinitely far apart there is no step.
