@@ -67,18 +67,22 @@ pub fn empty<T: Element>(shape: impl Into<Shape>, chunks: impl Into<ChunkSpec>) 
 }
 
 /// Zeros in the shape and chunks of another array.
+#[track_caller]
 pub fn zeros_like<T: Element>(like: &Array<T>) -> Array<T> {
-    Array::of(creation::full_like(scalar(T::default()), &like.handle))
+    Array::of(creation::full_like(Call::new("zeros_like"), scalar(T::default()), &like.handle))
 }
 
 /// Ones in the shape and chunks of another array.
+#[track_caller]
 pub fn ones_like<T: Element>(like: &Array<T>) -> Array<T> {
-    Array::of(creation::full_like(one::<T>(), &like.handle))
+    Array::of(creation::full_like(Call::new("ones_like"), one::<T>(), &like.handle))
 }
 
-/// The same value everywhere, in the shape and chunks of another array.
+/// The same value everywhere, in the shape and chunks of another array, which is computed only if its
+/// lengths are unknown.
+#[track_caller]
 pub fn full_like<T: Element>(like: &Array<T>, value: T) -> Array<T> {
-    Array::of(creation::full_like(scalar(value), &like.handle))
+    Array::of(creation::full_like(Call::new("full_like"), scalar(value), &like.handle))
 }
 
 /// `start + i * step` for as many `i` as stay before `stop`.

@@ -322,7 +322,7 @@ impl Lowering<'_> {
             let maps = maps.map(|(axis, (overlap, new))| rechunk_map(axis, overlap, new));
             let map = BlockMap::Axes(maps.collect::<Result<_>>()?);
             let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
-                Arc::new(RechunkKernel::<T>::new(axes, new.clone()))
+                Arc::new(RechunkKernel::<T>::new(axes))
             });
             let meta = Meta { dtype: out.dtype, chunks: new.clone() };
             layer = self.push("rechunk", &meta, 0, kernel, vec![LayerInput { layer, map }]);

@@ -1,7 +1,8 @@
 //! Functions that are made of structural operations, against loops over indices.
 
 use dask_rs::array::{
-    self, Array, Boundary, Element, Index, PadMode, QuantileMethod, Side, bins, block, diag,
+    self, Array, AxisSpec, Boundary, ChunkSpec, Element, Index, PadMode, QuantileMethod, Side,
+    bins, block, diag,
 };
 use dask_rs::{Config, Error, ExecutorKind};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn};
@@ -560,4 +561,54 @@ fn scans_and_masks_take_blocks_without_elements() {
     let none: Array<i64> = array::zeros([0], -1);
     check("cumsum", &none.cumsum(0), &ndarray::arr1(&[0_i64; 0]).into_dyn());
     check("unique", &none.unique(), &ndarray::arr1(&[0_i64; 0]).into_dyn());
+}
+
+/// What fills a block must be told how long it is, by the plan or by another block.
+#[test]
+fn what_is_made_beside_unknown_lengths_fills_its_blocks() {
+    let x = array::arange(0, 6, 1, [3]);
+    let left = x.mask(&x.gt(0));
+    let five = |value: i32| ndarray::Array1::from_elem(5, value).into_dyn();
+    check("ones_like", &array::ones_like(&left), &five(1));
+    check("zeros_like", &array::zeros_like(&left), &five(0));
+    check("sum", &array::ones_like(&left).sum(0), &ndarray::arr0(5_i64).into_dyn());
+    let mask = array::from_ndarray(ndarray::arr1(&[true, false, true, true]), [2]);
+    let y = array::arange(0, 12, 1, [12]).reshape([4, 3]).rechunk([2, 3]).compress(&mask, 0);
+    let edges = ndarray::arr2(&[[0, 1, 2, 2, 2], [6, 7, 8, 8, 8], [9, 10, 11, 11, 11]]);
+    check("pad", &y.pad([(0, 0), (0, 2)], PadMode::Edge), &edges.into_dyn());
+    // These have no input of the unknown length once they are fused, or are indices along the other axis.
+    let sum = y.slice(ndarray::s![.., 0..1]) + array::arange(0, 3, 1, [3]);
+    check("sum", &sum, &ndarray::arr2(&[[0, 1, 2], [6, 7, 8], [9, 10, 11]]).into_dyn());
+    let is_unknown = |error: Option<Error>| matches!(error, Some(Error::UnknownChunks { .. }));
+    assert!(is_unknown(y.pad([(0, 0), (0, 2)], PadMode::Constant(1)).check().err()));
+    assert!(is_unknown(y.tril(0).check().err()));
+    assert!(is_unknown(y.argwhere().check().err()));
+}
+
+#[test]
+fn rechunks_keep_axes_of_unknown_lengths() {
+    let m = ndarray::Array1::from_iter((0..16).map(f64::from)).into_shape_with_order([4, 4]);
+    let m = m.unwrap().into_dyn();
+    let x = array::from_ndarray(m.clone(), [2, 4]);
+    let mask = array::from_ndarray(ndarray::arr1(&[true, false, true, true]), [2]);
+    let (a, b) = (x.compress(&mask, 0), x.rechunk([2, 2]).compress(&mask, 0));
+    let left = picked(&m, 0, &[0, 2, 3]);
+    check("sum", &(&a + &b), &(&left * 2.0));
+    check("rechunk", &b.rechunk(ChunkSpec::from([AxisSpec::Keep, AxisSpec::from(3)])), &left);
+    check("median", &b.median(1), &left.mean_axis(Axis(1)).unwrap());
+    for boundary in [Boundary::None, Boundary::Nearest] {
+        let same = b.map_overlap([(0, 0), (1, 1)], boundary, |block, _| block.to_owned());
+        check("map_overlap", &same, &left);
+    }
+}
+
+/// Between numbers that are infinitely far apart there is no step.
+#[test]
+fn quantiles_between_numbers_that_are_far_apart() {
+    let median = |of: [f64; 2]| array::from_ndarray(ndarray::arr1(&of), [2]).median(0);
+    let inf = f64::INFINITY;
+    check("inf", &median([1.0, inf]), &ndarray::arr0(inf).into_dyn());
+    check("-inf", &median([1.0, -inf]), &ndarray::arr0(-inf).into_dyn());
+    let got = median([-1e308, 1.7e308]).compute().unwrap()[[]];
+    assert!((got - 3.5e307).abs() < 1e294, "{got}");
 }

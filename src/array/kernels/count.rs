@@ -34,12 +34,14 @@ impl Bins {
                 if !(first..=last).contains(&x) {
                     return None;
                 }
-                let after = edges.partition_point(|edge| *edge <= x);
-                // What is on the last edge belongs to the last bin that is not empty.
-                let after = if x == last { edges.partition_point(|edge| *edge < x) } else { after };
-                after.checked_sub(1)
+                if x == last {
+                    return edges.len().checked_sub(2);
+                }
+                edges.partition_point(|edge| *edge <= x).checked_sub(1)
             }
-            Bins::Numbers(n) => (0.0 <= x && x < *n as f64).then_some(x as usize),
+            Bins::Numbers(n) => {
+                (0.0 <= x && x < *n as f64 && x.fract() == 0.0).then_some(x as usize)
+            }
         }
     }
 }
@@ -103,7 +105,15 @@ mod tests {
         let found = [-0.1, 0.0, 0.9, 1.0, 2.9, 3.0, 3.1, f64::NAN].map(|x| bins.bin(x));
         let expected = [None, Some(0), Some(0), Some(2), Some(2), Some(2), None, None];
         assert_eq!(found, expected);
-        let numbers = Bins::Numbers(3);
-        assert_eq!([-1.0, 0.0, 2.0, 3.0].map(|x| numbers.bin(x)), [None, Some(0), Some(2), None]);
+        let twice = Bins::Edges([0.0, 1.0, 1.0].into());
+        assert_eq!([0.9, 1.0].map(|x| twice.bin(x)), [Some(0), Some(1)]);
+        assert_eq!(Bins::Edges([1.0].into()).bin(1.0), None);
+    }
+
+    #[test]
+    fn only_whole_numbers_are_counted() {
+        let bins = Bins::Numbers(3);
+        let found = [-1.0, -0.5, 0.0, 2.0, 2.7, 3.0, f64::NAN].map(|x| bins.bin(x));
+        assert_eq!(found, [None, None, Some(0), Some(2), None, None, None]);
     }
 }

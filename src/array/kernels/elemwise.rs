@@ -14,7 +14,7 @@ use super::program::{Instr, Program};
 use super::scalar::{Lane, Scalar};
 use super::strip::{Frame, Input, STRIP};
 use crate::array::chunk::Chunk;
-use crate::array::chunks::Chunks;
+use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::dispatch;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Inputs, Kernel, TaskContext, Wiring};
@@ -142,7 +142,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of block `idx`; chunks of unknown length have the shape of their inputs.
+    /// The place of block `idx`; along axes of unknown lengths it is as long as its inputs.
     pub(crate) fn new(
         program: &Program,
         chunks: &Chunks,
@@ -155,25 +155,33 @@ impl Place {
         };
         let shape = match chunks.block_shape(idx) {
             Some(shape) => shape.iter().map(|&len| len as usize).collect(),
-            None => broadcast_shape(program, chunks.ndim(), blocks)
+            None => broadcast_shape(program, chunks, idx, blocks)
                 .ok_or_else(|| internal("the shapes of the inputs do not fit together"))?,
         };
-        let start = match chunks.block_start(idx) {
-            Some(start) => start.iter().map(|&start| start as i64).collect(),
-            None if program.has_index() => return Err(internal("its place is not known")),
-            None => vec![0; shape.len()],
+        let start = |(axis, (chunks, &i)): (usize, (&AxisChunks, &u64))| match chunks.block_start(i)
+        {
+            Some(start) => Ok(start as i64),
+            None if program.has_index(axis) => Err(internal("its place is not known")),
+            None => Ok(0),
         };
+        let start = chunks.axes().iter().zip(idx).enumerate().map(start).collect::<Result<_>>()?;
         Ok(Place { shape, start })
     }
 }
 
-/// The shape of the blocks broadcast together.
-fn broadcast_shape(program: &Program, ndim: usize, blocks: &[Block]) -> Option<Vec<usize>> {
-    let mut shape = vec![1; ndim];
+/// The shape of block `idx`: what is known of it, broadcast together with the blocks that it reads.
+fn broadcast_shape(
+    program: &Program,
+    chunks: &Chunks,
+    idx: &[u64],
+    blocks: &[Block],
+) -> Option<Vec<usize>> {
+    let lengths = chunks.axes().iter().zip(idx).map(|(axis, &i)| axis.block_len(i));
+    let mut shape: Vec<usize> = lengths.map(|len| len.unwrap_or(1) as usize).collect();
     for (slot, block) in blocks.iter().enumerate() {
         let Some(dtype) = program.input_dtype(slot) else { continue };
         let lens = dispatch!(dtype, T => block.downcast_ref::<Chunk<T>>()?.view().shape().to_vec());
-        let n_new = ndim.checked_sub(lens.len())?;
+        let n_new = shape.len().checked_sub(lens.len())?;
         for (out, len) in shape[n_new..].iter_mut().zip(lens) {
             if *out == 1 {
                 *out = len;

@@ -39,8 +39,8 @@ pub(crate) static CODECS: Codecs = Codecs {
         }),
         ("read", read),
         ("rechunk", |spec, _| {
-            let (dtype, axes, new) = spec.parameters()?;
-            Ok(dispatch!(dtype, T => Arc::new(RechunkKernel::<T>::new(axes, new))))
+            let (dtype, axes) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => Arc::new(RechunkKernel::<T>::new(axes))))
         }),
         ("reduce_chunk", |spec, _| {
             let (of, program, chunks): (ReduceSpec, Parts, Chunks) = spec.parameters()?;

@@ -188,9 +188,10 @@ impl Program {
         }
     }
 
-    /// Whether some instruction depends on where the element stands.
-    pub(crate) fn has_index(&self) -> bool {
-        self.instrs.iter().any(|instr| matches!(instr, Instr::Index { .. }))
+    /// Whether some instruction depends on where the element stands along `axis`.
+    pub(crate) fn has_index(&self, axis: usize) -> bool {
+        let reads = |instr: &Instr| matches!(instr, Instr::Index { axis: of, .. } if *of == axis);
+        self.instrs.iter().any(reads)
     }
 
     pub(crate) fn instrs(&self) -> &[Instr] {

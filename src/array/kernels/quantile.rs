@@ -59,7 +59,15 @@ macro_rules! between {
                 if part == 1.0 {
                     return b as $out;
                 }
-                let between = if part < 0.5 { a + (b - a) * part } else { b - (b - a) * (1.0 - part) };
+                let way = b - a;
+                let between = if !way.is_finite() {
+                    // Too far apart to subtract; what is infinite stays so.
+                    a * (1.0 - part) + b * part
+                } else if part < 0.5 {
+                    a + way * part
+                } else {
+                    b - way * (1.0 - part)
+                };
                 between as $out
             }
 

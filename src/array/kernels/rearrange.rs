@@ -1,11 +1,12 @@
 //! Kernels that move elements without changing them: slices, permuted axes, rechunks, reshapes.
 
+use std::iter;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ndarray::{Axis, Dimension, IxDyn};
 
-use super::copy::{filled, slice_chunk, sliced};
+use super::copy::{filled, slice_chunk, sliced, to_usize};
 use super::read::standard;
 use super::resident::block_shape;
 use crate::array::chunk::{Chunk, chunk};
@@ -124,21 +125,26 @@ impl<T: Element> Kernel for ReshapeKernel<T> {
 #[derive(Debug)]
 pub(crate) struct RechunkKernel<T> {
     axes: Vec<Overlap>,
-    new: Chunks,
     element: PhantomData<fn() -> T>,
 }
 
 impl<T: Element> RechunkKernel<T> {
-    /// `axes` lay `new` over the chunks of the input.
-    pub(crate) fn new(axes: Vec<Overlap>, new: Chunks) -> Self {
-        RechunkKernel { axes, new, element: PhantomData }
+    /// `axes` lay the new chunks over those of the input.
+    pub(crate) fn new(axes: Vec<Overlap>) -> Self {
+        RechunkKernel { axes, element: PhantomData }
     }
 }
 
 impl<T: Element> Kernel for RechunkKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let mut blocks = inputs.take_slot(0).map(chunk::<T>);
+        let first = blocks.next().expect("the map names one block for each overlap");
         // What each old block along an axis gives, one for each that the map names, and where to.
-        let pieces = |(axis, &i): (&Overlap, &u64)| -> Vec<(AxisSlice, u64)> {
+        let pieces = |((axis, &i), &len): ((&Overlap, &u64), &usize)| -> Vec<(AxisSlice, u64)> {
+            // Nobody may know the lengths of blocks that stay as they are.
+            if axis.is_identity() {
+                return vec![(AxisSlice::full(len as u64), 0)];
+            }
             let mut to = 0;
             let blocks = axis.blocks(i).into_iter().flatten();
             let pieces = blocks.map(|block| {
@@ -148,21 +154,23 @@ impl<T: Element> Kernel for RechunkKernel<T> {
             });
             pieces.collect()
         };
-        let overlaps: Vec<_> = self.axes.iter().zip(task.block).map(pieces).collect();
+        let overlaps: Vec<_> =
+            self.axes.iter().zip(task.block).zip(first.data().shape()).map(pieces).collect();
         let part = |index: &[usize]| -> Vec<AxisSlice> {
             overlaps.iter().zip(index).map(|(axis, &k)| axis[k].0).collect()
         };
-        let mut blocks = inputs.take_slot(0);
-        if overlaps.iter().all(|axis| axis.len() == 1) {
-            let block = blocks.next().expect("the map names one block for each overlap");
-            return Ok(slice_chunk(chunk::<T>(block), &part(&vec![0; overlaps.len()]), task.pool));
-        }
         let grid: Vec<usize> = overlaps.iter().map(Vec::len).collect();
-        let shape = block_shape(&self.new, task.block);
+        if grid.iter().all(|&n| n == 1) {
+            return Ok(slice_chunk(first, &part(&vec![0; grid.len()]), task.pool));
+        }
+        let blocks = iter::once(first).chain(blocks);
+        let end =
+            |axis: &Vec<(AxisSlice, u64)>| axis.last().map_or(0, |(piece, to)| to + piece.len);
+        let shape = to_usize(&overlaps.iter().map(end).collect::<Vec<_>>());
         let array = filled::<T>(&shape, task.pool, |mut out| {
             for (index, block) in ndarray::indices(IxDyn(&grid)).into_iter().zip(blocks) {
                 let index: Vec<usize> = index.slice().to_vec();
-                let piece = chunk::<T>(block).map(|data| sliced(data, &part(&index)));
+                let piece = block.map(|data| sliced(data, &part(&index)));
                 let mut place = out.view_mut();
                 for (axis, &k) in index.iter().enumerate() {
                     let (piece, to) = overlaps[axis][k];
@@ -177,6 +185,6 @@ impl<T: Element> Kernel for RechunkKernel<T> {
 
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
-        Ok(KernelSpec::new("rechunk", &(T::DTYPE, &self.axes, &self.new)))
+        Ok(KernelSpec::new("rechunk", &(T::DTYPE, &self.axes)))
     }
 }

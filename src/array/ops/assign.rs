@@ -50,7 +50,7 @@ pub(crate) fn assign(call: Call, x: &Handle, entries: &[IndexEntry], value: &Ter
             return Ok(Arc::clone(node));
         }
         let is_there =
-            Handle::from_result(create_in_chunks(inside(&slices), node.meta.chunks.clone()));
+            Handle::from_result(create_in_chunks(call, inside(&slices), node.meta.chunks.clone()));
         let value = match value {
             Term::Scalar(_) => value.clone(),
             Term::Array(value) => {

@@ -21,11 +21,15 @@ pub(crate) fn create(call: Call, program: Program, shape: &Shape, chunks: &Chunk
     Handle::from_result(shape.lengths(call).and_then(|shape| {
         let itemsize = program.dtype().nbytes() as u64;
         let chunks = normalize_chunks(call, chunks, &shape, Some(itemsize), chunk_bytes()?, None)?;
-        create_in_chunks(program, chunks)
+        create_in_chunks(call, program, chunks)
     }))
 }
 
-pub(crate) fn create_in_chunks(program: Program, chunks: Chunks) -> Result<Arc<Node>> {
+/// The same in chunks whose lengths must be known: there is no input to tell them.
+pub(crate) fn create_in_chunks(call: Call, program: Program, chunks: Chunks) -> Result<Arc<Node>> {
+    if let Some(axis) = chunks.first_unknown() {
+        return Err(Error::UnknownChunks { call, axis });
+    }
     Node::of(ArrayOp::Create { program: Arc::new(program), chunks }, &[])
 }
 
@@ -34,9 +38,23 @@ pub(crate) fn full(call: Call, value: Scalar, shape: &Shape, chunks: &ChunkSpec)
     create(call, Program::constant(value), shape, chunks)
 }
 
-/// The same value everywhere, in the shape and chunks of another array.
-pub(crate) fn full_like(value: Scalar, like: &Handle) -> Handle {
-    like.then(|node| create_in_chunks(Program::constant(value), node.meta.chunks.clone()))
+/// The same value everywhere, in the shape and chunks of another array, which is computed if its lengths
+/// are unknown.
+pub(crate) fn full_like(call: Call, value: Scalar, like: &Handle) -> Handle {
+    like.then(|node| {
+        let chunks = &node.meta.chunks;
+        if chunks.first_unknown().is_none() {
+            return create_in_chunks(call, Program::constant(value), chunks.clone());
+        }
+        let mut b = Builder::new(1);
+        let x = b.input(0, node.meta.dtype);
+        // A condition that always holds, and that no rewrite knows to: blocks of `x` are still read.
+        let is_set = b.cast(x, DType::Bool);
+        let holds = b.binary(BinaryOp::Eq, is_set, is_set).expect("booleans compare");
+        let value = b.constant(value);
+        let result = b.select(holds, value, x);
+        Node::of(ArrayOp::Elemwise(Arc::new(b.finish(result))), &[node])
+    })
 }
 
 /// `start + i * step` for as many `i` as stay before `stop`.

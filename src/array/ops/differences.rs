@@ -68,12 +68,12 @@ pub(crate) fn gradient(
         let last = join_pieces(call, &[at(0, 1)?, at(0, len - 1)?], axis)?;
         let rise =
             combined(call, BinaryOp::Sub, next.in_chunks(chunks())?, last.in_chunks(chunks())?)?;
-        combined(call, BinaryOp::Div, rise, distances(node, axis, len, distance)?)
+        combined(call, BinaryOp::Div, rise, distances(call, node, axis, len, distance)?)
     })
 }
 
 /// Between the neighbours of each element there are two steps, and one at the ends.
-fn distances(node: &Node, axis: usize, len: u64, step: Scalar) -> Result<Arc<Node>> {
+fn distances(call: Call, node: &Node, axis: usize, len: u64, step: Scalar) -> Result<Arc<Node>> {
     let mut b = Builder::new(0);
     let supported = "floats have a product";
     let dtype = node.meta.dtype;
@@ -91,5 +91,5 @@ fn distances(node: &Node, axis: usize, len: u64, step: Scalar) -> Result<Arc<Nod
     let chunks: Chunks = axes
         .map(|(i, chunks)| if i == axis { chunks.clone() } else { AxisChunks::whole(1) })
         .collect();
-    create_in_chunks(b.finish(value), chunks)
+    create_in_chunks(call, b.finish(value), chunks)
 }

@@ -94,7 +94,7 @@ pub(crate) fn nonzero(call: Call, x: &Handle) -> Vec<Handle> {
     let is_set = super::elementwise::cast(call, x, DType::Bool);
     let along = |axis| {
         let index = x.then(|node| {
-            super::creation::create_in_chunks(index_along(axis), node.meta.chunks.clone())
+            super::creation::create_in_chunks(call, index_along(axis), node.meta.chunks.clone())
         });
         mask(call, &index, &is_set)
     };

@@ -85,32 +85,33 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
         mapped(call, &around, maps, chunks, scratch_bytes, move |block, info| {
             let seen = block.shape().to_vec();
             let result = function(block, info);
-            let (lengths, start) = (cut.block_shape(&info.block), cut.block_start(&info.block));
-            match (lengths, start) {
-                (Some(lengths), Some(start)) if result.shape() == seen => {
-                    // Where the block begins in what the function saw.
-                    let from = depth.iter().zip(&start).map(|(&[before, _], &start)| {
-                        if is_cut { before.min(start) } else { before }
-                    });
-                    trimmed(result, from, &lengths)
-                }
+            if result.shape() != seen {
                 // The kernel tells the user what is wrong with the shape.
-                _ => result,
+                return result;
             }
+            // Where the block lies in what the function saw; of unknown lengths it saw no more.
+            let axes = depth.iter().zip(cut.axes()).zip(&info.block);
+            let parts = axes.map(|((&[before, _], axis), &i)| {
+                let range = axis.block_range(i)?;
+                let from = if is_cut { before.min(range.start) } else { before };
+                Some((from, range.end - range.start))
+            });
+            trimmed(result, parts)
         })
     })
 }
 
-/// The part of a block that begins at `from` and has these lengths.
+/// The part of a block that begins and is as long as `parts` say; `None` for axes that stay whole.
 fn trimmed<U: Element>(
     mut block: ArrayD<U>,
-    from: impl Iterator<Item = u64>,
-    lengths: &[u64],
+    parts: impl Iterator<Item = Option<(u64, u64)>>,
 ) -> ArrayD<U> {
     let n_before = block.len();
-    for (axis, (from, &len)) in from.zip(lengths).enumerate() {
-        let range = Slice::from(from as isize..(from + len) as isize);
-        block.slice_axis_inplace(Axis(axis), range);
+    for (axis, part) in parts.enumerate() {
+        if let Some((from, len)) = part {
+            let range = Slice::from(from as isize..(from + len) as isize);
+            block.slice_axis_inplace(Axis(axis), range);
+        }
     }
     // A part must not keep the memory of the whole.
     if block.len() == n_before { block } else { block.as_standard_layout().into_owned() }
@@ -157,7 +158,7 @@ fn surrounded(call: Call, node: &Arc<Node>, axes: Vec<Overlap>) -> Result<Arc<No
     }
     let (dtype, chunks) = (node.meta.dtype, Chunks::new(chunks));
     let kernel: Arc<dyn Kernel> = dispatch!(dtype, T => {
-        Arc::new(RechunkKernel::<T>::new(axes, chunks.clone()))
+        Arc::new(RechunkKernel::<T>::new(axes))
     });
     let blockwise = Blockwise {
         name: "overlap".into(),

@@ -155,7 +155,8 @@ pub(crate) fn pad_axis(
     }
     let period = match mode {
         PadMode::Constant(value) => {
-            let filled = |n| create_in_chunks(Program::constant(value), spread(node, axis, n));
+            let filled =
+                |n| create_in_chunks(call, Program::constant(value), spread(node, axis, n));
             let [head, tail] = [filled(width[0])?, filled(width[1])?];
             return join_pieces(call, &[head, Arc::clone(node), tail], axis);
         }

@@ -17,7 +17,7 @@ pub(crate) fn triangle(call: Call, x: &Handle, k: i64, side: BinaryOp) -> Handle
             return Err(too_flat(call, node));
         }
         let is_kept =
-            create_in_chunks(column_beside(node.ndim(), side, k), node.meta.chunks.clone());
+            create_in_chunks(call, column_beside(node.ndim(), side, k), node.meta.chunks.clone());
         let zero = Term::Scalar(Scalar::I8(0).cast(node.meta.dtype));
         let kept = select(call, &Handle::from_result(is_kept), &Term::Array(x.clone()), &zero);
         kept.node().cloned()
@@ -51,7 +51,7 @@ pub(crate) fn diagonal_matrix(call: Call, x: &Handle, k: i64) -> Handle {
         let chunks = Chunks::new(vec![axis.clone(), axis.clone()]);
         let square = Meta { dtype: node.meta.dtype, chunks: super::countable(call, chunks)? };
         let square = super::not_grown(square, 0..2, &[node])?;
-        let is_on = create_in_chunks(column_beside(2, BinaryOp::Eq, k), square.chunks)?;
+        let is_on = create_in_chunks(call, column_beside(2, BinaryOp::Eq, k), square.chunks)?;
         // Above the main diagonal an element stands in its row, below it in its column.
         let axes = if k < 0 { vec![None, Some(0)] } else { vec![Some(0), None] };
         let spread = Term::Array(Handle::from_result(permute(&longer, axes)));
