@@ -1,7 +1,7 @@
 //! Arrays computed in other processes: workers that run tasks, and the cluster that drives them.
 //!
-//! [`wire`] is messages as bytes, [`worker`] and [`session`] run tasks and keep their blocks, [`cluster`] is the
-//! connections, and [`driver`] an executor that asks the state machine of `sched` what is next, [`placement`] where, and
+//! `wire` is messages as bytes, `worker` and `session` run tasks and keep their blocks, `cluster` is the
+//! connections, and `driver` an executor that asks the state machine of `sched` what is next, `placement` where, and
 //! that worker to do it. There is no second scheduler, and nothing here knows arrays: kernels and blocks are decoded by the
 //! registry of the build.
 //!
