@@ -26,6 +26,7 @@ mod meta;
 mod op;
 mod operators;
 mod ops;
+pub mod random;
 mod rules;
 mod show;
 
@@ -54,8 +55,8 @@ pub use files::{Store, open_npy};
 #[cfg(feature = "zarr")]
 pub use files::{ZarrWrite, open_zarr};
 pub use handle::{
-    Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid,
-    unify_chunks, vstack,
+    Array, AxisGroups, DynArray, Fractions, Side, TTest, bins, block, diag, dstack, histogram2d,
+    histogramdd, hstack, indices, meshgrid, ttest_ind, ttest_rel, unify_chunks, vstack,
 };
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};
