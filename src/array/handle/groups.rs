@@ -10,7 +10,7 @@ use super::super::dtype::Element;
 use super::super::expr::Handle;
 use super::super::kernels::ReduceKind;
 use super::super::kernels::quantile::QuantileMethod;
-use super::super::ops::groups::{Grouping, group};
+use super::super::ops::groups::{Grouping, LABELLED_MAX, group, too_many_labels};
 use super::super::ops::quantiles::Quantiles;
 use super::{Array, Fractions};
 use crate::error::{Call, Error, Result};
@@ -90,6 +90,7 @@ impl<T: Element> Array<T> {
                 got: "0".into(),
                 expected: "at least one position in each group",
             }),
+            Ok(len) if len > LABELLED_MAX => Err(too_many_labels(call)),
             len => len,
         };
         match len {

@@ -36,6 +36,9 @@ pub(crate) struct Grouping {
     n_groups: u32,
 }
 
+/// Positions that can have labels, which are listed.
+pub(crate) const LABELLED_MAX: u64 = u32::MAX as u64;
+
 /// Groups positions along `axes` by codes below `n_groups`, in C order.
 pub(crate) fn group(
     call: Call,
@@ -56,13 +59,16 @@ pub(crate) fn group(
             expected: "a label for each position",
         });
     }
-    let n_groups = u32::try_from(n_groups).ok().filter(|n| *n < NO_GROUP);
-    let n_groups = n_groups.ok_or(Error::TooManyTasks {
-        op: call.op.into(),
-        call: Some(call),
-        limit: NO_GROUP.into(),
-    })?;
+    let n_labels = codes.len() as u64;
+    let n_groups =
+        u32::try_from(n_groups).ok().filter(|n| *n < NO_GROUP && n_labels <= LABELLED_MAX);
+    let n_groups = n_groups.ok_or_else(|| too_many_labels(call))?;
     Ok(Grouping { node, axes, codes: codes.into(), n_groups })
+}
+
+/// The error for more labels than can be listed.
+pub(crate) fn too_many_labels(call: Call) -> Error {
+    Error::TooManyTasks { op: call.op.into(), call: Some(call), limit: LABELLED_MAX }
 }
 
 impl Grouping {

@@ -26,7 +26,8 @@ pub(crate) fn along_axis<T: Element, U: Element>(
     x.then(|node| {
         let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
         let n = node.axis_len(call, axis)?;
-        let itemsize = (size_of::<T>() as u64).max(size_of::<U>() as u64 * len / n.max(1));
+        let itemsize =
+            (size_of::<T>() as u64).max((size_of::<U>() as u64).saturating_mul(len) / n.max(1));
         let largest = node.meta.block_bytes_max().unwrap_or(0).max(super::chunk_bytes()?);
         let len_max = largest / itemsize.max(1);
         let whole = node.meta.chunks.with_axis(axis, AxisChunks::whole(n));

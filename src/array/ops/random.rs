@@ -142,6 +142,9 @@ fn fitted(
     Ok((node, BlockMap::axes((0..own.len()).map(map))))
 }
 
+/// Positions that are chosen at once, at most: 32 GiB of them.
+const CHOSEN_MAX: u64 = 1 << 32;
+
 /// How elements are chosen. [`Choice::default`] chooses with replacement, all as likely.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Choice {
@@ -183,6 +186,9 @@ impl Choice {
 
     /// `size` positions of `n`.
     fn positions(&self, call: Call, stream: Stream, n: u64, size: u64) -> Result<Vec<u64>> {
+        if size > CHOSEN_MAX {
+            return Err(unfit(call, "size", format!("{size}, which is too many to list")));
+        }
         let (n_all, n_wanted) = (n as usize, size as usize);
         if !self.is_once {
             let source = RandomSource::new(stream, self.draws(call, n)?, DType::I64, vec![size]);

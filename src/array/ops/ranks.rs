@@ -28,7 +28,7 @@ pub(crate) fn argtopk(call: Call, x: &Handle, k: i64, axis: &AxisRef) -> Handle 
         let longest = of.max_len().unwrap_or(0);
         let mut ranked = ranks.step(node, ArgTopStep::Chunk(of), 1, &sizes, longest)?;
         while sizes.len() > 1 {
-            let longest = sizes.iter().max().map_or(0, |n| n * fan_in);
+            let longest = sizes.iter().max().map_or(0, |n| n.saturating_mul(fan_in));
             let merged = sizes.chunks(fan_in as usize);
             sizes = merged.map(|sizes| sizes.iter().sum::<u64>().min(k.unsigned_abs())).collect();
             ranked = ranks.step(&ranked, ArgTopStep::Merge, fan_in, &sizes, longest)?;

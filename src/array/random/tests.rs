@@ -196,7 +196,7 @@ fn arrays_of_one_generator_are_independent() {
         assert!(index[0] == index[1] || r.abs() < 4.0 / (N as f64).sqrt(), "{table}");
     }
     // Neighbours in an array, and elements a tile apart.
-    let lags = |lag: i64| {
+    let lags = |lag: isize| {
         let x = &all[0];
         (x.slice(s![lag..]) * x.slice(s![..-lag])).mean(..).compute().unwrap()[[]]
     };

@@ -185,7 +185,7 @@ fn climatologies_are_subtracted_block_by_block() {
 
 #[test]
 fn bins_may_be_empty_and_labels_wrong() {
-    let x = array::from_ndarray(arr1(&[1.0, 2.0, 3.0, 4.0]), [3]);
+    let x: Array<f64> = array::from_ndarray(arr1(&[1.0, 2.0, 3.0, 4.0]), [3]);
     let bins = x.group_by_bins(0, &[0.5, 9.0, 2.5, 0.7], &[0.0, 1.0, 2.0, 3.0]);
     assert_eq!(bins.labels().unwrap(), [0.0, 1.0, 2.0]);
     assert_eq!(bins.sum().compute().unwrap(), arr1(&[5.0, 0.0, 3.0]).into_dyn());
