@@ -6,6 +6,7 @@ pub(crate) mod assign;
 pub(crate) mod creation;
 pub(crate) mod differences;
 pub(crate) mod elementwise;
+pub(crate) mod fft;
 pub(crate) mod grids;
 pub(crate) mod indexing;
 pub(crate) mod joins;
