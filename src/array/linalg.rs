@@ -49,6 +49,14 @@ pub fn qr<T: Element>(x: &Array<T>) -> (Array<T::Mean>, Array<T::Mean>) {
     (Array::of(q), Array::of(r))
 }
 
+/// Left singular vectors as columns, singular values, and right singular vectors as conjugate rows.
+pub type Svd<T> =
+    (Array<<T as Element>::Mean>, Array<<T as Element>::Spread>, Array<<T as Element>::Mean>);
+
+/// A permutation, a lower and an upper triangle.
+pub type Lu<T> =
+    (Array<<T as Element>::Mean>, Array<<T as Element>::Mean>, Array<<T as Element>::Mean>);
+
 /// The singular values of a matrix in descending order, between its left singular vectors as columns and the right ones
 /// as conjugate rows, as many as the shorter axis is long.
 ///
@@ -72,7 +80,7 @@ pub fn qr<T: Element>(x: &Array<T>) -> (Array<T::Mean>, Array<T::Mean>) {
 /// ```
 #[track_caller]
 #[must_use]
-pub fn svd<T: Element>(x: &Array<T>) -> (Array<T::Mean>, Array<T::Spread>, Array<T::Mean>) {
+pub fn svd<T: Element>(x: &Array<T>) -> Svd<T> {
     let [u, s, v] = ops::svd(Call::new("svd"), &x.handle);
     (Array::of(u), Array::of(s), Array::of(v))
 }
@@ -143,11 +151,7 @@ impl Compressed {
 /// Halko, Martinsson, Tropp, "Finding structure with randomness" (2011).
 #[track_caller]
 #[must_use]
-pub fn svd_compressed<T: Element>(
-    x: &Array<T>,
-    k: u64,
-    how: Compressed,
-) -> (Array<T::Mean>, Array<T::Spread>, Array<T::Mean>) {
+pub fn svd_compressed<T: Element>(x: &Array<T>, k: u64, how: Compressed) -> Svd<T> {
     let Compressed { n_power_iter, n_oversamples, seed } = how;
     let how = Sketch { n_power_iter, n_oversamples, seed };
     let [u, s, v] = ops::svd_compressed(Call::new("svd_compressed"), &x.handle, k, how);
@@ -262,7 +266,7 @@ pub fn inv<T: Element>(x: &Array<T>) -> Array<T::Mean> {
 /// As [`solve`].
 #[track_caller]
 #[must_use]
-pub fn lu<T: Element>(x: &Array<T>) -> (Array<T::Mean>, Array<T::Mean>, Array<T::Mean>) {
+pub fn lu<T: Element>(x: &Array<T>) -> Lu<T> {
     let [p, l, u] = ops::lu(Call::new("lu"), &x.handle);
     (Array::of(p), Array::of(l), Array::of(u))
 }

@@ -19,6 +19,7 @@ mod dtype;
 mod expr;
 pub mod fft;
 mod files;
+mod gufunc;
 mod handle;
 mod io;
 pub(crate) mod kernels;
@@ -55,6 +56,7 @@ pub use files::open_netcdf;
 pub use files::{Store, open_npy};
 #[cfg(feature = "zarr")]
 pub use files::{ZarrWrite, open_zarr};
+pub use gufunc::apply_gufunc;
 pub use handle::{
     Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid,
     unify_chunks, vstack,
@@ -69,7 +71,7 @@ pub use kernels::quantile::QuantileMethod;
 pub use operators::Operand;
 pub use ops::grids::Indexing;
 pub use ops::indexing::{Index, IndexArg, IndexEntry};
-pub use ops::overlap::Boundary;
+pub use ops::overlap::{Boundaries, Boundary};
 pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
 

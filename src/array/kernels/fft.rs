@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
+use ndarray::{ArrayView1, ArrayViewD, ArrayViewMutD, Axis};
 use num_complex::Complex;
 use num_traits::Zero;
 use realfft::RealFftPlanner;
@@ -136,18 +136,18 @@ where
 fn each_lane<A, B>(
     input: &ArrayViewD<'_, A>,
     out: &mut ArrayViewMutD<'_, B>,
-    mut f: impl FnMut(ndarray::ArrayView1<'_, A>, &mut [B]),
+    mut f: impl FnMut(&ArrayView1<'_, A>, &mut [B]),
 ) {
     let last = Axis(input.ndim() - 1);
     for (lane, mut out) in input.lanes(last).into_iter().zip(out.lanes_mut(last)) {
-        f(lane, out.as_slice_mut().expect("blocks of the pool are in C order"));
+        f(&lane, out.as_slice_mut().expect("blocks of the pool are in C order"));
     }
 }
 
 /// The start of a lane, and zeros after its end.
-fn fill<T: Zero + Copy>(out: &mut [T], lane: ndarray::ArrayView1<'_, T>) {
+fn fill<T: Zero + Copy>(out: &mut [T], lane: &ArrayView1<'_, T>) {
     let n = lane.len().min(out.len());
-    out.iter_mut().zip(&lane).for_each(|(out, &x)| *out = x);
+    out.iter_mut().zip(lane).for_each(|(out, &x)| *out = x);
     out[n..].fill(T::zero());
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod fft;
 pub(crate) mod filter;
 mod fold;
 mod functions;
+pub(crate) mod gufunc;
 pub(crate) mod linalg;
 pub(crate) mod load;
 pub(crate) mod lookup;

@@ -8,6 +8,7 @@ pub(crate) mod differences;
 pub(crate) mod elementwise;
 pub(crate) mod fft;
 pub(crate) mod grids;
+pub(crate) mod gufunc;
 pub(crate) mod indexing;
 pub(crate) mod joins;
 pub(crate) mod linalg;

@@ -62,7 +62,7 @@ pub(crate) fn norm(call: Call, x: &Handle, kind: Norm, how: &Over) -> Handle {
         }
         (Norm::Inf, axes @ [_]) => reduced(&magnitude, ReduceKind::Max, axes, keepdims),
         (Norm::NegInf, axes @ [_]) => reduced(&magnitude, ReduceKind::Min, axes, keepdims),
-        (Norm::P(p), axes @ [_]) if p == 0.0 => {
+        (Norm::P(0.0), axes @ [_]) => {
             let count = reduced(&magnitude, ReduceKind::CountNonzero, axes, keepdims);
             magnitude.then(|of| cast(call, &count, of.meta.dtype).node().cloned())
         }
