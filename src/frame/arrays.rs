@@ -163,7 +163,9 @@ fn array_of<T: ColumnElement>(
     let kernel = Arc::new(FrameElements::<T>::new(call, chunks.clone()));
     // Of one column at a time, if its dtype is another.
     let scratch_bytes = out_bytes / names.len() as u64;
-    let bridge = Bridge { name: call.op.into(), from: selected, kernel, out_bytes, scratch_bytes };
+    let expression = ExpressionId::of(&selected);
+    let (name, from) = (call.op.into(), selected);
+    let bridge = Bridge { name, from, expression, kernel, out_bytes, scratch_bytes };
     let meta = Meta { dtype: T::DTYPE, chunks };
     let bridged = BridgedArray { bridge: Arc::new(bridge), meta };
     crate::array::Node::of(ArrayOp::Bridge(Arc::new(bridged)), &[])
@@ -223,8 +225,8 @@ fn frame_of<T: ColumnElement>(
     let n_parts = usize::try_from(rows.n_blocks()).unwrap_or(usize::MAX);
     let schema = Arc::new(schema);
     let kernel = Arc::new(ArrayColumns::<T>::new(Arc::clone(&schema)));
-    let from = Arc::clone(node);
-    let bridge = Bridge { name: call.op.into(), from, kernel, out_bytes, scratch_bytes: 0 };
+    let (name, from, expression) = (call.op.into(), Arc::clone(node), ExpressionId::of(node));
+    let bridge = Bridge { name, from, expression, kernel, out_bytes, scratch_bytes: 0 };
     let bridged = Bridged { bridge: Arc::new(bridge), schema, n_parts, rows_of };
     Node::of(FrameOp::Bridge(Arc::new(bridged)), &[])
 }

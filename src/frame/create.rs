@@ -18,6 +18,7 @@ impl DataFrame {
     ///
     /// # Cost
     /// No row is copied.
+    #[track_caller]
     #[must_use]
     pub fn from_polars(frame: &PolarsFrame, n_partitions: usize) -> Self {
         let source = Arc::new(MemoryFrames::split(frame, n_partitions));

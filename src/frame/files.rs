@@ -243,6 +243,7 @@ impl DataFrame {
     }
 }
 
+#[track_caller]
 fn opened(source: Result<impl Source + 'static>) -> DataFrame {
     DataFrame::of(Handle::from_result(source.and_then(|source| rows::scan(Arc::new(source)))))
 }

@@ -10,6 +10,7 @@ pub use index::IndexOptions;
 pub use windows::{AsofOptions, GroupByDynamic};
 
 use std::fmt;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,8 +41,10 @@ pub struct DataFrame {
 }
 
 impl DataFrame {
+    /// The frame of a step that the caller of the caller has made.
+    #[track_caller]
     pub(crate) fn of(handle: Handle) -> Self {
-        DataFrame { handle }
+        DataFrame { handle: handle.made_at(Location::caller()) }
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -116,12 +119,14 @@ impl DataFrame {
     ///
     /// # Cost
     /// Reads the first partitions only, if the rows of partitions are known (files read without a filter).
+    #[track_caller]
     #[must_use]
     pub fn head(&self, n: u64) -> Self {
         self.slice(0, n)
     }
 
     /// `len` rows, or as many as there are, after the first `offset`; as one partition.
+    #[track_caller]
     #[must_use]
     pub fn slice(&self, offset: u64, len: u64) -> Self {
         DataFrame::of(rows::slice(&self.handle, offset, len))

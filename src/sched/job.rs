@@ -9,7 +9,7 @@ use super::spill::{Disk, Done, SpillDisk};
 use super::state::State;
 use super::{Run, Sink, check_budget};
 use crate::error::{Error, Result};
-use crate::graph::{Block, TaskGraph, TaskId};
+use crate::graph::{Block, TaskGraph, TaskId, take_failed};
 
 /// The part of the limit that is left to what nobody counts: stacks, and memory that the allocator
 /// keeps for itself when buffers are freed.
@@ -104,6 +104,7 @@ impl<'a> Job<'a> {
             Err(panic) => Err(Error::TaskPanicked {
                 op: self.graph.op_name(task).to_string(),
                 block: self.graph.block_index(task),
+                at: take_failed().or_else(|| self.graph.line(task)),
                 message: panic_message(panic.as_ref()),
             }),
         }
@@ -146,11 +147,13 @@ impl<'a> Job<'a> {
 
     /// `error` with the name of its task; an inner run's cancellation stays what it is.
     fn failure(&self, task: TaskId, error: Error) -> Error {
+        let at = take_failed().or_else(|| self.graph.line(task));
         match error {
             Error::Cancelled => Error::Cancelled,
             error => Error::TaskFailed {
                 op: self.graph.op_name(task).to_string(),
                 block: self.graph.block_index(task),
+                at,
                 source: Arc::new(error),
             },
         }

@@ -239,6 +239,7 @@ impl<T: Element> Array<T> {
         self.quantiles_of(Call::new("percentile"), at, method, false, is_list, &over.into())
     }
 
+    #[track_caller]
     fn quantiles_of(
         &self,
         call: Call,

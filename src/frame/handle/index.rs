@@ -126,12 +126,14 @@ impl DataFrame {
     }
 
     /// The same rows in `n` partitions: neighbours are joined, or partitions cut.
+    #[track_caller]
     #[must_use]
     pub fn repartition(&self, n: usize) -> Self {
         DataFrame::of(rows::repartition(&self.handle, Repartition::Count(n)))
     }
 
     /// The same rows in partitions of about `bytes` bytes, as far as their bytes are known.
+    #[track_caller]
     #[must_use]
     pub fn repartition_bytes(&self, bytes: u64) -> Self {
         DataFrame::of(rows::repartition(&self.handle, Repartition::Bytes(bytes)))

@@ -70,7 +70,9 @@ impl DataFrame {
     /// Each row with the nearest row of `other` by the column `on`, by which both frames are sorted.
     ///
     /// # Cost
-    /// All of `other` is kept in memory next to each partition of this frame.
+    /// Where the divisions of both frames by `on` are known (see [`divisions`](Self::divisions)), each partition is joined
+    /// with those of its keys, and with the nearest row of the others, one for each group of
+    /// [`by`](AsofOptions::by). Otherwise all of `other` is kept in memory, once for all tasks.
     ///
     /// # Errors
     /// Carried: an unknown column, or keys of different dtypes.
