@@ -131,7 +131,9 @@ impl<T: ColumnElement> FrameElements<T> {
         let operation = || format!("{} of column {:?}", self.call.op, column.name());
         let failed = || values_error(operation());
         let cast = column.strict_cast(&T::COLUMN_DTYPE).map_err(failed())?;
-        let may_lose = !cast.dtype().is_float() && column.dtype() != cast.dtype();
+        // A strict cast between whole numbers loses nothing.
+        let (from, to) = (column.dtype(), cast.dtype());
+        let may_lose = from != to && (to.is_bool() || from.is_float() && !to.is_float());
         let is_cut = |column: &Column| {
             let back = cast.cast(column.dtype())?;
             Ok(!back.equals_missing(column))
