@@ -2,11 +2,14 @@
 
 mod clean;
 mod index;
+mod join;
+mod reduce;
 mod reshape;
 mod stats;
 mod windows;
 
 pub use index::IndexOptions;
+pub use join::JoinOptions;
 pub use windows::{AsofOptions, GroupByDynamic};
 
 use std::fmt;
@@ -229,7 +232,11 @@ impl DataFrame {
     /// Rows of both frames with equal values in the columns `on`, joined as `how` says.
     ///
     /// Columns and their names are those of Polars: keys appear once, and columns of `other` that this frame
-    /// has too get the suffix `_right`. Null keys are equal to nothing.
+    /// has too get the suffix `_right`. Null keys are equal to nothing. [`join_with`](Self::join_with) has options for that.
+    ///
+    /// A frame that is joined on its [index](Self::set_index) keeps it, if no rows without it come from the other side (that
+    /// is, unless the join is full), or if it is the right frame of a right join; rows are then in its order. So a small frame
+    /// with an index is better the right one of an inner join, because copies of it would not keep its order.
     ///
     /// # Errors
     /// Carried: an unknown column, or keys of different dtypes.

@@ -490,6 +490,9 @@ fn split_bytes(layout: &Layout) -> u64 {
 const SPREAD_BYTES: u64 = 8 << 20;
 const SPREAD_PARTS: usize = 64;
 
+/// More partitions are never asked for.
+const MAX_PARTS: usize = 1 << 16;
+
 /// How many partial results one task combines.
 const FAN_IN: usize = 8;
 

@@ -77,8 +77,8 @@ fn equal_operations_of_two_lines_are_one() {
     let source = frame().with_columns([col("id").cum_sum(false).alias("c")]);
     let one = source.filter(col("c").gt(1));
     let two = source.filter(col("c").gt(1));
-    let both = dask_rs::explain(&[one.clone(), two]).unwrap().n_tasks();
-    assert_eq!(both, dask_rs::explain(&[one.clone(), one]).unwrap().n_tasks());
+    let both = dask_rs::explain(vec![one.clone(), two]).unwrap().n_tasks();
+    assert_eq!(both, dask_rs::explain(vec![one.clone(), one]).unwrap().n_tasks());
 }
 
 #[test]

@@ -291,7 +291,7 @@ fn check_names<'a>(exprs: impl Iterator<Item = &'a Expr>, call: Call) -> Result<
 }
 
 /// Sums of strings and the like are refused here, before anything is read.
-fn check_dtype(aggregate: &Aggregate, dtype: &DataType, call: Call) -> Result<()> {
+pub(crate) fn check_dtype(aggregate: &Aggregate, dtype: &DataType, call: Call) -> Result<()> {
     use Aggregate as A;
     let is_number = dtype.is_primitive_numeric() || dtype.is_bool();
     let (fits, expected) = match aggregate {
