@@ -253,6 +253,7 @@ impl<T: Element> Array<T> {
         self.quantiles_of(Call::new("nanpercentile"), at, method, true, is_list, &over.into())
     }
 
+    #[track_caller]
     fn quantiles_of(
         &self,
         call: Call,
