@@ -356,8 +356,9 @@ impl<'a> Driver<'a> {
             }
             Event::Failed { failure: Failure::Panic(message), .. } => {
                 self.job.fail(begun);
-                let op = self.job.graph.op_name(task).to_string();
-                Err(Error::TaskPanicked { op, block: self.job.graph.block_index(task), message })
+                let graph = self.job.graph;
+                let (op, block) = (graph.op_name(task).to_string(), graph.block_index(task));
+                Err(Error::TaskPanicked { op, block, at: graph.line(task), message })
             }
             Event::Failed { failure: Failure::Error(problem), .. } => {
                 let address = self.links[worker].address.to_string();

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Block, Inputs, Layer, LayerGraph, LayerId, Slots, TaskContext};
+use super::{Block, Inputs, Layer, LayerGraph, LayerId, Line, Slots, TaskContext};
 use crate::error::{Error, Result};
 use crate::memory::BufferPool;
 
@@ -189,6 +189,11 @@ impl TaskGraph {
     /// The name of the operation that a task belongs to.
     pub(crate) fn op_name(&self, task: TaskId) -> &Arc<str> {
         &self.layers.get(self.layer(task)).name
+    }
+
+    /// The line of the user that a task comes from.
+    pub(crate) fn line(&self, task: TaskId) -> Option<Line> {
+        self.layers.line(self.layer(task))
     }
 
     /// The bytes that a task says it will put out, at most.

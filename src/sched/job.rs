@@ -12,7 +12,7 @@ use super::state::State;
 use super::traced::RunSpan;
 use super::{Run, Sink, check_budget};
 use crate::error::{Error, Result};
-use crate::graph::{Block, TaskGraph, TaskId};
+use crate::graph::{Block, TaskGraph, TaskId, take_failed};
 use crate::observe::{Span, SpanKind, Thread, enter_task, leave_task, now_ns};
 
 /// The part of the limit that is left to what nobody counts: stacks, and memory that the allocator
@@ -228,6 +228,7 @@ impl<'a> Job<'a> {
             Err(panic) => Err(Error::TaskPanicked {
                 op: self.graph.op_name(task).to_string(),
                 block: self.graph.block_index(task),
+                at: take_failed().or_else(|| self.graph.line(task)),
                 message: panic_message(panic.as_ref()),
             }),
         }
@@ -272,11 +273,13 @@ impl<'a> Job<'a> {
 
     /// `error` with the name of its task; an inner run's cancellation stays what it is.
     fn failure(&self, task: TaskId, error: Error) -> Error {
+        let at = take_failed().or_else(|| self.graph.line(task));
         match error {
             Error::Cancelled => Error::Cancelled,
             error => Error::TaskFailed {
                 op: self.graph.op_name(task).to_string(),
                 block: self.graph.block_index(task),
+                at,
                 source: Arc::new(error),
             },
         }
