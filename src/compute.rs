@@ -146,6 +146,11 @@ pub(crate) trait Collector: Send + Sync {
 
     /// Takes the block with row-major number `block`.
     fn accept(&self, block: usize, value: Block) -> Result<()>;
+
+    /// Bytes of the blocks that it keeps in memory inside the limit.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// Looks on while work is planned; nothing that it does changes the plan.
@@ -344,6 +349,10 @@ impl Sink for Routes {
     fn accept(&self, output: usize, block: Block) -> Result<()> {
         let result = self.starts.partition_point(|start| *start <= output) - 1;
         self.collectors[result].accept(output - self.starts[result], block)
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.collectors.iter().map(|collector| collector.held_bytes()).sum()
     }
 }
 

@@ -23,6 +23,7 @@ pub mod dist;
 mod error;
 mod explain;
 mod graph;
+mod keep;
 mod memory;
 #[cfg(feature = "dist")]
 mod registry;

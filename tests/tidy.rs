@@ -18,7 +18,8 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("config", Some(&["error", "bytes"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
-    ("sched", Some(&["config", "error", "graph", "memory", "scratch"])),
+    ("keep", Some(&["error", "graph", "scratch"])),
+    ("sched", Some(&["config", "error", "graph", "keep", "memory"])),
     // The same layers on other processes. What is decoded is known to the registry alone.
     ("dist", Some(&["config", "error", "graph", "memory", "registry", "sched"])),
     // Integers only.
@@ -34,6 +35,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
             "array::io",
             "error",
             "graph",
+            "keep",
             "memory",
         ]),
     ),
@@ -134,7 +136,7 @@ const FRAME_PLAN: [&str; 11] = [
     "graph",
 ];
 
-const PLAN: [&str; 10] = [
+const PLAN: [&str; 11] = [
     "array::chunks",
     "array::dtype",
     "array::io",
@@ -145,6 +147,7 @@ const PLAN: [&str; 10] = [
     "bytes",
     "error",
     "graph",
+    "keep",
 ];
 
 #[test]

@@ -24,6 +24,7 @@ mod files;
 mod handle;
 mod interop;
 mod io;
+mod kept;
 mod kernels;
 mod layout;
 mod lower;

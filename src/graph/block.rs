@@ -35,7 +35,7 @@ pub(crate) trait Spill {
 }
 
 /// Reads back what [`Spill::save`] wrote.
-pub(crate) type Load = Box<dyn Fn(&mut dyn Read) -> io::Result<Block> + Send>;
+pub(crate) type Load = Box<dyn Fn(&mut dyn Read) -> io::Result<Block> + Send + Sync>;
 
 /// A shared, erased [`Value`]. Cloning shares; the last owner may take the value out.
 #[derive(Clone, Debug)]

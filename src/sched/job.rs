@@ -130,6 +130,11 @@ impl<'a> Job<'a> {
         result
     }
 
+    /// Bytes of the results so far that stay in memory.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.sink.held_bytes()
+    }
+
     /// Gives `block` to each output position of `task`, the last owner without a clone.
     fn deliver(&self, task: TaskId, block: Block) -> Result<Option<Block>> {
         let mut positions = self.graph.output_positions(task).peekable();

@@ -31,5 +31,4 @@ pub(crate) use progress::Progress;
 pub(crate) use project::{Projection, project};
 pub(crate) use runtime::Runtime;
 pub(crate) use serial::{Seeded, Serial, state_bytes};
-pub(crate) use spill::SpillOptions;
 pub(crate) use threaded::Threaded;

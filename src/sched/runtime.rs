@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{
-    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, SpillOptions,
-    Threaded,
+    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, Threaded,
 };
 use crate::config::{Config, ExecutorKind};
 use crate::error::{Error, Result};
 use crate::graph::{TaskGraph, order};
+use crate::keep::{SpillOptions, free_of};
 use crate::memory::BufferPool;
 
 /// Idle buffers may use this part of the memory limit.
@@ -34,8 +34,8 @@ impl Runtime {
             ExecutorKind::Seeded(seed) => Box::new(Seeded(seed)),
             ExecutorKind::Threaded => Box::new(Threaded::new(thread_pool(config.threads())?)),
         };
-        let budget_bytes = config.memory_limit();
-        let pool = buffer_pool(budget_bytes / IDLE_PART);
+        let budget_bytes = free_of(config.memory_limit());
+        let pool = buffer_pool(config.memory_limit() / IDLE_PART);
         let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
         Ok(Runtime { executor, pool, budget_bytes, spill, shows_progress: config.progress() })
     }

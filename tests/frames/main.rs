@@ -17,6 +17,7 @@ mod first;
 mod oracle;
 mod ordered;
 mod peak_memory;
+mod persisted;
 mod shuffles;
 mod sources;
 mod tables;

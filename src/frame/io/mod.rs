@@ -26,7 +26,7 @@ pub use csv::{CsvOptions, CsvWriteOptions};
 pub use ipc::{IpcCompression, IpcOptions, IpcWriteOptions};
 pub(crate) use ipc::{IpcFiles, IpcWriter};
 pub(crate) use mapped::Mapped;
-pub(crate) use memory::MemoryFrames;
+pub(crate) use memory::{MemoryFrames, nbytes_of, requested, stats_of};
 pub(crate) use ndjson::{NdjsonFiles, NdjsonWriter};
 pub use ndjson::{NdjsonOptions, NdjsonWriteOptions};
 pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
