@@ -18,6 +18,7 @@ pub mod bench_support;
 mod bytes;
 mod compute;
 mod config;
+pub mod diagnostics;
 #[cfg(feature = "dist")]
 pub mod dist;
 mod error;
@@ -25,6 +26,7 @@ mod explain;
 mod graph;
 mod keep;
 mod memory;
+mod observe;
 #[cfg(feature = "dist")]
 mod registry;
 mod sched;

@@ -15,13 +15,14 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("memory", Some(&[])),
     ("atomic", Some(&["error"])),
     ("scratch", Some(&[])),
-    ("config", Some(&["error", "bytes"])),
+    ("observe", Some(&["error"])),
+    ("config", Some(&["error", "bytes", "observe"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
     ("keep", Some(&["error", "graph", "scratch"])),
-    ("sched", Some(&["config", "error", "graph", "keep", "memory"])),
+    ("sched", Some(&["bytes", "config", "error", "graph", "keep", "memory", "observe"])),
     // The same layers on other processes. What is decoded is known to the registry alone.
-    ("dist", Some(&["config", "error", "graph", "memory", "registry", "sched"])),
+    ("dist", Some(&["config", "error", "graph", "memory", "observe", "registry", "sched"])),
     // Integers only.
     ("array::chunks", Some(&["error", "bytes"])),
     // What tasks do. No plans, no expressions.

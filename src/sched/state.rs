@@ -284,6 +284,11 @@ impl<'a> State<'a> {
         self.limit.saturating_sub(self.used()).saturating_add(out)
     }
 
+    /// The bytes that blocks and running tasks take, with those that were declared for them.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.used()
+    }
+
     fn used(&self) -> u64 {
         let blocks = self.resident.saturating_add(self.away.returning);
         blocks.saturating_add(self.in_flight).saturating_add(self.held)
