@@ -62,6 +62,7 @@ impl Lower for Planned {
             let done = &lowering.done;
             let is_done = |id: &NodeId| done.contains_key(id);
             if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                lowering.layers.make_at(plan.line(id));
                 let layer = lowering.node(id)?;
                 lowering.done.insert(id, layer);
             }

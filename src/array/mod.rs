@@ -17,10 +17,13 @@ mod create;
 mod display;
 mod dtype;
 mod expr;
+pub mod fft;
 mod files;
+mod gufunc;
 mod handle;
 mod io;
 pub(crate) mod kernels;
+pub mod linalg;
 mod lower;
 mod meta;
 mod op;
@@ -54,6 +57,7 @@ pub use files::open_netcdf;
 pub use files::{Store, open_npy};
 #[cfg(feature = "zarr")]
 pub use files::{ZarrWrite, open_zarr};
+pub use gufunc::apply_gufunc;
 pub use handle::{
     Array, AxisGroups, DynArray, Fractions, Side, TTest, bins, block, diag, dstack, histogram2d,
     histogramdd, hstack, indices, meshgrid, ttest_ind, ttest_rel, unify_chunks, vstack,
@@ -68,7 +72,7 @@ pub use kernels::quantile::QuantileMethod;
 pub use operators::Operand;
 pub use ops::grids::Indexing;
 pub use ops::indexing::{Index, IndexArg, IndexEntry};
-pub use ops::overlap::Boundary;
+pub use ops::overlap::{Boundaries, Boundary};
 pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
 

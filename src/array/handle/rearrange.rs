@@ -121,6 +121,7 @@ impl<T: Element> Array<T> {
 
     /// With at least `n` dimensions, of which there are at most 3, by new axes of length 1, which stand where NumPy's `atleast_1d`,
     /// `atleast_2d` and `atleast_3d` put them.
+    #[track_caller]
     #[must_use]
     pub fn at_least_nd(&self, n: usize) -> Self {
         Array::of(self.handle.then(|node| manipulation::at_least(node, n)))

@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::graph::{AxisMap, BlockMap, Kernel};
 
-/// A node of a kernel that reads one array, and whose result has the chunks' size.
-fn blockwise(
+/// A node of a kernel that reads blocks of some arrays.
+pub(super) fn blockwise(
     call: Call,
     kernel: Arc<dyn Kernel>,
     inputs: &[(&Arc<Node>, BlockMap)],
