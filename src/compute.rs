@@ -315,7 +315,7 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        let run = runtime.execute(&graph, cancel, &routes);
+        let run = runtime.execute_for(Some(self.call), &graph, cancel, &routes);
         run.map_err(|error| error.called_from(self.call))
     }
 }

@@ -210,6 +210,18 @@ pub enum Error {
         /// What the user can do.
         remedy: &'static str,
     },
+    /// A matrix that can't be factored or solved.
+    #[error("{}: the matrix {problem}, at column {column}, {call}; {remedy}", call.op)]
+    InvalidMatrix {
+        /// The operation and its caller.
+        call: Call,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The column at which that was found, counted in the matrix that was factored in this task.
+        column: u64,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// A minimum, maximum or index of nothing, or of nothing but NaN.
     #[error(
         "{op}: axes {axes:?} leave no elements to choose from, expected at least one element, or one \

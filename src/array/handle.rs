@@ -1,8 +1,10 @@
 //! The handles that users hold.
 
+mod groups;
 mod orders;
 mod rearrange;
 mod select;
+mod statistics;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,9 +14,11 @@ use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
 
+pub use groups::AxisGroups;
 pub use orders::{Fractions, bins};
 pub use rearrange::{block, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack};
 pub use select::Side;
+pub use statistics::{TTest, histogram2d, histogramdd, ttest_ind, ttest_rel};
 
 use super::any::AnyArray;
 use super::args::{Axes, AxisRef, Shape};

@@ -213,7 +213,8 @@ impl Lowering<'_> {
                 layer
             }
             ReadFrom::Storage(source) => {
-                let name = format!("read {}", source.name());
+                let verb = if source.is_computed() { "" } else { "read " };
+                let name = format!("{verb}{}", source.name());
                 let source = Arc::clone(source);
                 let (kernel, scratch): (Arc<dyn Kernel>, u64) = dispatch!(out.dtype, T => {
                     let kernel = ReadKernel::<T>::new(source, window, chunks);

@@ -291,7 +291,9 @@ impl<T: Element> Array<T> {
     #[must_use]
     pub fn average(&self, weights: &Array<T>, axis: impl Into<AxisRef>) -> Array<T::Mean> {
         let (call, out) = (Call::new("average"), T::Mean::DTYPE);
-        Array::of(statistics::average(call, &self.handle, &weights.handle, &axis.into(), out))
+        let [average, _] =
+            statistics::average(call, &self.handle, &weights.handle, &axis.into(), out);
+        Array::of(average)
     }
 
     /// The covariances of the rows of a matrix, whose columns are observations; `ddof` is subtracted from
