@@ -19,6 +19,8 @@ mod args;
 mod arrays;
 mod collect;
 mod create;
+#[cfg(test)]
+mod declared;
 mod expr;
 mod files;
 mod handle;
