@@ -342,7 +342,8 @@ impl<'a> Driver<'a> {
             }
             Event::Failed { failure: Failure::Panic(message), .. } => {
                 let op = self.job.graph.op_name(task).to_string();
-                Err(Error::TaskPanicked { op, block: self.job.graph.block_index(task), message })
+                let block = self.job.graph.block_index(task);
+                Err(Error::TaskPanicked { op, block, message, task: None })
             }
             Event::Failed { failure: Failure::Error(problem), .. } => {
                 let address = self.links[worker].address.to_string();

@@ -19,6 +19,7 @@ mod args;
 mod arrays;
 mod collect;
 mod create;
+mod delayed;
 mod expr;
 mod files;
 mod handle;

@@ -12,7 +12,7 @@ use super::layer::{Layer, LayerGraph, LayerId, LayerInput};
 use super::{Block, BlockMap, Inputs, Kernel, TaskContext, Wiring};
 #[cfg(feature = "dist")]
 use super::{Decoder, KernelSpec, Unsendable};
-use crate::error::Result;
+use crate::error::{Call, Result};
 
 /// How large a fused layer may become.
 #[derive(Clone, Copy, Debug)]
@@ -307,6 +307,18 @@ impl Kernel for Chain {
 
     fn n_steps(&self) -> usize {
         self.producer.n_steps() + self.consumer.n_steps()
+    }
+
+    fn runs_user_code(&self) -> bool {
+        self.producer.runs_user_code() || self.consumer.runs_user_code()
+    }
+
+    fn call(&self) -> Option<Call> {
+        // Of two users' functions either may have failed.
+        match (self.producer.call(), self.consumer.call()) {
+            (Some(call), None) | (None, Some(call)) => Some(call),
+            _ => None,
+        }
     }
 
     fn formula(&self) -> Option<String> {

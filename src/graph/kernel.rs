@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Block;
 #[cfg(feature = "dist")]
 use super::{KernelSpec, Unsendable};
-use crate::error::Result;
+use crate::error::{Call, Result};
 use crate::memory::BufferPool;
 
 /// The per-block function of a layer.
@@ -38,6 +38,17 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
     /// this is cheaper than to write it to disk and to read that.
     fn is_read(&self) -> bool {
         false
+    }
+
+    /// Whether it calls users' functions. These fail; their inputs are kept until a task has ended, so that it can be
+    /// run again, and are not written to.
+    fn runs_user_code(&self) -> bool {
+        false
+    }
+
+    /// The user's line that made it, if it is known.
+    fn call(&self) -> Option<Call> {
+        None
     }
 
     /// How many elementary steps the kernel has; fusion bounds the sum.

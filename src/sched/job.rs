@@ -8,8 +8,8 @@ use super::events::{Ops, RunSummary};
 use super::spill::{Disk, Done, SpillDisk};
 use super::state::State;
 use super::{Run, Sink, check_budget};
-use crate::error::{Error, Result};
-use crate::graph::{Block, TaskGraph, TaskId};
+use crate::error::{Error, FailedTask, Result};
+use crate::graph::{Block, Inputs, Invocation, TaskContext, TaskGraph, TaskId};
 
 /// The part of the limit that is left to what nobody counts: stacks, and memory that the allocator
 /// keeps for itself when buffers are freed.
@@ -67,7 +67,44 @@ impl<'a> Job<'a> {
     /// Runs one task and hands its block to the sink; the block, if other tasks read it.
     pub(crate) fn run_task(&self, task: TaskId, inputs: Vec<Block>) -> Result<Option<Block>> {
         self.on_started(task);
-        self.finish_task(task, || self.graph.run(task, &self.run.pool, inputs))
+        let kept = self.kept_inputs(task, &inputs);
+        let mut is_made = false;
+        let finished = self.finish_task(task, || {
+            let block = self.graph.run(task, &self.run.pool, inputs)?;
+            is_made = true;
+            Ok(block)
+        });
+        finished.map_err(|error| match kept {
+            Some(inputs) if !is_made => error.with_task(self.failed_task(task, inputs)),
+            _ => error,
+        })
+    }
+
+    /// The inputs as they have to be to run the task again. Kernels of ours may write into theirs, and fail only
+    /// with what they read.
+    fn kept_inputs(&self, task: TaskId, inputs: &[Block]) -> Option<Vec<Block>> {
+        let kernel = &self.graph.layers().get(self.graph.layer(task)).kernel;
+        (inputs.is_empty() || kernel.runs_user_code()).then(|| inputs.to_vec())
+    }
+
+    /// The task with `inputs` and all else that its kernel was called with.
+    fn failed_task(&self, task: TaskId, inputs: Vec<Block>) -> FailedTask {
+        let layer = self.graph.layers().get(self.graph.layer(task));
+        let (kernel, pool) = (Arc::clone(&layer.kernel), Arc::clone(&self.run.pool));
+        let Invocation { block, first_slot, slot_ends } = self.graph.invocation(task);
+        let op = layer.name.to_string();
+        let shown = inputs.iter().map(Block::for_user).collect();
+        let call = kernel.call();
+        let (name, index) = (op.clone(), self.graph.block_index(task));
+        let failed = FailedTask::new(op, index.clone(), shown, move || {
+            let inputs = Inputs::from_slot(first_slot, inputs.clone(), slot_ends.clone());
+            let context = TaskContext { block: &block, pool: &pool };
+            named(|| (name.clone(), index.clone()), || kernel.run(&context, inputs)).map(drop)
+        });
+        if let Some(call) = call {
+            failed.called_from(call);
+        }
+        failed
     }
 
     /// Tells that a task starts, wherever it does.
@@ -97,16 +134,8 @@ impl<'a> Job<'a> {
 
     /// Calls a part of a task, whose name errors and panics get.
     fn guarded<R>(&self, task: TaskId, f: impl FnOnce() -> Result<R>) -> Result<R> {
-        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
-        match catch_unwind(AssertUnwindSafe(f)) {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(self.failure(task, error)),
-            Err(panic) => Err(Error::TaskPanicked {
-                op: self.graph.op_name(task).to_string(),
-                block: self.graph.block_index(task),
-                message: panic_message(panic.as_ref()),
-            }),
-        }
+        let names = || (self.graph.op_name(task).to_string(), self.graph.block_index(task));
+        named(names, f)
     }
 
     /// Tells that no task runs any more.
@@ -143,16 +172,25 @@ impl<'a> Job<'a> {
         }
         Ok(Some(block))
     }
+}
 
-    /// `error` with the name of its task; an inner run's cancellation stays what it is.
-    fn failure(&self, task: TaskId, error: Error) -> Error {
-        match error {
-            Error::Cancelled => Error::Cancelled,
-            error => Error::TaskFailed {
-                op: self.graph.op_name(task).to_string(),
-                block: self.graph.block_index(task),
-                source: Arc::new(error),
-            },
+/// Calls `f`, a part of a task. Errors and panics get the names of its operation and its block; an inner run's
+/// cancellation stays what it is.
+pub(crate) fn named<R>(
+    names: impl FnOnce() -> (String, Vec<u64>),
+    f: impl FnOnce() -> Result<R>,
+) -> Result<R> {
+    // Nothing that was unwound is looked at again: who called drops all that the task had.
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(Error::Cancelled)) => Err(Error::Cancelled),
+        Ok(Err(error)) => {
+            let ((op, block), source) = (names(), Arc::new(error));
+            Err(Error::TaskFailed { op, block, source, task: None })
+        }
+        Err(panic) => {
+            let ((op, block), message) = (names(), panic_message(panic.as_ref()));
+            Err(Error::TaskPanicked { op, block, message, task: None })
         }
     }
 }

@@ -98,6 +98,14 @@ impl Kernel for MapBlocksKernel {
         Ok(block)
     }
 
+    fn runs_user_code(&self) -> bool {
+        true
+    }
+
+    fn call(&self) -> Option<Call> {
+        Some(self.call)
+    }
+
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
         Err(Unsendable { call: Some(self.call), holds: "a function of this process".into() })

@@ -11,7 +11,7 @@ use super::join::{JoinSpec, join};
 use super::rows::gather;
 use super::sort::{SortSpec, sort, top_k};
 use super::values_error;
-use crate::error::{Error, Result};
+use crate::error::{Call, Error, Result};
 use crate::frame::expr::Expr;
 use crate::frame::io::{Request, Source};
 use crate::frame::op::MapPartitions;
@@ -160,6 +160,14 @@ impl Kernel for MapPartitionsKernel {
         let out = (map.function)(frame(inputs.take_one(0)), task.block[0] as usize);
         let out = out.map_err(values_error(&*map.name))?;
         checked(map, out).map(block)
+    }
+
+    fn runs_user_code(&self) -> bool {
+        true
+    }
+
+    fn call(&self) -> Option<Call> {
+        Some(self.map.call)
     }
 }
 
