@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::delayed;
 use crate::error::{Call, Result};
 use crate::graph::{
-    Block, Bridge, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace, bridges_of, fuse,
-    lower_together,
+    Block, Bridge, ExpressionId, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace,
+    bridges_of, fuse, lower_together,
 };
 use crate::sched::{CancelToken, Runtime, Sink};
 
@@ -314,19 +314,18 @@ impl Roots {
 
     /// Adds the expressions of one kind that those of another read, until all are there.
     fn add_bridged(&mut self) {
-        let mut known: HashSet<*const ()> = HashSet::new();
+        let mut known: HashSet<ExpressionId> = self.delayed.iter().map(ExpressionId::of).collect();
         #[cfg(feature = "array")]
-        known.extend(self.arrays.iter().map(|node| Arc::as_ptr(node).cast()));
+        known.extend(self.arrays.iter().map(ExpressionId::of));
         #[cfg(feature = "frame")]
-        known.extend(self.frames.iter().map(|node| Arc::as_ptr(node).cast()));
-        known.extend(self.delayed.iter().map(|node| Arc::as_ptr(node).cast()));
+        known.extend(self.frames.iter().map(ExpressionId::of));
         loop {
             let bridges = self.new_bridges();
             if bridges.is_empty() {
                 return;
             }
             for bridge in bridges {
-                if known.insert(Arc::as_ptr(&bridge.from).cast()) {
+                if known.insert(bridge.expression) {
                     self.add(&bridge);
                 }
             }
@@ -385,7 +384,7 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        let run = runtime.execute(&graph, cancel, &routes);
+        let run = runtime.execute_for(Some(self.call), &graph, cancel, &routes);
         run.map_err(|error| error.called_from(self.call))
     }
 }

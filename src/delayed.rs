@@ -134,7 +134,8 @@ impl<T: Any + Send + Sync> Delayed<T> {
         let bound = Arc::new(Bound { function, slots: inputs.slots });
         let called = Called { call, name, named: None, bound, bytes: size_of::<T>() as u64 };
         let nodes: Vec<_> = inputs.nodes.iter().collect();
-        Delayed::of(Handle::from_result(Node::of(DelayedOp::Called(Arc::new(called)), &nodes)))
+        let node = Node::of(DelayedOp::Called(Arc::new(called)), &nodes);
+        Delayed::of(Handle::from_result(node).made_at(call.at))
     }
 
     fn of(handle: Handle) -> Self {
@@ -160,17 +161,13 @@ impl<T: Any + Send + Sync> Delayed<T> {
     }
 
     fn changed(self, change: impl FnOnce(&mut Called)) -> Self {
-        Delayed::of(self.handle.then(|node| match &node.op {
-            DelayedOp::Called(called) => {
-                let mut called = Called::clone(called);
-                change(&mut called);
-                Node::of(
-                    DelayedOp::Called(Arc::new(called)),
-                    &node.inputs.iter().collect::<Vec<_>>(),
-                )
-            }
-            _ => Ok(Arc::clone(node)),
-        }))
+        let Ok(node) = self.handle.node() else { return self };
+        let DelayedOp::Called(called) = &node.op else { return self };
+        let mut called = Called::clone(called);
+        change(&mut called);
+        let (at, inputs) = (called.call.at, node.inputs.iter().collect::<Vec<_>>());
+        let node = Node::of(DelayedOp::Called(Arc::new(called)), &inputs);
+        Delayed::of(Handle::from_result(node).made_at(at))
     }
 
     /// `function` of this value. The closure needs no types here.

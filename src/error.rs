@@ -214,6 +214,18 @@ pub enum Error {
         /// What the user can do.
         remedy: &'static str,
     },
+    /// A matrix that can't be factored or solved.
+    #[error("{}: the matrix {problem}, at column {column}, {call}; {remedy}", call.op)]
+    InvalidMatrix {
+        /// The operation and its caller.
+        call: Call,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The column at which that was found, counted in the matrix that was factored in this task.
+        column: u64,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// A minimum, maximum or index of nothing, or of nothing but NaN.
     #[error(
         "{op}: axes {axes:?} leave no elements to choose from, expected at least one element, or one \
@@ -273,31 +285,35 @@ pub enum Error {
         limit: u64,
     },
     /// A task returned an error.
-    #[error("{op}: the task{} failed: {source}", for_block(block))]
+    #[error("{op}: the task{}{} failed: {source}", for_block(block), made(*at))]
     TaskFailed {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The error that the task returned.
         source: Arc<Error>,
         /// The task, to be looked at and run again, if its inputs are as they were.
         task: Option<FailedTask>,
     },
     /// A task panicked, usually inside a user's function.
-    #[error("{op}: the task{} panicked: {message}", for_block(block))]
+    #[error("{op}: the task{}{} panicked: {message}", for_block(block), made(*at))]
     TaskPanicked {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The panic message.
         message: String,
         /// The task, to be looked at and run again, if its inputs are as they were.
         task: Option<FailedTask>,
     },
     /// A user's function returned an error.
-    #[error("{source}, {call}")]
+    #[error("{source}")]
     Function {
         /// What the function was given to, and its caller.
         call: Call,
@@ -406,7 +422,11 @@ impl Error {
 
     /// This error of a task with the task itself.
     pub(crate) fn with_task(mut self, failed: FailedTask) -> Self {
-        if let Error::TaskFailed { task, .. } | Error::TaskPanicked { task, .. } = &mut self {
+        if let Error::TaskFailed { task, at, .. } | Error::TaskPanicked { task, at, .. } = &mut self
+        {
+            if let Some(at) = at {
+                failed.made_at(at);
+            }
             *task = Some(failed);
         }
         self
@@ -417,7 +437,7 @@ impl Error {
         if let Error::TaskFailed { task: Some(task), .. }
         | Error::TaskPanicked { task: Some(task), .. } = &self
         {
-            task.called_from(user);
+            task.made_at(user.at);
         }
         match self {
             Error::TooManyTasks { op, call: None, limit } => {
@@ -462,6 +482,11 @@ impl Blame<'_> {
         let (path, feature) = (self.path.to_path_buf(), feature.into());
         Error::UnsupportedFile { call: self.call, path, feature, remedy }
     }
+}
+
+fn made(at: Option<&'static Location<'static>>) -> String {
+    at.map(|at| format!(", made at {}:{}:{},", at.file(), at.line(), at.column()))
+        .unwrap_or_default()
 }
 
 fn line(call: Option<Call>) -> String {

@@ -20,6 +20,7 @@ pub mod client;
 mod compute;
 mod config;
 mod delayed;
+pub mod diagnostics;
 #[cfg(feature = "dist")]
 pub mod dist;
 mod error;
@@ -27,6 +28,7 @@ mod explain;
 mod function;
 mod graph;
 mod memory;
+mod observe;
 #[cfg(feature = "dist")]
 mod registry;
 mod sched;

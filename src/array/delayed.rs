@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::delayed::{Delayed, DelayedOp, Inputs as Arguments, Item, Node as DelayedNode, Whole};
 use crate::error::{Call, Error, FailedTask, Result};
 use crate::function::Argument;
-use crate::graph::{Block, Bridge, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, Bridge, ExpressionId, Inputs, Kernel, TaskContext};
 
 impl<T: Element> Argument<ArrayD<T>, Arguments> for &Array<T> {
     fn push_to(self, list: &mut Arguments) {
@@ -43,8 +43,8 @@ fn whole<T: Element>(array: &Array<T>) -> Result<Arc<DelayedNode>> {
     let is_known = chunks.known_shape().is_some();
     let scratch_bytes = if is_known { 0 } else { out_bytes };
     let kernel = Arc::new(WholeKernel::<T> { chunks, element: PhantomData });
-    let from = Arc::clone(node);
-    let bridge = Bridge { name: "whole array".into(), from, kernel, out_bytes, scratch_bytes };
+    let (name, from, expression) = ("whole array".into(), Arc::clone(node), ExpressionId::of(node));
+    let bridge = Bridge { name, from, expression, kernel, out_bytes, scratch_bytes };
     DelayedNode::of(DelayedOp::Whole(Arc::new(Whole(Arc::new(bridge)))), &[])
 }
 
@@ -110,8 +110,9 @@ fn array_of<T: Element>(
     let out_bytes = meta.nbytes().unwrap_or(0);
     let shape = meta.chunks.known_shape().unwrap_or_default();
     let kernel = Arc::new(DelayedBlock::<T> { call, shape, element: PhantomData });
-    let from = Arc::clone(value.node()?);
-    let bridge = Bridge { name: call.op.into(), from, kernel, out_bytes, scratch_bytes: 0 };
+    let from = value.node()?;
+    let (name, from, expression) = (call.op.into(), Arc::clone(from), ExpressionId::of(from));
+    let bridge = Bridge { name, from, expression, kernel, out_bytes, scratch_bytes: 0 };
     let bridged = Bridged { bridge: Arc::new(bridge), meta };
     Node::of(ArrayOp::Bridge(Arc::new(bridged)), &[])
 }

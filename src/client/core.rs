@@ -19,7 +19,7 @@ use super::state::{Effects, End, State, TaskId};
 use crate::config::Ambient;
 use crate::error::{Call, Error, FailedTask, Result};
 use crate::function::{Bound, Shared};
-use crate::sched::job::named;
+use crate::sched::job::{Names, named};
 
 /// What the handles and loops of one client share.
 pub(super) struct Core {
@@ -336,15 +336,12 @@ impl Work {
     }
 
     fn run_on(&self, inputs: &[Shared]) -> Result<Shared> {
-        named(|| (self.name(), Vec::new()), || self.bound.run(inputs))
+        let names = || Names { op: self.name(), block: Vec::new(), at: Some(self.call.at) };
+        named(names, || self.bound.run(inputs))
     }
 
     fn failed(self: &Arc<Self>, inputs: Vec<Shared>) -> FailedTask {
         let (work, values) = (Arc::clone(self), inputs.clone());
-        let task = FailedTask::new(self.name(), Vec::new(), values, move || {
-            work.run_on(&inputs).map(drop)
-        });
-        task.called_from(self.call);
-        task
+        FailedTask::new(self.name(), Vec::new(), values, move || work.run_on(&inputs).map(drop))
     }
 }

@@ -289,10 +289,11 @@ fn failures_name_the_task_and_can_be_replayed() {
     let fails = client.task().name("check").try_submit(check, (&input,));
     let reader = client.submit(|x: &i32| x + 1, (&fails,));
     let error = reader.result().unwrap_err();
-    assert!(error.to_string().starts_with("check: the task failed: -1 is negative, at"), "{error}");
+    assert!(error.to_string().starts_with("check: the task, made at "), "{error}");
+    assert!(error.to_string().ends_with(" failed: -1 is negative"), "{error}");
     let task = error.failed_task().unwrap();
     assert_eq!((task.op(), task.input::<i32>(0)), ("check", Some(&-1)));
-    assert_eq!(task.call().unwrap().at.line(), line);
+    assert_eq!(task.at().unwrap().line(), line);
     assert_eq!(task.replay().unwrap_err().to_string(), error.to_string());
 
     let panics = client.submit(|| -> i32 { panic!("at the disco") }, ());

@@ -47,6 +47,7 @@ impl Lower for Planned {
             let is_done = |id: &NodeId| self.done[id.idx()].is_some();
             if crossings.is_ready(&self.plan, id, is_done) {
                 let layer = self.layer(id, layers, crossings)?;
+                layers.make_at(self.plan.line(id));
                 self.done[id.idx()] = Some(layers.push(layer));
             } else {
                 waiting.push(id);

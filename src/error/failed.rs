@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 
-use super::{Call, Result};
+use super::Result;
 
 /// A task that failed, as it was when it was called: what it is, and its inputs.
 ///
@@ -35,7 +36,7 @@ type Rerun = Box<dyn Fn() -> Result<()> + Send + Sync>;
 struct Inner {
     op: String,
     block: Vec<u64>,
-    call: OnceLock<Call>,
+    at: OnceLock<&'static Location<'static>>,
     inputs: Vec<Arc<dyn Any + Send + Sync>>,
     rerun: Rerun,
 }
@@ -49,7 +50,7 @@ impl FailedTask {
         rerun: impl Fn() -> Result<()> + Send + Sync + 'static,
     ) -> Self {
         let rerun = Box::new(rerun);
-        FailedTask(Arc::new(Inner { op, block, call: OnceLock::new(), inputs, rerun }))
+        FailedTask(Arc::new(Inner { op, block, at: OnceLock::new(), inputs, rerun }))
     }
 
     /// The operation, or the name of the function.
@@ -64,11 +65,10 @@ impl FailedTask {
         &self.0.block
     }
 
-    /// The line that made the task: the call of `delayed`, `submit` or `map_blocks` where that is known, and of the
-    /// computation otherwise.
+    /// The line that made the task, such as the call of `map_blocks`, `delayed` or `submit`.
     #[must_use]
-    pub fn call(&self) -> Option<Call> {
-        self.0.call.get().copied()
+    pub fn at(&self) -> Option<&'static Location<'static>> {
+        self.0.at.get().copied()
     }
 
     /// How many blocks or values the task read.
@@ -94,8 +94,8 @@ impl FailedTask {
     }
 
     /// Says where the task comes from, unless that is known already.
-    pub(crate) fn called_from(&self, call: Call) {
-        let _known = self.0.call.set(call);
+    pub(crate) fn made_at(&self, line: &'static Location<'static>) {
+        let _known = self.0.at.set(line);
     }
 }
 
@@ -104,7 +104,7 @@ impl fmt::Debug for FailedTask {
         f.debug_struct("FailedTask")
             .field("op", &self.0.op)
             .field("block", &self.0.block)
-            .field("call", &self.call())
+            .field("at", &self.at())
             .field("n_inputs", &self.n_inputs())
             .finish_non_exhaustive()
     }

@@ -10,7 +10,7 @@ use super::partition::{frame, rows};
 use crate::delayed::{DelayedOp, Inputs as Arguments, Item, Node, Whole};
 use crate::error::{FailedTask, Result};
 use crate::function::Argument;
-use crate::graph::{Block, Bridge, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, Bridge, ExpressionId, Inputs, Kernel, TaskContext};
 
 impl Argument<Rows, Arguments> for &DataFrame {
     fn push_to(self, list: &mut Arguments) {
@@ -29,6 +29,7 @@ fn whole(frame: &DataFrame) -> Result<Arc<Node>> {
     let from = Arc::clone(frame.handle().node()?);
     let bridge = Bridge {
         name: "whole frame".into(),
+        expression: ExpressionId::of(&from),
         from,
         kernel: Arc::new(WholeKernel),
         // As many as its partitions, which are known when they are lowered.

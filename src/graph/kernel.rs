@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Block;
 #[cfg(feature = "dist")]
 use super::{KernelSpec, Unsendable};
-use crate::error::{Call, Result};
+use crate::error::Result;
 use crate::memory::BufferPool;
 
 /// The per-block function of a layer.
@@ -44,11 +44,6 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
     /// run again, and are not written to.
     fn runs_user_code(&self) -> bool {
         false
-    }
-
-    /// The user's line that made it, if it is known.
-    fn call(&self) -> Option<Call> {
-        None
     }
 
     /// How many elementary steps the kernel has; fusion bounds the sum.

@@ -365,7 +365,7 @@ fn a_runtime_runs_and_keeps_its_pools() {
 mod model {
     use super::super::job::Job;
     use super::super::shell::{Shared, Shell};
-    use super::super::spill::{Disk, Done};
+    use super::super::spill::{Disk, Done, Took};
     use super::super::sync::Lock;
     use super::*;
 
@@ -405,12 +405,12 @@ mod model {
     impl Disk for ModelDisk {
         fn save(&self, task: TaskId, block: Block) {
             self.blocks.lock().unwrap().insert(task, block);
-            self.report(Done::Saved(task));
+            self.report(Done::Saved(task, Took::since(0, 0)));
         }
 
         fn load(&self, task: TaskId) {
             let block = self.blocks.lock().unwrap()[&task].clone();
-            self.report(Done::Loaded(task, block));
+            self.report(Done::Loaded(task, block, Took::since(0, 0)));
         }
 
         fn discard(&self, task: TaskId) {

@@ -102,10 +102,6 @@ impl Kernel for MapBlocksKernel {
         true
     }
 
-    fn call(&self) -> Option<Call> {
-        Some(self.call)
-    }
-
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
         Err(Unsendable { call: Some(self.call), holds: "a function of this process".into() })

@@ -6,7 +6,7 @@ use super::concat::concat;
 use super::ordered::edge_rows;
 use super::tasks::checked;
 use super::{refused, values_error};
-use crate::error::{Call, Result};
+use crate::error::Result;
 use crate::frame::op::MapPartitions;
 use crate::frame::partition::{block, frame};
 use crate::graph::{Block, Inputs, Kernel, TaskContext};
@@ -40,10 +40,6 @@ impl Kernel for MapOverlapKernel {
 
     fn runs_user_code(&self) -> bool {
         true
-    }
-
-    fn call(&self) -> Option<Call> {
-        Some(self.map.call)
     }
 }
 

@@ -11,7 +11,7 @@ use super::join::{JoinSpec, join};
 use super::rows::gather;
 use super::sort::{SortSpec, sort, top_k};
 use super::values_error;
-use crate::error::{Call, Error, Result};
+use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
 use crate::frame::io::{Request, Source};
 use crate::frame::op::MapPartitions;
@@ -164,10 +164,6 @@ impl Kernel for MapPartitionsKernel {
 
     fn runs_user_code(&self) -> bool {
         true
-    }
-
-    fn call(&self) -> Option<Call> {
-        Some(self.map.call)
     }
 }
 
