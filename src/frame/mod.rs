@@ -21,6 +21,7 @@ mod collect;
 mod create;
 #[cfg(test)]
 mod declared;
+mod delayed;
 mod expr;
 mod files;
 mod handle;
