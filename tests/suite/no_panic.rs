@@ -1,6 +1,5 @@
 //! Whatever a user writes for chunks, shapes, slices and axes is done or refused, and never a panic.
 
-use dask_rs::array::random::{Choice, Generator};
 use dask_rs::array::{Array, AxisSpec, Boundary, ChunkSpec, Index, PadMode, QuantileMethod, over};
 use dask_rs::prelude::*;
 use proptest::collection::vec;
@@ -241,42 +240,5 @@ proptest! {
             let settled = unknown.compute_chunk_sizes();
             prop_assert!(settled.as_ref().map_or(true, |x| settle(x).is_ok()), "{:?}", settled);
         }
-    }
-
-    #[test]
-    fn groups(x in array(), a in integer(), b in integer(), list in vec(integer(), 0..4)) {
-        let ndim = x.ndim().unwrap_or(0) as i64;
-        let axis = usize::try_from(if a < 0 { a.saturating_add(ndim) } else { a }).unwrap_or(9);
-        let len = x.shape().ok().and_then(|shape| shape.get(axis).copied()).unwrap_or(1);
-        let labelled = x.group_by_axis(a, (0..len).map(|i| i % 2));
-        for groups in [labelled, x.resample(a, b as u64), x.group_by_axis(list.clone(), list.iter().map(|_| 1))] {
-            settle(&groups.sum())?;
-            settle(&groups.nanmax())?;
-            settle(&groups.count())?;
-            settle(&groups.last())?;
-            settle(&groups.median())?;
-            settle(&groups.quantile([0.5, a as f64], QuantileMethod::Linear))?;
-            settle(&groups.expand(&groups.std(b as f64)))?;
-        }
-        settle(&x.group_by_bins(a, &list, &[b, 0, 5]).mean())?;
-    }
-
-    #[test]
-    fn distributions(x in array(), a in integer(), b in integer(), list in vec(integer(), 0..4), chunks in chunk_spec()) {
-        settle(&x.argtopk(a, b))?;
-        settle(&x.unique_inverse().1)?;
-        settle(&x.skew(list.clone(), false))?;
-        settle(&x.kurtosis(list.clone(), false))?;
-        settle(&x.ttest_1samp(a as f64, b).pvalue)?;
-        settle(&array::ttest_ind(&x, &x, a, false).pvalue)?;
-        settle(&array::histogram2d(&x, &x, &[a as f64, b as f64], &[0.0, 1.0]))?;
-        settle(&x.apply_along_axis(a, 2, |lane| ndarray::Array1::from_elem(2, lane.len() as i64)))?;
-        let mut rng = Generator::new(a as u64);
-        settle(&rng.integers(a, b, list.clone(), chunks.clone()))?;
-        settle(&rng.normal::<f64>(a as f64, b as f64, list.clone(), chunks.clone()))?;
-        settle(&rng.poisson(&x, list.clone(), chunks.clone()))?;
-        settle(&rng.choice(&x, b as u64 % 20, a, &Choice::default().without_replacement()))?;
-        settle(&rng.choice_index(a as u64, list, chunks, &Choice::default().weights([1.0, 2.0])))?;
-        settle(&rng.shuffle(&x, b))?;
     }
 }
