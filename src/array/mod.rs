@@ -28,6 +28,9 @@ mod operators;
 mod ops;
 mod rules;
 mod show;
+mod stacks;
+#[cfg(feature = "zarr")]
+mod zarr_updates;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use args::{Axes, AxisRef, Shape};
@@ -70,6 +73,9 @@ pub use ops::indexing::{Index, IndexArg, IndexEntry};
 pub use ops::overlap::Boundary;
 pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
+pub use stacks::from_npy_stack;
+#[cfg(feature = "image")]
+pub use stacks::read_images;
 
 use std::sync::Arc;
 
