@@ -33,12 +33,25 @@ mod observe;
 mod registry;
 mod sched;
 mod scratch;
+#[cfg(any(feature = "array", feature = "frame"))]
+mod storage;
 mod visualize;
 
 #[cfg(feature = "array")]
 pub mod array;
 #[cfg(feature = "frame")]
 pub mod frame;
+
+/// Object stores: with which settings, and stores of your own.
+///
+/// With this feature, a URL stands wherever a path does for frames and Zarr arrays: `s3://bucket/key/*.parquet`, `gs://…`, `az://…`,
+/// `http://…` (single files), `memory://…` (of this process) and `file://…`. Credentials and regions come from the
+/// environment, or from [`StoreOptions`](cloud::StoreOptions).
+#[cfg(all(feature = "cloud", any(feature = "array", feature = "frame")))]
+pub mod cloud {
+    pub use crate::storage::{StoreOptions, register, register_store, unregister};
+    pub use object_store;
+}
 
 pub use client::{Client, Future, as_completed};
 pub use compute::{Collection, compute, compute_with};

@@ -33,6 +33,9 @@ mod ops;
 pub mod random;
 mod rules;
 mod show;
+mod stacks;
+#[cfg(feature = "zarr")]
+mod zarr_updates;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use args::{Axes, AxisRef, Shape};
@@ -77,6 +80,9 @@ pub use ops::indexing::{Index, IndexArg, IndexEntry};
 pub use ops::overlap::{Boundaries, Boundary};
 pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
+pub use stacks::from_npy_stack;
+#[cfg(feature = "image")]
+pub use stacks::read_images;
 
 use std::sync::Arc;
 
