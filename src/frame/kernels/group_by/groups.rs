@@ -302,4 +302,23 @@ mod tests {
         let many = Groups { of_row: (0..70_000).collect(), firsts: (0..70_000).collect() };
         assert_eq!(many.and(&many).of_row, many.of_row);
     }
+
+    #[test]
+    fn rows_that_hardly_repeat_are_numbered_by_their_hashes() {
+        let n = 20_000_usize;
+        let text: Vec<_> = (0..n).map(|i| (i % 13 > 0).then(|| format!("s{}", i % 97))).collect();
+        let keys = df!["a" => (0..n as i64).map(|i| i * 7 % 19_000).collect::<Vec<_>>(),
+            "b" => (0..n).map(|i| if i % 5 == 0 { f64::NAN } else { 0.0 }).collect::<Vec<_>>(),
+            "c" => text]
+        .unwrap();
+        assert!(hardly_repeat(keys.columns(), n).unwrap());
+        let by_hash = Groups::of_hashes(keys.columns()).unwrap().unwrap();
+        let [a, b, c] = [0, 1, 2]
+            .map(|i| Groups::of_series(keys.columns()[i].as_materialized_series()).unwrap());
+        let by_pairs = a.and(&b).and(&c);
+        assert!(by_pairs.len() < n && by_hash.of_row == by_pairs.of_row);
+        assert_eq!(by_hash.firsts, by_pairs.firsts);
+        assert_eq!(Groups::new(keys.columns(), n).unwrap().firsts, by_pairs.firsts);
+        assert!(!hardly_repeat(&keys.columns()[1..], n).unwrap());
+    }
 }

@@ -104,7 +104,11 @@ impl Built {
     }
 
     /// Whether all pairs have equal keys, as they have unless two keys have one hash.
-    fn are_equal(&self, other: &DataFrame, (of_other, of_built): &(Rows, Vec<IdxSize>)) -> Result<bool> {
+    fn are_equal(
+        &self,
+        other: &DataFrame,
+        (of_other, of_built): &(Rows, Vec<IdxSize>),
+    ) -> Result<bool> {
         let has_partner = |i: &usize| of_built[*i] != NONE;
         let paired = || (0..of_built.len()).filter(has_partner);
         let of_other: Vec<IdxSize> = match of_other {
@@ -158,8 +162,7 @@ impl Spill for Built {
     /// Writes the rows; their table is made again.
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         spill::save(self.rows.clone(), to)?;
-        let (schema, spec, side) =
-            (Arc::clone(self.rows.schema()), self.spec.clone(), self.side);
+        let (schema, spec, side) = (Arc::clone(self.rows.schema()), self.spec.clone(), self.side);
         Ok(Box::new(move |from| {
             let built = Built::new(spill::load(from, &schema)?, &spec, side);
             built.map(Block::new).map_err(io::Error::other)
@@ -212,4 +215,35 @@ fn in_order(
         *place += 1;
     }
     (Some(pairs.0), pairs.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_core::df;
+
+    #[test]
+    fn rows_of_one_hash_and_other_keys_are_noticed() {
+        let spec = JoinSpec::new(JoinHow::Inner, ["k".into()], ["k".into()]);
+        let right = df!["k" => ["a", "b"]].unwrap();
+        let built = Built::new(right.clone(), &spec, 1).unwrap();
+        let pairs = |of_built: [IdxSize; 2]| (None, of_built.to_vec());
+        assert!(built.are_equal(&right, &pairs([0, 1])).unwrap());
+        assert!(built.are_equal(&right, &pairs([NONE, 1])).unwrap());
+        assert!(!built.are_equal(&right, &pairs([0, 0])).unwrap());
+    }
+
+    #[test]
+    fn a_table_comes_back_from_disk() {
+        let spec = JoinSpec::new(JoinHow::Left, ["k".into()], ["k".into()]);
+        let right = df!["k" => [3_i64, 1, 3], "v" => ["x", "y", "z"]].unwrap();
+        let built = Built::new(right, &spec, 1).unwrap();
+        let mut bytes = Vec::new();
+        let load = built.as_spill().unwrap().save(&mut bytes).unwrap();
+        let loaded = load(&mut &bytes[..]).unwrap();
+        let left = df!["k" => [1_i64, 3, 2]].unwrap();
+        let joined = loaded.downcast_ref::<Built>().unwrap().join(&left).unwrap();
+        let expected = df!["k" => [1_i64, 3, 3, 2], "v" => [Some("y"), Some("x"), Some("z"), None]];
+        assert!(joined.equals_missing(&expected.unwrap()));
+    }
 }
