@@ -210,6 +210,18 @@ pub enum Error {
         /// What the user can do.
         remedy: &'static str,
     },
+    /// A matrix that can't be factored or solved.
+    #[error("{}: the matrix {problem}, at column {column}, {call}; {remedy}", call.op)]
+    InvalidMatrix {
+        /// The operation and its caller.
+        call: Call,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The column at which that was found, counted in the matrix that was factored in this task.
+        column: u64,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// A minimum, maximum or index of nothing, or of nothing but NaN.
     #[error(
         "{op}: axes {axes:?} leave no elements to choose from, expected at least one element, or one \
@@ -269,22 +281,26 @@ pub enum Error {
         limit: u64,
     },
     /// A task returned an error.
-    #[error("{op}: the task for block {block:?} failed: {source}")]
+    #[error("{op}: the task for block {block:?}{} failed: {source}", made(*at))]
     TaskFailed {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The error that the task returned.
         source: Arc<Error>,
     },
     /// A task panicked, usually inside a user's function.
-    #[error("{op}: the task for block {block:?} panicked: {message}")]
+    #[error("{op}: the task for block {block:?}{} panicked: {message}", made(*at))]
     TaskPanicked {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The panic message.
         message: String,
     },
@@ -393,6 +409,11 @@ impl Blame<'_> {
         let (path, feature) = (self.path.to_path_buf(), feature.into());
         Error::UnsupportedFile { call: self.call, path, feature, remedy }
     }
+}
+
+fn made(at: Option<&'static Location<'static>>) -> String {
+    at.map(|at| format!(", made at {}:{}:{},", at.file(), at.line(), at.column()))
+        .unwrap_or_default()
 }
 
 fn line(call: Option<Call>) -> String {
