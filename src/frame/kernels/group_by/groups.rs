@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn rows_that_hardly_repeat_are_numbered_by_their_hashes() {
         let n = 20_000_usize;
-        let text: Vec<_> = (0..n).map(|i| (i % 13 > 0).then(|| format!("s{}", i % 97))).collect();
+        let text: Vec<_> = (0..n).map(|i| (i % 10 > 0).then(|| format!("s{}", i % 95))).collect();
         let keys = df!["a" => (0..n as i64).map(|i| i * 7 % 19_000).collect::<Vec<_>>(),
             "b" => (0..n).map(|i| if i % 5 == 0 { f64::NAN } else { 0.0 }).collect::<Vec<_>>(),
             "c" => text]
