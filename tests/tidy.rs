@@ -14,7 +14,11 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("bytes", Some(&[])),
     ("memory", Some(&[])),
     ("atomic", Some(&["error"])),
+    ("storage", Some(&["atomic", "error"])),
     ("scratch", Some(&[])),
+    ("function", Some(&["error"])),
+    // Tasks that come one by one: the decisions alone.
+    ("client::state", Some(&[])),
     ("observe", Some(&["error"])),
     ("config", Some(&["error", "bytes", "observe"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
@@ -42,7 +46,10 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ),
     ("array::dtype", Some(&["array::any", "array::io", "array::kernels", "error"])),
     // Formats. No lazy arrays: `array::files` makes these.
-    ("array::io", Some(&["array::any", "array::chunks", "array::dtype", "atomic", "error"])),
+    (
+        "array::io",
+        Some(&["array::any", "array::chunks", "array::dtype", "atomic", "error", "storage"]),
+    ),
     ("array::meta", Some(&["array::chunks", "array::dtype"])),
     // Plans: what there is to rewrite, the rewriting, and what becomes of it.
     ("array::op", Some(&PLAN)),
@@ -101,7 +108,14 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ),
     (
         "frame::io",
-        Some(&["atomic", "bytes", "error", "frame::interop", "frame::show::schema_text"]),
+        Some(&[
+            "atomic",
+            "bytes",
+            "error",
+            "frame::interop",
+            "frame::show::schema_text",
+            "storage",
+        ]),
     ),
     ("frame::op", Some(&FRAME_PLAN)),
     ("frame::layout", Some(&FRAME_PLAN)),

@@ -12,6 +12,7 @@ mod file;
 mod memory;
 mod options;
 mod order;
+mod places;
 mod plan;
 mod prune;
 mod read;

@@ -6,12 +6,14 @@ use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
 use super::super::Request;
 use super::bounds::Bounds;
-use super::file::{CheckedFile, Footer, decoder_error};
+use super::file::{CheckedFile, Footer, TAIL_BYTES, decoder_error};
+use super::places;
 use super::plan::{Piece, Share};
 use super::prune;
 use super::schema::{FileColumn, import, is_lossless};
 use super::source::ParquetFiles;
 use crate::error::{Blame, Result};
+use crate::storage::io_error_in;
 
 /// Measured: batches of a million rows take twice as long as those of 8 to 64 thousand, which stay in the
 /// cache.
@@ -100,8 +102,15 @@ impl ParquetFiles {
             .filter(|condition| !self.files.hive.contains(&condition.column))
             .cloned()
             .collect();
-        let file = CheckedFile::open(&blame, self.files.files[piece.file].bytes)?;
-        let footer = match self.known_footer(piece.file) {
+        let mut file = self.files.files[piece.file].open(&blame)?;
+        let known = self.known_footer(piece.file);
+        if known.is_none() {
+            let end = file.len();
+            let tail = file.prefetch([end.saturating_sub(TAIL_BYTES)..end]);
+            tail.map_err(|error| blame.io(error))?;
+        }
+        let file = CheckedFile::new(file);
+        let footer = match known {
             Some(footer) => Footer::clone(footer),
             None => Footer::read(&blame, &file)?,
         };
@@ -182,7 +191,13 @@ impl ParquetFiles {
     ) -> Result<DataFrame> {
         let blame = self.blame(piece.file);
         let place = format!("row groups {:?}", choice.groups);
-        let file = CheckedFile::open(&blame, self.files.files[piece.file].bytes)?;
+        let mut file = self.files.files[piece.file].open(&blame)?;
+        let leaves: Vec<usize> = columns.iter().flat_map(|column| column.leaves.clone()).collect();
+        if file.is_remote() {
+            let fetched = file.prefetch(places::of_choice(choice, &leaves, height));
+            fetched.map_err(|error| blame.io(error))?;
+        }
+        let file = CheckedFile::new(file);
         let roots = columns.iter().map(|column| column.root);
         let mask = ProjectionMask::roots(choice.footer.reader.parquet_schema(), roots);
         let limit = usize::try_from(height).unwrap_or(usize::MAX);
@@ -198,7 +213,10 @@ impl ParquetFiles {
         let reader = builder.build().map_err(|error| decoder_error(&blame, &place, &error))?;
         let mut frame: Option<DataFrame> = None;
         for batch in reader {
-            let batch = batch.map_err(|error| blame.corrupt(format!("{place}: {error}")))?;
+            let batch = batch.map_err(|error| match io_error_in(&error) {
+                Some(error) => blame.io(error),
+                None => blame.corrupt(format!("{place}: {error}")),
+            })?;
             let more = import(&batch, columns)
                 .map_err(|problem| blame.corrupt(format!("{place}: {problem}")))?;
             append(&mut frame, more, &blame)?;

@@ -177,7 +177,8 @@ impl<F: Decode> Source for TextSource<F> {
 
     fn scratch_bytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
         // The pieces are there until they are one.
-        self.nbytes(part, columns).saturating_add(SCRATCH_BYTES)
+        let reading = SCRATCH_BYTES + self.files.scratch_bytes(part);
+        self.nbytes(part, columns).saturating_add(reading)
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {

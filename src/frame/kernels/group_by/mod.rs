@@ -37,10 +37,6 @@ use crate::frame::expr::aggregate_plan::{
     AggregatePlan, State, Step, input_column, key_column, leaf_column, state_column,
 };
 
-/// Of so many rows one is looked at to decide whether many have equal keys; of fewer rows than this, none.
-const SAMPLE_PART: usize = 8;
-const SAMPLE_ROWS_MIN: usize = 1024;
-
 /// Columns of states of groups of the rows of a frame.
 type ComputeStates = fn(&DataFrame, &Groups, &AggregatePlan) -> Result<Vec<Column>>;
 
@@ -57,7 +53,8 @@ pub(crate) fn project(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFra
 /// Without keys, no rows give no states, so that an empty partition is neither first nor last.
 pub(crate) fn partial(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
     let rows = project(frame, plan)?;
-    let groups = worthwhile_groups(&rows.columns()[..plan.keys.len()], rows.height())?;
+    let groups = Groups::worthwhile(&rows.columns()[..plan.keys.len()], rows.height())
+        .map_err(values_error("group_by"))?;
     if plan.keys.is_empty() && rows.height() == 0 {
         return Ok(with_states(&rows, &groups, plan, states_of_rows)?.clear());
     }
@@ -73,25 +70,11 @@ pub(crate) fn partial_distinct(frame: &DataFrame, plan: &AggregatePlan) -> Resul
     for input in plan.distinct_inputs().unwrap_or_default() {
         columns.push(rows.column(&input_column(input)).map_err(failed())?.clone());
     }
-    let groups = worthwhile_groups(&columns, rows.height())?;
-    let firsts = columns.iter().map(|column| pick::take(column, &groups.firsts));
+    let groups = Groups::worthwhile(&columns, rows.height()).map_err(failed())?;
+    let firsts = columns.iter().map(|column| pick::first(column, &groups));
     let mut columns = firsts.collect::<PolarsResult<Vec<_>>>().map_err(failed())?;
     columns.extend(states_of_rows(&rows, &groups, plan)?);
     build(groups.len(), columns)
-}
-
-/// Rows with equal keys; each row alone if the first ones say that hardly any are equal, and that looking
-/// for them is not worth while.
-fn worthwhile_groups(keys: &[Column], n_rows: usize) -> Result<Groups> {
-    let find = |keys: &[Column], n| Groups::new(keys, n).map_err(values_error("group_by"));
-    let n_sample = n_rows / SAMPLE_PART;
-    if n_sample >= SAMPLE_ROWS_MIN && !keys.is_empty() {
-        let sample: Vec<Column> = keys.iter().map(|key| key.head(Some(n_sample))).collect();
-        if find(&sample, n_sample)?.len() > n_sample / 5 * 4 {
-            return Ok(Groups::each(n_rows));
-        }
-    }
-    find(keys, n_rows)
 }
 
 /// The states of each group of several frames of states, which come in the order of their rows.
@@ -166,7 +149,7 @@ fn with_states(
 ) -> Result<DataFrame> {
     let mut columns = Vec::with_capacity(plan.keys.len() + plan.steps.len());
     for key in &rows.columns()[..plan.keys.len()] {
-        columns.push(pick::take(key, &groups.firsts).map_err(values_error("group_by"))?);
+        columns.push(pick::first(key, groups).map_err(values_error("group_by"))?);
     }
     columns.extend(compute(rows, groups, plan)?);
     build(groups.len(), columns)
