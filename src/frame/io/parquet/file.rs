@@ -34,6 +34,11 @@ impl CheckedFile {
         Ok(CheckedFile { file, bytes })
     }
 
+    /// The same file, opened once.
+    pub(super) fn again(&self) -> std::io::Result<Self> {
+        Ok(CheckedFile { file: self.file.try_clone()?, bytes: self.bytes })
+    }
+
     fn check(&self, start: u64, length: u64) -> ParquetResult<()> {
         match start.checked_add(length) {
             Some(end) if end <= self.bytes => Ok(()),
