@@ -31,5 +31,6 @@ pub(crate) use ndjson::{NdjsonFiles, NdjsonWriter};
 pub use ndjson::{NdjsonOptions, NdjsonWriteOptions};
 pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub(crate) use parquet::{ParquetFiles, ParquetWriter};
-pub(crate) use source::{PartStats, Request, Source};
+pub(crate) use source::{Each, PartStats, Request, RowFilter, Source, gathered};
+use source::{filtered, with_columns_of};
 pub(crate) use writer::Writer;

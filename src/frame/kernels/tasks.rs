@@ -8,6 +8,7 @@ use polars_core::prelude::{BooleanChunked, Column, IdxSize};
 use super::concat::concat;
 use super::eval::{evaluate, evaluate_rows};
 use super::join::{Built, JoinSpec, join};
+use super::pipeline::PipelineKernel;
 use super::rows::gather;
 use super::sort::{SortSpec, sort, top_k};
 use super::values_error;
@@ -17,10 +18,10 @@ use crate::frame::io::{Request, Source};
 use crate::frame::op::MapPartitions;
 use crate::frame::partition::{block, borrowed, frame};
 use crate::frame::partitions::repartition::even;
-use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext, Wiring};
 
 /// Reads part `parts[i]` of a source for block `i`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ScanKernel {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) parts: Arc<[usize]>,
@@ -33,6 +34,10 @@ impl Kernel for ScanKernel {
         let part = self.parts[task.block[0] as usize];
         let rows = self.source.read(part, &self.request)?;
         Ok(if self.source.is_resident() { borrowed(rows) } else { block(rows) })
+    }
+
+    fn has_numbered_blocks(&self) -> bool {
+        true
     }
 
     fn bytes_read(&self) -> BytesRead {
@@ -49,6 +54,15 @@ pub(crate) struct SelectKernel {
 impl Kernel for SelectKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         Ok(block(select(&frame(inputs.take_one(0)), &self.exprs)?))
+    }
+
+    fn absorb(
+        &self,
+        _slot: usize,
+        producer: &dyn Kernel,
+        _wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        PipelineKernel::selecting(producer, &self.exprs)
     }
 }
 
@@ -69,6 +83,15 @@ impl Kernel for FilterKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let frame = frame(inputs.take_one(0));
         Ok(block(filter(&frame, &self.predicate)?))
+    }
+
+    fn absorb(
+        &self,
+        _slot: usize,
+        producer: &dyn Kernel,
+        _wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        PipelineKernel::filtering(producer, &self.predicate)
     }
 }
 

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use parquet::arrow::arrow_reader::RowSelection;
 
+use super::decode::Rows;
 use super::file::Footer;
-use super::read::Choice;
 
 /// What the first rows of a column chunk need besides their share of its bytes: the dictionary, and half a page.
 const FIRST_BYTES: u64 = 1 << 20;
@@ -27,11 +27,15 @@ pub(super) fn of_groups(
     ranges.collect()
 }
 
-/// The bytes of these leaves in what is chosen, of which `height` rows are read.
-pub(super) fn of_choice(choice: &Choice, leaves: &[usize], height: u64) -> Vec<Range<u64>> {
-    let footer = &choice.footer;
-    let (mut rest, mut left, mut ranges) = (choice.selection.clone(), height, Vec::new());
-    for &group in &choice.groups {
+/// The bytes of these leaves in the first `height` of some rows.
+pub(super) fn of_rows(
+    footer: &Footer,
+    of: &Rows,
+    leaves: &[usize],
+    height: u64,
+) -> Vec<Range<u64>> {
+    let (mut rest, mut left, mut ranges) = (of.selection.clone(), height, Vec::new());
+    for &group in &of.groups {
         let rows = footer.group_rows(group);
         let own = rest.as_mut().map(|rest| rest.split_off(rows as usize));
         if left == 0 {

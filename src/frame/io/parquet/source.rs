@@ -6,7 +6,7 @@ use std::sync::Arc;
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef, UnknownKind};
 
 use super::super::paths::{Files, find_files, source_name};
-use super::super::{PartStats, Request, Source};
+use super::super::{Each, PartStats, Request, RowFilter, Source, gathered};
 use super::bounds::Bounds;
 use super::file::{CheckedFile, Footer, TAIL_BYTES};
 use super::memory::{column_bytes, fixed_width, group_bytes, scratch_bytes};
@@ -215,7 +215,17 @@ impl Source for ParquetFiles {
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
-        self.read_part(part, request)
+        gathered(|each| self.read_part(part, request, None, each))
+    }
+
+    fn read_batches(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: Option<&dyn RowFilter>,
+        each: Each<'_>,
+    ) -> Result<()> {
+        self.read_part(part, request, filter, each)
     }
 }
 

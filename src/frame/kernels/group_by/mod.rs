@@ -19,11 +19,13 @@ mod holistic;
 mod moments;
 mod pick;
 mod results;
+mod running;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use apply::apply_to_groups;
 pub(crate) use groups::Groups;
+pub(crate) use running::Running;
 
 use polars_core::error::polars_bail;
 use polars_core::prelude::{Column, DataFrame, PolarsResult, Schema};
@@ -52,13 +54,17 @@ pub(crate) fn project(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFra
 ///
 /// Without keys, no rows give no states, so that an empty partition is neither first nor last.
 pub(crate) fn partial(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
-    let rows = project(frame, plan)?;
+    partial_of_projected(&project(frame, plan)?, plan)
+}
+
+/// As [`partial`], of a frame made by [`project`].
+fn partial_of_projected(rows: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
     let groups = Groups::worthwhile(&rows.columns()[..plan.keys.len()], rows.height())
         .map_err(values_error("group_by"))?;
     if plan.keys.is_empty() && rows.height() == 0 {
-        return Ok(with_states(&rows, &groups, plan, states_of_rows)?.clear());
+        return Ok(with_states(rows, &groups, plan, states_of_rows)?.clear());
     }
-    with_states(&rows, &groups, plan, states_of_rows)
+    with_states(rows, &groups, plan, states_of_rows)
 }
 
 /// As [`partial`], of rows that are equal also in the inputs whose different values are counted; these stand between keys and
@@ -157,27 +163,41 @@ fn with_states(
 
 fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Result<Vec<Column>> {
     let mut states: Vec<Column> = Vec::with_capacity(plan.steps.len());
-    for Step { state, input } in &plan.steps {
-        let input = || rows.column(&input_column(*input));
-        let column = match state {
-            State::Rows => Ok(fold::rows(groups)),
-            State::Count => input().and_then(|input| fold::count(input, groups)),
-            State::Spread { count, total } => input()
-                .and_then(|input| moments::spread(input, &states[*count], &states[*total], groups)),
+    for step in &plan.steps {
+        let column = match &step.state {
             State::At { by } => {
                 let by = &plan.steps[*by];
                 let keys = rows.column(&input_column(by.input));
-                keys.and_then(|keys| pick::take(input()?, &pick::rows(&by.state, keys, groups)?))
+                let values = rows.column(&input_column(step.input));
+                keys.and_then(|keys| pick::take(values?, &pick::rows(&by.state, keys, groups)?))
             }
-            State::Custom(states) => {
-                input().and_then(|input| states.of_groups(custom::groups(input, groups)?))
-            }
-            state => input().and_then(|input| fold_alike(state, input, groups)),
+            _ => state_of_rows(step, rows, groups, &states),
         };
         let column = column.map_err(values_error("group_by"))?;
         states.push(column.with_name(state_column(states.len())));
     }
     Ok(states)
+}
+
+/// A state of each group, where those before it are known.
+fn state_of_rows(
+    step: &Step,
+    rows: &DataFrame,
+    groups: &Groups,
+    before: &[Column],
+) -> PolarsResult<Column> {
+    if step.state == State::Rows {
+        return Ok(fold::rows(groups));
+    }
+    let input = rows.column(&input_column(step.input))?;
+    match &step.state {
+        State::Count => fold::count(input, groups),
+        State::Spread { count, total } => {
+            moments::spread(input, &before[*count], &before[*total], groups)
+        }
+        State::Custom(states) => states.of_groups(custom::groups(input, groups)?),
+        state => fold_alike(state, input, groups),
+    }
 }
 
 /// What merges as it is made, be `column` values or states.
