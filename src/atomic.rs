@@ -45,14 +45,14 @@ impl AtomicFile {
 }
 
 /// A directory under a temporary name.
-#[cfg(any(feature = "zarr", feature = "frame"))]
+#[cfg(any(feature = "array", feature = "frame"))]
 #[derive(Debug)]
 pub(crate) struct AtomicDir {
     temp: TempPath,
     target: PathBuf,
 }
 
-#[cfg(any(feature = "zarr", feature = "frame"))]
+#[cfg(any(feature = "array", feature = "frame"))]
 impl AtomicDir {
     /// A new empty directory beside `target`.
     pub(crate) fn create(call: Call, target: &Path) -> Result<Self> {
@@ -114,7 +114,7 @@ impl Drop for TempPath {
 }
 
 /// Whether something has this name, be it a link that leads nowhere.
-#[cfg(any(feature = "zarr", feature = "frame"))]
+#[cfg(any(feature = "array", feature = "frame"))]
 fn is_taken(path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
@@ -167,7 +167,7 @@ pub(crate) fn sync_dir(dir: &Path) {
     }
 }
 
-#[cfg(all(test, any(feature = "zarr", feature = "frame")))]
+#[cfg(all(test, any(feature = "array", feature = "frame")))]
 mod tests {
     use std::io::Write;
 

@@ -9,6 +9,7 @@ use crate::error::{Call, Result};
 use crate::graph::{
     LayerGraph, LayerTable, TaskGraph, Trace, columns, count_tasks, order, peak_bytes,
 };
+use crate::keep::free_of;
 use crate::sched::{Projection, project};
 
 /// More tasks than this are not ordered to project the peak of memory, nor counted one by one.
@@ -135,7 +136,7 @@ impl Explain {
             let ranks = order(&graph);
             explain.peak_bytes = Some(peak_bytes(&graph, &ranks));
             let reserved = graph.layers().reserved_bytes();
-            let budget = config.memory_limit().saturating_sub(reserved);
+            let budget = free_of(config.memory_limit()).saturating_sub(reserved);
             if explain.peak_bytes.is_some_and(|peak| peak > budget) {
                 explain.limited = Some(project(&graph, &ranks, budget));
             }

@@ -16,20 +16,26 @@ mod atomic;
 #[doc(hidden)]
 pub mod bench_support;
 mod bytes;
+pub mod client;
 mod compute;
 mod config;
+mod delayed;
 pub mod diagnostics;
 #[cfg(feature = "dist")]
 pub mod dist;
 mod error;
 mod explain;
+mod function;
 mod graph;
+mod keep;
 mod memory;
 mod observe;
 #[cfg(feature = "dist")]
 mod registry;
 mod sched;
 mod scratch;
+#[cfg(any(feature = "array", feature = "frame"))]
+mod storage;
 mod visualize;
 
 #[cfg(feature = "array")]
@@ -37,10 +43,24 @@ pub mod array;
 #[cfg(feature = "frame")]
 pub mod frame;
 
+/// Object stores: with which settings, and stores of your own.
+///
+/// With this feature, a URL stands wherever a path does for frames and Zarr arrays: `s3://bucket/key/*.parquet`, `gs://…`, `az://…`,
+/// `http://…` (single files), `memory://…` (of this process) and `file://…`. Credentials and regions come from the
+/// environment, or from [`StoreOptions`](cloud::StoreOptions).
+#[cfg(all(feature = "cloud", any(feature = "array", feature = "frame")))]
+pub mod cloud {
+    pub use crate::storage::{StoreOptions, register, register_store, unregister};
+    pub use object_store;
+}
+
+pub use client::{Client, Future, as_completed};
 pub use compute::{Collection, compute, compute_with};
 pub use config::{Config, ExecutorKind};
-pub use error::{Call, Error, Result};
+pub use delayed::{Delayed, delayed, try_delayed};
+pub use error::{Call, Error, FailedTask, Result};
 pub use explain::{Explain, explain};
+pub use function::{Argument, Arguments, Function};
 pub use sched::CancelToken;
 pub use visualize::{visualize, visualize_tasks};
 

@@ -14,12 +14,17 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("bytes", Some(&[])),
     ("memory", Some(&[])),
     ("atomic", Some(&["error"])),
+    ("storage", Some(&["atomic", "error"])),
     ("scratch", Some(&[])),
+    ("function", Some(&["error"])),
+    // Tasks that come one by one: the decisions alone.
+    ("client::state", Some(&[])),
     ("observe", Some(&["error"])),
     ("config", Some(&["error", "bytes", "observe"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
-    ("sched", Some(&["bytes", "config", "error", "graph", "memory", "observe", "scratch"])),
+    ("keep", Some(&["error", "graph", "scratch"])),
+    ("sched", Some(&["bytes", "config", "error", "graph", "keep", "memory", "observe"])),
     // The same layers on other processes. What is decoded is known to the registry alone.
     ("dist", Some(&["config", "error", "graph", "memory", "observe", "registry", "sched"])),
     // Integers only.
@@ -35,12 +40,16 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
             "array::io",
             "error",
             "graph",
+            "keep",
             "memory",
         ]),
     ),
     ("array::dtype", Some(&["array::any", "array::io", "array::kernels", "error"])),
     // Formats. No lazy arrays: `array::files` makes these.
-    ("array::io", Some(&["array::any", "array::chunks", "array::dtype", "atomic", "error"])),
+    (
+        "array::io",
+        Some(&["array::any", "array::chunks", "array::dtype", "atomic", "error", "storage"]),
+    ),
     ("array::meta", Some(&["array::chunks", "array::dtype"])),
     // Plans: what there is to rewrite, the rewriting, and what becomes of it.
     ("array::op", Some(&PLAN)),
@@ -99,7 +108,14 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ),
     (
         "frame::io",
-        Some(&["atomic", "bytes", "error", "frame::interop", "frame::show::schema_text"]),
+        Some(&[
+            "atomic",
+            "bytes",
+            "error",
+            "frame::interop",
+            "frame::show::schema_text",
+            "storage",
+        ]),
     ),
     ("frame::op", Some(&FRAME_PLAN)),
     ("frame::layout", Some(&FRAME_PLAN)),
@@ -135,7 +151,7 @@ const FRAME_PLAN: [&str; 11] = [
     "graph",
 ];
 
-const PLAN: [&str; 10] = [
+const PLAN: [&str; 11] = [
     "array::chunks",
     "array::dtype",
     "array::io",
@@ -146,6 +162,7 @@ const PLAN: [&str; 10] = [
     "bytes",
     "error",
     "graph",
+    "keep",
 ];
 
 #[test]

@@ -14,8 +14,10 @@ use super::kernels::to_usize;
 use super::meta::Meta;
 use super::op::{ArrayOp, Blockwise, PersistedBlocks};
 use crate::compute::Collector;
+use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::graph::{AxisMap, Block, BlockMap};
+use crate::keep::{Keeper, Kept, KeptBlocks, SpillOptions};
 
 /// Assembles an array, block by block as they are ready, so that no block is kept beside the result.
 pub(crate) struct Assemble<T> {
@@ -140,26 +142,30 @@ fn join_owned<T: Element>(blocks: &[ArrayD<T>], grid: &[u64]) -> Option<ArrayD<T
     join_blocks(blocks.iter().map(|block| block.view()).collect(), grid)
 }
 
-/// Keeps the blocks as they are.
+/// Keeps the blocks as they are, in memory or in files.
 pub(crate) struct Keep {
     dtype: DType,
-    blocks: Mutex<Vec<Option<Block>>>,
+    keeper: Arc<Keeper>,
+    blocks: Mutex<Vec<Option<Kept>>>,
 }
 
 impl Keep {
-    pub(crate) fn new(node: &Node) -> Self {
-        Keep { dtype: node.meta.dtype, blocks: Mutex::default() }
+    pub(crate) fn new(node: &Node, config: &Config) -> Self {
+        let options = SpillOptions::new(config.spill_directory(), config.spill_limit());
+        let keeper = Arc::new(Keeper::new(config.memory_limit(), options));
+        Keep { dtype: node.meta.dtype, keeper, blocks: Mutex::default() }
     }
 
     /// An expression over the kept blocks that stands for `node`.
     pub(crate) fn finish(&self, node: &Node) -> Result<Arc<Node>> {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        let blocks: Option<Vec<Block>> = std::mem::take(&mut *blocks).into_iter().collect();
+        let blocks: Option<Vec<Kept>> = std::mem::take(&mut *blocks).into_iter().collect();
         let blocks = blocks.ok_or_else(|| Error::Internal {
             place: "persist".into(),
             problem: "not all blocks came".into(),
         })?;
-        let persisted = PersistedBlocks { blocks: blocks.into(), meta: node.meta.clone() };
+        let blocks = Arc::new(KeptBlocks::new(blocks, Arc::clone(&self.keeper)));
+        let persisted = PersistedBlocks { blocks, meta: node.meta.clone() };
         let kept = Node::of(ArrayOp::Blocks(Arc::new(persisted)), &[])?;
         Ok(kept.with_note(node.note.clone()))
     }
@@ -168,19 +174,26 @@ impl Keep {
 impl Collector for Keep {
     fn start(&self, n_blocks: u64) -> Result<()> {
         // The task graph exists by now, so there are fewer blocks than it can have tasks.
-        let places = vec![None; n_blocks as usize];
+        let places = (0..n_blocks).map(|_| None).collect();
         *self.blocks.lock().unwrap_or_else(PoisonError::into_inner) = places;
         Ok(())
     }
 
     fn accept(&self, block: usize, value: Block) -> Result<()> {
         // From now on the memory is the array's and no longer the run's.
-        let kept = dispatch!(self.dtype, T => {
-            let data = chunk::<T>(value);
-            Block::new(Chunk::borrowed(data.data().clone()))
-        });
+        let lend = |value| {
+            dispatch!(self.dtype, T => {
+                let data = chunk::<T>(value);
+                Block::new(Chunk::borrowed(data.data().clone()))
+            })
+        };
+        let kept = self.keeper.keep(value, lend)?;
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = Some(kept);
         Ok(())
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.keeper.bytes_in_memory()
     }
 }
 

@@ -3,26 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::args::AxisRef;
 use super::chunk::chunk;
-use super::chunks::{ChunkSpec, Chunks};
+use super::chunks::{AxisChunks, ChunkSpec, Chunks};
 use super::dtype::{DType, Element, dispatch};
 use super::expr::{Handle, Node};
 use super::handle::{Array, DynArray};
-use super::io::{NpySource, NpyWriter, Source};
+use super::io::{NpySource, NpyStackWriter, NpyWriter, Source};
 use super::ops::creation;
 use crate::compute::{Collection, Collector, Session};
 use crate::error::{Call, Error, Result};
 use crate::graph::Block;
 
 #[cfg(feature = "zarr")]
-use super::chunks::{AxisChunks, aligned_to};
+use super::chunks::aligned_to;
 #[cfg(feature = "zarr")]
-use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrWriter};
+use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrUpdate, ZarrWriter};
+#[cfg(feature = "zarr")]
+use super::zarr_updates;
 #[cfg(feature = "netcdf")]
 use super::{
     io::{NetcdfFile, Packing},
     ops::scalar,
 };
+#[cfg(feature = "zarr")]
+use std::ops::Range;
 
 /// An array over what `open` finds, or the error that it ends with.
 fn from_opened<S: Source + 'static>(call: Call, opened: Result<S>) -> Handle {
@@ -52,7 +57,8 @@ pub fn open_npy<T: Element>(path: impl AsRef<Path>) -> Array<T> {
     DynArray::open_npy(path).cast_to()
 }
 
-/// A Zarr array (version 2 or 3) with elements of type `T`, in a directory.
+/// A Zarr array (version 2 or 3) with elements of type `T`, in a directory, or with the feature `cloud` below a URL
+/// (`s3://bucket/x.zarr`).
 ///
 /// Chunks are multiples of the stored chunks (or shards) of about the configured chunk size.
 ///
@@ -263,8 +269,16 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Format {
     Npy,
+    /// A file for each chunk along an axis.
+    NpyStack(Box<AxisRef>),
     #[cfg(feature = "zarr")]
     Zarr(Box<ZarrWrite>),
+    /// The box that begins here, of an array that is there.
+    #[cfg(feature = "zarr")]
+    ZarrRegion(Vec<Range<u64>>),
+    /// More along an axis of an array that is there.
+    #[cfg(feature = "zarr")]
+    ZarrAppend(Box<AxisRef>),
 }
 
 /// Something that takes the blocks of an array in any order, and appears when it is finished.
@@ -281,6 +295,16 @@ impl Writer for NpyWriter {
 
     fn finish(self: Box<Self>) -> Result<()> {
         NpyWriter::finish(*self)
+    }
+}
+
+impl Writer for NpyStackWriter {
+    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+        dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        NpyStackWriter::finish(*self)
     }
 }
 
@@ -301,18 +325,31 @@ enum Target {
         dtype: DType,
         shape: Vec<u64>,
     },
+    NpyStack {
+        dtype: DType,
+        /// Lengths of chunks; of all axes but this one there is one chunk.
+        chunks: Vec<Vec<u64>>,
+        axis: usize,
+    },
     #[cfg(feature = "zarr")]
     Zarr(Box<ZarrOptions>),
+    #[cfg(feature = "zarr")]
+    ZarrUpdate(ZarrUpdate),
 }
 
 impl Target {
     fn start(&self, call: Call, path: &Path) -> Result<Box<dyn Writer>> {
         Ok(match self {
             Target::Npy { dtype, shape } => Box::new(NpyWriter::create(call, path, *dtype, shape)?),
+            Target::NpyStack { dtype, chunks, axis } => {
+                Box::new(NpyStackWriter::create(call, path, *dtype, chunks, *axis)?)
+            }
             #[cfg(feature = "zarr")]
             Target::Zarr(options) => {
                 Box::new(ZarrWriter::create(call, path, ZarrOptions::clone(options))?)
             }
+            #[cfg(feature = "zarr")]
+            Target::ZarrUpdate(update) => Box::new(ZarrWriter::update(call, path, update)?),
         })
     }
 }
@@ -336,9 +373,11 @@ impl Collector for Writing {
 
     fn scratch_bytes(&self) -> u64 {
         match &self.target {
-            Target::Npy { .. } => NpyWriter::SCRATCH_BYTES,
+            Target::Npy { .. } | Target::NpyStack { .. } => NpyWriter::SCRATCH_BYTES,
             #[cfg(feature = "zarr")]
             Target::Zarr(options) => options.scratch_bytes(),
+            #[cfg(feature = "zarr")]
+            Target::ZarrUpdate(update) => update.scratch_bytes(),
         }
     }
 
@@ -371,6 +410,17 @@ impl Store {
         let shape = node.known_shape(self.call)?;
         match &self.format {
             Format::Npy => Ok((Target::Npy { dtype: node.meta.dtype, shape }, Arc::clone(node))),
+            Format::NpyStack(axis) => {
+                let axis = axis.resolve(self.call, node.ndim(), node.dim_names())?;
+                let along = |(i, axis_chunks): (usize, &AxisChunks)| {
+                    if i == axis { axis_chunks.clone() } else { AxisChunks::whole(shape[i]) }
+                };
+                let chunks: Chunks =
+                    node.meta.chunks.axes().iter().enumerate().map(along).collect();
+                let sizes = chunks.axes().iter().map(|axis| axis.sizes().collect()).collect();
+                let target = Target::NpyStack { dtype: node.meta.dtype, chunks: sizes, axis };
+                Ok((target, node.in_chunks(chunks)?))
+            }
             #[cfg(feature = "zarr")]
             Format::Zarr(how) => {
                 let options = how.options(node, &shape);
@@ -378,6 +428,16 @@ impl Store {
                 // Whole storage units in each block, so that each unit has one writer.
                 let aligned = node.in_chunks(aligned_to(&node.meta.chunks, options.unit()))?;
                 Ok((Target::Zarr(Box::new(options)), aligned))
+            }
+            #[cfg(feature = "zarr")]
+            Format::ZarrRegion(region) => {
+                let (update, aligned) = zarr_updates::region(self.call, &self.path, node, region)?;
+                Ok((Target::ZarrUpdate(update), aligned))
+            }
+            #[cfg(feature = "zarr")]
+            Format::ZarrAppend(axis) => {
+                let (update, aligned) = zarr_updates::append(self.call, &self.path, node, axis)?;
+                Ok((Target::ZarrUpdate(update), aligned))
             }
         }
     }
@@ -428,8 +488,30 @@ macro_rules! store_methods {
             Store { call, handle: self.handle.clone(), path, format: Format::Npy }
         }
 
+        /// Writes one `.npy` file for each chunk along an axis into a new directory, which Dask reads too. The other axes
+        /// are not cut: an array that has chunks along them is rechunked first.
+        ///
+        /// # Errors
+        /// As `compute`, and [`Error::Io`], also if there is something under that name already.
+        #[track_caller]
+        pub fn to_npy_stack(&self, dir: impl AsRef<Path>, axis: impl Into<AxisRef>) -> Result<()> {
+            crate::compute(self.store_npy_stack(dir, axis))
+        }
+
+        /// A write of a stack of `.npy` files, to be computed together with other things; see
+        /// [`to_npy_stack`](Self::to_npy_stack).
+        #[track_caller]
+        pub fn store_npy_stack(&self, dir: impl AsRef<Path>, axis: impl Into<AxisRef>) -> Store {
+            let (call, path) = (Call::new("to_npy_stack"), dir.as_ref().to_owned());
+            let format = Format::NpyStack(Box::new(axis.into()));
+            Store { call, handle: self.handle.clone(), path, format }
+        }
+
         /// Writes a Zarr array of version 3 with chunks like this array's; see
         /// [`store_zarr`](Self::store_zarr) for other ways.
+        ///
+        /// In an object store (feature `cloud`) the chunks come first and the metadata last, so that nobody sees an array that is
+        /// not complete. One that is to be overwritten there is removed when the run begins.
         ///
         /// # Errors
         /// As `compute`, and [`Error::Io`], also if there is something under that name already.
@@ -449,6 +531,77 @@ macro_rules! store_methods {
             let call = Call::new("to_zarr");
             let path = path.as_ref().to_owned();
             Store { call, handle: self.handle.clone(), path, format: Format::Zarr(Box::new(how)) }
+        }
+
+        /// Writes into a box of a Zarr array that is there, of the same dtype. The box has to consist of whole stored
+        /// chunks (or shards), apart from those that the end of the array cuts, so that no chunk has two writers.
+        ///
+        /// On this machine the chunks are moved into the array when all are computed: a write that fails or is cancelled
+        /// leaves the array as it was, and a crash during the moves leaves some chunks old and some new, each whole. In object
+        /// stores chunks are replaced one by one.
+        ///
+        /// # Errors
+        /// As `compute`, [`Error::InvalidChunks`] for a box that cuts stored chunks, [`Error::ShapeMismatch`],
+        /// [`Error::DTypeMismatch`], and as opening the array.
+        ///
+        /// # Example
+        /// ```
+        /// use dask_rs::prelude::*;
+        /// let dir = tempfile::tempdir().unwrap();
+        /// let path = dir.path().join("x.zarr");
+        /// array::zeros::<f64>([10, 4], [5, 4]).to_zarr(&path)?;
+        /// array::ones::<f64>([5, 4], [5, 4]).to_zarr_region(&path, &[5..10, 0..4])?;
+        /// assert_eq!(array::open_zarr::<f64>(&path).sum(1).compute()?[[5]], 4.0);
+        /// # Ok::<(), Error>(())
+        /// ```
+        #[cfg(feature = "zarr")]
+        #[track_caller]
+        pub fn to_zarr_region(&self, path: impl AsRef<Path>, region: &[Range<u64>]) -> Result<()> {
+            crate::compute(self.store_zarr_region(path, region))
+        }
+
+        /// A write into a box of a Zarr array, to be computed together with others; see
+        /// [`to_zarr_region`](Self::to_zarr_region).
+        #[cfg(feature = "zarr")]
+        #[track_caller]
+        pub fn store_zarr_region(&self, path: impl AsRef<Path>, region: &[Range<u64>]) -> Store {
+            let (call, path) = (Call::new("to_zarr_region"), path.as_ref().to_owned());
+            let format = Format::ZarrRegion(region.to_vec());
+            Store { call, handle: self.handle.clone(), path, format }
+        }
+
+        /// Makes a Zarr array that is there longer along an axis. A last chunk (or shard) that its end cuts is read and
+        /// written again with what comes behind.
+        ///
+        /// The longer shape is written after all chunks: until then, and if the write fails, readers see the array as it was.
+        /// Only one program may append to an array at a time.
+        ///
+        /// # Errors
+        /// As [`to_zarr_region`](Self::to_zarr_region).
+        ///
+        /// # Example
+        /// ```
+        /// use dask_rs::prelude::*;
+        /// let dir = tempfile::tempdir().unwrap();
+        /// let path = dir.path().join("x.zarr");
+        /// array::arange(0_i64, 7, 1, [5]).to_zarr(&path)?;
+        /// array::arange(7_i64, 12, 1, [5]).append_zarr(&path, 0)?;
+        /// assert_eq!(array::open_zarr::<i64>(&path).sum(..).compute()?[[]], 66);
+        /// # Ok::<(), Error>(())
+        /// ```
+        #[cfg(feature = "zarr")]
+        #[track_caller]
+        pub fn append_zarr(&self, path: impl AsRef<Path>, axis: impl Into<AxisRef>) -> Result<()> {
+            crate::compute(self.store_zarr_append(path, axis))
+        }
+
+        /// An appending to a Zarr array, to be computed together with others; see [`append_zarr`](Self::append_zarr).
+        #[cfg(feature = "zarr")]
+        #[track_caller]
+        pub fn store_zarr_append(&self, path: impl AsRef<Path>, axis: impl Into<AxisRef>) -> Store {
+            let (call, path) = (Call::new("append_zarr"), path.as_ref().to_owned());
+            let format = Format::ZarrAppend(Box::new(axis.into()));
+            Store { call, handle: self.handle.clone(), path, format }
         }
     };
 }

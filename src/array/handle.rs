@@ -36,6 +36,7 @@ use super::ops::{
     elementwise, indexing, linalg, manipulation, map_blocks, rechunk, reductions, scalar,
 };
 use crate::compute::{Collection, Collector, Session};
+use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::explain::Explain;
 use crate::sched::CancelToken;
@@ -329,15 +330,21 @@ macro_rules! untyped_methods {
             crate::visualize_tasks(self, path)
         }
 
-        /// Computes the chunks and keeps them in memory: an array that is like this one, but done.
+        /// Computes the chunks and keeps them: an array that is like this one, but done.
+        ///
+        /// Half of the memory limit may be used for what is kept, by all persisted arrays and frames together; runs
+        /// get the rest. Chunks that come when it is used up are written to the
+        /// [spill directory](crate::Config::with_spill_directory), and read from there by each run that needs them. What is
+        /// kept goes with the last array that is made of it.
         ///
         /// # Errors
-        /// As `compute`.
+        /// As `compute`; [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a chunk
+        /// can't be written.
         #[track_caller]
         pub fn persist(&self) -> Result<Self> {
             let call = Call::new("persist");
             let node = self.handle.node()?;
-            let keep = Arc::new(Keep::new(node));
+            let keep = Arc::new(Keep::new(node, &Config::current()?));
             let mut session = Session::default();
             session.add_array(Arc::clone(node), Arc::clone(&keep) as Arc<dyn Collector>);
             session.run(call, &CancelToken::new())?;

@@ -109,11 +109,12 @@ impl Lowering<'_> {
             }
             ArrayOp::Blocks(persisted) => {
                 let blocks = Arc::clone(&persisted.blocks);
+                let largest = blocks.largest_on_disk();
                 let kernel = Arc::new(PersistedKernel { blocks, chunks: chunks.clone() });
-                let layer = self.push("persisted", out, 0, kernel, vec![]);
-                // The blocks are the array's memory and not the run's.
-                self.layers.get_mut(layer).out_bytes = 0;
-                Ok(layer)
+                let id = self.push("persisted", out, 0, kernel, vec![]);
+                // Blocks in memory are the array's memory and not the run's.
+                self.layers.get_mut(id).out_bytes = largest;
+                Ok(id)
             }
             ArrayOp::Create { program, .. } => {
                 Ok(self.elemwise(&format!("create {program}"), program, out, &[], &[]))

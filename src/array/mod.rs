@@ -14,6 +14,7 @@ mod collect;
 #[cfg(test)]
 mod cost_tests;
 mod create;
+mod delayed;
 mod display;
 mod dtype;
 mod expr;
@@ -32,6 +33,9 @@ mod ops;
 pub mod random;
 mod rules;
 mod show;
+mod stacks;
+#[cfg(feature = "zarr")]
+mod zarr_updates;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use args::{Axes, AxisRef, Shape};
@@ -40,6 +44,7 @@ pub use create::{
     arange, concatenate, empty, eye, from_fn, from_ndarray, from_source, full, full_like, linspace,
     ones, ones_like, stack, where_, zeros, zeros_like,
 };
+pub use delayed::from_delayed;
 pub use dtype::{DType, Element};
 pub(crate) use expr::Node;
 /// What frames need to become arrays and back.
@@ -75,6 +80,9 @@ pub use ops::indexing::{Index, IndexArg, IndexEntry};
 pub use ops::overlap::{Boundaries, Boundary};
 pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
+pub use stacks::from_npy_stack;
+#[cfg(feature = "image")]
+pub use stacks::read_images;
 
 use std::sync::Arc;
 

@@ -17,17 +17,17 @@ use super::kernels::resident::Resident;
 use super::kernels::{Program, ReduceSpec};
 use super::meta::Meta;
 use crate::error::{Call, Error, Result};
-use crate::graph::{Block, BlockMap, Bridge, Kernel, Operation};
+use crate::graph::{BlockMap, Bridge, Kernel, Operation};
+use crate::keep::KeptBlocks;
 
 /// One structural operation of a plan.
 #[derive(Clone, Debug)]
 pub(crate) enum ArrayOp {
     /// A box of stored data, cut into chunks.
     Read(Read),
-    /// Blocks that an earlier run left in memory.
+    /// Blocks that an earlier run left.
     Blocks(Arc<PersistedBlocks>),
     /// Blocks made of those of an expression of another kind.
-    #[cfg_attr(not(feature = "frame"), expect(dead_code, reason = "there is no other kind"))]
     Bridge(Arc<Bridged>),
     /// A function of the element's index.
     Create { program: Arc<Program>, chunks: Chunks },
@@ -100,10 +100,10 @@ impl PartialEq for Read {
     }
 }
 
-/// Blocks in memory, in row-major order of their grid.
+/// Blocks that are kept, in row-major order of their grid.
 #[derive(Debug)]
 pub(crate) struct PersistedBlocks {
-    pub(crate) blocks: Arc<[Block]>,
+    pub(crate) blocks: Arc<KeptBlocks>,
     pub(crate) meta: Meta,
 }
 

@@ -1,14 +1,10 @@
-//! Where the partitions of a computed frame go: into one frame, or into a persisted one.
+//! Where the partitions of a computed frame go: into one frame.
 
 use std::sync::{Mutex, PoisonError};
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::SortOptions;
-use polars_core::series::IsSorted;
-use polars_ops::prelude::SeriesMethods;
 
 use super::kernels::concat::concat;
-use super::kernels::values_error;
 use super::partition::frame;
 use crate::compute::Collector;
 use crate::error::{Error, Result};
@@ -49,21 +45,4 @@ impl Collector for Gather {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)[part] = Some(value);
         Ok(())
     }
-}
-
-/// The partitions, in which polars knows of the column `index` that it is sorted where it is.
-pub(crate) fn with_known_order(parts: Vec<DataFrame>, index: &str) -> Result<Vec<DataFrame>> {
-    let known = |mut part: DataFrame| {
-        let keys = part.column(index)?;
-        let order = SortOptions::default().with_nulls_last(true);
-        if keys.is_sorted_flag() == IsSorted::Not
-            && keys.as_materialized_series().is_sorted(order)?
-        {
-            let mut keys = keys.clone();
-            keys.set_sorted_flag(IsSorted::Ascending);
-            part.with_column(keys)?;
-        }
-        Ok(part)
-    };
-    parts.into_iter().map(|part| known(part).map_err(values_error("persist"))).collect()
 }

@@ -16,7 +16,7 @@ use crate::error::{Call, Result};
 
 impl DataFrame {
     /// Parquet files: one file, a glob (`trips/*.parquet`) or a directory, below which directories named
-    /// `key=value` become columns.
+    /// `key=value` become columns. With the feature `cloud`, also those of a URL (`s3://bucket/trips/*.parquet`).
     ///
     /// Partitions have about [`Config::chunk_bytes`] in memory, however the files are cut: large files are read by row
     /// groups, small ones together. Columns that are not used and row groups that filters exclude are not read.
@@ -241,7 +241,9 @@ impl DataFrame {
 
     /// Computes the frame and writes each partition as one file into a new directory.
     ///
-    /// Nothing is seen of a write that fails or is cancelled.
+    /// Nothing is seen of a write that fails or is cancelled. In an object store (feature `cloud`) the files are uploads that are
+    /// completed one after another at the end: what fails before leaves nothing, and only what fails then leaves some of the
+    /// files, each whole. What is overwritten there is removed before.
     ///
     /// # Errors
     /// As [`compute`](Self::compute), and [`Error::Io`](crate::Error::Io) if something is there already.

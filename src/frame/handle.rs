@@ -20,15 +20,16 @@ use std::sync::Arc;
 use polars_core::prelude::{DataFrame as PolarsFrame, PlSmallStr, PolarsResult, SchemaRef};
 
 use super::args::{IntoFlags, IntoNames};
-use super::collect::{Gather, with_known_order};
+use super::collect::Gather;
 use super::expr::{Expr, IntoExprs};
-use super::io::MemoryFrames;
+use super::kept::KeepFrames;
 use super::kernels::join::{JoinHow, JoinSpec};
 use super::kernels::sort::SortSpec;
 use super::op::Handle;
 use super::ops::{groups, joins, rows, sorts};
 use super::show::schema_text;
 use crate::compute::{Collection, Collector, Session};
+use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::explain::Explain;
 use crate::sched::CancelToken;
@@ -341,27 +342,29 @@ impl DataFrame {
         crate::compute(self)
     }
 
-    /// Computes the partitions and keeps them in memory: a frame that is like this one, but done. If it has an index
+    /// Computes the partitions and keeps them: a frame that is like this one, but done. If it has an index
     /// of numbers, times or texts, its divisions are known from now on, unless equal keys are in two partitions or the last
     /// partition has none; [`divisions`](Self::divisions) tells.
     ///
+    /// Half of the memory limit may be used for what is kept, by all persisted arrays and frames together; runs
+    /// get the rest. Partitions that come when it is used up are written to the
+    /// [spill directory](crate::Config::with_spill_directory), and read from there by each run that needs them. What is kept
+    /// goes with the last frame that is made of it.
+    ///
     /// # Errors
-    /// As [`compute`](Self::compute).
+    /// As [`compute`](Self::compute); [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a
+    /// partition can't be written.
     #[track_caller]
     pub fn persist(&self) -> Result<Self> {
         let call = Call::new("persist");
         let node = self.handle.node()?;
         let schema = Arc::clone(&node.meta.schema);
-        let gather = Arc::new(Gather::default());
-        let mut session = Session::default();
-        session.add_frame(Arc::clone(node), Arc::clone(&gather) as Arc<dyn Collector>);
-        session.run(call, &CancelToken::new())?;
         let index = node.note.clone();
-        let parts = match &index {
-            Some(index) => with_known_order(gather.take_parts()?, index)?,
-            None => gather.take_parts()?,
-        };
-        let source = Arc::new(MemoryFrames::new("persisted", schema, parts));
+        let keep = Arc::new(KeepFrames::new(schema, index.clone(), &Config::current()?));
+        let mut session = Session::default();
+        session.add_frame(Arc::clone(node), Arc::clone(&keep) as Arc<dyn Collector>);
+        session.run(call, &CancelToken::new())?;
+        let source = Arc::new(keep.finish()?);
         Ok(DataFrame::of(Handle::from_result(rows::persisted(call, source, index))))
     }
 

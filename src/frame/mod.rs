@@ -19,11 +19,15 @@ mod args;
 mod arrays;
 mod collect;
 mod create;
+#[cfg(test)]
+mod declared;
+mod delayed;
 mod expr;
 mod files;
 mod handle;
 mod interop;
 mod io;
+mod kept;
 mod kernels;
 mod layout;
 mod lower;

@@ -15,6 +15,7 @@ use super::partition::frame;
 use crate::compute::{Collection, Collector, Session};
 use crate::error::{Call, Error, Result};
 use crate::graph::Block;
+use crate::storage::{Location, UPLOAD_BYTES};
 
 /// Into what a frame is written.
 #[derive(Clone, Debug)]
@@ -68,6 +69,14 @@ impl Collector for Write {
         let writer = self.open()?;
         *self.writer.write().unwrap_or_else(PoisonError::into_inner) = Some(writer);
         Ok(())
+    }
+
+    fn scratch_bytes(&self) -> u64 {
+        // What goes to a store waits here until there is enough for a request.
+        match Location::of(self.call, &self.path) {
+            Ok(place) if place.local().is_none() => UPLOAD_BYTES,
+            _ => 0,
+        }
     }
 
     fn accept(&self, part: usize, value: Block) -> Result<()> {

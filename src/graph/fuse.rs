@@ -121,7 +121,10 @@ impl Fusion {
         }
         let n_inputs_max = self.limits.n_inputs_max.max(consumer.inputs.len());
         let (inputs, wiring) = self.wire(consumer, slot, made, n_inputs_max)?;
-        let absorbed = consumer.kernel.absorb(slot, &*made.kernel, &wiring);
+        let keeps_place = !made.kernel.has_numbered_blocks()
+            || (consumer.grid == made.grid && map.is_identity(&consumer.grid, &made.grid));
+        let absorb = || consumer.kernel.absorb(slot, &*made.kernel, &wiring);
+        let absorbed = keeps_place.then(absorb).flatten();
         let one_pass = absorbed.is_some();
         if !one_pass && is_free && !is_private {
             return None;
@@ -139,8 +142,8 @@ impl Fusion {
                 lines: [self.lines[producer], self.lines[idx]],
             })
         });
-        // In one pass the producer's block is never whole in memory.
-        let between = if one_pass { 0 } else { made.out_bytes };
+        // In one pass the producer's block is never whole in memory, unless the kernel says so.
+        let between = if one_pass && !kernel.may_gather() { 0 } else { made.out_bytes };
         let scratch_bytes = consumer.scratch_bytes.max(made.scratch_bytes).saturating_add(between);
         let inputs_bytes = inputs.iter().fold(0_u64, |bytes, input| {
             bytes.saturating_add(self.layers[input.layer.idx()].as_ref().map_or(0, |l| l.out_bytes))
@@ -316,8 +319,55 @@ impl Kernel for Chain {
         line::at(self.lines[1], || self.consumer.run(task, of_consumer))
     }
 
+    /// A source that the producer absorbs, and maybe the consumer both.
+    fn absorb(
+        &self,
+        slot: usize,
+        producer: &dyn Kernel,
+        wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        let is_source = wiring.producer.is_empty() && producer.has_numbered_blocks();
+        let is_its_own = self.wiring.producer == [slot] && !self.wiring.consumer.contains(&slot);
+        if !(is_source && is_its_own) {
+            return None;
+        }
+        let alone = Wiring { consumer: vec![usize::MAX], producer: vec![], n_slots: 0 };
+        let made = self.producer.absorb(0, producer, &alone)?;
+        let place = |(i, &place): (usize, &usize)| match i == self.slot {
+            true => usize::MAX,
+            false => wiring.consumer[place],
+        };
+        let consumer = self.wiring.consumer.iter().enumerate().map(place).collect();
+        let wiring = Wiring { consumer, producer: vec![], n_slots: wiring.n_slots };
+        let is_in_place = self.consumer_grid == self.producer_grid
+            && self.producer_map.is_identity(&self.consumer_grid, &self.producer_grid);
+        let all = || self.consumer.absorb(self.slot, &*made, &wiring);
+        if let Some(all) = is_in_place.then(all).flatten() {
+            return Some(all);
+        }
+        Some(Arc::new(Chain {
+            producer: made,
+            producer_map: self.producer_map.clone(),
+            producer_grid: Arc::clone(&self.producer_grid),
+            consumer_grid: Arc::clone(&self.consumer_grid),
+            consumer: Arc::clone(&self.consumer),
+            slot: self.slot,
+            wiring,
+            names: self.names.clone(),
+            lines: self.lines,
+        }))
+    }
+
+    fn may_gather(&self) -> bool {
+        self.producer.may_gather() || self.consumer.may_gather()
+    }
+
     fn n_steps(&self) -> usize {
         self.producer.n_steps() + self.consumer.n_steps()
+    }
+
+    fn runs_user_code(&self) -> bool {
+        self.producer.runs_user_code() || self.consumer.runs_user_code()
     }
 
     fn formula(&self) -> Option<String> {

@@ -29,6 +29,17 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether the kernel looks up what its block is by the number of the block, so that a consumer can absorb it only if its
+    /// own blocks have the same numbers.
+    fn has_numbered_blocks(&self) -> bool {
+        false
+    }
+
+    /// Whether all of the block that an absorbed producer would have made may be in memory at once, for all the one pass.
+    fn may_gather(&self) -> bool {
+        false
+    }
+
     /// Whether computing a block again costs no more than reading it from memory.
     fn is_free(&self) -> bool {
         false
@@ -37,6 +48,12 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
     /// Whether a block without inputs is had again by reading no more from storage than it holds, so that
     /// this is cheaper than to write it to disk and to read that.
     fn is_read(&self) -> bool {
+        false
+    }
+
+    /// Whether it calls users' functions. These fail; their inputs are kept until a task has ended, so that it can be
+    /// run again, and are not written to.
+    fn runs_user_code(&self) -> bool {
         false
     }
 

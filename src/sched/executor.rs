@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CancelToken, EventSink, SpillOptions};
+use super::{CancelToken, EventSink};
 use crate::error::Result;
 use crate::graph::{Block, TaskGraph};
+use crate::keep::SpillOptions;
 use crate::memory::BufferPool;
 
 /// Runs task graphs.
@@ -20,6 +21,11 @@ pub(crate) trait Executor: Send + Sync + fmt::Debug {
 pub(crate) trait Sink: Sync {
     /// Takes the block at position `output` of `graph.outputs()`.
     fn accept(&self, output: usize, block: Block) -> Result<()>;
+
+    /// Bytes of the blocks that it keeps in memory, which the run can't use.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// What a run works with besides its graph.

@@ -8,12 +8,12 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::events::All;
 use super::recorder::Recorder;
 use super::{
-    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, SpillOptions,
-    Threaded,
+    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, Threaded,
 };
 use crate::config::{Config, ExecutorKind};
 use crate::error::{Call, Error, Result};
 use crate::graph::{TaskGraph, order};
+use crate::keep::{SpillOptions, free_of};
 use crate::memory::BufferPool;
 use crate::observe::Observers;
 
@@ -38,8 +38,8 @@ impl Runtime {
             ExecutorKind::Seeded(seed) => Box::new(Seeded(seed)),
             ExecutorKind::Threaded => Box::new(Threaded::new(thread_pool(config.threads())?)),
         };
-        let budget_bytes = config.memory_limit();
-        let pool = buffer_pool(budget_bytes / IDLE_PART);
+        let budget_bytes = free_of(config.memory_limit());
+        let pool = buffer_pool(config.memory_limit() / IDLE_PART);
         let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
         let observers = config.observers().clone();
         let shows_progress = config.progress();
@@ -106,7 +106,7 @@ impl Runtime {
 }
 
 /// The pool of `n` threads, the same one for every run.
-fn thread_pool(n: usize) -> Result<Arc<ThreadPool>> {
+pub(crate) fn thread_pool(n: usize) -> Result<Arc<ThreadPool>> {
     static POOLS: Mutex<Option<HashMap<usize, Arc<ThreadPool>>>> = Mutex::new(None);
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let pools = pools.get_or_insert_default();

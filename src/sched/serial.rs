@@ -30,6 +30,7 @@ impl Executor for Serial {
                 error.get_or_insert(failure);
             }
             dropped.clear();
+            state.set_held(job.held_bytes());
             let next = state.next_task(&|| run.pool.idle_bytes());
             run.pool.set_room(state.room(&next));
             match next {

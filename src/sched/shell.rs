@@ -141,6 +141,7 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
             state.stop();
             shared.error.get_or_insert(Error::Cancelled);
         }
+        state.set_held(self.job.held_bytes());
         let next = state.next_task(&|| self.job.run.pool.idle_bytes());
         self.job.run.pool.set_room(state.room(&next));
         match next {

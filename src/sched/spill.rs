@@ -6,10 +6,6 @@
 //! Invariant: the thread waits for commands only, so whoever waits for the thread waits for the disk.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
@@ -17,47 +13,12 @@ use std::thread::{Builder, JoinHandle};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::error::{Error, Result};
-use crate::graph::{Block, Load, TaskId};
+use crate::graph::{Block, TaskId};
+use crate::keep::{BlockFiles, Saved, SpillOptions};
 use crate::observe::{self, now_ns};
-use crate::scratch::ScratchDir;
 
 /// So many commands wait for the disk before those who give more have to.
 const COMMANDS_MAX: usize = 8;
-
-/// Where blocks go, and how many bytes of them at most.
-#[derive(Clone, Debug)]
-pub(crate) struct SpillOptions {
-    pub(crate) directory: PathBuf,
-    /// Bytes that one run may have on disk at a time.
-    pub(crate) limit: u64,
-    pub(crate) files: Arc<dyn Files>,
-}
-
-impl SpillOptions {
-    pub(crate) fn new(directory: PathBuf, limit: u64) -> Self {
-        SpillOptions { directory, limit, files: Arc::new(LocalFiles) }
-    }
-}
-
-/// The operating system's files, as far as blocks need them.
-pub(crate) trait Files: Send + Sync + fmt::Debug {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn Write>>;
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Read>>;
-}
-
-#[derive(Debug)]
-struct LocalFiles;
-
-impl Files for LocalFiles {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn Write>> {
-        Ok(Box::new(File::create_new(path)?))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(File::open(path)?))
-    }
-}
 
 /// Moves blocks to disk and back, in the order in which it is told to.
 pub(crate) trait Disk: Sync {
@@ -208,22 +169,13 @@ impl Drop for Thread {
 
 /// The files of one run.
 struct Store {
-    options: SpillOptions,
-    directory: Option<ScratchDir>,
+    files: BlockFiles,
     saved: HashMap<TaskId, Saved>,
-    bytes: u64,
-}
-
-/// A block in its file.
-struct Saved {
-    bytes: u64,
-    load: Load,
-    written: Fingerprint,
 }
 
 impl Store {
     fn new(options: SpillOptions) -> Self {
-        Store { options, directory: None, saved: HashMap::new(), bytes: 0 }
+        Store { files: BlockFiles::new(options), saved: HashMap::new() }
     }
 
     fn obey(&mut self, command: Command) -> Option<Done> {
@@ -239,7 +191,9 @@ impl Store {
                 Done::Loaded(task, block, Took::since(start_ns, bytes))
             }),
             Command::Discard(task) => {
-                self.discard(task);
+                if let Some(saved) = self.saved.remove(&task) {
+                    self.files.discard(&saved);
+                }
                 return None;
             }
         };
@@ -247,125 +201,18 @@ impl Store {
     }
 
     fn save(&mut self, task: TaskId, block: &Block) -> Result<()> {
-        let (bytes, limit) = (block.nbytes(), self.options.limit);
-        if self.saved.contains_key(&task) {
-            return Ok(());
+        if !self.saved.contains_key(&task) {
+            self.saved.insert(task, self.files.save(block)?);
         }
-        let needed = self.bytes.saturating_add(bytes);
-        if needed > limit {
-            let directory = self.options.directory.clone();
-            return Err(Error::SpillLimit { call: None, directory, needed, limit });
-        }
-        let path = self.path(task).map_err(|error| {
-            failed(&self.options.directory, bytes, "make a directory for")(error)
-        })?;
-        let write = || -> io::Result<(Load, Fingerprint)> {
-            let spill = block.as_spill().ok_or(io::ErrorKind::Unsupported)?;
-            let mut file = Checked::new(self.options.files.create(&path)?);
-            let load = spill.save(&mut file)?;
-            file.inner.flush()?;
-            Ok((load, file.fingerprint))
-        };
-        let (load, written) = write().map_err(failed(&path, bytes, "write"))?;
-        self.bytes = needed;
-        self.saved.insert(task, Saved { bytes, load, written });
         Ok(())
     }
 
-    fn load(&mut self, task: TaskId) -> Result<Block> {
-        let path = self.path(task).map_err(failed(&self.options.directory, 0, "find"))?;
+    fn load(&self, task: TaskId) -> Result<Block> {
         let saved = self.saved.get(&task).ok_or_else(|| Error::Internal {
             place: "spilling".into(),
             problem: "a block is read that was not written".into(),
         })?;
-        let read = |path: &Path| -> io::Result<Block> {
-            let mut file = Checked::new(self.options.files.open(path)?);
-            let block = (saved.load)(&mut file)?;
-            if file.fingerprint != saved.written {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the file does not hold what was written to it",
-                ));
-            }
-            Ok(block)
-        };
-        read(&path).map_err(failed(&path, saved.bytes, "read back"))
-    }
-
-    fn discard(&mut self, task: TaskId) {
-        if let (Some(saved), Ok(path)) = (self.saved.remove(&task), self.path(task)) {
-            self.bytes -= saved.bytes;
-            // What can't be removed now goes with the directory.
-            let _ = fs::remove_file(path);
-        }
-    }
-
-    fn path(&mut self, task: TaskId) -> io::Result<PathBuf> {
-        let directory = match self.directory.take() {
-            Some(directory) => directory,
-            None => ScratchDir::create(&self.options.directory)?,
-        };
-        let path = directory.path().join(task.0.to_string());
-        self.directory = Some(directory);
-        Ok(path)
-    }
-}
-
-/// What the operating system says while `bytes` are moved, as an error.
-fn failed(path: &Path, bytes: u64, action: &'static str) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::Spill { call: None, action, path, bytes, source: Arc::new(source) }
-}
-
-/// Length and checksum of what went through.
-#[derive(Debug, Default)]
-struct Fingerprint {
-    bytes: u64,
-    sum: crc32fast::Hasher,
-}
-
-impl Fingerprint {
-    fn add(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.sum.update(bytes);
-    }
-}
-
-impl PartialEq for Fingerprint {
-    fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes && self.sum.clone().finalize() == other.sum.clone().finalize()
-    }
-}
-
-/// A file with the fingerprint of what goes through.
-struct Checked<F> {
-    inner: F,
-    fingerprint: Fingerprint,
-}
-
-impl<F> Checked<F> {
-    fn new(inner: F) -> Self {
-        Checked { inner, fingerprint: Fingerprint::default() }
-    }
-}
-
-impl<F: Write> Write for Checked<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(bytes)?;
-        self.fingerprint.add(&bytes[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-impl<F: Read> Read for Checked<F> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(bytes)?;
-        self.fingerprint.add(&bytes[..n]);
-        Ok(n)
+        saved.load()
     }
 }
 

@@ -69,6 +69,8 @@ pub(crate) struct State<'a> {
     /// What tasks that fill the memory leave free, so that one that empties it fits.
     headroom: u64,
     resident: u64,
+    /// Bytes of results that stay in memory.
+    held: u64,
     in_flight: u64,
     peak: u64,
     n_finished: u32,
@@ -130,6 +132,7 @@ impl<'a> State<'a> {
             limit,
             headroom,
             resident: 0,
+            held: 0,
             in_flight: 0,
             peak: 0,
             n_finished: 0,
@@ -143,6 +146,11 @@ impl<'a> State<'a> {
     pub(crate) fn without_rereads(mut self) -> Self {
         self.layers.iter_mut().for_each(|layer| layer.rereads = false);
         self
+    }
+
+    /// Takes note of the bytes of results that stay in memory.
+    pub(crate) fn set_held(&mut self, bytes: u64) {
+        self.held = bytes;
     }
 
     /// Decides what to do next. `idle` tells the bytes of idle buffers.
@@ -282,8 +290,8 @@ impl<'a> State<'a> {
     }
 
     fn used(&self) -> u64 {
-        let held = self.resident.saturating_add(self.away.returning);
-        held.saturating_add(self.in_flight)
+        let blocks = self.resident.saturating_add(self.away.returning);
+        blocks.saturating_add(self.in_flight).saturating_add(self.held)
     }
 
     /// What admitting `task` takes: what it declares, and what has to come back from disk for it.

@@ -14,6 +14,7 @@ use crate::graph::test_graphs::{self, Builder, Chunk, Digest, at};
 use crate::graph::{
     Block, BlockMap, Inputs, Kernel, TaskContext, TaskGraph, TaskId, order, peak_bytes,
 };
+use crate::keep::SpillOptions;
 use crate::memory::BufferPool;
 
 /// Keeps the digest of each output.

@@ -10,8 +10,8 @@ use crate::common::{PeakMemory, mib};
 /// The chunks are the same whatever the limit, from which follow the same bits.
 const CHUNK: u64 = 128;
 /// The cases, and the length of both axes of their data of `f64`.
-const CASES: [(&str, u64); 3] =
-    [("anomaly", 4608), ("quadratic means", 2048), ("two reductions", 3072)];
+const CASES: [(&str, u64); 4] =
+    [("anomaly", 4608), ("quadratic means", 2048), ("persisted", 3072), ("two reductions", 3072)];
 
 fn data_bytes(n: u64) -> u64 {
     n * n * 8
@@ -86,6 +86,13 @@ fn run(case: &str, n: u64) -> Result<String> {
                 check(uv[[j as usize]], mean(&|i| value(i, j) * value(j, i)));
             }
             vec![uu, vv, uv]
+        }
+        "persisted" => {
+            let kept = x.map_blocks(|block, _| block.mapv(|x| 2.0 * x)).persist()?;
+            let (sum, deviation) =
+                (kept.sum(0).compute()?, (&kept - kept.mean(0)).std(1).compute()?);
+            check(sum[[3]], 2.0 * n as f64 * mean(&|i| value(i, 3)));
+            vec![sum, deviation]
         }
         "two reductions" => {
             let (largest, std) = compute((x.max(1), x.std(0)))?;

@@ -119,6 +119,37 @@ fn explain_says_how_much_waits_on_disk() {
 }
 
 #[test]
+fn a_persisted_array_may_be_larger_than_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (x, whole) = made([32, 32]);
+    tight(dir.path()).scope(|| {
+        let kept = x.persist().unwrap();
+        assert!(!is_empty(dir.path()), "72 KiB do not fit 40");
+        let explained = explain(&kept).unwrap();
+        // At least what half of the limit has no room for.
+        assert!(explained.bytes_read() >= (72 - 20) << 10, "{explained}");
+        for optimize in [true, false] {
+            let (sum, y) = Config::new().with_optimize(optimize).scope(|| {
+                let sum = (&kept * 2.0).sum(0).compute().unwrap();
+                (sum, (&kept - kept.mean(..)).compute().unwrap())
+            });
+            let expected = (&whole * 2.0).sum_axis(Axis(0));
+            assert!((sum - expected).mapv(f64::abs).sum() < 1e-8);
+            assert!((y - (&whole - whole.mean().unwrap())).mapv(f64::abs).sum() < 1e-8);
+        }
+        // An array made of it holds the files.
+        let part = kept.slice(s![..5, ..]);
+        drop(kept);
+        assert_eq!(part.compute().unwrap(), whole.slice(s![..5, ..]).into_dyn());
+        drop(part);
+        assert!(is_empty(dir.path()));
+        let refused = Config::new().with_spill_limit(10_000).scope(|| x.persist().map(|_| ()));
+        assert!(matches!(refused, Err(Error::SpillLimit { .. })), "{refused:?}");
+        assert!(is_empty(dir.path()));
+    });
+}
+
+#[test]
 fn what_the_disk_refuses_names_the_line_that_computes() {
     let dir = tempfile::tempdir().unwrap();
     let (x, whole) = made([32, 32]);

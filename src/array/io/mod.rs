@@ -8,6 +8,8 @@
 
 mod bytes;
 mod errors;
+#[cfg(feature = "image")]
+mod images;
 mod layout;
 #[cfg(feature = "netcdf")]
 mod netcdf;
@@ -22,16 +24,18 @@ mod zarr;
 
 pub use bytes::Stored;
 pub(crate) use bytes::{ByteOrder, decode_slice, encode_slice};
+#[cfg(feature = "image")]
+pub(crate) use images::ImageStack;
 #[cfg(feature = "netcdf")]
 pub(crate) use netcdf::Packing;
 #[cfg(feature = "netcdf")]
 pub use netcdf::{Attribute, Dimension, NetcdfFile};
 #[cfg(all(test, feature = "netcdf"))]
 pub(crate) use netcdf::{NetcdfSchema, NetcdfWriter};
-pub(crate) use npy::{NpySource, NpyWriter};
+pub(crate) use npy::{NpySource, NpyStackSource, NpyStackWriter, NpyWriter};
 pub use origin::Origin;
 pub use source::Source;
 #[cfg(feature = "zarr")]
 pub use zarr::{ZarrCompressor, ZarrFormat};
 #[cfg(feature = "zarr")]
-pub(crate) use zarr::{ZarrOptions, ZarrSource, ZarrWriter};
+pub(crate) use zarr::{ZarrOptions, ZarrSource, ZarrUpdate, ZarrWriter};

@@ -10,7 +10,8 @@ use crate::array::chunk::Chunk;
 use crate::array::chunks::{AxisSlice, Chunks};
 use crate::array::dtype::{DType, Element};
 use crate::error::Result;
-use crate::graph::{Block, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
+use crate::keep::KeptBlocks;
 
 /// An array that is in memory as a whole, with its element type erased.
 pub(crate) trait Resident: Send + Sync + fmt::Debug {
@@ -63,26 +64,34 @@ pub(crate) fn box_of(window: &[AxisSlice], chunks: &Chunks, block: &[u64]) -> Ve
     .collect()
 }
 
-/// Gives out the blocks that an earlier run left in memory.
+/// Gives out the blocks that an earlier run left in memory, or in files.
 #[derive(Debug)]
 pub(crate) struct PersistedKernel {
     /// In row-major order of the grid of `chunks`.
-    pub(crate) blocks: Arc<[Block]>,
+    pub(crate) blocks: Arc<KeptBlocks>,
     pub(crate) chunks: Chunks,
 }
 
 impl Kernel for PersistedKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
         let number = self.chunks.ravel_block(task.block).expect("tasks are blocks of the grid");
-        Ok(self.blocks[number as usize].clone())
+        self.blocks.get(number as usize)
     }
 
     fn is_free(&self) -> bool {
-        true
+        self.blocks.bytes_on_disk() == 0
+    }
+
+    fn is_read(&self) -> bool {
+        !self.is_free()
+    }
+
+    fn bytes_read(&self) -> BytesRead {
+        BytesRead { all: self.blocks.bytes_on_disk(), task_max: self.blocks.largest_on_disk() }
     }
 
     fn is_resident(&self) -> bool {
-        true
+        self.is_free()
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{Column, PlSmallStr, Scalar, SchemaRef};
+use polars_core::prelude::{Column, PlSmallStr, PolarsResult, Scalar, SchemaRef};
 use polars_core::series::IsSorted;
 
 use super::{PartStats, Request, Source};
 use crate::error::{Error, Result};
 
-/// Partitions that the user gave, or that an earlier run left in memory.
+/// Partitions that the user gave.
 #[derive(Debug)]
 pub(crate) struct MemoryFrames {
     name: &'static str,
@@ -34,7 +34,7 @@ impl MemoryFrames {
 }
 
 /// Bytes of memory of a column.
-fn nbytes_of(column: &Column) -> u64 {
+pub(crate) fn nbytes_of(column: &Column) -> u64 {
     column.as_materialized_series().estimated_size() as u64
 }
 
@@ -64,20 +64,8 @@ impl Source for MemoryFrames {
         0
     }
 
-    /// The ends of a column that polars knows to be sorted; others would have to be looked at.
     fn stats(&self, part: usize, column: &str) -> Option<PartStats> {
-        let values = self.parts[part].column(column).ok()?;
-        let n_nulls = values.null_count();
-        let last = values.len().checked_sub(n_nulls + 1)?;
-        if values.is_sorted_flag() != IsSorted::Ascending {
-            return None;
-        }
-        let at = |row: usize| {
-            let value = values.get(row).ok()?.into_static();
-            (!value.is_null()).then(|| Scalar::new(values.dtype().clone(), value))
-        };
-        // Where nulls come first, the first value is none.
-        Some(PartStats { min: at(0)?, max: at(last)?, n_nulls: Some(n_nulls as u64) })
+        stats_of(self.parts[part].column(column).ok()?)
     }
 
     fn is_sorted(&self, part: usize, column: &str) -> bool {
@@ -89,17 +77,32 @@ impl Source for MemoryFrames {
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
-        let part = &self.parts[part];
-        let columns = request.columns.iter().map(|name| part.column(name).cloned());
-        let columns = columns.collect::<Result<Vec<_>, _>>();
-        let frame = columns.and_then(|columns| DataFrame::new(part.height(), columns));
-        let frame = frame.map_err(|error| Error::Values {
-            operation: self.name(),
-            problem: error.to_string(),
-        })?;
-        Ok(match request.n_rows_max {
-            Some(n) if (n as usize) < frame.height() => frame.slice(0, n as usize),
-            _ => frame,
-        })
+        requested(&self.parts[part], request)
+            .map_err(|error| Error::Values { operation: self.name(), problem: error.to_string() })
     }
+}
+
+/// The ends of a column that polars knows to be sorted; others would have to be looked at.
+pub(crate) fn stats_of(values: &Column) -> Option<PartStats> {
+    let n_nulls = values.null_count();
+    let last = values.len().checked_sub(n_nulls + 1)?;
+    if values.is_sorted_flag() != IsSorted::Ascending {
+        return None;
+    }
+    let at = |row: usize| {
+        let value = values.get(row).ok()?.into_static();
+        (!value.is_null()).then(|| Scalar::new(values.dtype().clone(), value))
+    };
+    // Where nulls come first, the first value is none.
+    Some(PartStats { min: at(0)?, max: at(last)?, n_nulls: Some(n_nulls as u64) })
+}
+
+/// What a request asks for, of rows in memory.
+pub(crate) fn requested(part: &DataFrame, request: &Request) -> PolarsResult<DataFrame> {
+    let columns = request.columns.iter().map(|name| part.column(name).cloned());
+    let frame = DataFrame::new(part.height(), columns.collect::<PolarsResult<_>>()?)?;
+    Ok(match request.n_rows_max {
+        Some(n) if (n as usize) < frame.height() => frame.slice(0, n as usize),
+        _ => frame,
+    })
 }

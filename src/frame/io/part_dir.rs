@@ -1,16 +1,16 @@
 //! Frames written part by part, which appear together as a directory of files or as one file.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polars_core::prelude::{DataFrame, Schema, SchemaRef};
 
 use super::IfExists;
-use crate::atomic::{AtomicDir, AtomicFile};
 use crate::error::{Blame, Call, Error, Result};
+use crate::storage::{NewDir, NewFile};
 
 /// Parts in a hidden directory beside the target. Several threads may write them, in any order.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct PartDir {
     format: &'static str,
     extension: &'static str,
     target: PathBuf,
-    dir: AtomicDir,
+    dir: NewDir,
     schema: SchemaRef,
     is_overwriting: bool,
     parts: Mutex<BTreeSet<usize>>,
@@ -34,11 +34,12 @@ impl PartDir {
         target: &Path,
         schema: &SchemaRef,
         if_exists: IfExists,
+        is_single_file: bool,
     ) -> Result<Self> {
         let blame = Blame { call, path: target, format };
         let is_overwriting = match if_exists {
             IfExists::Overwrite => true,
-            IfExists::Error if fs::symlink_metadata(target).is_err() => false,
+            IfExists::Error if !NewDir::is_taken(call, target)? => false,
             IfExists::Error => return Err(blame.io(io::ErrorKind::AlreadyExists.into())),
             IfExists::Append => {
                 let (argument, got) = ("if_exists", "Append".to_string());
@@ -46,7 +47,11 @@ impl PartDir {
                 return Err(Error::InvalidArgument { call, argument, got, expected });
             }
         };
-        let dir = AtomicDir::create(call, target)?;
+        let dir = if is_single_file {
+            NewDir::pieces_of(call, target)?
+        } else {
+            NewDir::create(call, target)?
+        };
         let (target, schema) = (target.to_path_buf(), Arc::clone(schema));
         let parts = Mutex::default();
         Ok(PartDir { call, format, extension, target, dir, schema, is_overwriting, parts })
@@ -69,7 +74,7 @@ impl PartDir {
         &self,
         part: usize,
         frame: &DataFrame,
-        encode: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+        encode: impl FnOnce(&mut NewFile) -> Result<()>,
     ) -> Result<()> {
         if frame.schema() != &self.schema {
             return Err(Error::SchemaMismatch {
@@ -83,34 +88,28 @@ impl PartDir {
             let problem = format!("part {part} is written twice");
             return Err(Error::Internal { place: "PartDir::write".to_string(), problem });
         }
-        let file = File::create_new(self.path(part)).map_err(|error| self.blame().io(error))?;
-        let mut file = BufWriter::new(file);
-        encode(&mut file)?;
-        let synced = file.flush().and_then(|()| file.get_ref().sync_all());
-        synced.map_err(|error| self.blame().io(error))
+        self.dir.write(&self.name(part), encode)
     }
 
     /// Makes the parts appear as a directory.
     pub(super) fn finish(self) -> Result<()> {
-        self.dir.finish(self.call, self.is_overwriting)
+        self.dir.finish(self.is_overwriting)
     }
 
     /// Makes the parts appear as one file, one after the other behind `head`.
     pub(super) fn finish_as_one(self, head: &[u8]) -> Result<()> {
-        let (name, mut whole) = AtomicFile::create(self.call, &self.target)?;
-        let mut join = || {
+        NewFile::alone(self.call, &self.target, |whole| {
             whole.write_all(head)?;
             for &part in self.lock().iter() {
-                io::copy(&mut File::open(self.path(part))?, &mut whole)?;
+                let local = self.dir.local().expect("pieces of a file are on this machine");
+                io::copy(&mut File::open(local.join(self.name(part)))?, whole)?;
             }
             Ok(())
-        };
-        join().map_err(|error| self.blame().io(error))?;
-        name.finish(self.call, &whole)
+        })
     }
 
-    fn path(&self, part: usize) -> PathBuf {
-        self.dir.path().join(format!("part.{part:05}.{}", self.extension))
+    fn name(&self, part: usize) -> PathBuf {
+        PathBuf::from(format!("part.{part:05}.{}", self.extension))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<usize>> {

@@ -1,16 +1,11 @@
-//! From what a user writes as a path to the files that are meant.
-//!
-//! A path is a file, a directory, or a pattern with `*`, `?` and `[…]`, `**` for any number of directories. In
-//! directories every file counts whose name and whose directories begin neither with `_` nor with `.`.
+//! From what a user writes as paths to the files that are meant, and to what their directories say.
 
-use std::cmp::Ordering;
-use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::hive::{Hive, Keys};
 use crate::error::{Call, Error, Result};
+use crate::storage::{FoundFile, find};
 
 /// Files in the order in which their rows come.
 #[derive(Clone, Debug)]
@@ -18,13 +13,6 @@ pub(crate) struct Files {
     pub(crate) files: Vec<FoundFile>,
     /// What the names of directories say about the rows of each file.
     pub(crate) hive: Hive,
-}
-
-/// One file and how long it was when it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FoundFile {
-    pub(crate) path: PathBuf,
-    pub(crate) bytes: u64,
 }
 
 /// What a source of these paths is called: the format, and the first path.
@@ -51,10 +39,7 @@ pub(crate) fn find_files(call: Call, paths: &[impl AsRef<Path>], hive: bool) -> 
     let mut keys: Vec<Keys> = Vec::new();
     for path in paths {
         let path = path.as_ref();
-        let (root, found) = expand(call, path)?;
-        if found.is_empty() {
-            return Err(not_found(call, path, "no file fits it"));
-        }
+        let (root, found) = find(call, path)?;
         for file in &found {
             let below = file.path.strip_prefix(&root).unwrap_or(Path::new(""));
             keys.push(if hive { Keys::of(below) } else { Keys::default() });
@@ -62,7 +47,8 @@ pub(crate) fn find_files(call: Call, paths: &[impl AsRef<Path>], hive: bool) -> 
         files.extend(found);
     }
     if files.is_empty() {
-        return Err(not_found(call, Path::new(""), "no path was given"));
+        let missing = io::Error::new(io::ErrorKind::NotFound, "no path was given");
+        return Err(Error::io(call, Path::new(""))(missing));
     }
     let hive = Hive::new(&keys).map_err(|(file, problem)| Error::CorruptFile {
         call,
@@ -73,142 +59,10 @@ pub(crate) fn find_files(call: Call, paths: &[impl AsRef<Path>], hive: bool) -> 
     Ok(Files { files, hive })
 }
 
-/// The files of one path, and the directory below which names of directories are keys.
-fn expand(call: Call, path: &Path) -> Result<(PathBuf, Vec<FoundFile>)> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => {
-            let mut found = Vec::new();
-            list(call, path, &mut found)?;
-            sort(&mut found);
-            Ok((path.to_path_buf(), found))
-        }
-        Ok(metadata) => {
-            let file = FoundFile { path: path.to_path_buf(), bytes: metadata.len() };
-            Ok((path.parent().unwrap_or(path).to_path_buf(), vec![file]))
-        }
-        // A file may be called `a[1].parquet`; only what does not exist is taken for a pattern.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_pattern(path) => {
-            let found = match_pattern(call, path)?;
-            Ok((before_wildcard(path), found))
-        }
-        Err(error) => Err(io_error(call, path, error)),
-    }
-}
-
-fn match_pattern(call: Call, path: &Path) -> Result<Vec<FoundFile>> {
-    let invalid = |expected| {
-        let got = path.display().to_string();
-        Error::InvalidArgument { call, argument: "path", got, expected }
-    };
-    let pattern = path.to_str().ok_or_else(|| invalid("a pattern of valid Unicode"))?;
-    let matches = glob::glob(pattern).map_err(|_| invalid("a pattern of *, **, ? and [...]"))?;
-    let mut found = Vec::new();
-    for entry in matches {
-        let path = entry.map_err(|error| {
-            let (path, kind) = (error.path().to_path_buf(), error.error().kind());
-            io_error(call, &path, kind.into())
-        })?;
-        let metadata = fs::metadata(&path).map_err(|error| io_error(call, &path, error))?;
-        if metadata.is_dir() {
-            // `data/year=*` means what is in these directories.
-            list(call, &path, &mut found)?;
-        } else {
-            found.push(FoundFile { path, bytes: metadata.len() });
-        }
-    }
-    sort(&mut found);
-    // `**` finds a directory and then again what is in it.
-    found.dedup();
-    Ok(found)
-}
-
-/// All files below a directory.
-fn list(call: Call, dir: &Path, found: &mut Vec<FoundFile>) -> Result<()> {
-    let mut dirs = vec![dir.to_path_buf()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).map_err(|error| io_error(call, &dir, error))? {
-            let entry = entry.map_err(|error| io_error(call, &dir, error))?;
-            if matches!(entry.file_name().as_encoded_bytes().first(), Some(b'_' | b'.')) {
-                continue;
-            }
-            let path = entry.path();
-            let metadata = fs::metadata(&path).map_err(|error| io_error(call, &path, error))?;
-            if metadata.is_dir() {
-                dirs.push(path);
-            } else {
-                found.push(FoundFile { path, bytes: metadata.len() });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn is_pattern(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[".contains(byte))
-}
-
-/// The part of a pattern that names one directory.
-fn before_wildcard(pattern: &Path) -> PathBuf {
-    pattern.components().take_while(|part| !is_pattern(Path::new(part))).collect()
-}
-
-fn sort(files: &mut [FoundFile]) {
-    // Component by component, so that the files of a directory stay together.
-    files.sort_by(|a, b| {
-        let text = |part: Component<'_>| part.as_os_str().to_string_lossy().into_owned();
-        let (mut a, mut b) = (a.path.components().map(text), b.path.components().map(text));
-        loop {
-            match (a.next(), b.next()) {
-                (Some(a), Some(b)) => match natural_order(&a, &b) {
-                    Ordering::Equal => {}
-                    order => return order,
-                },
-                (a, b) => return a.is_some().cmp(&b.is_some()),
-            }
-        }
-    });
-}
-
-/// Compares runs of digits as numbers and everything else as bytes.
-fn natural_order(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
-    while let (Some(&x), Some(&y)) = (left.first(), right.first()) {
-        if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (number, rest) = split_number(left);
-            let (other, other_rest) = split_number(right);
-            // Without leading zeros, more digits is more.
-            let order = number.len().cmp(&other.len()).then_with(|| number.cmp(other));
-            if order.is_ne() {
-                return order;
-            }
-            (left, right) = (rest, other_rest);
-        } else if x != y {
-            return x.cmp(&y);
-        } else {
-            (left, right) = (&left[1..], &right[1..]);
-        }
-    }
-    // `01` and `1` are the same number, but not the same name.
-    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
-}
-
-/// The digits at the start without leading zeros, and what follows.
-fn split_number(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let zeros = text[..end].iter().take_while(|&&byte| byte == b'0').count();
-    (&text[zeros..end], &text[end..])
-}
-
-fn io_error(call: Call, path: &Path, source: io::Error) -> Error {
-    Error::Io { call, path: path.to_path_buf(), source: Arc::new(source) }
-}
-
-fn not_found(call: Call, path: &Path, problem: &'static str) -> Error {
-    io_error(call, path, io::Error::new(io::ErrorKind::NotFound, problem))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn call() -> Call {
@@ -264,15 +118,6 @@ mod tests {
             assert!(error.contains(path), "{error}");
         }
         assert!(find_files(call(), &[] as &[&str], true).is_err());
-    }
-
-    #[test]
-    fn numbers_of_any_length_compare() {
-        let long = "9".repeat(50);
-        assert_eq!(natural_order(&long, &format!("1{long}")), Ordering::Less);
-        assert_eq!(natural_order("a2b", "a10b"), Ordering::Less);
-        assert_eq!(natural_order("a", "a1"), Ordering::Less);
-        assert_eq!(natural_order("x1", "x01"), Ordering::Greater);
     }
 
     #[test]

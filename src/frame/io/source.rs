@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{PlSmallStr, Scalar, SchemaRef};
+use polars_core::prelude::{BooleanChunked, PlSmallStr, Scalar, SchemaRef};
 
 use super::Condition;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Stored rows, cut into parts that can be read alone, in an order.
 pub(crate) trait Source: Send + Sync + fmt::Debug {
@@ -47,6 +47,78 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
 
     /// Reads a part.
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame>;
+
+    /// Reads the rows of a part that `filter` keeps, in batches that follow each other; one at least, be it without rows.
+    ///
+    /// The columns are those of the request, whatever columns the filter looks at. The request has no limit if
+    /// there is a filter.
+    fn read_batches(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: Option<&dyn RowFilter>,
+        each: Each<'_>,
+    ) -> Result<()> {
+        let Some(filter) = filter else { return each(self.read(part, request)?) };
+        let read = Request { columns: with_columns_of(filter, request), ..request.clone() };
+        each(filtered(&self.read(part, &read)?, &request.columns, filter)?)
+    }
+}
+
+/// What is done with each batch of rows.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(DataFrame) -> Result<()>;
+
+/// Says which rows are wanted.
+pub(crate) trait RowFilter: Send + Sync + fmt::Debug {
+    /// The columns that it looks at.
+    fn columns(&self) -> &[PlSmallStr];
+
+    /// A value for each row of a frame that has these columns, none of them null.
+    fn mask(&self, frame: &DataFrame) -> Result<BooleanChunked>;
+}
+
+/// The columns of a request, and those that the filter needs besides.
+pub(crate) fn with_columns_of(filter: &dyn RowFilter, request: &Request) -> Arc<[PlSmallStr]> {
+    let more = filter.columns().iter().filter(|name| !request.columns.contains(name));
+    request.columns.iter().chain(more).cloned().collect()
+}
+
+/// These columns of the rows that `filter` keeps.
+pub(crate) fn filtered(
+    frame: &DataFrame,
+    columns: &[PlSmallStr],
+    filter: &dyn RowFilter,
+) -> Result<DataFrame> {
+    let mask = filter.mask(frame)?;
+    let n_kept = mask.num_trues();
+    if columns.is_empty() {
+        return Ok(DataFrame::empty_with_height(n_kept));
+    }
+    let all = frame.select(columns.iter().cloned());
+    let kept =
+        all.and_then(|all| if n_kept == all.height() { Ok(all) } else { all.filter_seq(&mask) });
+    kept.map_err(|error| Error::Values { operation: "filter".into(), problem: error.to_string() })
+}
+
+/// All batches as one frame, in one piece of memory.
+pub(crate) fn gathered(read: impl FnOnce(Each<'_>) -> Result<()>) -> Result<DataFrame> {
+    let mut all = DataFrame::empty();
+    read(&mut |more| {
+        if more.width() == 0 {
+            // Stacking frames without columns forgets their heights.
+            all = DataFrame::empty_with_height(all.height() + more.height());
+        } else if all.height() == 0 {
+            all = more;
+        } else if more.height() > 0 {
+            all.vstack_mut_owned(more).map_err(|error| Error::Internal {
+                place: "batches of a scan".into(),
+                problem: error.to_string(),
+            })?;
+        }
+        Ok(())
+    })?;
+    all.rechunk_mut();
+    Ok(all)
 }
 
 /// What to read of a part.

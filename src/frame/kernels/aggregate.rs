@@ -6,10 +6,11 @@ use super::group_by::{
     combine, finish, partial, partial_distinct, project, whole, whole_of_distinct,
     whole_of_projected,
 };
+use super::pipeline::PipelineKernel;
 use crate::error::Result;
 use crate::frame::expr::AggregatePlan;
 use crate::frame::partition::{block, frame};
-use crate::graph::{Block, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, Inputs, Kernel, TaskContext, Wiring};
 
 /// What a task of an aggregation makes of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,5 +60,15 @@ impl Kernel for AggregateKernel {
             }
         };
         Ok(block(out))
+    }
+
+    fn absorb(
+        &self,
+        _slot: usize,
+        producer: &dyn Kernel,
+        _wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        let is_of_rows = matches!(self.step, AggregateStep::Partial | AggregateStep::All);
+        is_of_rows.then(|| PipelineKernel::aggregating(producer, &self.plan, self.step))?
     }
 }

@@ -105,7 +105,7 @@ fn rows_in(rows: DataFrame, key: &str, range: &KeyRange) -> Result<DataFrame> {
     let wanted = IdxSize::from(range.low.is_some());
     let outputs = range_outputs(&rows, key, &divisions, false, true)?;
     let mask: BooleanChunked = outputs.into_iter().map(|output| output == wanted).collect();
-    rows.filter(&mask).map_err(failed("divide"))
+    rows.filter_seq(&mask).map_err(failed("divide"))
 }
 
 /// Gives the rows of slot 0 on if they are sorted by a column, also behind those of slot 1.

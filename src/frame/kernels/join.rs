@@ -1,4 +1,12 @@
 //! Joins of two frames by equal keys.
+//!
+//! Inner, left, semi and anti joins find rows in a table of one side ([`Built`]), which the tasks of all partitions of
+//! the other one can share. Right, full and cross joins, and keys that have no equal hashes, are left to polars.
+
+mod built;
+mod table;
+
+pub(crate) use built::{Built, has_table};
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{DataType, PlSmallStr, Schema};
@@ -102,7 +110,18 @@ impl JoinSpec {
 pub(crate) fn join(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Result<DataFrame> {
     spec.check()?;
     let right = with_categories_of(left, right, spec)?;
-    left.join(&right, &spec.left_on, &spec.right_on, spec.args(), None).map_err(failed("join"))
+    if !has_table(spec, left.schema(), right.schema()) {
+        return polars_join(left, &right, spec);
+    }
+    // The table is made of the smaller side where either can have one.
+    match spec.how == JoinHow::Inner && left.height() < right.height() {
+        true => Built::new(left.clone(), spec, 0)?.join(&right),
+        false => Built::new(right, spec, 1)?.join(left),
+    }
+}
+
+fn polars_join(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Result<DataFrame> {
+    left.join(right, &spec.left_on, &spec.right_on, spec.args(), None).map_err(failed("join"))
 }
 
 /// The schema of [`join`].

@@ -14,6 +14,7 @@ pub(crate) mod neighbours;
 pub(crate) mod ordered;
 pub(crate) mod per_group;
 pub(crate) mod periods;
+pub(crate) mod pipeline;
 pub(crate) mod ranges;
 pub(crate) mod reshape;
 mod rows;

@@ -3,7 +3,7 @@
 use polars_arrow::array::BinaryArray;
 use polars_core::frame::DataFrame;
 use polars_core::prelude::row_encode::_get_rows_encoded_ca;
-use polars_core::prelude::{Column, IdxCa, IdxSize, PlSmallStr};
+use polars_core::prelude::{Column, IdxCa, IdxSize, NewChunkedArray, PlSmallStr, PolarsResult};
 
 use super::{failed, refused};
 use crate::error::Result;
@@ -54,6 +54,28 @@ pub(super) fn key_columns(
 }
 
 /// The rows of these numbers, in this order.
+///
+/// Column by column: polars would hand them to threads of its own, where those of the run are busy with other partitions.
 pub(super) fn gather(operation: &str, frame: &DataFrame, rows: Vec<IdxSize>) -> Result<DataFrame> {
-    frame.take(&IdxCa::from_vec(PlSmallStr::EMPTY, rows)).map_err(failed(operation))
+    taken(operation, frame, &IdxCa::from_vec(PlSmallStr::EMPTY, rows))
+}
+
+/// As [`gather`], with a row of nulls for each `none`.
+pub(super) fn gather_known(
+    operation: &str,
+    frame: &DataFrame,
+    rows: Vec<IdxSize>,
+    none: IdxSize,
+) -> Result<DataFrame> {
+    if !rows.contains(&none) {
+        return gather(operation, frame, rows);
+    }
+    let known = rows.into_iter().map(|row| (row != none).then_some(row));
+    taken(operation, frame, &IdxCa::from_iter_options(PlSmallStr::EMPTY, known))
+}
+
+fn taken(operation: &str, frame: &DataFrame, rows: &IdxCa) -> Result<DataFrame> {
+    let columns = frame.columns().iter().map(|column| column.take(rows));
+    let columns = columns.collect::<PolarsResult<Vec<_>>>().map_err(failed(operation))?;
+    DataFrame::new(rows.len(), columns).map_err(failed(operation))
 }

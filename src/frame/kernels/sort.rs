@@ -47,7 +47,8 @@ pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
     let options = SortMultipleOptions::new()
         .with_order_descending_multi(spec.descending.iter().copied())
         .with_nulls_last_multi(spec.nulls_last.iter().copied())
-        .with_maintain_order(true);
+        .with_maintain_order(true)
+        .with_multithreaded(false);
     frame.sort(&spec.by, options).map_err(failed("sort"))
 }
 

@@ -7,7 +7,8 @@ use polars_core::prelude::{BooleanChunked, Column, IdxSize};
 
 use super::concat::concat;
 use super::eval::{evaluate, evaluate_rows};
-use super::join::{JoinSpec, join};
+use super::join::{Built, JoinSpec, join};
+use super::pipeline::PipelineKernel;
 use super::rows::gather;
 use super::sort::{SortSpec, sort, top_k};
 use super::values_error;
@@ -17,10 +18,10 @@ use crate::frame::io::{Request, Source};
 use crate::frame::op::MapPartitions;
 use crate::frame::partition::{block, borrowed, frame};
 use crate::frame::partitions::repartition::even;
-use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext, Wiring};
 
 /// Reads part `parts[i]` of a source for block `i`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ScanKernel {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) parts: Arc<[usize]>,
@@ -33,6 +34,10 @@ impl Kernel for ScanKernel {
         let part = self.parts[task.block[0] as usize];
         let rows = self.source.read(part, &self.request)?;
         Ok(if self.source.is_resident() { borrowed(rows) } else { block(rows) })
+    }
+
+    fn has_numbered_blocks(&self) -> bool {
+        true
     }
 
     fn bytes_read(&self) -> BytesRead {
@@ -49,6 +54,15 @@ pub(crate) struct SelectKernel {
 impl Kernel for SelectKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         Ok(block(select(&frame(inputs.take_one(0)), &self.exprs)?))
+    }
+
+    fn absorb(
+        &self,
+        _slot: usize,
+        producer: &dyn Kernel,
+        _wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        PipelineKernel::selecting(producer, &self.exprs)
     }
 }
 
@@ -70,13 +84,22 @@ impl Kernel for FilterKernel {
         let frame = frame(inputs.take_one(0));
         Ok(block(filter(&frame, &self.predicate)?))
     }
+
+    fn absorb(
+        &self,
+        _slot: usize,
+        producer: &dyn Kernel,
+        _wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        PipelineKernel::filtering(producer, &self.predicate)
+    }
 }
 
 /// The rows of `frame` for which `predicate` is true; where it is null it is not.
 pub(crate) fn filter(frame: &DataFrame, predicate: &Expr) -> Result<DataFrame> {
     let mask = evaluate(predicate, frame)?;
     let mask: &BooleanChunked = mask.bool().map_err(values_error(predicate.to_string()))?;
-    frame.filter(mask).map_err(values_error(predicate.to_string()))
+    frame.filter_seq(mask).map_err(values_error(predicate.to_string()))
 }
 
 /// Rows `offset..offset + len` of all blocks of slot 0 together.
@@ -118,16 +141,37 @@ impl Kernel for PieceKernel {
     }
 }
 
-/// Joins a block of slot 0 with a block of slot 1.
+/// Makes the table of one side of a join, which all partitions of the other side share.
+#[derive(Debug)]
+pub(crate) struct TableKernel {
+    pub(crate) spec: Arc<JoinSpec>,
+    pub(crate) side: usize,
+}
+
+impl Kernel for TableKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        Ok(Block::new(Built::new(frame(inputs.take_one(0)), &self.spec, self.side)?))
+    }
+}
+
+/// Joins a block of slot 0 with a block of slot 1, one of which may be a table.
 #[derive(Debug)]
 pub(crate) struct JoinKernel {
     pub(crate) spec: Arc<JoinSpec>,
+    /// The slot of the table.
+    pub(crate) built: Option<usize>,
 }
 
 impl Kernel for JoinKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let (left, right) = (frame(inputs.take_one(0)), frame(inputs.take_one(1)));
-        Ok(block(join(&left, &right, &self.spec)?))
+        let Some(side) = self.built else {
+            let (left, right) = (frame(inputs.take_one(0)), frame(inputs.take_one(1)));
+            return Ok(block(join(&left, &right, &self.spec)?));
+        };
+        let table = inputs.take_one(side);
+        let built = table.downcast_ref::<Built>();
+        let built = built.expect("the layer of this slot makes tables");
+        Ok(block(built.join(&frame(inputs.take_one(1 - side)))?))
     }
 }
 
@@ -160,6 +204,10 @@ impl Kernel for MapPartitionsKernel {
         let out = (map.function)(frame(inputs.take_one(0)), task.block[0] as usize);
         let out = out.map_err(values_error(&*map.name))?;
         checked(map, out).map(block)
+    }
+
+    fn runs_user_code(&self) -> bool {
+        true
     }
 }
 

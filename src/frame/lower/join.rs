@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::PlSmallStr;
+use polars_core::prelude::{DataType, PlSmallStr};
 
 use super::{Lowered, Lowering};
-use crate::frame::kernels::join::{JoinHow, JoinSpec};
+use crate::frame::kernels::join::{JoinHow, JoinSpec, has_table};
 use crate::frame::kernels::sort::SortSpec;
-use crate::frame::kernels::tasks::JoinKernel;
+use crate::frame::kernels::tasks::{JoinKernel, TableKernel};
 use crate::frame::layout::{Divided, Placement};
 use crate::frame::op::{Join, KeptIndex};
 use crate::frame::partitions::divisions::is_orderable;
-use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
+use crate::graph::{AxisMap, BlockMap, LayerId, LayerInput, NodeId};
 
-/// What a join takes for a row of either side: its place in the hash table, and its number in the result.
-const JOIN_ROW_BYTES: u64 = 24;
+/// What a join takes for a row of either side: its key as a number, its place in the table, and its number in the result.
+const JOIN_ROW_BYTES: u64 = 36;
+
+/// What the table of a side keeps for a row.
+const TABLE_ROW_BYTES: u64 = 36;
 
 /// A join copies a side to all partitions of the other one if that is no more than so many times all bytes of both.
 const COPIES_MAX: f64 = 1.0;
@@ -32,7 +35,12 @@ impl Lowering<'_> {
     pub(super) fn join(&mut self, id: NodeId, join: &Join, inputs: &[Lowered]) -> Lowered {
         let spec = &join.spec;
         let bytes = [inputs[0].layout.nbytes(), inputs[1].layout.nbytes()];
-        let met = match self.copied_side(join, inputs) {
+        let schemas = self.plan.inputs(id).iter().map(|input| &self.plan.meta(*input).schema);
+        let has_table = match &schemas.collect::<Vec<_>>()[..] {
+            [left, right] => has_table(spec, left, right),
+            _ => false,
+        };
+        let met = match self.copied_side(join, has_table, inputs) {
             Some(side) => {
                 let mut sides = [inputs[0].clone(), inputs[1].clone()];
                 sides[side] = self.gathered(&inputs[side]);
@@ -58,21 +66,38 @@ impl Lowering<'_> {
             // As if each row had a partner before rows of the other side were left out.
             layout.likely *= other.likely;
         }
-        let slots = [0, 1].map(|i| {
+        let mut slots = [0, 1].map(|i| {
             let is_copy = met.copied == Some(i);
             let map = if is_copy { BlockMap::axes([AxisMap::At(0)]) } else { BlockMap::Linear };
             LayerInput { layer: met.sides[i].layer, map }
         });
         let name = format!("{:?} join on {}", spec.how, spec.left_on.join(", "));
         let scratch = met.sides.iter().map(|side| side.layout.index_bytes(JOIN_ROW_BYTES)).sum();
-        let joined = self.push(&name, JoinKernel { spec: Arc::clone(spec) }, slots.into(), layout);
+        let built = met.copied.filter(|_| has_table);
+        if let Some(side) = built {
+            slots[side].layer = self.table(spec, side, &met.sides[side]);
+        }
+        let kernel = JoinKernel { spec: Arc::clone(spec), built };
+        let joined = self.push(&name, kernel, slots.into(), layout);
         self.layers.get_mut(joined.layer).scratch_bytes = scratch;
         joined
     }
 
+    /// The table of the one partition of a side.
+    fn table(&mut self, spec: &Arc<JoinSpec>, side: usize, input: &Lowered) -> LayerId {
+        let kernel = TableKernel { spec: Arc::clone(spec), side };
+        let name = format!("table of {}", [&spec.left_on, &spec.right_on][side].join(", "));
+        let table = self.rowwise(&name, kernel, input, input.layout.clone());
+        let layer = self.layers.get_mut(table.layer);
+        layer.out_bytes += input.layout.index_bytes(TABLE_ROW_BYTES);
+        // A copy in one piece, and the keys as numbers.
+        layer.scratch_bytes = input.layout.part_bytes() + input.layout.index_bytes(8);
+        table.layer
+    }
+
     /// The side that goes to every partition of the other one: the smaller one if it is small and no unpaired row of its
     /// own is wanted.
-    fn copied_side(&self, join: &Join, inputs: &[Lowered]) -> Option<usize> {
+    fn copied_side(&self, join: &Join, has_table: bool, inputs: &[Lowered]) -> Option<usize> {
         use JoinHow as J;
         let how = join.spec.how;
         let bytes = [inputs[0].layout.nbytes(), inputs[1].layout.nbytes()];
@@ -87,8 +112,8 @@ impl Lowering<'_> {
         };
         let is_small = |side: usize| {
             let fits = inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes;
-            // Each partition of the other side makes a table of the copy; a shuffle goes through both sides once.
-            let n_copies = inputs[1 - side].layout.n_parts as f64;
+            // A table is made once, in one task; without one, each partition of the other side works on the copy.
+            let n_copies = if has_table { 2.0 } else { inputs[1 - side].layout.n_parts as f64 };
             may_copy[side]
                 && keeps_order(side)
                 && fits
@@ -190,7 +215,8 @@ impl Lowering<'_> {
     ) -> [Lowered; 2] {
         let n_out = self.n_spread_for(&inputs[0]).max(self.n_spread_for(&inputs[1]));
         let schema = &self.plan.meta(self.plan.inputs(id)[side]).schema;
-        let dtype = schema.get(&on[key]).filter(|dtype| is_orderable(dtype) && n_out > 1);
+        let has_ranges = |dtype: &&DataType| is_orderable(dtype) && !dtype.is_categorical();
+        let dtype = schema.get(&on[key]).filter(|dtype| has_ranges(dtype) && n_out > 1);
         let mut sides = [0, 1].map(|side| inputs[side].clone());
         let Some(dtype) = dtype.cloned() else {
             return [0, 1].map(|side| self.gathered(&inputs[side]));

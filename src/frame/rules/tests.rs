@@ -641,12 +641,16 @@ fn the_side_of_a_join_that_is_copied_is_worth_it() {
         DataFrame::from_polars(&frame.unwrap(), n_parts)
     };
     let (many, some) = (rows(4000, 10), rows(3000, 2));
-    // Each of ten partitions would make a table of three quarters of the rows.
     let config = Config::new().with_chunk_bytes(50_000);
     let n = |frame: &DataFrame| {
         config.scope(|| frame.explain().unwrap().to_string()).matches("barrier").count()
     };
-    assert_eq!(n(&many.join(&some, "k", JoinHow::Inner)), 2);
+    // All ten partitions share one table.
+    assert_eq!(n(&many.join(&some, "k", JoinHow::Inner)), 0);
+    // Without one, each of them would work on three quarters of the rows.
+    assert_eq!(n(&some.join(&many, "k", JoinHow::Right)), 2);
+    // What is larger than a partition may be is never copied.
+    assert_eq!(n(&many.join(&rows(4000, 10), "k", JoinHow::Inner)), 2);
     assert_eq!(n(&many.join(&rows(300, 2), "k", JoinHow::Inner)), 0);
     // A tenth of a tenth of the rows are few.
     let few = some.filter(col("v").eq(1)).filter(col("k").eq(1));

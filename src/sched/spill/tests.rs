@@ -1,11 +1,15 @@
 //! Runs that have to hold more than fits, with disks that work and disks that don't.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
+use std::{fmt, fs};
 
 use super::*;
 use crate::graph::test_graphs::{self, Builder, Random, at};
 use crate::graph::{BlockMap, TaskGraph, order};
+use crate::keep::{Files, LocalFiles};
 use crate::sched::events::Counters;
 use crate::sched::tests::{Digests, calling, executors, pool_of, run_of};
 use crate::sched::{CancelToken, Executor, Run, Serial, Threaded};

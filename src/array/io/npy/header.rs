@@ -73,6 +73,21 @@ impl Header {
 /// The header of version 1.0 for elements in C order and native byte order, padded so that the
 /// elements begin at a multiple of 64 bytes.
 pub(super) fn encode(dtype: DType, shape: &[u64]) -> Vec<u8> {
+    let axes: String = shape.iter().map(|len| format!("{len}, ")).collect();
+    // One axis keeps its comma, `(3,)`; several lose the last one, `(3, 4)`.
+    let axes = if shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };
+    let descr = descr(dtype);
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({axes}), }}");
+    while !(text.len() + 11).is_multiple_of(64) {
+        text.push(' ');
+    }
+    text.push('\n');
+    let len = u16::try_from(text.len()).expect("64 axes of 20 digits fit into 65535 bytes");
+    [MAGIC.as_slice(), &[1, 0], &len.to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// NumPy's name of a dtype in the byte order of this machine.
+pub(super) fn descr(dtype: DType) -> String {
     let kind = match dtype {
         DType::Bool => 'b',
         DType::I8 | DType::I16 | DType::I32 | DType::I64 => 'i',
@@ -85,19 +100,7 @@ pub(super) fn encode(dtype: DType, shape: &[u64]) -> Vec<u8> {
         (_, ByteOrder::Little) => '<',
         (_, ByteOrder::Big) => '>',
     };
-    let axes: String = shape.iter().map(|len| format!("{len}, ")).collect();
-    // One axis keeps its comma, `(3,)`; several lose the last one, `(3, 4)`.
-    let axes = if shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };
-    let nbytes = dtype.nbytes();
-    let mut text = format!(
-        "{{'descr': '{order}{kind}{nbytes}', 'fortran_order': False, 'shape': ({axes}), }}"
-    );
-    while !(text.len() + 11).is_multiple_of(64) {
-        text.push(' ');
-    }
-    text.push('\n');
-    let len = u16::try_from(text.len()).expect("64 axes of 20 digits fit into 65535 bytes");
-    [MAGIC.as_slice(), &[1, 0], &len.to_le_bytes(), text.as_bytes()].concat()
+    format!("{order}{kind}{}", dtype.nbytes())
 }
 
 /// The dictionary, with the element type not yet understood.

@@ -5,6 +5,10 @@
 //! order is written.
 
 mod header;
+mod pickle;
+mod stack;
+
+pub(crate) use stack::{NpyStackSource, NpyStackWriter};
 
 use std::path::Path;
 

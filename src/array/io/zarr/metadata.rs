@@ -8,12 +8,13 @@ use zarrs::plugin::{ExtensionName, PluginCreateError};
 use zarrs::storage::StorageError;
 
 use super::super::bytes::ByteOrder;
-use super::store::os_error;
+use super::place::Documents;
 use crate::array::dtype::DType;
 use crate::error::{Blame, Call, Error, Result};
+use crate::storage::io_error_in;
 
 /// Tables and windows of a compressor at its usual levels, and of the writer of the file.
-const COMPRESSOR_BYTES: u64 = 1 << 20;
+pub(super) const COMPRESSOR_BYTES: u64 = 1 << 20;
 
 /// The version of the Zarr format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -282,8 +283,30 @@ pub(super) fn dtype_of(data_type: &DataType) -> Result<DType, String> {
     DType::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or(name)
 }
 
+/// The metadata of an array from its documents.
+pub(super) fn parsed(blame: &Blame<'_>, documents: &Documents) -> Result<ArrayMetadata> {
+    let document =
+        |name: &str| documents.iter().find(|(n, _)| *n == name).map(|(_, bytes)| bytes.as_slice());
+    let metadata = parse(document("zarr.json"), document(".zarray"), document(".zattrs"))
+        .map_err(|error| blame.corrupt(format!("its metadata: {error}")))?;
+    metadata.ok_or_else(|| blame.corrupt("there is neither zarr.json nor .zarray in it"))
+}
+
+/// The documents of an array that has this shape and is otherwise the same.
+pub(super) fn with_shape(mut documents: Documents, shape: &[u64]) -> Result<Documents, String> {
+    for (name, bytes) in &mut documents {
+        if *name != ".zattrs" {
+            let document = serde_json::from_slice(bytes);
+            let mut document: Value = document.map_err(|error| error.to_string())?;
+            document["shape"] = json!(shape);
+            *bytes = format!("{document:#}").into_bytes();
+        }
+    }
+    Ok(documents)
+}
+
 /// The metadata of an array from its document of version 3, or of version 2 and its attributes.
-pub(super) fn parse(
+fn parse(
     v3: Option<&[u8]>,
     v2: Option<&[u8]>,
     attributes: Option<&[u8]>,
@@ -310,7 +333,7 @@ pub(super) fn create_error(blame: &Blame<'_>, path: &Path, error: &ArrayCreateEr
     let remedy =
         "rewrite the array with a codec and type that Zarr libraries share, or report this";
     match error {
-        ArrayCreateError::StorageError(StorageError::IOError(_)) => match os_error(error) {
+        ArrayCreateError::StorageError(StorageError::IOError(_)) => match io_error_in(error) {
             Some(source) => Error::io(blame.call, path)(source),
             None => blame.corrupt(error.to_string()),
         },

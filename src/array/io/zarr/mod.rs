@@ -7,6 +7,7 @@
 //! tasks that call it are the parallelism.
 
 mod metadata;
+mod place;
 mod read;
 mod store;
 mod write;
@@ -14,7 +15,7 @@ mod write;
 pub(crate) use metadata::ZarrOptions;
 pub use metadata::{ZarrCompressor, ZarrFormat};
 pub(crate) use read::ZarrSource;
-pub(crate) use write::ZarrWriter;
+pub(crate) use write::{ZarrUpdate, ZarrWriter};
 
 use zarrs::array::CodecOptions;
 

@@ -14,22 +14,26 @@ use super::super::bytes::{ByteOrder, Stored, decode_slice};
 use super::super::errors::{box_outside, check_dtype};
 use super::super::origin::{Origin, absolute};
 use super::super::source::Source;
-use super::metadata::{DIMS_V2, bytes_of, create_error, dtype_of, parse};
-use super::store::{DirStore, os_error};
+use super::metadata::{DIMS_V2, bytes_of, create_error, dtype_of, parsed};
+use super::place::Documents;
+use super::store::KeyStore;
 use super::{indices, sequential, touched_chunks};
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, dispatch};
 use crate::error::{Blame, Call, Error, Result};
+use crate::storage::{Location, io_error_in};
 
 /// Metadata documents are never as long as this.
 const METADATA_BYTES_MAX: u64 = 64 << 20;
 
-/// An array in a directory, of which any box can be read.
+/// An array in a directory or in an object store, of which any box can be read.
 #[derive(Debug)]
 pub(crate) struct ZarrSource {
     call: Call,
     path: PathBuf,
-    array: Array<DirStore>,
+    /// Where other processes find it, if they can.
+    origin: Option<PathBuf>,
+    array: Array<KeyStore>,
     dtype: DType,
     shape: Vec<u64>,
     chunk: Vec<u64>,
@@ -47,7 +51,8 @@ impl ZarrSource {
     pub(crate) fn open(call: Call, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let blame = Blame { call, path, format: "Zarr" };
-        let metadata = read_metadata(&blame)?;
+        let location = Location::of(call, path)?;
+        let metadata = parsed(&blame, &read_documents(&blame, &location)?)?;
         let chunk = regular_chunk(&metadata).ok_or_else(|| {
             blame.unsupported("a chunk grid that is not regular", "rewrite it with equal chunks")
         })?;
@@ -55,7 +60,8 @@ impl ZarrSource {
         let chunk_bytes = bytes_of(&chunk, DType::C128).ok_or_else(|| too_large(&chunk))?;
         // zstd's bound is in whole blocks of 128 KiB.
         let limit = chunk_bytes.saturating_mul(2).saturating_add(1 << 20);
-        let store = Arc::new(DirStore::new(path, limit));
+        let origin = origin(path, &location);
+        let store = Arc::new(KeyStore::new(location, limit));
         let array = Array::new_with_metadata(store, "/", metadata.clone())
             .map_err(|error| create_error(&blame, path, &error))?;
         let dtype = dtype_of(array.data_type()).map_err(|name| {
@@ -69,7 +75,7 @@ impl ZarrSource {
         let in_shard = chunk_in_shard(&metadata);
         let dim_names = dim_names(&array);
         let path = path.to_path_buf();
-        Ok(ZarrSource { call, path, array, dtype, shape, chunk, dim_names, in_shard })
+        Ok(ZarrSource { call, path, origin, array, dtype, shape, chunk, dim_names, in_shard })
     }
 
     /// The attributes of the array.
@@ -135,7 +141,22 @@ impl ZarrSource {
         index: &[u64],
         subset: &ArraySubset,
     ) -> Result<ArrayBytes<'static>, ArrayError> {
-        if self.in_shard.is_some() {
+        if let Some(in_shard) = &self.in_shard {
+            // Of a shard that is far away all is read at once, if most of its chunks are wanted.
+            #[cfg(feature = "cloud")]
+            let storage = self.array.storage();
+            #[cfg(feature = "cloud")]
+            let _held = {
+                let chunks = |lens: &[u64]| -> u64 {
+                    lens.iter().zip(in_shard).map(|(len, chunk)| len.div_ceil(*chunk)).product()
+                };
+                let is_most = chunks(subset.shape()) * 2 > chunks(&self.chunk);
+                let key = self.array.chunk_key(index);
+                let held = is_most.then(|| storage.hold(&key)).transpose();
+                held.map_err(|error| ArrayError::StorageError(error.into()))?
+            };
+            #[cfg(not(feature = "cloud"))]
+            let _ = in_shard;
             // Never the whole shard at once: its chunks then pass the store one by one, which
             // checks what each promises.
             let decoder = self.array.partial_decoder_opt(index, &sequential())?;
@@ -154,7 +175,7 @@ impl ZarrSource {
 
     fn chunk_error(&self, index: &[u64], error: &ArrayError) -> Error {
         let path = self.chunk_path(index);
-        match os_error(error) {
+        match io_error_in(error) {
             Some(source) => Error::io(self.call, &path)(source),
             None => self.blame(&path).corrupt(format!("chunk {index:?}: {error}")),
         }
@@ -188,7 +209,7 @@ impl Source for ZarrSource {
     }
 
     fn origin(&self) -> Option<Origin> {
-        Some(Origin::Zarr(absolute(&self.path)))
+        self.origin.clone().map(Origin::Zarr)
     }
 
     /// A chunk as it is stored, the same decoded, and the part of it that is wanted.
@@ -213,41 +234,48 @@ impl Source for ZarrSource {
     }
 }
 
-fn read_metadata(blame: &Blame<'_>) -> Result<ArrayMetadata> {
-    let directory = fs::metadata(blame.path).map_err(Error::io(blame.call, blame.path))?;
-    if !directory.is_dir() {
-        return Err(Error::io(blame.call, blame.path)(io::ErrorKind::NotADirectory.into()));
+/// Where other processes find an array: on a disk, or in a store that is not a part of this one.
+fn origin(path: &Path, location: &Location) -> Option<PathBuf> {
+    match location {
+        Location::Local(path) => Some(absolute(path)),
+        #[cfg(feature = "cloud")]
+        Location::Object(object) => object.is_shared().then(|| path.to_path_buf()),
     }
-    let read = |name: &str| {
-        let path = blame.path.join(name);
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(blame.call, &path)(error)),
-            Ok(metadata) if metadata.len() > METADATA_BYTES_MAX => {
-                let problem = format!("{name} has {} bytes", metadata.len());
-                return Err(blame.corrupt(problem));
-            }
-            Ok(_) => {}
+}
+
+/// The metadata documents of an array.
+pub(super) fn read_documents(blame: &Blame<'_>, location: &Location) -> Result<Documents> {
+    if let Some(path) = location.local() {
+        let directory = fs::metadata(path).map_err(Error::io(blame.call, path))?;
+        if !directory.is_dir() {
+            return Err(Error::io(blame.call, path)(io::ErrorKind::NotADirectory.into()));
         }
-        fs::read(&path).map(Some).map_err(Error::io(blame.call, &path))
+    }
+    let store = KeyStore::new(location.clone(), u64::MAX);
+    let read = |name: &str| match store.document(name, METADATA_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err(blame.corrupt(format!("{name} has more than {METADATA_BYTES_MAX} bytes")))
+        }
+        document => document.map_err(Error::io(blame.call, &blame.path.join(name))),
     };
     let v3 = read("zarr.json")?;
-    let (v2, attributes, group) = (read(".zarray")?, read(".zattrs")?, read(".zgroup")?);
-    let node_type = |document: &Vec<u8>| {
+    // Each is a question to a store: a document of version 3 has all there is.
+    let other = |name: &str| if v3.is_some() { Ok(None) } else { read(name) };
+    let (v2, attributes, group) = (other(".zarray")?, other(".zattrs")?, other(".zgroup")?);
+    let is_group = |document: &Vec<u8>| {
         let document: Value = serde_json::from_slice(document).ok()?;
         Some(document.get("node_type")?.as_str()? == "group")
     };
-    if v3.as_ref().and_then(node_type) == Some(true) || (v2.is_none() && group.is_some()) {
+    if v3.as_ref().and_then(is_group) == Some(true) || (v2.is_none() && group.is_some()) {
         let remedy = "open one of its arrays, such as path/name";
         return Err(blame.unsupported("a Zarr group in place of an array", remedy));
     }
-    let metadata = parse(v3.as_deref(), v2.as_deref(), attributes.as_deref())
-        .map_err(|error| blame.corrupt(format!("its metadata: {error}")))?;
-    metadata.ok_or_else(|| blame.corrupt("there is neither zarr.json nor .zarray in it"))
+    let documents = [("zarr.json", v3), (".zarray", v2), (".zattrs", attributes)];
+    Ok(documents.into_iter().filter_map(|(name, document)| Some((name, document?))).collect())
 }
 
 /// The lengths of a chunk (or shard), if all are the same.
-fn regular_chunk(metadata: &ArrayMetadata) -> Option<Vec<u64>> {
+pub(super) fn regular_chunk(metadata: &ArrayMetadata) -> Option<Vec<u64>> {
     match metadata {
         ArrayMetadata::V2(v2) => Some(v2.chunks.iter().map(|len| len.get()).collect()),
         ArrayMetadata::V3(v3) if v3.chunk_grid.name() == "regular" => {
@@ -268,7 +296,7 @@ fn chunk_in_shard(metadata: &ArrayMetadata) -> Option<Vec<u64>> {
 }
 
 /// The names of version 3, or those that xarray keeps in an attribute in version 2.
-fn dim_names(array: &Array<DirStore>) -> Option<Vec<String>> {
+fn dim_names(array: &Array<KeyStore>) -> Option<Vec<String>> {
     if let Some(names) = array.dimension_names() {
         return names.iter().cloned().collect();
     }

@@ -1,39 +1,74 @@
-//! Writing Zarr arrays.
+//! Writing Zarr arrays, whole or in part.
 
-use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
-use zarrs::array::{Array, ArrayBytes};
+use zarrs::array::{Array, ArrayBytes, ArrayMetadata};
 
 use super::super::bytes::{ByteOrder, encode_slice};
 use super::super::errors::box_outside;
-use super::metadata::{ZarrFormat, ZarrOptions, create_error, dtype_of, parse};
-use super::store::{DirStore, os_error};
+use super::metadata::{
+    COMPRESSOR_BYTES, ZarrFormat, ZarrOptions, create_error, dtype_of, parsed, with_shape,
+};
+use super::place::{Documents, Place};
+use super::read::{read_documents, regular_chunk};
+use super::store::KeyStore;
 use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
-use crate::atomic::{AtomicDir, write_file};
 use crate::error::{Blame, Call, Error, Result};
+use crate::storage::{Location, io_error_in};
 
-/// An array that is being written, under a temporary name until [`finish`](Self::finish).
+/// What of an array that is there is going to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct ZarrUpdate {
+    /// Where the box begins.
+    pub(crate) origin: Vec<u64>,
+    /// The shape of the array afterwards.
+    pub(crate) shape: Vec<u64>,
+    /// Bytes of a stored chunk, or of a shard.
+    pub(crate) unit_bytes: u64,
+}
+
+impl ZarrUpdate {
+    /// Bytes that writing a block uses beside it.
+    pub(crate) fn scratch_bytes(&self) -> u64 {
+        self.unit_bytes.saturating_mul(3).saturating_add(COMPRESSOR_BYTES)
+    }
+}
+
+/// An array that is being written, or a box of one that is there; nothing is seen before [`finish`](Self::finish), apart
+/// from chunks of arrays that are in object stores already.
 ///
 /// Chunks that nobody writes read as zero.
 #[derive(Debug)]
 pub(crate) struct ZarrWriter {
     call: Call,
-    directory: AtomicDir,
-    array: Array<DirStore>,
-    options: ZarrOptions,
+    path: PathBuf,
+    place: Place,
+    array: Array<KeyStore>,
+    dtype: DType,
+    /// Of the array once it is written.
+    shape: Vec<u64>,
+    /// What is written whole: a shard, or a chunk without shards.
+    unit: Vec<u64>,
+    /// Where the box begins to which blocks belong.
+    origin: Vec<u64>,
+    /// Whether chunks of nothing but the fill value are stored.
+    stores_empty: bool,
+    /// Metadata that is still to be written.
+    documents: Documents,
+    overwrite: bool,
 }
 
 impl ZarrWriter {
     /// The element type.
     pub(crate) fn dtype(&self) -> DType {
-        self.options.dtype
+        self.dtype
     }
 
-    /// Starts an array beside the directory `path`.
+    /// Starts an array that is going to be at `path`.
     ///
     /// # Errors
     /// [`Error::InvalidChunks`], [`Error::InvalidArgument`], or [`Error::Io`], also if something is
@@ -41,28 +76,69 @@ impl ZarrWriter {
     pub(crate) fn create(call: Call, path: impl AsRef<Path>, options: ZarrOptions) -> Result<Self> {
         let path = path.as_ref();
         options.check(call)?;
-        check_target(call, path, options.overwrite)?;
-        let blame = Blame { call, path, format: "Zarr" };
-        let documents: Vec<_> = options
+        let (place, location) = Place::of_new(call, path, options.overwrite)?;
+        let documents: Documents = options
             .documents()
             .into_iter()
             .map(|(name, document)| (name, format!("{document:#}").into_bytes()))
             .collect();
-        let document = |name: &str| {
-            documents.iter().find(|(n, _)| *n == name).map(|(_, bytes)| bytes.as_slice())
-        };
-        let metadata = parse(document("zarr.json"), document(".zarray"), document(".zattrs"))
-            .map_err(|error| blame.corrupt(error.to_string()))?
-            .expect("the documents have either name");
-        let directory = AtomicDir::create(call, path)?;
-        let store = Arc::new(DirStore::new(directory.path(), u64::MAX));
-        let array = Array::new_with_metadata(store, "/", metadata)
-            .map_err(|error| create_error(&blame, path, &error))?;
+        let metadata = parsed(&Blame { call, path, format: "Zarr" }, &documents)?;
+        let array = array(call, path, location, metadata)?;
         debug_assert_eq!(dtype_of(array.data_type()), Ok(options.dtype));
-        for (name, document) in &documents {
-            write_file(&directory.path().join(name), document).map_err(Error::io(call, path))?;
+        Ok(ZarrWriter {
+            call,
+            path: path.to_path_buf(),
+            place,
+            array,
+            dtype: options.dtype,
+            unit: options.unit().to_vec(),
+            origin: vec![0; options.shape.len()],
+            // A chunk of zeros need not exist if the metadata says that missing ones are zero.
+            stores_empty: options.format == ZarrFormat::V2,
+            shape: options.shape,
+            documents,
+            overwrite: options.overwrite,
+        })
+    }
+
+    /// Starts to write into the array that is at `path`.
+    ///
+    /// # Errors
+    /// As opening the array.
+    pub(crate) fn update(call: Call, path: impl AsRef<Path>, update: &ZarrUpdate) -> Result<Self> {
+        let (path, shape) = (path.as_ref(), update.shape.as_slice());
+        let blame = Blame { call, path, format: "Zarr" };
+        let documents = read_documents(&blame, &Location::of(call, path)?)?;
+        let old = parsed(&blame, &documents)?;
+        let old_shape = match &old {
+            ArrayMetadata::V2(old) => old.shape.clone(),
+            ArrayMetadata::V3(old) => old.shape.clone(),
+        };
+        let unit =
+            regular_chunk(&old).ok_or_else(|| blame.corrupt("its chunks are not regular"))?;
+        let mut documents =
+            with_shape(documents, shape).map_err(|problem| blame.corrupt(problem))?;
+        let (place, location) = Place::of_chunks(call, path)?;
+        let array = array(call, path, location, parsed(&blame, &documents)?)?;
+        if old_shape == shape {
+            documents.clear();
         }
-        Ok(ZarrWriter { call, directory, array, options })
+        let dtype = dtype_of(array.data_type())
+            .map_err(|name| blame.unsupported(format!("dtype {name}"), "write another array"))?;
+        Ok(ZarrWriter {
+            call,
+            path: path.to_path_buf(),
+            place,
+            array,
+            dtype,
+            shape: shape.to_vec(),
+            unit,
+            origin: update.origin.clone(),
+            // What is there in their places is not the fill value.
+            stores_empty: true,
+            documents,
+            overwrite: false,
+        })
     }
 
     /// Writes the box that begins at `start`, which has to consist of whole storage chunks, apart
@@ -76,8 +152,10 @@ impl ZarrWriter {
         start: &[u64],
         block: &ArrayViewD<'_, T>,
     ) -> Result<()> {
-        self.check_block::<T>(start, block.shape())?;
-        let unit = self.options.unit();
+        let start: Vec<u64> =
+            start.iter().zip(&self.origin).map(|(start, at)| start + at).collect();
+        self.check_block::<T>(&start, block.shape())?;
+        let unit = &self.unit;
         let axes = start.iter().zip(block.shape()).zip(unit);
         let ranges: Vec<_> =
             axes.map(|((&s, &n), &unit)| touched_chunks(s, n as u64, unit)).collect();
@@ -92,20 +170,18 @@ impl ZarrWriter {
         Ok(())
     }
 
-    /// Gives the array its name.
+    /// Makes what was written appear.
     ///
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
     pub(crate) fn finish(self) -> Result<()> {
-        // Once more: it may have come while the blocks were computed.
-        check_target(self.call, self.directory.target(), self.options.overwrite)?;
-        self.directory.finish(self.call, self.options.overwrite)
+        self.place.finish(self.call, &self.path, &self.documents, self.overwrite)
     }
 
     fn check_block<T: Element>(&self, start: &[u64], lens: &[usize]) -> Result<()> {
-        let (call, shape) = (self.call, &self.options.shape);
-        if T::DTYPE != self.options.dtype {
-            let (got, expected) = (T::DTYPE.to_string(), self.options.dtype.to_string());
+        let (call, shape) = (self.call, &self.shape);
+        if T::DTYPE != self.dtype {
+            let (got, expected) = (T::DTYPE.to_string(), self.dtype.to_string());
             return Err(Error::DTypeMismatch { call, got, expected });
         }
         let ends = start.iter().zip(lens).map(|(&start, &len)| start.checked_add(len as u64));
@@ -115,7 +191,7 @@ impl ZarrWriter {
         let Some(ends) = ends.filter(|ends| is_box && fits(ends)) else {
             return Err(box_outside(call, start, lens, shape));
         };
-        let unit = self.options.unit();
+        let unit = &self.unit;
         let is_whole = (0..shape.len()).all(|axis| {
             start[axis].is_multiple_of(unit[axis])
                 && (ends[axis].is_multiple_of(unit[axis]) || ends[axis] == shape[axis])
@@ -130,7 +206,7 @@ impl ZarrWriter {
 
     /// Writes one chunk, filled up with zeros where the array's end cuts it.
     fn write_chunk<T: Element>(&self, index: &[u64], part: &ArrayViewD<'_, T>) -> Result<()> {
-        let unit: Vec<usize> = self.options.unit().iter().map(|&len| len as usize).collect();
+        let unit: Vec<usize> = self.unit.iter().map(|&len| len as usize).collect();
         let bytes = if part.shape() == unit {
             bytes(&part.as_standard_layout().view())
         } else {
@@ -139,12 +215,11 @@ impl ZarrWriter {
             whole.slice_each_axis_mut(|axis| (..lens[axis.axis.index()]).into()).assign(part);
             bytes(&whole.view())
         };
-        // A chunk of zeros need not exist if the metadata says that missing ones are zero.
-        let options = sequential().with_store_empty_chunks(self.options.format == ZarrFormat::V2);
+        let options = sequential().with_store_empty_chunks(self.stores_empty);
         let stored = self.array.store_chunk_opt(index, ArrayBytes::new_flen(bytes), &options);
         stored.map_err(|error| {
-            let path = self.directory.target().join(self.array.chunk_key(index).as_str());
-            let source = os_error(&error).unwrap_or_else(|| std::io::Error::other(error));
+            let path = self.path.join(self.array.chunk_key(index).as_str());
+            let source = io_error_in(&error).unwrap_or_else(|| io::Error::other(error));
             Error::io(self.call, &path)(source)
         })
     }
@@ -158,30 +233,14 @@ fn bytes<T: Element>(array: &ArrayViewD<'_, T>) -> Vec<u8> {
     bytes
 }
 
-/// Checks that `path` is free, or an array that may be replaced: never another directory, which
-/// would be removed with all that is in it.
-fn check_target(call: Call, path: &Path, overwrite: bool) -> Result<()> {
-    let exists = path.try_exists().map_err(Error::io(call, path))?;
-    if !exists {
-        return Ok(());
-    }
-    let invalid = |got: &str, expected| Error::InvalidArgument {
-        call,
-        argument: "path",
-        got: format!("{}, {got}", path.display()),
-        expected,
-    };
-    if !overwrite {
-        return Err(invalid("which exists", "a path that is free, or the option to overwrite"));
-    }
-    let is_array = path.join(".zarray").exists()
-        || fs::read_to_string(path.join("zarr.json")).is_ok_and(|text| {
-            let document: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-            document.is_none_or(|document| document["node_type"] != "group")
-        });
-    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    if is_array || is_empty() {
-        return Ok(());
-    }
-    Err(invalid("which is not a Zarr array", "a path that is free, or a Zarr array to overwrite"))
+fn array(
+    call: Call,
+    path: &Path,
+    location: Location,
+    metadata: ArrayMetadata,
+) -> Result<Array<KeyStore>> {
+    let blame = Blame { call, path, format: "Zarr" };
+    let store = Arc::new(KeyStore::new(location, u64::MAX));
+    Array::new_with_metadata(store, "/", metadata)
+        .map_err(|error| create_error(&blame, path, &error))
 }

@@ -164,7 +164,8 @@ impl Source for RandomSource {
 fn strides(shape: &[u64]) -> Vec<u64> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
+        // Only an array without elements has strides that wrap.
+        strides[axis - 1] = strides[axis].wrapping_mul(shape[axis]);
     }
     strides
 }
@@ -205,5 +206,5 @@ fn fill_box<T: Element>(
 
 /// The number of an element in C order.
 fn number(strides: &[u64], index: &[u64]) -> u64 {
-    strides.iter().zip(index).map(|(stride, i)| stride * i).sum()
+    strides.iter().zip(index).fold(0, |n, (stride, i)| n + stride.wrapping_mul(*i))
 }

@@ -14,6 +14,7 @@ use arrow::error::ArrowError;
 use memchr::memmem;
 
 use super::super::text::{Quoting, Scanner};
+use super::plain;
 
 /// Fields that a decoder makes room for at once: few for a cache, and few rows of a wide table.
 const BATCH_FIELDS: usize = 1 << 16;
@@ -24,6 +25,8 @@ pub(super) struct Recipe {
     pub(super) format: Format,
     pub(super) quoting: Quoting,
     pub(super) schema: SchemaRef,
+    /// Whether only empty fields are null.
+    pub(super) is_empty_null: bool,
     /// The numbers of the columns wanted, in their order.
     pub(super) projection: Vec<usize>,
 }
@@ -38,6 +41,12 @@ impl Recipe {
     /// The rows of a text, in batches. `is_headed` if its first record is the header, which has to be that of the
     /// schema.
     pub(super) fn decode(&self, text: &str, is_headed: bool) -> Result<Vec<RecordBatch>, Failed> {
+        if self.is_empty_null
+            && let Some(batch) =
+                plain::decode(text, self.quoting, &self.schema, &self.projection, is_headed)
+        {
+            return Ok(vec![batch]);
+        }
         let batches = self.run(text, &self.projection, is_headed, is_headed)?;
         let (texts, others): (Vec<usize>, Vec<usize>) =
             (0..self.projection.len()).partition(|&i| {

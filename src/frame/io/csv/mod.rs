@@ -8,6 +8,7 @@ mod columns;
 mod decode;
 mod mismatch;
 mod options;
+mod plain;
 mod source;
 mod write;
 

@@ -28,6 +28,7 @@ pub(crate) struct Csv {
     quoting: Quoting,
     columns: Columns,
     has_header: bool,
+    is_empty_null: bool,
 }
 
 impl CsvFiles {
@@ -58,7 +59,8 @@ impl CsvFiles {
             || Columns::guess(&blame, &guessing, &head, &more, options),
         )?;
         let schema = Arc::clone(&columns.schema);
-        let csv = Csv { format, quoting, columns, has_header: options.has_header };
+        let (has_header, is_empty_null) = (options.has_header, options.null_values.is_empty());
+        let csv = Csv { format, quoting, columns, has_header, is_empty_null };
         Ok(TextSource::new(files, csv, schema, &head))
     }
 }
@@ -74,6 +76,7 @@ impl Decode for Csv {
             format: self.format.clone(),
             quoting: self.quoting,
             schema: Arc::clone(&self.columns.decoded),
+            is_empty_null: self.is_empty_null,
             projection: columns.to_vec(),
         };
         let is_headed = is_first && self.has_header;

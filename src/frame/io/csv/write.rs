@@ -42,7 +42,14 @@ impl CsvWriter {
         is_single_file: bool,
     ) -> Result<Self> {
         options.check(call)?;
-        let parts = PartDir::create(call, ("CSV", "csv"), target, schema, options.if_exists)?;
+        let parts = PartDir::create(
+            call,
+            ("CSV", "csv"),
+            target,
+            schema,
+            options.if_exists,
+            is_single_file,
+        )?;
         let is_refused = |dtype: &DataType| dtype.is_nested() || dtype.is_binary();
         if let Some((name, dtype)) = schema.iter().find(|(_, dtype)| is_refused(dtype)) {
             let remedy = "write Parquet, or make text of the column";

@@ -3,8 +3,8 @@
 //! A file ends with a list of them. A stream is walked once, over the headers of its messages, and is then read like
 //! a file: in any order and batch by batch.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -16,6 +16,7 @@ use arrow::ipc::{
 use super::layout::{Place, places};
 use super::lengths::place;
 use crate::error::{Blame, Error, Result};
+use crate::storage::{Cursor, Readable};
 
 const MAGIC: &[u8; 6] = b"ARROW1";
 const CONTINUATION: [u8; 4] = [0xFF; 4];
@@ -50,11 +51,12 @@ pub(super) struct Batch {
 }
 
 impl Index {
-    /// Reads what describes the file, which has `bytes` bytes.
-    pub(super) fn read(blame: &Blame<'_>, file: &mut File, bytes: u64) -> Result<Self> {
+    /// Reads what describes the file.
+    pub(super) fn read(blame: &Blame<'_>, file: Readable) -> Result<Self> {
         blame.guard(
             || "its index".to_string(),
             || {
+                let (bytes, file) = (file.len(), Cursor::new(Arc::new(file), 0));
                 let mut reader = Reader { blame, file, bytes };
                 let start = reader.read(0, bytes.min(6))?;
                 if start == MAGIC { reader.footer() } else { reader.walk() }
@@ -78,7 +80,7 @@ impl Index {
 
 struct Reader<'a> {
     blame: &'a Blame<'a>,
-    file: &'a mut File,
+    file: Cursor,
     bytes: u64,
 }
 
@@ -251,7 +253,7 @@ impl Reader<'_> {
         let mut buffer = vec![0; bytes as usize];
         let read = self.file.seek(SeekFrom::Start(start));
         let read = read.and_then(|_| self.file.read_exact(&mut buffer));
-        read.map_err(|error: io::Error| self.blame.io(error))?;
+        read.map_err(|error| self.blame.io(error))?;
         Ok(buffer)
     }
 

@@ -1,7 +1,6 @@
 //! Reading record batches: the bytes of the wanted columns, then the decoder.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -13,11 +12,12 @@ use super::index::{Index, message};
 use super::layout::places;
 use super::lengths::{check_uncompressed, place};
 use crate::error::{Blame, Error, Result};
+use crate::storage::{Readable, merged};
 
 /// Decodes batches of one file, in the order of the file.
 pub(super) struct Batches<'a> {
     blame: Blame<'a>,
-    file: File,
+    file: Readable,
     index: &'a Index,
     columns: Vec<usize>,
     decoder: FileDecoder,
@@ -27,7 +27,12 @@ pub(super) struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(blame: Blame<'a>, file: File, index: &'a Index, columns: &[usize]) -> Self {
+    pub(super) fn new(
+        blame: Blame<'a>,
+        file: Readable,
+        index: &'a Index,
+        columns: &[usize],
+    ) -> Self {
         let columns = columns.to_vec();
         let decoder = FileDecoder::new(Arc::clone(&index.schema), index.version)
             .with_projection(columns.clone());
@@ -98,9 +103,14 @@ impl<'a> Batches<'a> {
         let ranges: Result<Vec<_>, String> =
             wanted.into_iter().map(|i| place(buffers.get(i), body_bytes)).collect();
         let ranges = ranges.map_err(|problem| self.corrupt(what, &problem))?;
-        for (from, to) in joined(&ranges) {
-            self.fill(start + from, &mut body[from as usize..to as usize])?;
+        // Padding between two of them is read along.
+        let pieces = merged(ranges.iter().map(|&(from, to)| from..to), 4 << 10);
+        let in_file = |range: &Range<u64>| start + range.start..start + range.end;
+        self.prefetch(pieces.iter().map(in_file))?;
+        for range in pieces {
+            self.fill(start + range.start, &mut body[range.start as usize..range.end as usize])?;
         }
+        self.prefetch([])?;
         for (from, to) in ranges {
             check_uncompressed(&header, &body[from as usize..to as usize])
                 .map_err(|problem| self.corrupt(what, &problem))?;
@@ -112,23 +122,11 @@ impl<'a> Batches<'a> {
         self.blame.corrupt(format!("{what}: {}", problem.to_string()))
     }
 
-    fn fill(&mut self, start: u64, bytes: &mut [u8]) -> Result<()> {
-        let read = self.file.seek(SeekFrom::Start(start));
-        let read = read.and_then(|_| self.file.read_exact(bytes));
-        read.map_err(|error: io::Error| self.blame.io(error))
+    fn prefetch(&mut self, ranges: impl IntoIterator<Item = Range<u64>>) -> Result<()> {
+        self.file.prefetch(ranges).map_err(|error| self.blame.io(error))
     }
-}
 
-/// Ranges of bytes in order, where padding between two of them is read along.
-fn joined(ranges: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let mut ranges: Vec<_> = ranges.iter().copied().filter(|(from, to)| from < to).collect();
-    ranges.sort_unstable();
-    let mut joined: Vec<(u64, u64)> = Vec::new();
-    for (from, to) in ranges {
-        match joined.last_mut() {
-            Some((_, end)) if from <= end.saturating_add(4 << 10) => *end = to.max(*end),
-            _ => joined.push((from, to)),
-        }
+    fn fill(&self, start: u64, bytes: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(bytes, start).map_err(|error| self.blame.io(error))
     }
-    joined
 }

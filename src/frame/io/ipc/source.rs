@@ -1,18 +1,18 @@
 //! Arrow IPC files as one frame in parts.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, SchemaRef};
 
 use super::super::arrow_columns::Columns;
-use super::super::paths::{FoundFile, find_files, source_name};
+use super::super::paths::{find_files, source_name};
 use super::super::{Request, Source};
 use super::index::{Batch, Index};
 use super::options::IpcOptions;
 use super::read::Batches;
 use crate::error::{Blame, Call, Error, Result};
+use crate::storage::FoundFile;
 
 /// Rows of Arrow IPC files and streams, in the order of the files.
 ///
@@ -43,8 +43,7 @@ impl IpcFiles {
         let mut columns: Option<Columns> = None;
         for (number, found) in found.into_iter().enumerate() {
             let blame = Blame { call, path: &found.path, format: "Arrow IPC" };
-            let mut file = open_unchanged(&blame, found.bytes)?;
-            let index = Index::read(&blame, &mut file, found.bytes)?;
+            let index = Index::read(&blame, found.open(&blame)?)?;
             let own = || Columns::new(&index.schema).map_err(|problem| blame.corrupt(problem));
             let own = blame.guard(|| "its schema".into(), own)?;
             match &columns {
@@ -100,7 +99,7 @@ impl IpcFiles {
             return Ok(DataFrame::empty_with_height(rows.min(limit)));
         }
         let (found, index) = &self.files[file];
-        let opened = open_unchanged(&blame, found.bytes)?;
+        let opened = found.open(&blame)?;
         let mut batches = Batches::new(blame, opened, index, &columns);
         let empty = columns.iter().map(|&i| self.columns.name_and_dtype(i));
         let mut frame = DataFrame::empty_with_schema(&empty.collect());
@@ -156,7 +155,11 @@ impl Source for IpcFiles {
 
     fn scratch_bytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
         // What is decompressed, cast, or made one piece of several.
-        self.nbytes(part, columns).saturating_add(1 << 20)
+        let nbytes = self.nbytes(part, columns);
+        // A batch as it came from a store, besides the buffer in which its columns get their places.
+        let file = &self.files[self.parts[part].0].0;
+        let answers = if file.is_remote() { nbytes } else { 0 };
+        nbytes.saturating_add(answers).saturating_add(1 << 20)
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
@@ -183,14 +186,4 @@ fn cut(batches: &[Batch], part_bytes: u64) -> Vec<Range<usize>> {
         parts.push(0..0);
     }
     parts
-}
-
-fn open_unchanged(blame: &Blame<'_>, expected: u64) -> Result<File> {
-    let file = File::open(blame.path).map_err(|error| blame.io(error))?;
-    let now = file.metadata().map_err(|error| blame.io(error))?.len();
-    if now != expected {
-        let problem = format!("it has {now} bytes, and had {expected} when it was found");
-        return Err(blame.corrupt(problem));
-    }
-    Ok(file)
 }

@@ -35,7 +35,7 @@ impl IpcWriter {
         options: IpcWriteOptions,
     ) -> Result<Self> {
         let format = ("Arrow IPC", "arrow");
-        let parts = PartDir::create(call, format, target, schema, options.if_exists)?;
+        let parts = PartDir::create(call, format, target, schema, options.if_exists, false)?;
         Ok(IpcWriter { parts, options })
     }
 

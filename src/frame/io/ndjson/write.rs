@@ -36,7 +36,8 @@ impl NdjsonWriter {
         is_single_file: bool,
     ) -> Result<Self> {
         let format = ("NDJSON", "ndjson");
-        let parts = PartDir::create(call, format, target, schema, options.if_exists)?;
+        let parts =
+            PartDir::create(call, format, target, schema, options.if_exists, is_single_file)?;
         Ok(NdjsonWriter { parts, is_single_file })
     }
 

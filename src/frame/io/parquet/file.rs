@@ -1,6 +1,5 @@
 //! One Parquet file: its bytes, checked against its length, and its footer, checked against both.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 
@@ -13,55 +12,56 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::schema::{FileColumn, columns_of, decoded_schema};
 use crate::error::{Blame, Error, Result};
+use crate::storage::{Cursor, Readable, io_error_in};
+
+/// Bytes at the end of an object that are read at once: most footers are shorter.
+pub(super) const TAIL_BYTES: u64 = 64 << 10;
 
 /// An open file of which no byte past the end is asked for, so that no length in a header makes a
 /// buffer that is longer than the file.
 #[derive(Debug)]
 pub(super) struct CheckedFile {
-    file: File,
-    bytes: u64,
+    file: Arc<Readable>,
 }
 
 impl CheckedFile {
-    /// Opens a file that had `bytes` bytes when it was found.
-    pub(super) fn open(blame: &Blame<'_>, bytes: u64) -> Result<Self> {
-        let file = File::open(blame.path).map_err(|error| blame.io(error))?;
-        let now = file.metadata().map_err(|error| blame.io(error))?.len();
-        if now != bytes {
-            let problem = format!("it has {now} bytes, and had {bytes} when it was found");
-            return Err(blame.corrupt(problem));
-        }
-        Ok(CheckedFile { file, bytes })
+    pub(super) fn new(file: Readable) -> Self {
+        CheckedFile { file: Arc::new(file) }
+    }
+
+    /// The same file, opened once.
+    pub(super) fn again(&self) -> std::io::Result<Self> {
+        Ok(CheckedFile { file: self.file.try_clone()?, bytes: self.bytes })
     }
 
     fn check(&self, start: u64, length: u64) -> ParquetResult<()> {
+        let bytes = self.file.len();
         match start.checked_add(length) {
-            Some(end) if end <= self.bytes => Ok(()),
-            _ => Err(ParquetError::EOF(format!(
-                "bytes {start}+{length} of a file of {} bytes",
-                self.bytes
-            ))),
+            Some(end) if end <= bytes => Ok(()),
+            _ => {
+                Err(ParquetError::EOF(format!("bytes {start}+{length} of a file of {bytes} bytes")))
+            }
         }
     }
 }
 
 impl Length for CheckedFile {
     fn len(&self) -> u64 {
-        self.bytes
+        self.file.len()
     }
 }
 
 impl ChunkReader for CheckedFile {
-    type T = BufReader<File>;
+    type T = BufReader<Cursor>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         self.check(start, 0)?;
-        self.file.get_read(start)
+        Ok(BufReader::new(Cursor::new(Arc::clone(&self.file), start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         self.check(start, length as u64)?;
-        self.file.get_bytes(start, length)
+        Ok(self.file.bytes_at(start, length)?)
     }
 }
 
@@ -81,7 +81,7 @@ impl Footer {
                 let corrupt = |error: ParquetError| decoder_error(blame, "its footer", &error);
                 let metadata =
                     ParquetMetaDataReader::new().parse_and_finish(file).map_err(corrupt)?;
-                check_groups(&metadata, file.bytes).map_err(|problem| blame.corrupt(problem))?;
+                check_groups(&metadata, file.len()).map_err(|problem| blame.corrupt(problem))?;
                 Self::new(metadata.into()).map_err(corrupt).and_then(|footer| {
                     footer.check_names(blame)?;
                     Ok(footer)
@@ -172,6 +172,9 @@ fn check_groups(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), Strin
 
 /// What the decoder says of a file, as an error of ours that names a place in it.
 pub(super) fn decoder_error(blame: &Blame<'_>, place: &str, error: &ParquetError) -> Error {
+    if let Some(error) = io_error_in(error) {
+        return blame.io(error);
+    }
     match error {
         ParquetError::NYI(feature) => {
             blame.unsupported(format!("{place}: {feature}"), "write it with another setting")

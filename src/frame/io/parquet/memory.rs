@@ -7,7 +7,7 @@ use super::file::Footer;
 use super::schema::FileColumn;
 
 /// Bytes that a reader of a column holds besides what it returns: a page as it is stored and the same
-/// decoded, a dictionary, and levels.
+/// decoded, a dictionary, levels, and the values of a batch.
 const COLUMN_SCRATCH_BYTES: u64 = 4 << 20;
 
 /// The bytes of a column in a row group, at most.
@@ -58,7 +58,7 @@ pub(super) fn fixed_width(dtype: &DataType) -> Option<u64> {
 /// What reading needs besides these columns: pages, and the largest column once more, when its batches are
 /// made one piece.
 pub(super) fn scratch_bytes(columns: &[u64]) -> u64 {
-    let pages = columns.iter().map(|&bytes| bytes.saturating_mul(2).min(COLUMN_SCRATCH_BYTES));
+    let pages = columns.iter().map(|&bytes| bytes.saturating_mul(3).min(COLUMN_SCRATCH_BYTES));
     let largest = columns.iter().copied().max().unwrap_or(0);
     pages.fold(largest, u64::saturating_add)
 }

@@ -3,15 +3,14 @@
 //! The format: <https://parquet.apache.org/docs/file-format/>. What is here is planning: which files, row groups, pages
 //! and columns make a part, what can be left out, what columns become in polars, and how files appear whole.
 //! Everything runs in the thread that calls, because the tasks that call it are the parallelism.
-//!
-//! Deliberately not here: filtering of rows inside the decoder. It pays for selective predicates only, and the
-//! filter stays in the plan anyway.
 
 mod bounds;
+mod decode;
 mod file;
 mod memory;
 mod options;
 mod order;
+mod places;
 mod plan;
 mod prune;
 mod read;

@@ -1,26 +1,17 @@
-//! Reading one part: which row groups and pages, then batches, then one frame.
+//! Reading one part: which row groups and pages, then batches of rows.
 
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr};
 
-use super::super::Request;
+use super::super::{Each, Request, RowFilter, with_columns_of};
 use super::bounds::Bounds;
-use super::file::{CheckedFile, Footer, decoder_error};
+use super::decode::{BATCH_ROWS, Decoder, Rows};
+use super::file::{CheckedFile, Footer, TAIL_BYTES, decoder_error};
 use super::plan::{Piece, Share};
 use super::prune;
-use super::schema::{FileColumn, import, is_lossless};
+use super::schema::{FileColumn, is_lossless};
 use super::source::ParquetFiles;
 use crate::error::{Blame, Result};
-
-/// Measured: batches of a million rows take twice as long as those of 8 to 64 thousand, which stay in the
-/// cache.
-const BATCH_ROWS: usize = 64 << 10;
-
-/// Rows of each batch of `n_rows`. The decoder makes room for whole batches, and keeps it however few rows come.
-fn batch_rows(n_rows: usize) -> usize {
-    n_rows.div_ceil(n_rows.div_ceil(BATCH_ROWS).max(1)).max(1)
-}
 
 /// What is read of one file.
 pub(super) struct Choice {
@@ -40,48 +31,58 @@ impl Choice {
 }
 
 impl ParquetFiles {
-    pub(super) fn read_part(&self, part: usize, request: &Request) -> Result<DataFrame> {
+    pub(super) fn read_part(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: Option<&dyn RowFilter>,
+        each: Each<'_>,
+    ) -> Result<()> {
         // Rows that are left out by conditions do not count, and only the filter knows which do.
         let limit = request.n_rows_max.filter(|_| request.conditions.is_empty());
         let mut left = limit.unwrap_or(u64::MAX);
-        let mut frame: Option<DataFrame> = None;
+        let mut is_empty = true;
+        let mut count = |frame: DataFrame| {
+            is_empty = false;
+            each(frame)
+        };
         for piece in self.pieces(part) {
-            if left == 0 {
-                break;
+            if left > 0 {
+                left -= self.read_piece(piece, request, filter, left, &mut count)?;
             }
-            let Some(more) = self.read_piece(piece, request, left)? else { continue };
-            left = left.saturating_sub(more.height() as u64);
-            append(&mut frame, more, &self.blame(piece.file))?;
         }
-        let Some(mut frame) = frame else { return self.empty(&request.columns) };
-        frame.rechunk_mut();
-        Ok(frame)
+        if is_empty { each(self.empty(&request.columns)?) } else { Ok(()) }
     }
 
-    /// The rows of a piece; None if conditions rule out all of them.
+    /// The rows of a piece; how many were decoded.
     fn read_piece(
         &self,
         piece: &Piece,
         request: &Request,
+        filter: Option<&dyn RowFilter>,
         limit: u64,
-    ) -> Result<Option<DataFrame>> {
+        each: Each<'_>,
+    ) -> Result<u64> {
         let blame = self.blame(piece.file);
-        let place = format!("{:?}", piece.share);
-        blame.guard(
-            || place.clone(),
-            || {
-                let Some(choice) = self.choose(piece, request)? else { return Ok(None) };
-                let columns = self.file_columns(&choice.footer, request, &blame)?;
-                let height = choice.rows().min(limit);
-                let mut frame = if columns.is_empty() {
-                    DataFrame::empty_with_height(height as usize)
-                } else {
-                    self.decode(piece, &choice, &columns, height)?
-                };
-                self.conform(&mut frame, piece.file, request, &blame)?;
-                Ok(Some(frame))
-            },
-        )
+        let wanted = match filter {
+            Some(filter) => {
+                Request { columns: with_columns_of(filter, request), ..request.clone() }
+            }
+            None => request.clone(),
+        };
+        let choice =
+            blame.guard(|| format!("{:?}", piece.share), || self.choose(piece, &wanted))?;
+        let Some(choice) = choice else { return Ok(0) };
+        let decoder = Decoder { files: self, file: piece.file, footer: &choice.footer };
+        let rows = Rows { groups: choice.groups.clone(), selection: choice.selection.clone() };
+        match filter {
+            None => decoder.decode(&request.columns, rows, limit, BATCH_ROWS, each),
+            Some(filter) => {
+                let groups = rows.by_group(&choice.footer);
+                let read = |rows| decoder.decode_kept(&request.columns, filter, rows, each);
+                groups.map(read).sum()
+            }
+        }
     }
 
     /// What has to be read of a piece; None for nothing.
@@ -100,8 +101,15 @@ impl ParquetFiles {
             .filter(|condition| !self.files.hive.contains(&condition.column))
             .cloned()
             .collect();
-        let file = CheckedFile::open(&blame, self.files.files[piece.file].bytes)?;
-        let footer = match self.known_footer(piece.file) {
+        let mut file = self.files.files[piece.file].open(&blame)?;
+        let known = self.known_footer(piece.file);
+        if known.is_none() {
+            let end = file.len();
+            let tail = file.prefetch([end.saturating_sub(TAIL_BYTES)..end]);
+            tail.map_err(|error| blame.io(error))?;
+        }
+        let file = CheckedFile::new(file);
+        let footer = match known {
             Some(footer) => Footer::clone(footer),
             None => Footer::read(&blame, &file)?,
         };
@@ -119,7 +127,7 @@ impl ParquetFiles {
         if groups.is_empty() {
             return Ok(None);
         }
-        let leaves = self.file_columns(&footer, request, &blame)?;
+        let leaves = self.file_columns(&footer, &request.columns, &blame)?;
         let leaves: Vec<usize> = leaves.iter().flat_map(|column| column.leaves.clone()).collect();
         let pages = prune::by_pages(&footer, &file, &groups, &leaves, &conditions, &self.schema)
             .map_err(index_error)?;
@@ -143,14 +151,14 @@ impl ParquetFiles {
         Ok((conditions.is_empty() || choice.rows() > 0).then_some(choice))
     }
 
-    /// The requested columns that are in the file.
-    fn file_columns<'a>(
+    /// Those of these columns that are in the file.
+    pub(super) fn file_columns<'a>(
         &self,
         footer: &'a Footer,
-        request: &Request,
+        columns: &[PlSmallStr],
         blame: &Blame<'_>,
     ) -> Result<Vec<&'a FileColumn>> {
-        let own = request.columns.iter().filter(|name| !self.files.hive.contains(name));
+        let own = columns.iter().filter(|name| !self.files.hive.contains(name));
         own.map(|name| {
             let column = footer.column(name).ok_or_else(|| {
                 let remedy = "all files need the columns of the first one";
@@ -173,57 +181,13 @@ impl ParquetFiles {
         .collect()
     }
 
-    fn decode(
-        &self,
-        piece: &Piece,
-        choice: &Choice,
-        columns: &[&FileColumn],
-        height: u64,
-    ) -> Result<DataFrame> {
-        let blame = self.blame(piece.file);
-        let place = format!("row groups {:?}", choice.groups);
-        let file = CheckedFile::open(&blame, self.files.files[piece.file].bytes)?;
-        let roots = columns.iter().map(|column| column.root);
-        let mask = ProjectionMask::roots(choice.footer.reader.parquet_schema(), roots);
-        let limit = usize::try_from(height).unwrap_or(usize::MAX);
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, choice.footer.reader.clone())
-                .with_batch_size(batch_rows(limit))
-                .with_row_groups(choice.groups.clone())
-                .with_projection(mask)
-                .with_limit(limit);
-        if let Some(selection) = &choice.selection {
-            builder = builder.with_row_selection(selection.clone());
-        }
-        let reader = builder.build().map_err(|error| decoder_error(&blame, &place, &error))?;
-        let mut frame: Option<DataFrame> = None;
-        for batch in reader {
-            let batch = batch.map_err(|error| blame.corrupt(format!("{place}: {error}")))?;
-            let more = import(&batch, columns)
-                .map_err(|problem| blame.corrupt(format!("{place}: {problem}")))?;
-            append(&mut frame, more, &blame)?;
-        }
-        let got = frame.as_ref().map_or(0, DataFrame::height) as u64;
-        if got != height {
-            return Err(blame.corrupt(format!("{place}: {got} rows, expected {height}")));
-        }
-        Ok(match frame {
-            Some(frame) => frame,
-            None => {
-                let own = columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
-                self.empty(&own)?
-            }
-        })
-    }
-
     /// Brings what a file has into the order and dtypes of the request, and adds what its directories say.
-    fn conform(
+    pub(super) fn conform(
         &self,
-        frame: &mut DataFrame,
+        frame: &DataFrame,
         file: usize,
-        request: &Request,
-        blame: &Blame<'_>,
-    ) -> Result<()> {
+        columns: &[PlSmallStr],
+    ) -> Result<DataFrame> {
         let height = frame.height();
         let column = |name: &PlSmallStr| {
             if let Some(value) = self.files.hive.value(name, file) {
@@ -233,14 +197,13 @@ impl ParquetFiles {
             let dtype = self.schema.get(name).unwrap_or(column.dtype());
             if column.dtype() == dtype { Ok(column.clone()) } else { column.strict_cast(dtype) }
         };
-        let columns = request.columns.iter().map(column).collect::<Result<Vec<_>, _>>();
+        let columns = columns.iter().map(column).collect::<Result<Vec<_>, _>>();
         let conformed = columns.and_then(|columns| DataFrame::new(height, columns));
-        *frame = conformed.map_err(|error| blame.corrupt(error.to_string()))?;
-        Ok(())
+        conformed.map_err(|error| self.blame(file).corrupt(error.to_string()))
     }
 
     /// No rows of these columns.
-    fn empty(&self, columns: &[PlSmallStr]) -> Result<DataFrame> {
+    pub(super) fn empty(&self, columns: &[PlSmallStr]) -> Result<DataFrame> {
         let columns = columns.iter().map(|name| {
             let dtype = self.schema.get(name).unwrap_or(&DataType::Null);
             Column::full_null(name.clone(), 0, dtype)
@@ -257,18 +220,4 @@ fn middle_of(footer: &Footer, group: usize) -> u64 {
         (start.min(first), end.max(first + length))
     });
     if start < end { start + (end - start) / 2 } else { 0 }
-}
-
-fn append(frame: &mut Option<DataFrame>, more: DataFrame, blame: &Blame<'_>) -> Result<()> {
-    match frame {
-        Some(frame) if frame.width() == 0 => {
-            // Stacking frames without columns forgets their heights.
-            *frame = DataFrame::empty_with_height(frame.height() + more.height());
-        }
-        Some(frame) => {
-            frame.vstack_mut_owned(more).map_err(|error| blame.corrupt(error.to_string()))?;
-        }
-        None => *frame = Some(more),
-    }
-    Ok(())
 }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef, UnknownKind};
 
 use super::super::paths::{Files, find_files, source_name};
-use super::super::{PartStats, Request, Source};
+use super::super::{Each, PartStats, Request, RowFilter, Source, gathered};
 use super::bounds::Bounds;
-use super::file::{CheckedFile, Footer};
+use super::file::{CheckedFile, Footer, TAIL_BYTES};
 use super::memory::{column_bytes, fixed_width, group_bytes, scratch_bytes};
 use super::options::ParquetOptions;
+use super::places;
 use super::plan::{Group, Part, Piece, Share, of_bytes, of_groups};
 use crate::error::{Blame, Call, Result};
+use crate::storage::{FoundFile, Readable, prefetch_tails, request_bytes};
 
 /// With more files than this, footers are read when the rows are: opening ten thousand files to plan a
 /// query would cost more than many a query.
@@ -51,15 +53,12 @@ impl ParquetFiles {
         let name = source_name("parquet", paths);
         let n_files = files.files.len();
         let sample = (0..n_files).rev().max_by_key(|&i| files.files[i].bytes).unwrap_or(0);
-        let mut footers: Vec<Option<Arc<Footer>>> = Vec::with_capacity(n_files);
-        for (i, found) in files.files.iter().enumerate() {
-            let is_read = n_files <= FOOTERS_MAX || i == 0 || i == sample;
-            let read = || {
-                let blame = Blame { call, path: &found.path, format: "Parquet" };
-                let file = CheckedFile::open(&blame, found.bytes)?;
-                Footer::read(&blame, &file).map(Arc::new)
-            };
-            footers.push(is_read.then(read).transpose()?);
+        let is_read = |i: usize| n_files <= FOOTERS_MAX || i == 0 || i == sample;
+        let read: Vec<usize> = (0..n_files).filter(|&i| is_read(i)).collect();
+        let mut footers = vec![None; n_files];
+        let chosen: Vec<&FoundFile> = read.iter().map(|&i| &files.files[i]).collect();
+        for (i, footer) in read.into_iter().zip(read_footers(call, &chosen)?) {
+            footers[i] = Some(Arc::new(footer));
         }
         let of = |i: usize| {
             footers[i].as_deref().expect("the footers of the first and the sample are read")
@@ -82,7 +81,7 @@ impl ParquetFiles {
     }
 
     pub(super) fn blame(&self, file: usize) -> Blame<'_> {
-        Blame { call: self.call, path: &self.files.files[file].path, format: "Parquet" }
+        blame_of(self.call, &self.files.files[file])
     }
 
     pub(super) fn pieces(&self, part: usize) -> &[Piece] {
@@ -119,6 +118,25 @@ impl ParquetFiles {
                 scaled(bytes, share.end - share.start, self.files.files[self.sample].bytes)
             }
         }
+    }
+
+    /// Bytes of what a store answers, which is there until it is decoded.
+    fn answer_bytes(&self, piece: &Piece, columns: &[PlSmallStr]) -> u64 {
+        if !self.files.files[piece.file].is_remote() {
+            return 0;
+        }
+        let groups = match (&piece.share, self.known_footer(piece.file)) {
+            (Share::Groups(groups), Some(footer)) => Some((groups.clone(), footer)),
+            (Share::Rows { group, .. }, Some(footer)) => Some((*group..*group + 1, footer)),
+            _ => None,
+        };
+        let Some((groups, footer)) = groups else {
+            let Share::Bytes(share) = &piece.share else { return 0 };
+            return (share.end - share.start).saturating_add(TAIL_BYTES);
+        };
+        let leaves = columns.iter().filter_map(|name| footer.column(name));
+        let leaves: Vec<usize> = leaves.flat_map(|column| column.leaves.clone()).collect();
+        request_bytes(places::of_groups(footer, groups, &leaves))
     }
 
     fn piece_rows(&self, piece: &Piece) -> Option<u64> {
@@ -184,7 +202,9 @@ impl Source for ParquetFiles {
     }
 
     fn scratch_bytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
-        scratch_bytes(&self.column_bytes(part, columns))
+        let scratch = scratch_bytes(&self.column_bytes(part, columns));
+        let answers = self.pieces(part).iter().map(|piece| self.answer_bytes(piece, columns));
+        scratch.saturating_add(answers.max().unwrap_or(0))
     }
 
     fn stats(&self, part: usize, column: &str) -> Option<PartStats> {
@@ -195,8 +215,35 @@ impl Source for ParquetFiles {
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
-        self.read_part(part, request)
+        gathered(|each| self.read_part(part, request, None, each))
     }
+
+    fn read_batches(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: Option<&dyn RowFilter>,
+        each: Each<'_>,
+    ) -> Result<()> {
+        self.read_part(part, request, filter, each)
+    }
+}
+
+fn blame_of(call: Call, found: &FoundFile) -> Blame<'_> {
+    Blame { call, path: &found.path, format: "Parquet" }
+}
+
+/// The footers of these files, of objects several at once.
+fn read_footers(call: Call, files: &[&FoundFile]) -> Result<Vec<Footer>> {
+    let opened = files.iter().map(|found| found.open(&blame_of(call, found)));
+    let mut opened: Vec<Readable> = opened.collect::<Result<_>>()?;
+    if let Some(first) = files.first() {
+        prefetch_tails(&mut opened, TAIL_BYTES).map_err(|error| blame_of(call, first).io(error))?;
+    }
+    let opened = opened.into_iter().zip(files);
+    opened
+        .map(|(file, found)| Footer::read(&blame_of(call, found), &CheckedFile::new(file)))
+        .collect()
 }
 
 /// The columns of the first file, and those of the directories, which stand for columns of the same name.

@@ -20,6 +20,9 @@ use crate::error::{Call, Error, Result};
 use crate::frame::interop::{arrow_schema, to_record_batches};
 
 mod damage;
+mod filter;
+#[cfg(feature = "cloud")]
+mod remote;
 mod write;
 
 fn call() -> Call {

@@ -18,9 +18,10 @@ use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
 use super::super::hive::directory_name;
 use super::options::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 use super::source::ParquetFiles;
-use crate::atomic::{AtomicDir, sync_dir};
+use crate::atomic::sync_dir;
 use crate::error::{Blame, Call, Error, Result};
 use crate::frame::interop::{arrow_schema, to_record_batches};
+use crate::storage::{NewDir, NewFile};
 
 /// A directory of Parquet files that appears at [`finish`](Self::finish).
 ///
@@ -29,7 +30,7 @@ use crate::frame::interop::{arrow_schema, to_record_batches};
 pub(crate) struct ParquetWriter {
     call: Call,
     target: PathBuf,
-    dir: AtomicDir,
+    dir: NewDir,
     schema: SchemaRef,
     /// The columns of the files: those of `schema` that are no directories.
     own: Vec<PlSmallStr>,
@@ -66,7 +67,7 @@ impl ParquetWriter {
         let own: Vec<PlSmallStr> =
             schema.iter_names().filter(|name| !partition_on.contains(name)).cloned().collect();
         check_writable(&blame, &schema_of(schema, &own))?;
-        let exists = fs::symlink_metadata(target).is_ok();
+        let exists = NewDir::is_taken(call, target)?;
         let mut first_number = 0;
         if exists {
             match options.if_exists {
@@ -77,8 +78,8 @@ impl ParquetWriter {
                 }
             }
         }
-        let dir = AtomicDir::create(call, target)?;
-        let (target, schema) = (target.to_path_buf(), Arc::clone(schema));
+        let dir = NewDir::create(call, target)?;
+        let (target, schema) = (dir.target().to_path_buf(), Arc::clone(schema));
         let written = Mutex::default();
         Ok(ParquetWriter {
             call,
@@ -134,17 +135,7 @@ impl ParquetWriter {
     }
 
     fn write_file(&self, below: &Path, frame: &DataFrame) -> Result<()> {
-        let blame = self.blame();
-        let path = self.dir.path().join(below);
-        let create = || {
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::File::create_new(&path)
-        };
-        let file = create().map_err(|error| blame.io(error))?;
-        encode(&blame, &file, frame, &self.options)?;
-        file.sync_all().map_err(|error| blame.io(error))?;
+        self.dir.write(below, |file| encode(&self.blame(), file, frame, &self.options))?;
         self.lock().files.push(below.to_path_buf());
         Ok(())
     }
@@ -165,11 +156,11 @@ impl ParquetWriter {
             }
         }
         let ParquetWriter { call, target, dir, options, .. } = self;
-        match options.if_exists {
-            IfExists::Append if target.is_dir() => {
-                move_into(dir.path(), &target, &files).map_err(Error::io(call, &target))
+        match (options.if_exists, dir.local()) {
+            (IfExists::Append, Some(local)) if target.is_dir() => {
+                move_into(local, &target, &files).map_err(Error::io(call, &target))
             }
-            if_exists => dir.finish(call, if_exists == IfExists::Overwrite),
+            (if_exists, _) => dir.finish(if_exists == IfExists::Overwrite),
         }
     }
 

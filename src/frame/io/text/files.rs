@@ -1,16 +1,17 @@
 //! Text files as parts, plain or compressed.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::super::paths::{FoundFile, find_files, source_name};
+use super::super::paths::{find_files, source_name};
 use super::cuts::Cuts;
 use super::scan::Quoting;
 use super::slabs::Slabs;
 use crate::error::{Blame, Call, Result};
+use crate::storage::{Cursor, FoundFile};
 
 /// Bytes that are parsed at once.
 const SLAB_BYTES: usize = 1 << 20;
@@ -110,10 +111,9 @@ impl TextFiles {
         let mut opened = self.open(file)?;
         let range = cuts.range(part, &mut opened).and_then(|(start, end)| {
             opened.seek(SeekFrom::Start(start))?;
-            Ok((start, end))
+            Ok((start, opened.until(end)?))
         });
-        let (start, end) = range.map_err(|error| blame.io(error))?;
-        let reader = Box::new(opened.take(end - start));
+        let (start, reader) = range.map_err(|error| blame.io(error))?;
         Ok(Slabs::new(reader, start, blame, self.layout.quoting, SLAB_BYTES))
     }
 
@@ -171,25 +171,25 @@ impl TextFiles {
         }
     }
 
-    fn open(&self, file: usize) -> Result<File> {
-        let blame = self.blame(file);
-        let (expected, opened) = (self.files[file].found.bytes, File::open(blame.path));
-        let opened = opened.map_err(|error| blame.io(error))?;
-        let now = opened.metadata().map_err(|error| blame.io(error))?.len();
-        if now != expected {
-            let problem = format!("it has {now} bytes, and had {expected} when it was found");
-            return Err(blame.corrupt(problem));
-        }
-        Ok(opened)
+    fn open(&self, file: usize) -> Result<Cursor> {
+        let opened = self.files[file].found.open(&self.blame(file))?;
+        Ok(Cursor::new(Arc::new(opened), 0))
     }
 
     fn stream(&self, file: usize) -> Result<Box<dyn Read>> {
-        let opened = self.open(file)?;
+        let opened =
+            self.open(file)?.until(u64::MAX).map_err(|error| self.blame(file).io(error))?;
         Ok(if self.files[file].is_gzip {
             Box::new(MultiGzDecoder::new(BufReader::new(opened)))
         } else {
-            Box::new(opened)
+            opened
         })
+    }
+
+    /// Bytes that reading needs besides what is parsed.
+    pub(in super::super) fn scratch_bytes(&self, part: usize) -> u64 {
+        let is_remote = self.files[self.parts[part].0].found.is_remote();
+        if is_remote { Cursor::SCRATCH_BYTES } else { 0 }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use arrow::array::RecordBatch;
 use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr, SchemaRef};
 
-use super::super::{Request, Source};
+use super::super::{Each, Request, RowFilter, Source, filtered, gathered, with_columns_of};
 use super::files::TextFiles;
 use super::slabs::Slab;
 use crate::error::{Error, Result};
@@ -68,25 +68,41 @@ impl<F: Decode> TextSource<F> {
         }
     }
 
-    fn read_part(&self, part: usize, request: &Request) -> Result<DataFrame> {
+    fn read_part(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: Option<&dyn RowFilter>,
+        each: Each<'_>,
+    ) -> Result<()> {
         let (file, mut is_first) = self.files.file_of(part);
-        let columns = self.positions(&request.columns, file)?;
+        let columns = match filter {
+            Some(filter) => self.positions(&with_columns_of(filter, request), file)?,
+            None => self.positions(&request.columns, file)?,
+        };
         // Rows that are left out by conditions do not count, and only the filter knows which do.
         let limit = request.n_rows_max.filter(|_| request.conditions.is_empty());
-        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut frame = self.empty(&columns);
+        let mut left =
+            limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut slabs = self.files.slabs(part)?;
-        while frame.height() < limit {
+        let mut is_empty = true;
+        while left > 0 {
             let Some(slab) = slabs.next()? else { break };
-            append(&mut frame, self.frame(file, slab, &columns, is_first)?)
-                .map_err(|problem| self.files.blame(file).corrupt(problem))?;
-            is_first = false;
+            let mut frame = self.frame(file, slab, &columns, is_first)?;
+            if frame.height() > left {
+                frame = frame.slice(0, left);
+            }
+            left -= frame.height();
+            (is_first, is_empty) = (false, false);
+            each(match filter {
+                Some(filter) => filtered(&frame, &request.columns, filter)?,
+                None => frame,
+            })?;
         }
-        if frame.height() > limit {
-            frame = frame.slice(0, limit);
+        match is_empty {
+            true => each(self.empty(&columns[..request.columns.len()])),
+            false => Ok(()),
         }
-        frame.rechunk_mut();
-        Ok(frame)
     }
 
     fn positions(&self, columns: &[PlSmallStr], file: usize) -> Result<Vec<usize>> {
@@ -177,11 +193,22 @@ impl<F: Decode> Source for TextSource<F> {
 
     fn scratch_bytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
         // The pieces are there until they are one.
-        self.nbytes(part, columns).saturating_add(SCRATCH_BYTES)
+        let reading = SCRATCH_BYTES + self.files.scratch_bytes(part);
+        self.nbytes(part, columns).saturating_add(reading)
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
-        self.read_part(part, request)
+        gathered(|each| self.read_part(part, request, None, each))
+    }
+
+    fn read_batches(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: Option<&dyn RowFilter>,
+        each: Each<'_>,
+    ) -> Result<()> {
+        self.read_part(part, request, filter, each)
     }
 }
 

@@ -13,8 +13,9 @@ const DECIMAL_PRECISION: usize = 38;
 /// How many rows each group has.
 pub(super) fn rows(groups: &Groups) -> Column {
     let mut counts = vec![0_u64; groups.len()];
-    for &group in &groups.of_row {
-        counts[group as usize] += 1;
+    match counts.as_mut_slice() {
+        [count] => *count = groups.of_row.len() as u64,
+        counts => groups.of_row.iter().for_each(|&group| counts[group as usize] += 1),
     }
     UInt64Chunked::from_vec(PlSmallStr::EMPTY, counts).into_column()
 }
@@ -38,7 +39,7 @@ pub(super) fn sum(values: &Column, groups: &Groups) -> PolarsResult<Column> {
     macro_rules! sum {
         ($values:expr, $dtype:ty) => {{
             let mut sums = vec![0; groups.len()];
-            each($values, groups, |group, value| {
+            each($values, &groups.of_row, |group, value| {
                 sums[group] = value.wrapping_add(sums[group]);
             });
             <$dtype>::from_vec(PlSmallStr::EMPTY, sums).into_series()
@@ -64,8 +65,39 @@ pub(super) fn sum(values: &Column, groups: &Groups) -> PolarsResult<Column> {
 /// Sums as `f64`; dates and times as numbers.
 pub(super) fn total(values: &Column, groups: &Groups) -> PolarsResult<Column> {
     let mut totals = vec![0.0; groups.len()];
-    each(as_floats(values)?.as_ref(), groups, |group, value| totals[group] += value);
+    add_to(&mut totals, as_floats(values)?.as_ref(), &groups.of_row);
     Ok(Float64Chunked::from_vec(PlSmallStr::EMPTY, totals).into_column())
+}
+
+/// As [`total`], where `before` are the totals of the first groups so far, and `of_row` says which of the `n_groups` groups
+/// each value is of.
+pub(super) fn total_after(
+    before: &Column,
+    values: &Column,
+    of_row: &[IdxSize],
+    n_groups: usize,
+) -> PolarsResult<Column> {
+    let mut totals: Vec<f64> = before.f64()?.into_no_null_iter().collect();
+    totals.resize(n_groups, 0.0);
+    add_to(&mut totals, as_floats(values)?.as_ref(), of_row);
+    Ok(Float64Chunked::from_vec(PlSmallStr::EMPTY, totals).into_column())
+}
+
+/// Adds each value to the total of its group, from top to bottom.
+fn add_to(totals: &mut [f64], values: &Float64Chunked, of_row: &[IdxSize]) {
+    if let [total] = totals {
+        // In a register instead of in memory.
+        let mut sum = *total;
+        for array in values.downcast_iter() {
+            match array.has_nulls() {
+                true => array.iter().flatten().for_each(|value| sum += value),
+                false => array.values().iter().for_each(|value| sum += value),
+            }
+        }
+        *total = sum;
+    } else {
+        each(values, of_row, |group, value| totals[group] += value);
+    }
 }
 
 /// Products of integers as `i64` or `u64`, of others as `f64`.
@@ -73,7 +105,7 @@ pub(super) fn product(values: &Column, groups: &Groups) -> PolarsResult<Column> 
     macro_rules! product {
         ($values:expr, $dtype:ty) => {{
             let mut products = vec![1; groups.len()];
-            each($values, groups, |group, value| {
+            each($values, &groups.of_row, |group, value| {
                 products[group] = value.wrapping_mul(products[group]);
             });
             Ok(<$dtype>::from_vec(PlSmallStr::EMPTY, products).into_column())
@@ -87,7 +119,9 @@ pub(super) fn product(values: &Column, groups: &Groups) -> PolarsResult<Column> 
         }
         _ => {
             let mut products = vec![1.0; groups.len()];
-            each(as_floats(values)?.as_ref(), groups, |group, value| products[group] *= value);
+            each(as_floats(values)?.as_ref(), &groups.of_row, |group, value| {
+                products[group] *= value
+            });
             Ok(Float64Chunked::from_vec(PlSmallStr::EMPTY, products).into_column())
         }
     }
@@ -107,10 +141,10 @@ pub(super) fn logic(values: &Column, groups: &Groups, any: bool) -> PolarsResult
 /// Calls `change` with the group of each value that is not null, from top to bottom.
 pub(super) fn each<T: PolarsNumericType>(
     values: &ChunkedArray<T>,
-    groups: &Groups,
+    of_row: &[IdxSize],
     mut change: impl FnMut(usize, T::Native),
 ) {
-    let mut of_row = groups.of_row.iter();
+    let mut of_row = of_row.iter();
     for array in values.downcast_iter() {
         let of_row = of_row.by_ref().take(array.len());
         if array.has_nulls() {

@@ -1,15 +1,17 @@
 //! Which group each row belongs to.
 //!
 //! Groups are numbered in the order in which they appear. Each key column is numbered alone, in one pass that is as
-//! cheap as its dtype allows; several columns are then joined by numbering pairs of numbers. So no row is ever
-//! encoded, and the aggregates run over columns from top to bottom with a number beside each value.
+//! cheap as its dtype allows; several columns are then joined by numbering pairs of numbers. Where rows of several columns
+//! hardly ever repeat, tables of pairs are as large as the rows, so these are numbered by a hash of the whole row. No row is
+//! ever encoded, and the aggregates run over columns from top to bottom with a number beside each value.
 
 use std::hash::Hash;
 
 use polars_arrow::array::BinaryViewArray;
 use polars_core::chunked_array::ops::row_encode::encode_rows_unordered;
+use polars_core::hashing::columns_to_hashes;
 use polars_core::prelude::*;
-use polars_utils::aliases::PlHashMap;
+use polars_utils::aliases::{PlHashMap, PlSeedableRandomStateQuality, SeedableFromU64SeedExt};
 use polars_utils::total_ord::{canonical_f32, canonical_f64};
 
 /// The rows of a frame by group.
@@ -24,12 +26,22 @@ pub(crate) struct Groups {
 /// A table of this many numbers is faster than hashing for any number of rows.
 const SMALL_TABLE: usize = 1 << 16;
 
+/// Of so many rows one is looked at to decide whether many have equal keys; of fewer rows than this, none.
+const SAMPLE_PART: usize = 8;
+const SAMPLE_ROWS_MIN: usize = 1024;
+
 impl Groups {
     /// Rows with equal keys. Nulls are equal to each other, as are NaNs, and both zeros.
     pub(crate) fn new(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
         let Some((first, others)) = keys.split_first() else {
             return Ok(Groups::one(n_rows));
         };
+        if !others.is_empty()
+            && hardly_repeat(keys, n_rows)?
+            && let Some(groups) = Groups::of_hashes(keys)?
+        {
+            return Ok(groups);
+        }
         let mut groups = Groups::of_series(first.as_materialized_series())?;
         for key in others {
             groups = groups.and(&Groups::of_series(key.as_materialized_series())?);
@@ -42,10 +54,46 @@ impl Groups {
         Groups { of_row: vec![0; n_rows], firsts: vec![0] }
     }
 
+    /// As [`new`](Self::new); each row alone if looking for others is not worth while.
+    pub(super) fn worthwhile(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
+        match hardly_repeat(keys, n_rows)? {
+            true => Ok(Groups::each(n_rows)),
+            false => Groups::new(keys, n_rows),
+        }
+    }
+
+    /// Rows whose hashes are equal, if these are the rows that are equal: of two rows with one hash that is nearly
+    /// certain, and then it is checked.
+    fn of_hashes(keys: &[Column]) -> PolarsResult<Option<Self>> {
+        let n_rows = keys[0].len();
+        let names = (0..keys.len()).map(|i| PlSmallStr::from(i.to_string()));
+        let named = keys.iter().zip(names).map(|(key, name)| key.clone().with_name(name));
+        let frame = DataFrame::new(n_rows, named.collect())?;
+        let mut hashes = Vec::new();
+        let state = PlSeedableRandomStateQuality::seed_from_u64(0x6b65_7973);
+        columns_to_hashes(&frame, Some(state), &mut hashes)?;
+        let groups = by_hash_of(hashes.into_iter(), n_rows);
+        let pairs = groups.of_row.iter().map(|&group| groups.firsts[group as usize]);
+        let pairs = (0..n_rows as IdxSize).zip(pairs).filter(|(row, first)| row != first);
+        let (rows, firsts): (Vec<_>, Vec<_>) = pairs.unzip();
+        let [rows, firsts] = [rows, firsts].map(|rows| IdxCa::from_vec(PlSmallStr::EMPTY, rows));
+        for key in keys {
+            if !key.take(&rows)?.equals_missing(&key.take(&firsts)?) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(groups))
+    }
+
     /// Each row in a group of its own.
     pub(crate) fn each(n_rows: usize) -> Self {
         let all: Vec<IdxSize> = (0..n_rows as IdxSize).collect();
         Groups { of_row: all.clone(), firsts: all }
+    }
+
+    /// Whether each row is a group.
+    pub(super) fn are_rows(&self) -> bool {
+        self.firsts.len() == self.of_row.len()
     }
 
     /// How many groups there are.
@@ -136,6 +184,23 @@ impl Groups {
     }
 }
 
+/// Whether the first rows say that hardly any are equal.
+fn hardly_repeat(keys: &[Column], n_rows: usize) -> PolarsResult<bool> {
+    let n_sample = n_rows / SAMPLE_PART;
+    if n_sample < SAMPLE_ROWS_MIN || keys.is_empty() {
+        return Ok(false);
+    }
+    let sample: Vec<Column> = keys.iter().map(|key| key.head(Some(n_sample))).collect();
+    let groups = match &sample[..] {
+        [key] => Groups::of_series(key.as_materialized_series())?,
+        keys => match Groups::of_hashes(keys)? {
+            Some(groups) => groups,
+            None => return Ok(false),
+        },
+    };
+    Ok(groups.len() > n_sample / 5 * 4)
+}
+
 /// The largest table that is not slower than hashing so many rows.
 fn table_max(n_rows: usize) -> usize {
     n_rows.saturating_mul(2).max(SMALL_TABLE)
@@ -147,7 +212,31 @@ fn of_bytes(column: &BinaryChunked) -> Groups {
     if column.has_nulls() || !column.downcast_iter().all(is_short) {
         return by_hash(column.iter());
     }
-    by_hash(column.downcast_iter().flat_map(|array| array.views().iter().map(|v| v.as_u128())))
+    by_number(column.downcast_iter().flat_map(|array| array.views().iter().map(|v| v.as_u128())))
+}
+
+/// As [`by_hash`]. What is asked for again and again is found in a table of a few places, which costs less than a proper hash.
+fn by_number(keys: impl Iterator<Item = u128>) -> Groups {
+    const PLACES: u32 = 9;
+    const NONE: IdxSize = IdxSize::MAX;
+    // The golden ratio: multiplied by it, numbers that are near each other are not.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let place = |key: u128| {
+        let mixed = (key as u64 ^ ((key >> 64) as u64).rotate_left(32)).wrapping_mul(FACTOR);
+        (mixed >> (64 - PLACES)) as usize
+    };
+    let mut seen = [(0, NONE); 1 << PLACES];
+    let mut table: PlHashMap<u128, IdxSize> = PlHashMap::default();
+    let mut firsts = Vec::new();
+    let mut of_row = Vec::with_capacity(keys.size_hint().0);
+    for (row, key) in keys.enumerate() {
+        let seen = &mut seen[place(key)];
+        if seen.0 != key || seen.1 == NONE {
+            *seen = (key, number_of(key, row, &mut table, &mut firsts));
+        }
+        of_row.push(seen.1);
+    }
+    Groups { of_row, firsts }
 }
 
 /// Numbers keys by a table that has a place for each possible code.
@@ -168,16 +257,32 @@ fn by_code(codes: impl Iterator<Item = usize>, n_codes: usize) -> Groups {
 }
 
 fn by_hash<K: Hash + Eq>(keys: impl Iterator<Item = K>) -> Groups {
+    by_hash_of(keys, 0)
+}
+
+/// As [`by_hash`], of about so many groups.
+fn by_hash_of<K: Hash + Eq>(keys: impl Iterator<Item = K>, n_groups: usize) -> Groups {
     let mut table: PlHashMap<K, IdxSize> = PlHashMap::default();
+    table.reserve(n_groups);
     let mut firsts = Vec::new();
     let mut of_row = Vec::with_capacity(keys.size_hint().0);
     for (row, key) in keys.enumerate() {
-        of_row.push(*table.entry(key).or_insert_with(|| {
-            firsts.push(row as IdxSize);
-            firsts.len() as IdxSize - 1
-        }));
+        of_row.push(number_of(key, row, &mut table, &mut firsts));
     }
     Groups { of_row, firsts }
+}
+
+/// The number of the group of a key, the next one for a key that has not been seen.
+fn number_of<K: Hash + Eq>(
+    key: K,
+    row: usize,
+    table: &mut PlHashMap<K, IdxSize>,
+    firsts: &mut Vec<IdxSize>,
+) -> IdxSize {
+    *table.entry(key).or_insert_with(|| {
+        firsts.push(row as IdxSize);
+        firsts.len() as IdxSize - 1
+    })
 }
 
 #[cfg(test)]
@@ -230,5 +335,24 @@ mod tests {
         // The hash path of pairs.
         let many = Groups { of_row: (0..70_000).collect(), firsts: (0..70_000).collect() };
         assert_eq!(many.and(&many).of_row, many.of_row);
+    }
+
+    #[test]
+    fn rows_that_hardly_repeat_are_numbered_by_their_hashes() {
+        let n = 20_000_usize;
+        let text: Vec<_> = (0..n).map(|i| (i % 10 > 0).then(|| format!("s{}", i % 95))).collect();
+        let keys = df!["a" => (0..n as i64).map(|i| i * 7 % 19_000).collect::<Vec<_>>(),
+            "b" => (0..n).map(|i| if i % 5 == 0 { f64::NAN } else { 0.0 }).collect::<Vec<_>>(),
+            "c" => text]
+        .unwrap();
+        assert!(hardly_repeat(keys.columns(), n).unwrap());
+        let by_hash = Groups::of_hashes(keys.columns()).unwrap().unwrap();
+        let [a, b, c] = [0, 1, 2]
+            .map(|i| Groups::of_series(keys.columns()[i].as_materialized_series()).unwrap());
+        let by_pairs = a.and(&b).and(&c);
+        assert!(by_pairs.len() < n && by_hash.of_row == by_pairs.of_row);
+        assert_eq!(by_hash.firsts, by_pairs.firsts);
+        assert_eq!(Groups::new(keys.columns(), n).unwrap().firsts, by_pairs.firsts);
+        assert!(!hardly_repeat(&keys.columns()[1..], n).unwrap());
     }
 }

@@ -19,11 +19,13 @@ mod holistic;
 mod moments;
 mod pick;
 mod results;
+mod running;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use apply::apply_to_groups;
 pub(crate) use groups::Groups;
+pub(crate) use running::Running;
 
 use polars_core::error::polars_bail;
 use polars_core::prelude::{Column, DataFrame, PolarsResult, Schema};
@@ -36,10 +38,6 @@ use crate::frame::expr::Expr;
 use crate::frame::expr::aggregate_plan::{
     AggregatePlan, State, Step, input_column, key_column, leaf_column, state_column,
 };
-
-/// Of so many rows one is looked at to decide whether many have equal keys; of fewer rows than this, none.
-const SAMPLE_PART: usize = 8;
-const SAMPLE_ROWS_MIN: usize = 1024;
 
 /// Columns of states of groups of the rows of a frame.
 type ComputeStates = fn(&DataFrame, &Groups, &AggregatePlan) -> Result<Vec<Column>>;
@@ -56,12 +54,17 @@ pub(crate) fn project(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFra
 ///
 /// Without keys, no rows give no states, so that an empty partition is neither first nor last.
 pub(crate) fn partial(frame: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
-    let rows = project(frame, plan)?;
-    let groups = worthwhile_groups(&rows.columns()[..plan.keys.len()], rows.height())?;
+    partial_of_projected(&project(frame, plan)?, plan)
+}
+
+/// As [`partial`], of a frame made by [`project`].
+fn partial_of_projected(rows: &DataFrame, plan: &AggregatePlan) -> Result<DataFrame> {
+    let groups = Groups::worthwhile(&rows.columns()[..plan.keys.len()], rows.height())
+        .map_err(values_error("group_by"))?;
     if plan.keys.is_empty() && rows.height() == 0 {
-        return Ok(with_states(&rows, &groups, plan, states_of_rows)?.clear());
+        return Ok(with_states(rows, &groups, plan, states_of_rows)?.clear());
     }
-    with_states(&rows, &groups, plan, states_of_rows)
+    with_states(rows, &groups, plan, states_of_rows)
 }
 
 /// As [`partial`], of rows that are equal also in the inputs whose different values are counted; these stand between keys and
@@ -73,25 +76,11 @@ pub(crate) fn partial_distinct(frame: &DataFrame, plan: &AggregatePlan) -> Resul
     for input in plan.distinct_inputs().unwrap_or_default() {
         columns.push(rows.column(&input_column(input)).map_err(failed())?.clone());
     }
-    let groups = worthwhile_groups(&columns, rows.height())?;
-    let firsts = columns.iter().map(|column| pick::take(column, &groups.firsts));
+    let groups = Groups::worthwhile(&columns, rows.height()).map_err(failed())?;
+    let firsts = columns.iter().map(|column| pick::first(column, &groups));
     let mut columns = firsts.collect::<PolarsResult<Vec<_>>>().map_err(failed())?;
     columns.extend(states_of_rows(&rows, &groups, plan)?);
     build(groups.len(), columns)
-}
-
-/// Rows with equal keys; each row alone if the first ones say that hardly any are equal, and that looking
-/// for them is not worth while.
-fn worthwhile_groups(keys: &[Column], n_rows: usize) -> Result<Groups> {
-    let find = |keys: &[Column], n| Groups::new(keys, n).map_err(values_error("group_by"));
-    let n_sample = n_rows / SAMPLE_PART;
-    if n_sample >= SAMPLE_ROWS_MIN && !keys.is_empty() {
-        let sample: Vec<Column> = keys.iter().map(|key| key.head(Some(n_sample))).collect();
-        if find(&sample, n_sample)?.len() > n_sample / 5 * 4 {
-            return Ok(Groups::each(n_rows));
-        }
-    }
-    find(keys, n_rows)
 }
 
 /// The states of each group of several frames of states, which come in the order of their rows.
@@ -166,7 +155,7 @@ fn with_states(
 ) -> Result<DataFrame> {
     let mut columns = Vec::with_capacity(plan.keys.len() + plan.steps.len());
     for key in &rows.columns()[..plan.keys.len()] {
-        columns.push(pick::take(key, &groups.firsts).map_err(values_error("group_by"))?);
+        columns.push(pick::first(key, groups).map_err(values_error("group_by"))?);
     }
     columns.extend(compute(rows, groups, plan)?);
     build(groups.len(), columns)
@@ -174,27 +163,41 @@ fn with_states(
 
 fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Result<Vec<Column>> {
     let mut states: Vec<Column> = Vec::with_capacity(plan.steps.len());
-    for Step { state, input } in &plan.steps {
-        let input = || rows.column(&input_column(*input));
-        let column = match state {
-            State::Rows => Ok(fold::rows(groups)),
-            State::Count => input().and_then(|input| fold::count(input, groups)),
-            State::Spread { count, total } => input()
-                .and_then(|input| moments::spread(input, &states[*count], &states[*total], groups)),
+    for step in &plan.steps {
+        let column = match &step.state {
             State::At { by } => {
                 let by = &plan.steps[*by];
                 let keys = rows.column(&input_column(by.input));
-                keys.and_then(|keys| pick::take(input()?, &pick::rows(&by.state, keys, groups)?))
+                let values = rows.column(&input_column(step.input));
+                keys.and_then(|keys| pick::take(values?, &pick::rows(&by.state, keys, groups)?))
             }
-            State::Custom(states) => {
-                input().and_then(|input| states.of_groups(custom::groups(input, groups)?))
-            }
-            state => input().and_then(|input| fold_alike(state, input, groups)),
+            _ => state_of_rows(step, rows, groups, &states),
         };
         let column = column.map_err(values_error("group_by"))?;
         states.push(column.with_name(state_column(states.len())));
     }
     Ok(states)
+}
+
+/// A state of each group, where those before it are known.
+fn state_of_rows(
+    step: &Step,
+    rows: &DataFrame,
+    groups: &Groups,
+    before: &[Column],
+) -> PolarsResult<Column> {
+    if step.state == State::Rows {
+        return Ok(fold::rows(groups));
+    }
+    let input = rows.column(&input_column(step.input))?;
+    match &step.state {
+        State::Count => fold::count(input, groups),
+        State::Spread { count, total } => {
+            moments::spread(input, &before[*count], &before[*total], groups)
+        }
+        State::Custom(states) => states.of_groups(custom::groups(input, groups)?),
+        state => fold_alike(state, input, groups),
+    }
 }
 
 /// What merges as it is made, be `column` values or states.

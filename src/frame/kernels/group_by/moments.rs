@@ -18,7 +18,7 @@ pub(super) fn spread(
     let means = totals.f64()?.into_no_null_iter().zip(counts);
     let means: Vec<f64> = means.map(|(total, count)| total / count as f64).collect();
     let mut spreads = vec![0.0; groups.len()];
-    each(as_floats(values)?.as_ref(), groups, |group, value| {
+    each(as_floats(values)?.as_ref(), &groups.of_row, |group, value| {
         let distance = value - means[group];
         spreads[group] += distance * distance;
     });

@@ -39,6 +39,14 @@ pub(super) fn take(values: &Column, rows: &[IdxSize]) -> PolarsResult<Column> {
     values.take(&rows)
 }
 
+/// The value in the first row of each group.
+pub(super) fn first(values: &Column, groups: &Groups) -> PolarsResult<Column> {
+    match groups.are_rows() {
+        true => Ok(values.clone()),
+        false => take(values, &groups.firsts),
+    }
+}
+
 fn extremes(values: &Column, groups: &Groups, max: bool) -> PolarsResult<Vec<IdxSize>> {
     use DataType as D;
     macro_rules! extremes {

@@ -1,0 +1,262 @@
+//! Images in files of their own as one array: `(n, height, width)`, or `(n, height, width, channels)`.
+
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+
+use image::{ColorType, ImageDecoder, ImageReader, Limits};
+use ndarray::{ArrayView, ArrayViewMutD, Axis, IxDyn};
+
+use super::bytes::{ByteOrder, Stored, decode_slice};
+use super::errors::{box_outside, check_dtype};
+use super::source::Source;
+use crate::array::any::{AnyElement, AnyViewMut};
+use crate::array::dtype::{DType, Element};
+use crate::error::{Blame, Call, Error, Result};
+use crate::storage::{Cursor, FoundFile, find};
+
+/// Images of one size and kind. The first says which.
+#[derive(Debug)]
+pub(crate) struct ImageStack {
+    call: Call,
+    name: String,
+    files: Vec<FoundFile>,
+    dtype: DType,
+    shape: Vec<u64>,
+    /// What the axes are called.
+    names: Vec<String>,
+}
+
+impl ImageStack {
+    /// Finds the files and reads the header of the first.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::CorruptFile`], [`Error::UnsupportedFile`] for floats.
+    pub(crate) fn open(call: Call, path: &Path) -> Result<Self> {
+        let (_, files) = find(call, path)?;
+        let blame = Blame { call, path: &files[0].path, format: "image" };
+        let decoder = decoder(&blame, &files[0])?;
+        let (dtype, mut shape) = kind(&blame, &decoder)?;
+        shape.insert(0, files.len() as u64);
+        let names = ["image", "y", "x", "channel"].map(str::to_string);
+        let names = names[..shape.len()].to_vec();
+        Ok(ImageStack { call, name: path.display().to_string(), files, dtype, shape, names })
+    }
+
+    fn image_bytes(&self) -> u64 {
+        self.shape[1..].iter().fold(self.dtype.nbytes() as u64, |n, &len| n.saturating_mul(len))
+    }
+
+    /// All of an image, as bytes of this machine.
+    fn decode(&self, file: &FoundFile) -> Result<Vec<u8>> {
+        let blame = Blame { call: self.call, path: &file.path, format: "image" };
+        let decode = || {
+            let decoder = decoder(&blame, file)?;
+            let (dtype, shape) = kind(&blame, &decoder)?;
+            if dtype != self.dtype || shape != self.shape[1..] {
+                let expected = format!("{} {:?} as the first one", self.dtype, &self.shape[1..]);
+                let feature = format!("an image of {dtype} {shape:?} after {expected}");
+                let remedy = "all images of a stack need one size and kind";
+                return Err(blame.unsupported(feature, remedy));
+            }
+            let mut bytes = vec![0; self.image_bytes() as usize];
+            decoder.read_image(&mut bytes).map_err(|error| failed(&blame, &error))?;
+            Ok(bytes)
+        };
+        // Decoders are other people's code, and a panic of theirs says nothing of the file.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
+        outcome.unwrap_or_else(|_| Err(blame.corrupt("the decoder panicked")))
+    }
+
+    fn read_typed<T: Element + Stored>(
+        &self,
+        start: &[u64],
+        mut out: ArrayViewMutD<'_, T>,
+    ) -> Result<()> {
+        let image: Vec<usize> = self.shape[1..].iter().map(|&len| len as usize).collect();
+        let first = start[0] as usize;
+        for (file, mut out) in self.files[first..].iter().zip(out.axis_iter_mut(Axis(0))) {
+            let bytes = self.decode(file)?;
+            let mut items = vec![T::default(); bytes.len() / size_of::<T>()];
+            decode_slice(&bytes, ByteOrder::NATIVE, &mut items);
+            let all = ArrayView::from_shape(IxDyn(&image), &items);
+            let all = all.expect("an image has as many samples as its shape");
+            let lens = out.shape().to_vec();
+            let part = all.slice_each_axis(|axis| {
+                let axis = axis.axis.index();
+                let begin = start[axis + 1] as usize;
+                (begin..begin + lens[axis]).into()
+            });
+            out.assign(&part);
+        }
+        Ok(())
+    }
+}
+
+impl Source for ImageStack {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    fn storage_chunks(&self) -> Option<Vec<u64>> {
+        let mut chunks = self.shape.clone();
+        chunks[0] = 1;
+        Some(chunks)
+    }
+
+    fn dim_names(&self) -> Option<Vec<String>> {
+        Some(self.names.clone())
+    }
+
+    /// An image as bytes and as samples, and about as much again for the decoder.
+    fn scratch_bytes(&self) -> u64 {
+        self.image_bytes().saturating_mul(3).saturating_add(1 << 20)
+    }
+
+    fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {
+        check_dtype(self.call, &out, self.dtype)?;
+        let ends = start.iter().zip(out.shape()).map(|(start, &len)| start + len as u64);
+        let fits = start.len() == self.shape.len()
+            && out.shape().len() == self.shape.len()
+            && ends.zip(&self.shape).all(|(end, &len)| end <= len);
+        if !fits {
+            return Err(box_outside(self.call, start, out.shape(), &self.shape));
+        }
+        let checked = "the dtype was just checked";
+        match self.dtype {
+            DType::U8 => self.read_typed(start, u8::from_any_view(out).expect(checked)),
+            _ => self.read_typed(start, u16::from_any_view(out).expect(checked)),
+        }
+    }
+}
+
+/// LZW's best case is less, and deflate's is a quarter of it.
+const COMPRESSION_RATIO_MAX: u64 = 4096;
+
+/// A decoder that has read the header of a file, which promises no more than the file can hold.
+fn decoder(blame: &Blame<'_>, file: &FoundFile) -> Result<impl ImageDecoder + use<>> {
+    let opened = file.open(blame)?;
+    let bytes_max = opened.len().saturating_mul(COMPRESSION_RATIO_MAX);
+    let mut reader = ImageReader::new(BufReader::new(Cursor::new(Arc::new(opened), 0)));
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(bytes_max.saturating_add(1 << 20));
+    reader.limits(limits);
+    let reader = reader.with_guessed_format().map_err(Error::io(blame.call, blame.path))?;
+    let decoder = reader.into_decoder().map_err(|error| failed(blame, &error))?;
+    if decoder.total_bytes() > bytes_max {
+        let (width, height) = decoder.dimensions();
+        return Err(blame.corrupt(format!("{width} by {height} pixels do not fit into the file")));
+    }
+    Ok(decoder)
+}
+
+/// The element type, and height, width and channels, if there is more than one.
+fn kind(blame: &Blame<'_>, decoder: &impl ImageDecoder) -> Result<(DType, Vec<u64>)> {
+    let (width, height) = decoder.dimensions();
+    let (dtype, channels) = match decoder.color_type() {
+        ColorType::L8 => (DType::U8, 1),
+        ColorType::La8 => (DType::U8, 2),
+        ColorType::Rgb8 => (DType::U8, 3),
+        ColorType::Rgba8 => (DType::U8, 4),
+        ColorType::L16 => (DType::U16, 1),
+        ColorType::La16 => (DType::U16, 2),
+        ColorType::Rgb16 => (DType::U16, 3),
+        ColorType::Rgba16 => (DType::U16, 4),
+        other => {
+            let remedy = "convert the images to samples of 8 or 16 bits";
+            return Err(blame.unsupported(format!("the color type {other:?}"), remedy));
+        }
+    };
+    let mut shape = vec![u64::from(height), u64::from(width)];
+    shape.extend((channels > 1).then_some(channels));
+    Ok((dtype, shape))
+}
+
+fn failed(blame: &Blame<'_>, error: &image::ImageError) -> Error {
+    if let Some(error) = crate::storage::io_error_in(error) {
+        return Error::io(blame.call, blame.path)(error);
+    }
+    match error {
+        image::ImageError::Unsupported(_) => {
+            blame.unsupported(error.to_string(), "use PNG or TIFF images")
+        }
+        error => blame.corrupt(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use image::{ImageBuffer, Luma, Rgb};
+    use ndarray::{ArrayD, s};
+
+    use super::super::testing::{call, cut, read_as, survives_damage};
+    use super::*;
+
+    fn gray(dir: &Path, name: &str, i: u16) -> PathBuf {
+        let image = ImageBuffer::from_fn(5, 4, |x, y| Luma([i * 1000 + (y * 10 + x) as u16]));
+        image.save(dir.join(name)).unwrap();
+        dir.join(name)
+    }
+
+    fn expected(n: usize) -> ArrayD<u16> {
+        let at = |i: IxDyn| (i[0] * 1000 + i[1] * 10 + i[2]) as u16;
+        ArrayD::from_shape_fn(IxDyn(&[n, 4, 5]), at)
+    }
+
+    #[test]
+    fn images_are_in_natural_order_and_boxes_are_cut() {
+        for extension in ["png", "tiff"] {
+            let dir = tempfile::tempdir().unwrap();
+            for i in 0..11 {
+                gray(dir.path(), &format!("f{i}.{extension}"), i);
+            }
+            let pattern = dir.path().join(format!("*.{extension}"));
+            let stack = ImageStack::open(call(), &pattern).unwrap();
+            assert_eq!((stack.dtype(), stack.shape()), (DType::U16, &[11, 4, 5][..]));
+            for (start, lens) in [([0, 0, 0], [11, 4, 5]), ([9, 1, 2], [2, 2, 3])] {
+                let got = read_as::<u16>(&stack, &start, &lens);
+                assert_eq!(got, cut(&expected(11), &start, &lens), "{extension}");
+            }
+        }
+    }
+
+    #[test]
+    fn colors_are_the_last_axis() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.png");
+        ImageBuffer::from_fn(3, 2, |x, y| Rgb([x as u8, y as u8, 7])).save(&path).unwrap();
+        let stack = ImageStack::open(call(), &path).unwrap();
+        assert_eq!((stack.dtype(), stack.shape()), (DType::U8, &[1, 2, 3, 3][..]));
+        let got = read_as::<u8>(&stack, &[0, 0, 0, 0], &[1, 2, 3, 3]);
+        assert_eq!(got.slice(s![0, 1, 2, ..]).to_vec(), [2, 1, 7]);
+        assert_eq!(stack.dim_names().unwrap(), ["image", "y", "x", "channel"]);
+    }
+
+    #[test]
+    fn another_image_and_damage_name_their_files() {
+        let dir = tempfile::tempdir().unwrap();
+        gray(dir.path(), "0.png", 0);
+        let odd = dir.path().join("1.png");
+        ImageBuffer::from_pixel(5, 4, Luma([1_u8])).save(&odd).unwrap();
+        let stack = ImageStack::open(call(), &dir.path().join("*.png")).unwrap();
+        let mut out = ArrayD::<u16>::zeros(IxDyn(&[2, 4, 5]));
+        let error = stack.read(&[0, 0, 0], u16::to_any_view(out.view_mut())).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("1.png") && text.contains("uint8 [4, 5]"), "{text}");
+        fs::remove_file(odd).unwrap();
+        for path in [gray(dir.path(), "0.png", 0), gray(dir.path(), "0.tiff", 0)] {
+            survives_damage(&path, |path| ImageStack::open(call(), &path));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Tables that find the rows of a key, for joins.
+//!
+//! A key is a number of 64 bits: itself if it is one integer, otherwise a hash of all of it, whose rows have to be compared
+//! by whoever asks. So there is one table for all dtypes. Integers that lie close together need no hashing: their place is
+//! the difference to the smallest one.
+
+use polars_core::hashing::columns_to_hashes;
+use polars_core::prelude::*;
+use polars_utils::aliases::{PlSeedableRandomStateQuality, SeedableFromU64SeedExt};
+
+use crate::error::Result;
+use crate::frame::kernels::failed;
+
+/// Stands for no row.
+pub(super) const NONE: IdxSize = IdxSize::MAX;
+
+/// A table by place may have so many places for each row, which is what a hash table takes.
+const PLACES_MAX: usize = 8;
+
+/// So many keys are looked up side by side, that one does not wait for the memory of the other.
+const BATCH: usize = 64;
+
+/// The keys of the rows of a frame as numbers.
+pub(super) struct Codes {
+    values: Vec<u64>,
+    /// The rows with a null in the key, which equal no others; none if all rows have partners, or nulls are values.
+    nulls: Option<Vec<bool>>,
+    /// Whether rows of equal numbers have equal keys.
+    pub(super) are_exact: bool,
+}
+
+impl Codes {
+    /// The keys of a frame; none of dtypes whose equal values can have different hashes.
+    ///
+    /// Whether they are exact depends on dtypes only, so that both sides of a join agree.
+    pub(super) fn new(keys: &[Column], nulls_equal: bool) -> Result<Option<Self>> {
+        if keys.is_empty() || !keys.iter().all(|key| can_be_coded(key.dtype())) {
+            return Ok(None);
+        }
+        let nulls = if nulls_equal { None } else { nulls(keys) };
+        let exact = match keys {
+            [key] if !nulls_equal => integers(key).map_err(failed("join"))?,
+            _ => None,
+        };
+        let are_exact = exact.is_some();
+        let values = match exact {
+            Some(values) => values,
+            None => hashes(keys).map_err(failed("join"))?,
+        };
+        Ok(Some(Codes { values, nulls, are_exact }))
+    }
+
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls[row])
+    }
+}
+
+/// Whether equal values have equal hashes in any frame, which those of categories have not.
+pub(crate) fn can_be_coded(dtype: &DataType) -> bool {
+    let is_number =
+        dtype.is_primitive_numeric() && !matches!(dtype, DataType::Int128 | DataType::UInt128);
+    let is_text = matches!(dtype, DataType::String | DataType::Binary);
+    is_number || is_text || dtype.is_temporal() || dtype.is_bool()
+}
+
+/// Integers as they are, in an order in which close ones stay close.
+fn integers(key: &Column) -> PolarsResult<Option<Vec<u64>>> {
+    const SIGN: u64 = 1 << 63;
+    macro_rules! codes {
+        ($column:expr, $signed:ty) => {{
+            let column = $column;
+            let mut codes = Vec::with_capacity(column.len());
+            for array in column.downcast_iter() {
+                codes.extend(array.values().iter().map(|&value| (value as $signed as u64) ^ SIGN));
+            }
+            codes
+        }};
+    }
+    let physical = key.to_physical_repr();
+    let physical = physical.as_materialized_series();
+    Ok(Some(match physical.dtype() {
+        DataType::Int8 => codes!(physical.i8()?, i64),
+        DataType::Int16 => codes!(physical.i16()?, i64),
+        DataType::Int32 => codes!(physical.i32()?, i64),
+        DataType::Int64 => codes!(physical.i64()?, i64),
+        DataType::UInt8 => codes!(physical.u8()?, u64),
+        DataType::UInt16 => codes!(physical.u16()?, u64),
+        DataType::UInt32 => codes!(physical.u32()?, u64),
+        DataType::UInt64 => codes!(physical.u64()?, u64),
+        _ => return Ok(None),
+    }))
+}
+
+fn hashes(keys: &[Column]) -> PolarsResult<Vec<u64>> {
+    let names = (0..keys.len()).map(|i| PlSmallStr::from(i.to_string()));
+    let named = keys.iter().zip(names).map(|(key, name)| key.clone().with_name(name));
+    let frame = DataFrame::new(keys[0].len(), named.collect())?;
+    let mut hashes = Vec::new();
+    let state = PlSeedableRandomStateQuality::seed_from_u64(0x6a6f_696e);
+    columns_to_hashes(&frame, Some(state), &mut hashes)?;
+    Ok(hashes)
+}
+
+fn nulls(keys: &[Column]) -> Option<Vec<bool>> {
+    let mut nulls: Option<Vec<bool>> = None;
+    for key in keys.iter().filter(|key| key.has_nulls()) {
+        let all = nulls.get_or_insert_with(|| vec![false; key.len()]);
+        for (any, is_null) in all.iter_mut().zip(key.is_null().iter()) {
+            *any |= is_null == Some(true);
+        }
+    }
+    nulls
+}
+
+/// The rows of each key.
+#[derive(Debug)]
+pub(super) struct Table {
+    firsts: Firsts,
+    /// For each row the next one of the same key; empty if all keys are different.
+    next: Vec<IdxSize>,
+}
+
+/// The first row of each key.
+#[derive(Debug)]
+enum Firsts {
+    /// At the place of the key minus the smallest one.
+    Placed { min: u64, rows: Vec<IdxSize> },
+    /// Near the place to which its hash points, the next free one behind it.
+    Hashed { slots: Vec<(u64, IdxSize)> },
+}
+
+impl Table {
+    pub(super) fn new(codes: &Codes) -> Self {
+        let mut firsts = Firsts::with_room(codes);
+        let mut next = Vec::new();
+        // From the last row, so that the rows of a key are found from the first.
+        for row in (0..codes.len()).rev().filter(|&row| !codes.is_null(row)) {
+            let first = firsts.place(codes.values[row]);
+            let second = std::mem::replace(first, row as IdxSize);
+            if second != NONE {
+                if next.is_empty() {
+                    next = vec![NONE; codes.len()];
+                }
+                next[row] = second;
+            }
+        }
+        Table { firsts, next }
+    }
+
+    pub(super) fn nbytes(&self) -> u64 {
+        let firsts = match &self.firsts {
+            Firsts::Placed { rows, .. } => size_of_val(&rows[..]),
+            Firsts::Hashed { slots } => size_of_val(&slots[..]),
+        };
+        (firsts + size_of_val(&self.next[..])) as u64
+    }
+
+    /// Whether no key has two rows.
+    pub(super) fn is_unique(&self) -> bool {
+        self.next.is_empty()
+    }
+
+    /// For each key the first row, or [`NONE`].
+    pub(super) fn find(&self, codes: &Codes) -> Vec<IdxSize> {
+        let mut found = Vec::with_capacity(codes.len());
+        match &self.firsts {
+            Firsts::Placed { min, rows } => found.extend(codes.values.iter().map(|code| {
+                let place = usize::try_from(code.wrapping_sub(*min)).unwrap_or(usize::MAX);
+                rows.get(place).copied().unwrap_or(NONE)
+            })),
+            Firsts::Hashed { slots } => find_hashed(slots, &codes.values, &mut found),
+        }
+        if let Some(nulls) = &codes.nulls {
+            let nulls = found.iter_mut().zip(nulls).filter(|(_, is_null)| **is_null);
+            nulls.for_each(|(row, _)| *row = NONE);
+        }
+        found
+    }
+
+    /// The rows of a key from the first one on.
+    pub(super) fn rows_from(&self, first: IdxSize) -> impl Iterator<Item = IdxSize> + '_ {
+        let row = |row: IdxSize| (row != NONE).then_some(row);
+        std::iter::successors(row(first), move |&last| {
+            row(self.next.get(last as usize).copied().unwrap_or(NONE))
+        })
+    }
+}
+
+impl Firsts {
+    fn with_room(codes: &Codes) -> Self {
+        let n = codes.len();
+        let known = || codes.values.iter().enumerate().filter(|(row, _)| !codes.is_null(*row));
+        let min = known().map(|(_, &code)| code).min();
+        let max = known().map(|(_, &code)| code).max();
+        if let (true, Some((min, max))) = (codes.are_exact, min.zip(max))
+            && let Ok(width) = usize::try_from(max - min)
+            && width < n.saturating_mul(PLACES_MAX)
+        {
+            return Firsts::Placed { min, rows: vec![NONE; width + 1] };
+        }
+        Firsts::Hashed { slots: vec![(0, NONE); n / 2 * 3 + 2] }
+    }
+
+    /// Where the first row of a key is, or goes.
+    fn place(&mut self, code: u64) -> &mut IdxSize {
+        match self {
+            Firsts::Placed { min, rows } => &mut rows[(code - *min) as usize],
+            Firsts::Hashed { slots } => {
+                let mut slot = slot_of(code, slots.len());
+                while slots[slot].1 != NONE && slots[slot].0 != code {
+                    slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
+                }
+                slots[slot].0 = code;
+                &mut slots[slot].1
+            }
+        }
+    }
+}
+
+fn find_hashed(slots: &[(u64, IdxSize)], codes: &[u64], found: &mut Vec<IdxSize>) {
+    let mut places = [(0, (0, NONE)); BATCH];
+    for codes in codes.chunks(BATCH) {
+        for (place, &code) in places.iter_mut().zip(codes) {
+            let slot = slot_of(code, slots.len());
+            *place = (slot, slots[slot]);
+        }
+        found.extend(codes.iter().zip(&places).map(|(&code, &(mut slot, mut held))| {
+            while held.1 != NONE && held.0 != code {
+                slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
+                held = slots[slot];
+            }
+            held.1
+        }));
+    }
+}
+
+/// Both halves of a product with an odd number, scaled to the number of slots.
+fn slot_of(code: u64, n_slots: usize) -> usize {
+    let product = u128::from(code) * 0x9E37_79B9_7F4A_7C15;
+    let hash = (product >> 64) as u64 ^ product as u64;
+    ((u128::from(hash) * n_slots as u128) >> 64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(column: impl IntoColumn) -> Codes {
+        Codes::new(&[column.into_column()], false).unwrap().unwrap()
+    }
+
+    fn rows(table: &Table, keys: &Codes) -> Vec<Vec<IdxSize>> {
+        table.find(keys).into_iter().map(|first| table.rows_from(first).collect()).collect()
+    }
+
+    #[test]
+    fn rows_of_a_key_come_from_the_first_on() {
+        let name = || PlSmallStr::EMPTY;
+        for (a, b) in [(1, 2), (i64::MIN, i64::MAX)] {
+            let built = Table::new(&codes(Series::new(name(), [Some(a), Some(b), None, Some(a)])));
+            let probe = codes(Series::new(name(), [Some(b), None, Some(a), Some(0)]));
+            assert_eq!(rows(&built, &probe), [vec![1], vec![], vec![0, 3], vec![]]);
+            assert!(!built.is_unique());
+            assert_eq!(matches!(built.firsts, Firsts::Placed { .. }), a == 1);
+        }
+        let none = Table::new(&codes(Series::new_empty(name(), &DataType::Int8)));
+        assert_eq!(none.find(&codes(Series::new(name(), [1_i8]))), [NONE]);
+    }
+
+    #[test]
+    fn full_tables_find_all_keys() {
+        let keys: Vec<u64> = (0..1000).map(|i| i << 40).collect();
+        let keys = codes(Series::new(PlSmallStr::EMPTY, keys));
+        let table = Table::new(&keys);
+        assert!(table.is_unique() && matches!(table.firsts, Firsts::Hashed { .. }));
+        assert_eq!(table.find(&keys), (0..1000).collect::<Vec<_>>());
+        assert!(table.nbytes() >= 16_000);
+    }
+}

@@ -1,0 +1,193 @@
+//! Blocks that outlive the run that made them: in memory as far as they may, and else in files.
+//!
+//! All that is kept under one memory limit shares a part of it, and what runs under this limit gets the rest.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::Result;
+use crate::graph::Block;
+
+mod files;
+
+pub(crate) use files::{BlockFiles, Saved, SpillOptions};
+#[cfg(test)]
+pub(crate) use files::{Files, LocalFiles};
+
+/// Kept blocks may use this part of the memory limit.
+const KEPT_PART: u64 = 2;
+
+/// Bytes of memory that are kept under each limit.
+static KEPT: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+
+/// Bytes of a memory limit that nothing is kept in.
+pub(crate) fn free_of(limit: u64) -> u64 {
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    limit.saturating_sub(kept.get(&limit).copied().unwrap_or(0))
+}
+
+/// Decides where blocks are kept, and sees to it that they go with their last owner.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    limit: u64,
+    /// Bytes of the blocks that stay in memory.
+    in_memory: AtomicU64,
+    files: BlockFiles,
+}
+
+/// A block that is kept.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    InMemory(Block),
+    OnDisk(Saved),
+}
+
+impl Kept {
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        match self {
+            Kept::InMemory(_) => 0,
+            Kept::OnDisk(saved) => saved.nbytes(),
+        }
+    }
+}
+
+impl Keeper {
+    /// Keeps blocks under a memory limit of so many bytes.
+    pub(crate) fn new(limit: u64, options: SpillOptions) -> Self {
+        Keeper { limit, in_memory: AtomicU64::new(0), files: BlockFiles::new(options) }
+    }
+
+    /// Keeps a block. One that stays in memory becomes what `lend` makes of it, which is no longer any run's.
+    ///
+    /// # Errors
+    /// [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a file can't be written.
+    pub(crate) fn keep(&self, block: Block, lend: impl FnOnce(Block) -> Block) -> Result<Kept> {
+        let bytes = block.nbytes();
+        let can_leave = block.as_spill().is_some();
+        if !self.take(bytes, can_leave) {
+            return self.files.save(&block).map(Kept::OnDisk);
+        }
+        Ok(Kept::InMemory(lend(block)))
+    }
+
+    /// Bytes of the blocks that stay in memory.
+    pub(crate) fn bytes_in_memory(&self) -> u64 {
+        self.in_memory.load(Ordering::Relaxed)
+    }
+
+    /// Takes memory, unless that would be more than is there for what `can_leave`.
+    fn take(&self, bytes: u64, can_leave: bool) -> bool {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = kept.entry(self.limit).or_default();
+        let is_taken = !can_leave || all.saturating_add(bytes) <= self.limit / KEPT_PART;
+        if is_taken {
+            *all = all.saturating_add(bytes);
+            self.in_memory.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_taken
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(all) = kept.get_mut(&self.limit) {
+            *all = all.saturating_sub(self.bytes_in_memory());
+            if *all == 0 {
+                kept.remove(&self.limit);
+            }
+        }
+    }
+}
+
+/// The blocks of a result, in their order.
+#[derive(Debug)]
+pub(crate) struct KeptBlocks {
+    blocks: Vec<Kept>,
+    bytes_on_disk: u64,
+    /// Holds the memory and the files.
+    _keeper: Arc<Keeper>,
+}
+
+impl KeptBlocks {
+    pub(crate) fn new(blocks: Vec<Kept>, keeper: Arc<Keeper>) -> Self {
+        let bytes_on_disk = blocks.iter().map(Kept::bytes_on_disk).sum();
+        KeptBlocks { blocks, bytes_on_disk, _keeper: keeper }
+    }
+
+    /// Block `i`, read if it is in a file.
+    ///
+    /// # Errors
+    /// [`Error::Spill`](crate::Error::Spill) if the file can't be read, or holds something else.
+    pub(crate) fn get(&self, i: usize) -> Result<Block> {
+        match &self.blocks[i] {
+            Kept::InMemory(block) => Ok(block.clone()),
+            Kept::OnDisk(saved) => saved.load(),
+        }
+    }
+
+    /// Bytes of the blocks in files.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        self.bytes_on_disk
+    }
+
+    /// Bytes of the largest block in a file.
+    pub(crate) fn largest_on_disk(&self) -> u64 {
+        self.blocks.iter().map(Kept::bytes_on_disk).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::graph::test_graphs::Chunk;
+
+    fn keep(keeper: &Keeper, bytes: u64, digest: u64) -> Result<Kept> {
+        keeper.keep(Block::new(Chunk { bytes, digest }), |block| block)
+    }
+
+    #[test]
+    fn what_does_not_fit_half_of_the_limit_goes_to_disk_and_comes_back() {
+        const LIMIT: u64 = 1_000_003;
+        let dir = tempfile::tempdir().unwrap();
+        let options = SpillOptions::new(dir.path().into(), u64::MAX);
+        let keeper = Arc::new(Keeper::new(LIMIT, options.clone()));
+        let blocks: Vec<Kept> = [300_000, 100_000, 200_000, 50_000]
+            .map(|bytes| keep(&keeper, bytes, bytes).unwrap())
+            .into();
+        let on_disk: Vec<u64> = blocks.iter().map(Kept::bytes_on_disk).collect();
+        assert_eq!(on_disk, [0, 0, 200_000, 0]);
+        assert_eq!(free_of(LIMIT), LIMIT - 450_000);
+        let other = Keeper::new(LIMIT, options);
+        assert_eq!(keep(&other, 60_000, 1).unwrap().bytes_on_disk(), 60_000, "all share the half");
+        assert_eq!(keep(&other, 50_000, 1).unwrap().bytes_on_disk(), 0);
+        drop(other);
+        let kept = KeptBlocks::new(blocks, keeper);
+        assert_eq!((kept.bytes_on_disk(), kept.largest_on_disk()), (200_000, 200_000));
+        for (i, bytes) in [300_000, 100_000, 200_000, 50_000].into_iter().enumerate() {
+            // As often as it is read.
+            for _ in 0..2 {
+                let block = kept.get(i).unwrap();
+                assert_eq!(block.downcast_ref(), Some(&Chunk { bytes, digest: bytes }));
+            }
+        }
+        drop(kept);
+        assert_eq!(free_of(LIMIT), LIMIT);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing() {
+        const LIMIT: u64 = 1_000_007;
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper::new(LIMIT, SpillOptions::new(dir.path().into(), 700_000));
+        let first = keep(&keeper, 600_000, 1).unwrap();
+        let error = keep(&keeper, 600_000, 2).unwrap_err();
+        assert!(matches!(error, Error::SpillLimit { needed: 1_200_000, .. }), "{error}");
+        let Kept::OnDisk(first) = first else { panic!("it is more than half") };
+        assert_eq!(first.load().unwrap().nbytes(), 600_000);
+        assert_eq!(free_of(LIMIT), LIMIT);
+    }
+}
