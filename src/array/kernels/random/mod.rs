@@ -162,7 +162,7 @@ impl Source for RandomSource {
 
 /// How far apart in C order the elements are that are neighbours along each axis.
 fn strides(shape: &[u64]) -> Vec<u64> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1_u64; shape.len()];
     for axis in (1..shape.len()).rev() {
         // Only an array without elements has strides that wrap.
         strides[axis - 1] = strides[axis].wrapping_mul(shape[axis]);
