@@ -2,16 +2,18 @@
 //!
 //! Collections are optimized and run together, so that what they share is computed once.
 
+#[cfg(all(feature = "array", feature = "frame"))]
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
-#[cfg(all(feature = "array", feature = "frame"))]
-use crate::graph::bridges_of;
 use crate::graph::{
     Block, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace, fuse, lower_together,
 };
+#[cfg(all(feature = "array", feature = "frame"))]
+use crate::graph::{ExpressionId, bridges_of};
 use crate::sched::{CancelToken, Runtime, Sink};
 
 #[cfg(feature = "array")]
@@ -271,29 +273,26 @@ fn with_bridged(
     mut arrays: Vec<Arc<array::Node>>,
     mut frames: Vec<Arc<frame::Node>>,
 ) -> (Vec<Arc<array::Node>>, Vec<Arc<frame::Node>>) {
+    let mut known: HashSet<ExpressionId> = arrays.iter().map(ExpressionId::of).collect();
+    known.extend(frames.iter().map(ExpressionId::of));
     let (mut n_arrays, mut n_frames) = (0, 0);
     while n_arrays < arrays.len() || n_frames < frames.len() {
         let mut bridges = bridges_of(&arrays[n_arrays..]);
         bridges.extend(bridges_of(&frames[n_frames..]));
         (n_arrays, n_frames) = (arrays.len(), frames.len());
         for bridge in bridges {
+            if !known.insert(bridge.expression) {
+                continue;
+            }
             match Arc::clone(&bridge.from).downcast::<frame::Node>() {
-                Ok(node) => add_new(&mut frames, node),
+                Ok(node) => frames.push(node),
                 Err(other) => {
-                    let node = other.downcast().expect("there are two kinds of expressions");
-                    add_new(&mut arrays, node);
+                    arrays.push(other.downcast().expect("there are two kinds of expressions"));
                 }
             }
         }
     }
     (arrays, frames)
-}
-
-#[cfg(all(feature = "array", feature = "frame"))]
-fn add_new<T>(nodes: &mut Vec<Arc<T>>, node: Arc<T>) {
-    if !nodes.iter().any(|other| Arc::ptr_eq(other, &node)) {
-        nodes.push(node);
-    }
 }
 
 /// Work that is ready to run: the fused layers, and where their results go.
@@ -316,7 +315,7 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        let run = runtime.execute(&graph, cancel, &routes);
+        let run = runtime.execute_for(Some(self.call), &graph, cancel, &routes);
         run.map_err(|error| error.called_from(self.call))
     }
 }

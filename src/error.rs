@@ -281,22 +281,26 @@ pub enum Error {
         limit: u64,
     },
     /// A task returned an error.
-    #[error("{op}: the task for block {block:?} failed: {source}")]
+    #[error("{op}: the task for block {block:?}{} failed: {source}", made(*at))]
     TaskFailed {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The error that the task returned.
         source: Arc<Error>,
     },
     /// A task panicked, usually inside a user's function.
-    #[error("{op}: the task for block {block:?} panicked: {message}")]
+    #[error("{op}: the task for block {block:?}{} panicked: {message}", made(*at))]
     TaskPanicked {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The panic message.
         message: String,
     },
@@ -405,6 +409,11 @@ impl Blame<'_> {
         let (path, feature) = (self.path.to_path_buf(), feature.into());
         Error::UnsupportedFile { call: self.call, path, feature, remedy }
     }
+}
+
+fn made(at: Option<&'static Location<'static>>) -> String {
+    at.map(|at| format!(", made at {}:{}:{},", at.file(), at.line(), at.column()))
+        .unwrap_or_default()
 }
 
 fn line(call: Option<Call>) -> String {

@@ -18,12 +18,14 @@ pub mod bench_support;
 mod bytes;
 mod compute;
 mod config;
+pub mod diagnostics;
 #[cfg(feature = "dist")]
 pub mod dist;
 mod error;
 mod explain;
 mod graph;
 mod memory;
+mod observe;
 #[cfg(feature = "dist")]
 mod registry;
 mod sched;

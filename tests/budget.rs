@@ -45,6 +45,10 @@ fn kernels_allocate_what_they_declare() {
     let x = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] * 3 + i[1]) as f64);
     let y = || array::from_fn([2 * N], [N], |i| i[0] as f64);
     let narrow = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] + i[1]) as f32);
+    let random = || -> Array<f64> {
+        array::random::Generator::new(1).normal(0.0, 1.0, [2 * N, 2 * N], [N, N])
+    };
+    let months = || x().group_by_axis(0, (0..2 * N).map(|i| i % 12));
     // Rows enough for several blocks, and a matrix that has a root.
     let tall = || array::from_fn([8 * N, N / 4], [2 * N, N / 4], |i| ((i[0] * i[1]) as f64).sin());
     let near_one = |i: &[u64]| if i[0] == i[1] { 9.0 } else { 1.0 / (1 + i[0] + i[1]) as f64 };
@@ -116,6 +120,19 @@ fn kernels_allocate_what_they_declare() {
         "and back": fft::irfft(&x(), None, 1, fft::FftNorm::Backward);
         "a function of rows": array::apply_gufunc("(i)->(i)", &[&x()], &[], |blocks| vec![&blocks[0] * 2.0])[0];
         "blocks": x().map_blocks(|block, _| block.to_owned());
+        "random": random();
+        "random in place": (random() * 2.0).slice(s![.., ..;-3]);
+        "random around numbers": array::random::Generator::new(1).poisson(x(), [2 * N, 2 * N], [N, N]);
+        "groups of rows": x().group_by_axis(0, (0..2 * N).map(|i| i % 12)).mean();
+        "groups of columns": x().group_by_axis(1, (0..2 * N).map(|i| i % 50)).var(1.0);
+        "zones": x().group_by_axis([0, 1], (0..4 * N * N).map(|i| i % 1000)).sum();
+        "resampled": x().resample(0, 10).max();
+        "medians of groups": x().group_by_axis(0, (0..2 * N).map(|i| i % 12)).median();
+        "expanded": months().expand(&months().mean());
+        "positions of the largest": x().argtopk(9, 1);
+        "computed positions": x().take_array(&x().argtopk(2, 0).slice(s![0, ..]), 0);
+        "points in boxes": array::histogram2d(&x(), &x(), &array::bins(40, 0.0, 2000.0), &array::bins(30, 0.0, 900.0));
+        "t-test": x().ttest_1samp(3.0, 0).pvalue;
         "npy": open_npy() + 1.0;
         "npy backwards": open_npy().slice(s![..;-1, ..]);
         "npy steps": open_npy().slice(s![.., ..;4]);

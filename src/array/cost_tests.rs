@@ -230,7 +230,7 @@ impl EventSink for Watch<'_> {
         }
     }
 
-    fn on_run_ended(&self, summary: &RunSummary) {
+    fn on_run_ended(&self, summary: &RunSummary, _error: Option<&Error>) {
         *self.summary.lock().unwrap() = Some(*summary);
     }
 }

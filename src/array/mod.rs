@@ -29,6 +29,7 @@ mod meta;
 mod op;
 mod operators;
 mod ops;
+pub mod random;
 mod rules;
 mod show;
 
@@ -58,8 +59,8 @@ pub use files::{Store, open_npy};
 pub use files::{ZarrWrite, open_zarr};
 pub use gufunc::apply_gufunc;
 pub use handle::{
-    Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid,
-    unify_chunks, vstack,
+    Array, AxisGroups, DynArray, Fractions, Side, TTest, bins, block, diag, dstack, histogram2d,
+    histogramdd, hstack, indices, meshgrid, ttest_ind, ttest_rel, unify_chunks, vstack,
 };
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};

@@ -3,6 +3,7 @@
 //! A partition is a block of a grid of one axis. Operations on rows are one task a partition and fuse with
 //! their input; what needs other rows becomes several layers.
 
+mod aggregate;
 mod asof;
 mod join;
 mod neighbours;
@@ -21,18 +22,15 @@ use polars_core::prelude::PlSmallStr;
 
 use super::expr::{Expr, ExprKind, conjuncts, selectivity, to_condition};
 use super::io::{MemoryFrames, Request};
-use super::kernels::aggregate::{AggregateKernel, AggregateStep};
 use super::kernels::divide::SplitAtKernel;
 use super::kernels::exchange::Exchange;
-use super::kernels::group_by::{partial_distinct, project};
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
 use super::layout::{Layout, Placement};
-use super::op::{Aggregation, Bridged, FrameOp, Scan, Select};
+use super::op::{Bridged, FrameOp, Scan, Select};
 use super::partitions::Divisions;
-use super::show::named;
 use crate::bytes::format_bytes;
 use crate::error::{Call, Error, Result};
 use crate::graph::{
@@ -96,6 +94,7 @@ impl Lower for Planned {
             let done = &lowering.done;
             let is_done = |id: &NodeId| done.contains_key(id);
             if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                lowering.layers.make_at(plan.line(id));
                 let lowered = lowering.node(id)?;
                 lowering.done.insert(id, lowered);
             }
@@ -314,98 +313,6 @@ impl Lowering<'_> {
         self.push("concat", ForwardKernel, slots, layout)
     }
 
-    fn aggregate(
-        &mut self,
-        id: NodeId,
-        aggregation: &Aggregation,
-        input: &Lowered,
-    ) -> Result<Lowered> {
-        let layout = input.layout.with_fewer_rows();
-        let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
-        let kernel = |step| AggregateKernel { plan: Arc::clone(&aggregation.plan), step };
-        let name = aggregate_text(aggregation);
-        // What the keys are called in the input, and in the result.
-        let column_of = |key: &Expr| match key.without_alias().kind() {
-            ExprKind::Column(column) => Some((column.clone(), key.output_name())),
-            _ => None,
-        };
-        let names: Vec<_> = aggregation.keys().iter().filter_map(column_of).collect();
-        let columns: Vec<PlSmallStr> = names.iter().map(|(column, _)| column.clone()).collect();
-        if layout.n_parts == 1 || input.layout.placement.holds_groups_of(&columns) {
-            let new_name = |old: &PlSmallStr| {
-                names.iter().find(|(column, _)| column == old).map(|(_, name)| name.clone())
-            };
-            let layout = layout.placed(input.layout.placement.renamed(new_name));
-            return Ok(self.grouped(&name, kernel(AggregateStep::All), input, layout));
-        }
-        let keys: Vec<PlSmallStr> = aggregation.keys().iter().map(Expr::output_name).collect();
-        if aggregation.plan.is_holistic() {
-            let none =
-                DataFrame::empty_with_schema(&self.plan.meta(self.plan.inputs(id)[0]).schema);
-            let (rows, last) = match aggregation.plan.distinct_inputs() {
-                Some(_) => {
-                    let name = format!("distinct rows of {name}");
-                    let step = kernel(AggregateStep::PartialDistinct);
-                    let made = partial_distinct(&none, &aggregation.plan)?;
-                    let layout =
-                        input.layout.with_fewer_rows().with_columns(made.schema(), |_| None);
-                    (self.grouped(&name, step, input, layout), AggregateStep::WholeDistinct)
-                }
-                None => {
-                    let step = kernel(AggregateStep::Project);
-                    let made = project(&none, &aggregation.plan)?;
-                    let layout =
-                        input.layout.with_fewer_rows().with_columns(made.schema(), |_| None);
-                    (self.rowwise("project", step, input, layout), AggregateStep::Whole)
-                }
-            };
-            let n_out = self.n_spread_for(&rows);
-            let rows = match aggregation.keys() {
-                [_, ..] if n_out > 1 => {
-                    self.hash_exchange(&rows, &aggregation.plan.key_columns(), n_out)
-                }
-                _ => self.gathered(&rows),
-            };
-            let layout = Layout { widths: layout.widths, ..rows.layout.clone() };
-            let layout = layout.placed(Placement::hashed(&keys));
-            return Ok(self.grouped(&name, kernel(last), &rows, layout));
-        }
-        let partial = format!("partial {name}");
-        let mut states = self.grouped(&partial, kernel(AggregateStep::Partial), input, layout);
-        let n_out = self.n_spread_for(&states);
-        if n_out > 1 && !aggregation.keys().is_empty() {
-            let spread = self.hash_exchange(&states, &aggregation.plan.key_columns(), n_out);
-            let layout = spread.layout.clone().placed(Placement::hashed(&keys));
-            return Ok(self.grouped(&name, kernel(AggregateStep::Finish), &spread, layout));
-        }
-        while states.layout.n_parts > FAN_IN {
-            let n_parts = states.layout.n_parts.div_ceil(FAN_IN);
-            let layout = Layout { n_parts, ..states.layout.clone() };
-            let map = BlockMap::axes([AxisMap::Group { axis: 0, size: FAN_IN as u64 }]);
-            let inputs = vec![LayerInput { layer: states.layer, map }];
-            let combine = format!("combine {name}");
-            states = self.push(&combine, kernel(AggregateStep::Combine), inputs, layout);
-        }
-        let layout = Layout { n_parts: 1, ..states.layout.clone() };
-        let map = BlockMap::axes([AxisMap::All]);
-        let inputs = vec![LayerInput { layer: states.layer, map }];
-        Ok(self.push(&name, kernel(AggregateStep::Finish), inputs, layout))
-    }
-
-    /// One task a partition, which finds its groups.
-    fn grouped(
-        &mut self,
-        name: &str,
-        kernel: AggregateKernel,
-        input: &Lowered,
-        layout: Layout,
-    ) -> Lowered {
-        let scratch = input.layout.index_bytes(GROUP_ROW_BYTES);
-        let grouped = self.rowwise(name, kernel, input, layout);
-        self.layers.get_mut(grouped.layer).scratch_bytes = scratch;
-        grouped
-    }
-
     /// The rows in `n_out` partitions by a hash of `keys`, in each in the order in which they stood before.
     fn hash_exchange(&mut self, input: &Lowered, keys: &[PlSmallStr], n_out: usize) -> Lowered {
         let exchange = self.new_exchange(n_out);
@@ -579,9 +486,6 @@ fn split_bytes(layout: &Layout) -> u64 {
     layout.part_bytes() + layout.index_bytes(16)
 }
 
-/// What the search for groups takes for a row: its place in the hash table, and the number of its group.
-const GROUP_ROW_BYTES: u64 = 24;
-
 /// Partitions of a hash of this many bytes are large enough, as long as they are no more than so many.
 const SPREAD_BYTES: u64 = 8 << 20;
 const SPREAD_PARTS: usize = 64;
@@ -591,13 +495,6 @@ const MAX_PARTS: usize = 1 << 16;
 
 /// How many partial results one task combines.
 const FAN_IN: usize = 8;
-
-fn aggregate_text(aggregation: &Aggregation) -> String {
-    match aggregation.keys() {
-        [] => format!("aggregate {}", named(&aggregation.aggs)),
-        keys => format!("group by {}", named(keys)),
-    }
-}
 
 /// What is computed; columns that are only passed on are counted.
 fn select_text(exprs: &[Expr]) -> String {

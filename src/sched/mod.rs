@@ -12,6 +12,7 @@ mod executor;
 pub(crate) mod job;
 mod progress;
 mod project;
+mod recorder;
 mod runtime;
 mod serial;
 mod shell;
@@ -19,6 +20,7 @@ mod spill;
 pub(crate) mod state;
 mod sync;
 mod threaded;
+mod traced;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ mod defects;
 mod divisions;
 mod errors;
 mod first;
+mod index_joins;
+mod lines;
 mod oracle;
 mod ordered;
 mod peak_memory;

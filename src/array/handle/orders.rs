@@ -239,6 +239,21 @@ impl<T: Element> Array<T> {
         self.quantiles_of(Call::new("percentile"), at, method, false, is_list, &over.into())
     }
 
+    /// Exact percentiles of the elements that are not NaN; see [`quantile`](Self::quantile).
+    #[track_caller]
+    #[must_use]
+    pub fn nanpercentile(
+        &self,
+        q: impl Into<Fractions>,
+        method: QuantileMethod,
+        over: impl Into<Over>,
+    ) -> Array<T::Mean> {
+        let Fractions { at, is_list } = q.into();
+        let at = at.into_iter().map(|q| q / 100.0).collect();
+        self.quantiles_of(Call::new("nanpercentile"), at, method, true, is_list, &over.into())
+    }
+
+    #[track_caller]
     fn quantiles_of(
         &self,
         call: Call,
@@ -383,8 +398,8 @@ pub fn bins(n: usize, low: f64, high: f64) -> Vec<f64> {
 /// Quantiles as a user writes them: one number, or a list, of which results stand along a new first axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fractions {
-    at: Vec<f64>,
-    is_list: bool,
+    pub(super) at: Vec<f64>,
+    pub(super) is_list: bool,
 }
 
 impl From<f64> for Fractions {

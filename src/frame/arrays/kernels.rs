@@ -100,7 +100,8 @@ impl<T: ColumnElement> Kernel for FrameElements<T> {
                 call: self.call,
                 left: vec![n_rows as u64],
                 right: vec![known[0]],
-                remedy: "the file has changed since it was opened; open it again",
+                remedy: "give the lengths that the partitions have; if they were not given, the file has changed since it was \
+                         opened",
             });
         }
         let mut shape = vec![n_rows];
@@ -131,7 +132,9 @@ impl<T: ColumnElement> FrameElements<T> {
         let operation = || format!("{} of column {:?}", self.call.op, column.name());
         let failed = || values_error(operation());
         let cast = column.strict_cast(&T::COLUMN_DTYPE).map_err(failed())?;
-        let may_lose = !cast.dtype().is_float() && column.dtype() != cast.dtype();
+        // A strict cast between whole numbers loses nothing.
+        let (from, to) = (column.dtype(), cast.dtype());
+        let may_lose = from != to && (to.is_bool() || from.is_float() && !to.is_float());
         let is_cut = |column: &Column| {
             let back = cast.cast(column.dtype())?;
             Ok(!back.equals_missing(column))

@@ -27,6 +27,16 @@ pub(crate) struct FoundFile {
     pub(crate) bytes: u64,
 }
 
+/// What a source of these paths is called: the format, and the first path.
+pub(crate) fn source_name(format: &str, paths: &[impl AsRef<Path>]) -> String {
+    let first = paths.first().map(|path| path.as_ref().display().to_string());
+    let more = match paths.len() {
+        0 | 1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    format!("{} {}{more}", format.to_lowercase(), first.unwrap_or_default())
+}
+
 /// The files that these paths mean: paths in the order given, files of each in natural order (`2` before
 /// `10`).
 ///

@@ -128,6 +128,20 @@ impl<'a> TestEnv<'a> {
         }
     }
 
+    /// Starts all that can start, lets the disk do one thing, and reports all, until nothing is left; what was done.
+    fn run_with_disk(&mut self) -> Vec<String> {
+        let mut log = Vec::new();
+        loop {
+            log.extend(self.start_all());
+            if !self.moves.is_empty() {
+                log.push(self.move_one());
+            } else if self.running.is_empty() {
+                return log;
+            }
+            self.finish_all();
+        }
+    }
+
     /// Starts and reports in any order until nothing can start.
     fn run_randomly(&mut self, random: &mut Random) {
         loop {
@@ -451,16 +465,7 @@ fn what_came_back_leaves_again_without_being_written() {
     let graph = b.expand(&[last]);
     let ranks = order(&graph);
     let mut env = TestEnv::with_disk(&graph, &ranks, 2 * B + B / 2);
-    let mut log = Vec::new();
-    loop {
-        log.extend(env.start_all());
-        if !env.moves.is_empty() {
-            log.push(env.move_one());
-        } else if env.running.is_empty() {
-            break;
-        }
-        env.finish_all();
-    }
+    let log = env.run_with_disk();
     assert_eq!(
         log,
         [
@@ -481,16 +486,7 @@ fn what_was_read_is_dropped_and_read_again() {
     let graph = b.expand(&[y]);
     let ranks = order(&graph);
     let mut env = TestEnv::with_disk(&graph, &ranks, 2 * B + B / 2);
-    let mut log = Vec::new();
-    loop {
-        log.extend(env.start_all());
-        if !env.moves.is_empty() {
-            log.push(env.move_one());
-        } else if env.running.is_empty() {
-            break;
-        }
-        env.finish_all();
-    }
+    let log = env.run_with_disk();
     assert!(env.state.is_complete());
     assert_eq!(log.iter().filter(|step| *step == "x").count(), 4);
     let n_reread = log.iter().filter(|step| *step == "read x").count() as u64;

@@ -170,7 +170,7 @@ impl Reader<'_> {
         place: &str,
     ) -> Result<()> {
         let batch = message.header_as_dictionary_batch().and_then(|batch| batch.data());
-        let batch = batch.ok_or_else(|| self.blame.corrupt(format!("{place}: no values")))?;
+        let batch = batch.ok_or_else(|| self.corrupt(place, &"no values"))?;
         check_rows(&batch).map_err(|problem| self.corrupt(place, &problem))?;
         // What the decoder casts from is there too, and views of it.
         let body = (block.bodyLength() as u64).saturating_mul(ratio(&batch));
@@ -186,7 +186,7 @@ impl Reader<'_> {
         message: &Message<'_>,
         place: &str,
     ) -> Result<()> {
-        let corrupt = |problem: String| self.blame.corrupt(format!("{place}: {problem}"));
+        let corrupt = |problem: String| self.corrupt(place, &problem);
         let batch = message.header_as_record_batch();
         let batch = batch.ok_or_else(|| corrupt("no record batch".to_string()))?;
         let rows = check_rows(&batch).map_err(corrupt)?;

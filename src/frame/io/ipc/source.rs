@@ -7,7 +7,7 @@ use std::path::Path;
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, SchemaRef};
 
 use super::super::arrow_columns::Columns;
-use super::super::paths::{FoundFile, find_files};
+use super::super::paths::{FoundFile, find_files, source_name};
 use super::super::{Request, Source};
 use super::index::{Batch, Index};
 use super::options::IpcOptions;
@@ -38,12 +38,7 @@ impl IpcFiles {
         options: &IpcOptions,
     ) -> Result<Self> {
         let found = find_files(call, paths, false)?.files;
-        let more = match paths.len() {
-            1 => String::new(),
-            n => format!(" and {} more", n.saturating_sub(1)),
-        };
-        let first = paths.first().map(|path| path.as_ref().display().to_string());
-        let name = format!("ipc {}{more}", first.unwrap_or_default());
+        let name = source_name("ipc", paths);
         let (mut files, mut parts) = (Vec::with_capacity(found.len()), Vec::new());
         let mut columns: Option<Columns> = None;
         for (number, found) in found.into_iter().enumerate() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef, UnknownKind};
 
-use super::super::paths::{Files, find_files};
+use super::super::paths::{Files, find_files, source_name};
 use super::super::{PartStats, Request, Source};
 use super::bounds::Bounds;
 use super::file::{CheckedFile, Footer};
@@ -48,13 +48,7 @@ impl ParquetFiles {
         options: &ParquetOptions,
     ) -> Result<Self> {
         let files = find_files(call, paths, options.hive)?;
-        let name = match paths {
-            [path] => format!("parquet {}", path.as_ref().display()),
-            [path, ..] => {
-                format!("parquet {} and {} more", path.as_ref().display(), paths.len() - 1)
-            }
-            [] => "parquet".to_string(),
-        };
+        let name = source_name("parquet", paths);
         let n_files = files.files.len();
         let sample = (0..n_files).rev().max_by_key(|&i| files.files[i].bytes).unwrap_or(0);
         let mut footers: Vec<Option<Arc<Footer>>> = Vec::with_capacity(n_files);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::super::paths::{FoundFile, find_files};
+use super::super::paths::{FoundFile, find_files, source_name};
 use super::cuts::Cuts;
 use super::scan::Quoting;
 use super::slabs::Slabs;
@@ -60,12 +60,7 @@ impl TextFiles {
         layout: Layout,
     ) -> Result<Self> {
         let found = find_files(call, paths, false)?.files;
-        let more = match paths.len() {
-            1 => String::new(),
-            n => format!(" and {} more", n.saturating_sub(1)),
-        };
-        let first = paths.first().map(|path| path.as_ref().display().to_string());
-        let name = format!("{} {}{more}", format.to_lowercase(), first.unwrap_or_default());
+        let name = source_name(format, paths);
         let (mut files, mut parts) = (Vec::with_capacity(found.len()), Vec::new());
         for found in found {
             let is_gzip = is_gzip(&Blame { call, path: &found.path, format })?;
