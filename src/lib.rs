@@ -16,13 +16,16 @@ mod atomic;
 #[doc(hidden)]
 pub mod bench_support;
 mod bytes;
+pub mod client;
 mod compute;
 mod config;
+mod delayed;
 pub mod diagnostics;
 #[cfg(feature = "dist")]
 pub mod dist;
 mod error;
 mod explain;
+mod function;
 mod graph;
 mod memory;
 mod observe;
@@ -37,10 +40,13 @@ pub mod array;
 #[cfg(feature = "frame")]
 pub mod frame;
 
+pub use client::{Client, Future, as_completed};
 pub use compute::{Collection, compute, compute_with};
 pub use config::{Config, ExecutorKind};
-pub use error::{Call, Error, Result};
+pub use delayed::{Delayed, delayed, try_delayed};
+pub use error::{Call, Error, FailedTask, Result};
 pub use explain::{Explain, explain};
+pub use function::{Argument, Arguments, Function};
 pub use sched::CancelToken;
 pub use visualize::{visualize, visualize_tasks};
 

@@ -15,6 +15,9 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("memory", Some(&[])),
     ("atomic", Some(&["error"])),
     ("scratch", Some(&[])),
+    ("function", Some(&["error"])),
+    // Tasks that come one by one: the decisions alone.
+    ("client::state", Some(&[])),
     ("observe", Some(&["error"])),
     ("config", Some(&["error", "bytes", "observe"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.

@@ -14,6 +14,7 @@ mod collect;
 #[cfg(test)]
 mod cost_tests;
 mod create;
+mod delayed;
 mod display;
 mod dtype;
 mod expr;
@@ -40,6 +41,7 @@ pub use create::{
     arange, concatenate, empty, eye, from_fn, from_ndarray, from_source, full, full_like, linspace,
     ones, ones_like, stack, where_, zeros, zeros_like,
 };
+pub use delayed::from_delayed;
 pub use dtype::{DType, Element};
 pub(crate) use expr::Node;
 /// What frames need to become arrays and back.

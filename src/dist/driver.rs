@@ -358,7 +358,8 @@ impl<'a> Driver<'a> {
                 self.job.fail(begun);
                 let graph = self.job.graph;
                 let (op, block) = (graph.op_name(task).to_string(), graph.block_index(task));
-                Err(Error::TaskPanicked { op, block, at: graph.line(task), message })
+                let at = graph.line(task);
+                Err(Error::TaskPanicked { op, block, at, message, task: None })
             }
             Event::Failed { failure: Failure::Error(problem), .. } => {
                 let address = self.links[worker].address.to_string();

@@ -19,6 +19,9 @@ mod args;
 mod arrays;
 mod collect;
 mod create;
+#[cfg(test)]
+mod declared;
+mod delayed;
 mod expr;
 mod files;
 mod handle;

@@ -92,6 +92,11 @@ pub(crate) fn borrowed(frame: DataFrame) -> Block {
     Block::new(Partition { frame, nbytes: 0 })
 }
 
+/// The rows of a block, if it is a partition.
+pub(crate) fn rows(block: &Block) -> Option<&DataFrame> {
+    Some(&block.downcast_ref::<Partition>()?.frame)
+}
+
 /// The frame of a block; its columns are shared if somebody else still holds the block.
 pub(crate) fn frame(block: Block) -> DataFrame {
     match block.try_unwrap::<Partition>() {

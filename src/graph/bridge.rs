@@ -74,7 +74,9 @@ impl Bridge {
         block_text: Arc<str>,
     ) -> Layer {
         let n_in = &layers.get(source).grid;
-        let (n, n_out) = (n_in[0], grid[0]);
+        // What has no axes, such as a delayed value, is one block.
+        let along_first = |grid: &[u64]| grid.first().copied().unwrap_or(1);
+        let (n, n_out) = (along_first(n_in), along_first(grid));
         let bound = |i: u64| (u128::from(i) * u128::from(n) / u128::from(n_out)) as u64;
         let first = match n == n_out {
             true => AxisMap::same(0),
@@ -84,8 +86,8 @@ impl Bridge {
                 AxisMap::Ranges { axis: 0, ranges }
             }
         };
-        let others = n_in[1..].iter().map(|_| AxisMap::All);
-        let map = BlockMap::axes(std::iter::once(first).chain(others));
+        let others = n_in.iter().skip(1).map(|_| AxisMap::All);
+        let map = BlockMap::axes(std::iter::once(first).chain(others).take(n_in.len()));
         Layer {
             name: Arc::clone(&self.name),
             grid: grid.into(),

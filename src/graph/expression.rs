@@ -145,7 +145,6 @@ pub(crate) fn import<'a, S: Step + 'a>(
 }
 
 /// The bridges that expressions read over, each once.
-#[cfg(all(feature = "array", feature = "frame"))]
 pub(crate) fn bridges_of<S: Step>(roots: &[Arc<Node<S>>]) -> Vec<Arc<super::Bridge>> {
     let mut seen = std::collections::HashSet::new();
     let mut bridges = Vec::new();

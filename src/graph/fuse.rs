@@ -320,6 +320,10 @@ impl Kernel for Chain {
         self.producer.n_steps() + self.consumer.n_steps()
     }
 
+    fn runs_user_code(&self) -> bool {
+        self.producer.runs_user_code() || self.consumer.runs_user_code()
+    }
+
     fn formula(&self) -> Option<String> {
         let formulas = [self.producer.formula(), self.consumer.formula()];
         if formulas.iter().all(Option::is_none) {

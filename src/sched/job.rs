@@ -11,8 +11,8 @@ use super::spill::{Disk, Done, SpillDisk, Took};
 use super::state::State;
 use super::traced::RunSpan;
 use super::{Run, Sink, check_budget};
-use crate::error::{Error, Result};
-use crate::graph::{Block, TaskGraph, TaskId, take_failed};
+use crate::error::{Error, FailedTask, Result};
+use crate::graph::{Block, Inputs, Invocation, Line, TaskContext, TaskGraph, TaskId, take_failed};
 use crate::observe::{Span, SpanKind, Thread, enter_task, leave_task, now_ns};
 
 /// The part of the limit that is left to what nobody counts: stacks, and memory that the allocator
@@ -129,12 +129,47 @@ impl<'a> Job<'a> {
     ) -> Result<Option<Block>> {
         let depth = if self.wants_spans { enter_task() } else { 0 };
         let begun = self.begin(task, Thread::current, depth, used_bytes);
-        let run = || self.graph.run(task, &self.run.pool, inputs);
+        let kept = self.kept_inputs(task, &inputs);
+        let mut is_made = false;
+        let run = || {
+            let block = self.graph.run(task, &self.run.pool, inputs)?;
+            is_made = true;
+            Ok(block)
+        };
         let result = self.finish_task(task, begun, || self.traced.in_task(self.graph, task, run));
         if self.wants_spans {
             leave_task();
         }
-        result
+        result.map_err(|error| match kept {
+            Some(inputs) if !is_made => error.with_task(self.failed_task(task, inputs)),
+            _ => error,
+        })
+    }
+
+    /// The inputs as they have to be to run the task again. Kernels of ours may write into theirs, and fail only
+    /// with what they read.
+    fn kept_inputs(&self, task: TaskId, inputs: &[Block]) -> Option<Vec<Block>> {
+        let kernel = &self.graph.layers().get(self.graph.layer(task)).kernel;
+        (inputs.is_empty() || kernel.runs_user_code()).then(|| inputs.to_vec())
+    }
+
+    /// The task with `inputs` and all else that its kernel was called with.
+    fn failed_task(&self, task: TaskId, inputs: Vec<Block>) -> FailedTask {
+        let kernel = Arc::clone(&self.graph.layers().get(self.graph.layer(task)).kernel);
+        let pool = Arc::clone(&self.run.pool);
+        let Invocation { block, first_slot, slot_ends } = self.graph.invocation(task);
+        let shown = inputs.iter().map(Block::for_user).collect();
+        let names = self.names(task);
+        FailedTask::new(names.op.clone(), names.block.clone(), shown, move || {
+            let inputs = Inputs::from_slot(first_slot, inputs.clone(), slot_ends.clone());
+            let context = TaskContext { block: &block, pool: &pool };
+            named(|| names.clone(), || kernel.run(&context, inputs)).map(drop)
+        })
+    }
+
+    fn names(&self, task: TaskId) -> Names {
+        let (op, block) = (self.graph.op_name(task).to_string(), self.graph.block_index(task));
+        Names { op, block, at: self.graph.line(task) }
     }
 
     /// Tells that a task starts, wherever it does.
@@ -219,19 +254,9 @@ impl<'a> Job<'a> {
         block
     }
 
-    /// Calls a part of a task, whose name errors and panics get.
+    /// Calls a part of a task, whose names errors and panics get.
     fn guarded<R>(&self, task: TaskId, f: impl FnOnce() -> Result<R>) -> Result<R> {
-        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
-        match catch_unwind(AssertUnwindSafe(f)) {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(self.failure(task, error)),
-            Err(panic) => Err(Error::TaskPanicked {
-                op: self.graph.op_name(task).to_string(),
-                block: self.graph.block_index(task),
-                at: take_failed().or_else(|| self.graph.line(task)),
-                message: panic_message(panic.as_ref()),
-            }),
-        }
+        named(|| self.names(task), f)
     }
 
     /// Tells that no task runs any more.
@@ -270,20 +295,32 @@ impl<'a> Job<'a> {
         }
         Ok(Some(block))
     }
+}
 
-    /// `error` with the name of its task; an inner run's cancellation stays what it is.
-    fn failure(&self, task: TaskId, error: Error) -> Error {
-        let at = take_failed().or_else(|| self.graph.line(task));
-        match error {
-            Error::Cancelled => Error::Cancelled,
-            error => Error::TaskFailed {
-                op: self.graph.op_name(task).to_string(),
-                block: self.graph.block_index(task),
-                at,
-                source: Arc::new(error),
-            },
-        }
-    }
+/// What errors say of a task.
+#[derive(Clone)]
+pub(crate) struct Names {
+    pub(crate) op: String,
+    pub(crate) block: Vec<u64>,
+    pub(crate) at: Option<Line>,
+}
+
+/// Calls `f`, a part of a task. Errors and panics get the names of the task; an inner run's cancellation stays what it is.
+pub(crate) fn named<R>(names: impl FnOnce() -> Names, f: impl FnOnce() -> Result<R>) -> Result<R> {
+    // Nothing that was unwound is looked at again: who called drops all that the task had.
+    let failed = match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(result)) => return Ok(result),
+        Ok(Err(error)) => Ok(error),
+        Err(panic) => Err(panic_message(panic.as_ref())),
+    };
+    let inner = take_failed();
+    let Names { op, block, at } = names();
+    let at = inner.or(at);
+    Err(match failed {
+        Ok(Error::Cancelled) => Error::Cancelled,
+        Ok(error) => Error::TaskFailed { op, block, at, source: Arc::new(error), task: None },
+        Err(message) => Error::TaskPanicked { op, block, at, message, task: None },
+    })
 }
 
 /// What a panic says.

@@ -31,7 +31,7 @@ pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
 pub(crate) use executor::{Executor, Run, Sink};
 pub(crate) use progress::Progress;
 pub(crate) use project::{Projection, project};
-pub(crate) use runtime::Runtime;
+pub(crate) use runtime::{Runtime, thread_pool};
 pub(crate) use serial::{Seeded, Serial, state_bytes};
 pub(crate) use spill::SpillOptions;
 pub(crate) use threaded::Threaded;

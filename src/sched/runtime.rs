@@ -106,7 +106,7 @@ impl Runtime {
 }
 
 /// The pool of `n` threads, the same one for every run.
-fn thread_pool(n: usize) -> Result<Arc<ThreadPool>> {
+pub(crate) fn thread_pool(n: usize) -> Result<Arc<ThreadPool>> {
     static POOLS: Mutex<Option<HashMap<usize, Arc<ThreadPool>>>> = Mutex::new(None);
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let pools = pools.get_or_insert_default();

@@ -10,6 +10,11 @@ use dask_rs::prelude::*;
 
 use super::{executors, waves};
 
+fn watched<O: Observer + 'static>(config: &Config, observer: &Arc<O>) -> Config {
+    let observer: Arc<O> = Arc::clone(observer);
+    config.clone().with_observer(observer)
+}
+
 /// Keeps everything.
 #[derive(Default)]
 struct Everything(Mutex<Vec<Told>>);
@@ -30,7 +35,8 @@ impl Observer for Kept {
     fn on_run_started(&self, run: &RunStarted<'_>) {
         assert!(run.picture().unwrap().starts_with("<svg"));
         *self.layers.lock().unwrap() = run.layers.to_vec();
-        let layers = run.layers.iter().map(|layer| (layer.op.clone(), layer.n_tasks)).collect();
+        let layers =
+            run.layers.iter().map(|layer| (Arc::clone(&layer.op), layer.n_tasks)).collect();
         self.told.0.lock().unwrap().push(Told::Started(run.run, layers));
     }
 
@@ -52,10 +58,7 @@ fn a_run_is_told_from_its_beginning_to_its_end() {
     let only = x.map_blocks(|block, _| block.to_owned()).slice(s![.., 3..500]);
     for config in executors() {
         let kept = Arc::new(Kept::default());
-        config
-            .with_observer(Arc::clone(&kept) as Arc<dyn Observer>)
-            .scope(|| only.compute())
-            .unwrap();
+        watched(&config, &kept).scope(|| only.compute()).unwrap();
         let told = std::mem::take(&mut *kept.told.0.lock().unwrap());
         let Some(Told::Started(run, layers)) = told.first() else { panic!("a beginning") };
         let Some(Told::Ended(end)) = told.last() else { panic!("an end") };
@@ -119,7 +122,7 @@ fn an_observer_that_panics_is_left_out_and_the_run_goes_on() {
     for config in executors() {
         for at in ["start", "spans", "end"] {
             let (broken, well) = (fails(at), fails("never"));
-            let config = config.clone().with_observer(broken.clone()).with_observer(well.clone());
+            let config = watched(&watched(&config, &broken), &well);
             assert_eq!(config.scope(|| x.sum(..).compute()).unwrap(), expected);
             let n_tasks = dask_rs::explain(x.sum(..)).unwrap().n_tasks().unwrap();
             assert_eq!(well.n_spans.load(Ordering::Relaxed), n_tasks);
@@ -134,12 +137,12 @@ fn scopes_add_observers_and_a_watch_ends() {
     let n_tasks = dask_rs::explain(&x).unwrap().n_tasks().unwrap();
     let [outer, inner, all] = [fails(""), fails(""), fails("")];
     let seen = |observer: &Fails| observer.n_spans.load(Ordering::Relaxed);
-    let watch = watch_all(all.clone());
-    Config::new().with_observer(outer.clone()).scope(|| {
+    let watch = watch_all(Arc::<Fails>::clone(&all));
+    watched(&Config::new(), &outer).scope(|| {
         x.compute().unwrap();
         // Twice the same is told once.
-        let config = Config::new().with_observer(inner.clone()).with_observer(inner.clone());
-        config.with_observer(outer.clone()).scope(|| x.compute()).unwrap();
+        let config = watched(&watched(&Config::new(), &inner), &inner);
+        watched(&config, &outer).scope(|| x.compute()).unwrap();
     });
     assert_eq!((seen(&outer), seen(&inner)), (2 * n_tasks, n_tasks));
     // Other tests run things as well.
@@ -171,7 +174,7 @@ fn who_asks_is_told_at_once_and_sees_what_runs() {
     for config in executors() {
         let asks = Arc::new(Asks::default());
         let asked = Arc::clone(&asks);
-        let seen: Arc<Mutex<Vec<(u64, Vec<Running>)>>> = Arc::default();
+        let seen = Arc::new(Mutex::new(Vec::<(u64, Vec<Running>)>::new()));
         let noted = Arc::clone(&seen);
         let x: Array<f64> = array::ones([4], [4]);
         let y =
@@ -182,7 +185,7 @@ fn who_asks_is_told_at_once_and_sees_what_runs() {
                 noted.lock().unwrap().push((n_spans, feed.running()));
                 block.to_owned()
             });
-        config.with_observer(asks.clone()).scope(|| y.compute()).unwrap();
+        watched(&config, &asks).scope(|| y.compute()).unwrap();
         for (n_spans, running) in seen.lock().unwrap().iter() {
             assert!(*n_spans >= 1, "the first task has ended");
             assert!(!running.is_empty() && running.iter().all(|task| task.depth == 0));

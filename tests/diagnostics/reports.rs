@@ -1,7 +1,7 @@
 //! Reports are one file, whole at any time.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -96,7 +96,7 @@ fn child() {
     let x: Array<f64> = array::ones([3], [3]);
     let stuck = x.map_blocks(move |_, _| -> ndarray::ArrayD<f64> {
         written.flush().unwrap();
-        println!("\nready");
+        writeln!(std::io::stdout(), "\nready").unwrap();
         loop {
             std::thread::park();
         }

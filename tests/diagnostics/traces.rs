@@ -70,8 +70,8 @@ fn all_tasks_are_events_with_their_blocks() {
         for task in &tasks {
             assert!(named.iter().any(|name| name["tid"] == task["tid"]));
         }
-        let memory = events.iter().filter(|event| event["ph"] == "C");
-        assert_eq!(memory.last().unwrap()["args"]["bytes"], 0);
+        let mut memory = events.iter().filter(|event| event["ph"] == "C");
+        assert_eq!(memory.next_back().unwrap()["args"]["bytes"], 0);
     }
 }
 

@@ -16,6 +16,7 @@ mod errors;
 mod first;
 mod index_joins;
 mod lines;
+mod more;
 mod oracle;
 mod ordered;
 mod peak_memory;

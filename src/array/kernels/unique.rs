@@ -84,8 +84,10 @@ impl<T: Ordered> UniqueKernel<T> {
     /// The positions in the array, in C order, of the elements of a block.
     fn places(&self, block: &[u64]) -> Option<impl Iterator<Item = i64> + use<T>> {
         let chunks = self.chunks.as_ref()?;
-        let (shape, start) = (chunks.known_shape()?, chunks.block_start(block)?);
-        let lens = to_usize(&chunks.block_shape(block)?);
+        // Tallies stand in a row, in row-major order of the blocks.
+        let block = chunks.unravel_block(*block.first()?)?;
+        let (shape, start) = (chunks.known_shape()?, chunks.block_start(&block)?);
+        let lens = to_usize(&chunks.block_shape(&block)?);
         Some(ndarray::indices(lens).into_iter().map(move |index| {
             let axes = shape.iter().zip(&start).enumerate();
             let place = axes.fold(0, |n, (i, (len, start))| n * len + start + index[i] as u64);

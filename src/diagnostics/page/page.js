@@ -40,7 +40,7 @@ const isDisk = op => data.ops[op] && data.ops[op][1] === 0;
 function color(op) {
   if (isDisk(op)) return data.ops[op][0] === "write to disk" ? "#b3261e" : "#d98324";
   if (op < COLORS.length) return COLORS[op];
-  return `hsl(${(op * 137.508) % 360} ${55 + op % 3 * 12}% ${46 + op % 4 * 6}%)`;
+  return `hsl(${(op * 137.508) % 360} ${38 + op % 3 * 8}% ${50 + op % 4 * 4}%)`;
 }
 
 function element(tag, className, text) {
@@ -66,7 +66,8 @@ function updateView() {
   else if (view.isAll) [view.from, view.to] = [begin(), finish() + (finish() - begin()) * 0.005];
 }
 
-const GUTTER = 118, ROW = 22, AXIS = 22, MEMORY_HEIGHT = 130;
+const GUTTER = 118, AXIS = 22, MEMORY_HEIGHT = 130;
+const rowHeight = n => n > 40 ? 12 : n > 6 ? 22 : 30;
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function prepare(canvas, height) {
@@ -114,7 +115,7 @@ function laneRows() {
 
 function drawStream() {
   const { order, rows } = laneRows();
-  const row = order.length > 40 ? 12 : ROW;
+  const row = rowHeight(order.length);
   const { pen, width, height } = prepare($("stream"), Math.max(order.length, 1) * row + AXIS);
   drawAxis(pen, width, 0, height);
   pen.textAlign = "right";
@@ -152,7 +153,7 @@ function drawStream() {
   if (!order.length) {
     pen.fillStyle = css("--soft");
     pen.textAlign = "left";
-    pen.fillText("nothing has run yet", GUTTER, ROW / 2);
+    pen.fillText("nothing has run yet", GUTTER, row / 2);
   }
 }
 
@@ -373,7 +374,7 @@ function showTip(event, text) {
 
 function barAt(x, y, width) {
   const { order } = laneRows();
-  const lane = order[Math.floor(y / (order.length > 40 ? 12 : ROW))], at = atOf(x, width);
+  const lane = order[Math.floor(y / rowHeight(order.length))], at = atOf(x, width);
   const slack = (view.to - view.from) / width * 1.5;
   let best = null, distance = slack;
   const look = (bar, start, end) => {

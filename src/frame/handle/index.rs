@@ -161,6 +161,9 @@ impl DataFrame {
 
     /// The number of rows of each partition, computed now.
     ///
+    /// # Cost
+    /// That of the frame with all of its columns, because their bytes may decide how it is cut.
+    ///
     /// # Errors
     /// As [`compute`](Self::compute).
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::PlSmallStr;
+use polars_core::prelude::{DataType, PlSmallStr};
 
 use super::{Lowered, Lowering};
 use crate::frame::kernels::join::{JoinHow, JoinSpec};
@@ -190,7 +190,8 @@ impl Lowering<'_> {
     ) -> [Lowered; 2] {
         let n_out = self.n_spread_for(&inputs[0]).max(self.n_spread_for(&inputs[1]));
         let schema = &self.plan.meta(self.plan.inputs(id)[side]).schema;
-        let dtype = schema.get(&on[key]).filter(|dtype| is_orderable(dtype) && n_out > 1);
+        let has_ranges = |dtype: &&DataType| is_orderable(dtype) && !dtype.is_categorical();
+        let dtype = schema.get(&on[key]).filter(|dtype| has_ranges(dtype) && n_out > 1);
         let mut sides = [0, 1].map(|side| inputs[side].clone());
         let Some(dtype) = dtype.cloned() else {
             return [0, 1].map(|side| self.gathered(&inputs[side]));

@@ -129,6 +129,7 @@ impl Lowering<'_> {
         let samples = self.silent("sample", sample, each, n_in);
         self.layers.get_mut(samples).scratch_bytes =
             2 * input.layout.with_only(&spec.by).part_bytes();
+        let is_categorical = dtype.is_categorical();
         let divide = DivideKernel { spec: Arc::clone(spec), dtype, n_out };
         let all = LayerInput { layer: samples, map: BlockMap::axes([AxisMap::All]) };
         let ways = self.silent("divide", divide, all, 1);
@@ -139,8 +140,12 @@ impl Lowering<'_> {
         // The partition too comes out of the exchange in which it waited.
         self.layers.get_mut(split).scratch_bytes =
             input.layout.part_bytes() + split_bytes(&input.layout);
-        let ranged = Ranged { spec: Arc::clone(spec), ways };
-        let layout = input.layout.in_parts(n_out).placed(Placement::default().ranged(ranged));
+        // Ranges of categories are not those of another frame, which has other numbers for them.
+        let placement = match is_categorical {
+            true => Placement::default(),
+            false => Placement::default().ranged(Ranged { spec: Arc::clone(spec), ways }),
+        };
+        let layout = input.layout.in_parts(n_out).placed(placement);
         self.taken(exchange, split, layout)
     }
 

@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn equal_values_stay_together() {
-        assert_eq!(sorted_ranges(&[1, 1, 1, 1], Cut::Pieces(3)).len(), 1);
-        assert!(sorted_ranges(&[0; 0], Cut::Rows(3)).is_empty());
-        assert_eq!(sorted_ranges(&[1, 2, 2, 3], Cut::Rows(2)), [0..1, 1..3, 3..4]);
+        assert_eq!(sorted_ranges(&[1, 1, 1, 1], 3).len(), 1);
+        assert!(sorted_ranges(&[0; 0], 3).is_empty());
+        assert_eq!(sorted_ranges(&[1, 2, 2, 3], 3), [0..1, 1..3, 3..4]);
     }
 
     #[test]

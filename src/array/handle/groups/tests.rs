@@ -52,6 +52,9 @@ fn mean(x: &[f64]) -> f64 {
 }
 
 fn var(x: &[f64]) -> f64 {
+    if x.len() < 2 {
+        return f64::NAN;
+    }
     let mean = mean(x);
     x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (x.len() as f64 - 1.0)
 }
