@@ -47,7 +47,7 @@ fn child() {
     config.scope(|| {
         let (_, [m, n]) = CASES.into_iter().find(|(name, _)| *name == case.name).unwrap();
         // The same in small first: threads and the pages of the program itself are no data.
-        run(&case.name, [m / 16, n.min(256)]).unwrap();
+        run(&case.name, [m / 8, n.min(512)]).unwrap();
         let memory = PeakMemory::start();
         let digest = run(&case.name, [m, n]).unwrap();
         report(memory.bytes().unwrap(), &digest);

@@ -83,12 +83,8 @@ fn solved(call: Call, a: &Arc<Node>, b: &Arc<Node>, rcond: Option<f64>) -> Resul
     let left = unary(call, UnaryOp::Square, &unary(call, UnaryOp::Abs, &left));
     let left = reduce(call, &left, ReduceKind::Sum, false, &over(0));
     let rank = reduce(call, &counts, ReduceKind::CountNonzero, false, &over(..));
-    Ok([&x, &left, &rank, &s]
-        .map(|handle| handle.node().cloned())
-        .into_iter()
-        .collect::<Result<Vec<_>>>()?
-        .try_into()
-        .expect("four of four"))
+    let node = |handle: &Handle| handle.node().cloned();
+    Ok([node(&x)?, node(&left)?, node(&rank)?, node(&s)?])
 }
 
 fn epsilon(dtype: DType) -> f64 {

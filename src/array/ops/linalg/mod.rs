@@ -20,9 +20,10 @@ pub(crate) use svd::{Sketch, svd, svd_compressed};
 use std::sync::Arc;
 
 use super::elementwise::{Term, binary, cast, unary};
+use super::indexing::slice_along;
 use super::manipulation::transpose;
 use super::unsupported;
-use crate::array::chunks::{AxisChunks, Chunks, cut_within};
+use crate::array::chunks::{AxisChunks, AxisSlice, Chunks, cut_within};
 use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::{BinaryOp, Scalar, UnaryOp};
@@ -102,8 +103,6 @@ fn results<const N: usize>(made: Result<[Arc<Node>; N]>) -> [Handle; N] {
 
 /// The first lengths of the axes of a matrix.
 fn corner(call: Call, x: &Handle, rows: Option<u64>, columns: Option<u64>) -> Handle {
-    use super::indexing::slice_along;
-    use crate::array::chunks::AxisSlice;
     x.then(|node| {
         let mut node = Arc::clone(node);
         for (axis, len) in [rows, columns].into_iter().enumerate() {
