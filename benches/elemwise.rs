@@ -65,6 +65,17 @@ fn functions(n: usize, n_runs: usize, plain: f64) {
     measure("x ** x", &Runner::pow(&[chunk_len]), &[x.clone(), x.clone()]);
 }
 
+/// Random numbers, in chunks that stay in the cache.
+fn random_numbers(n: usize, n_runs: usize, plain: f64) {
+    let chunk_len = 65_536.min(n);
+    let n_times = n / chunk_len;
+    for name in ["random", "normal", "exponential", "poisson"] {
+        let runner = Runner::random(name, chunk_len);
+        let repeat = || (0..n_times).map(|_| runner.run(&[]).first()).sum::<f64>();
+        show(name, best(n_runs, repeat), n_times * chunk_len, plain);
+    }
+}
+
 fn main() {
     let is_measuring = std::env::args().any(|arg| arg == "--bench");
     let (n, n_runs) = if is_measuring { (100_000_000, 7) } else { (100_000, 1) };
@@ -139,6 +150,7 @@ fn main() {
     measure("x + x.T", &Runner::add(&shape), &pair);
 
     functions(n / 10, n_runs, plain);
+    random_numbers(n / 10, n_runs, plain);
 
     let runner = Runner::add_one(&shape);
     let mut made = Some(runner.run(x));

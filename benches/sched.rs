@@ -1,12 +1,14 @@
 //! What scheduling costs on top of the tasks themselves: nanoseconds and bytes a task.
 //!
-//! `cargo bench --bench sched` measures a million tasks; under `cargo test` a few run once.
+//! `cargo bench --bench sched` measures a million tasks; under `cargo test` a few run once. The last lines say what it costs
+//! if a profile watches, in time of processors, which others on the machine disturb less.
 
 #![allow(clippy::print_stdout, missing_docs)]
 
 use std::time::Instant;
 
 use dask_rs::bench_support::{Graph, Shape};
+use dask_rs::diagnostics::Profile;
 
 const SHAPES: [Shape; 8] = [
     Shape::FanOut,
@@ -27,7 +29,54 @@ fn main() -> dask_rs::Result<()> {
     for shape in SHAPES {
         measure(shape, n, rounds)?;
     }
+    println!("CPU ns/task without and with a profile, median of {}", 2 * rounds + 1);
+    for (shape, threads) in [Shape::FanOut, Shape::Anomaly].into_iter().zip([1, 2]) {
+        measure_profile(shape, threads, n, 2 * rounds + 1)?;
+    }
     Ok(())
+}
+
+fn measure_profile(shape: Shape, threads: usize, n: u64, rounds: usize) -> dask_rs::Result<()> {
+    let graph = Graph::expand(shape, n)?;
+    let ns_per_task = |profile: Option<&Profile>| -> dask_rs::Result<f64> {
+        let start = cpu_ns();
+        match profile {
+            Some(profile) => graph.run_watched(threads, profile.observer())?,
+            None => graph.run(threads)?,
+        }
+        Ok((cpu_ns() - start) / graph.n_tasks() as f64)
+    };
+    let (mut off, mut on) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        off.push(ns_per_task(None)?);
+        on.push(ns_per_task(Some(&Profile::new()))?);
+    }
+    let [off, on] = [off, on].map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let cost = on - off;
+    println!(
+        "{shape:>15} {:>8} tasks, {threads} threads: {off:4.0} without, {on:4.0} with: {cost:4.0} a task, \
+         2 % of tasks of {:.1} µs",
+        graph.n_tasks(),
+        cost * 50.0 / 1000.0
+    );
+    Ok(())
+}
+
+/// What all threads of this process have used of the processors; elsewhere than on Linux, the time on the wall.
+fn cpu_ns() -> f64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let wall = START.get_or_init(Instant::now).elapsed().as_nanos() as f64;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok();
+    let ticks = stat.and_then(|stat| {
+        let (_, fields) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
+    });
+    // Linux tells hundredths of a second.
+    ticks.map_or(wall, |ticks| ticks * 1e7)
 }
 
 fn measure(shape: Shape, n: u64, rounds: usize) -> dask_rs::Result<()> {

@@ -13,6 +13,7 @@ use crate::graph::{
     TaskGraph, TaskId, Value, by_rank, order, peak_bytes,
 };
 use crate::memory::BufferPool;
+use crate::observe::Observer;
 use crate::sched::{CancelToken, Runtime, Sink, state_bytes};
 
 #[cfg(feature = "array")]
@@ -210,7 +211,19 @@ impl Graph {
     /// # Errors
     /// If a task fails, which none does.
     pub fn run(&self, threads: usize) -> Result<()> {
-        let config = Config::new().with_memory_limit(1 << 40);
+        self.run_with(Config::new(), threads)
+    }
+
+    /// [`run`](Self::run), while somebody watches.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_watched(&self, threads: usize, observer: Arc<dyn Observer>) -> Result<()> {
+        self.run_with(Config::new().with_observer(observer), threads)
+    }
+
+    fn run_with(&self, config: Config, threads: usize) -> Result<()> {
+        let config = config.with_memory_limit(1 << 40);
         let config = match threads {
             0 => config.with_executor(ExecutorKind::Serial),
             n => config.with_threads(n),

@@ -2,15 +2,16 @@
 //!
 //! Collections are optimized and run together, so that what they share is computed once.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::error::{Call, Error, Result};
-#[cfg(all(feature = "array", feature = "frame"))]
-use crate::graph::bridges_of;
+use crate::delayed;
+use crate::error::{Call, Result};
 use crate::graph::{
-    Block, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace, fuse, lower_together,
+    Block, Bridge, ExpressionId, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace,
+    bridges_of, fuse, lower_together,
 };
 use crate::sched::{CancelToken, Runtime, Sink};
 
@@ -173,6 +174,7 @@ pub struct Session {
     arrays: Vec<(Arc<array::Node>, Arc<dyn Collector>)>,
     #[cfg(feature = "frame")]
     frames: Vec<(Arc<frame::Node>, Arc<dyn Collector>)>,
+    delayed: Vec<(Arc<delayed::Node>, Arc<dyn Collector>)>,
 }
 
 impl fmt::Debug for Session {
@@ -190,6 +192,10 @@ impl Session {
     #[cfg(feature = "frame")]
     pub(crate) fn add_frame(&mut self, node: Arc<frame::Node>, collector: Arc<dyn Collector>) {
         self.frames.push((node, collector));
+    }
+
+    pub(crate) fn add_delayed(&mut self, node: Arc<delayed::Node>, collector: Arc<dyn Collector>) {
+        self.delayed.push((node, collector));
     }
 
     /// Plans, lowers, fuses and runs everything that was enlisted by `call`.
@@ -223,26 +229,32 @@ impl Session {
         let mut collectors: Vec<Arc<dyn Collector>> = Vec::new();
         // How many results of each plan are asked for; others read the rest.
         let mut n_asked: Vec<usize> = Vec::new();
-        #[cfg(any(feature = "array", feature = "frame"))]
-        let called = |error: Error| error.called_from(call);
+        let mut roots = Roots::default();
         #[cfg(feature = "array")]
-        let (arrays, of_arrays): (Vec<_>, Vec<_>) = self.arrays.into_iter().unzip();
+        let of_arrays = roots.take_arrays(self.arrays);
         #[cfg(feature = "frame")]
-        let (frames, of_frames): (Vec<_>, Vec<_>) = self.frames.into_iter().unzip();
-        #[cfg(all(feature = "array", feature = "frame"))]
-        let (arrays, frames) = with_bridged(arrays, frames);
+        let of_frames = roots.take_frames(self.frames);
+        let of_delayed = roots.take_delayed(self.delayed);
+        roots.add_bridged();
         // The expressions end here: they may hold blocks of memory that only a run still needs.
         #[cfg(feature = "array")]
-        if !arrays.is_empty() {
-            plans.push(Box::new(array::plan_all(arrays, config, watch).map_err(called)?));
+        if !roots.arrays.is_empty() {
+            let plan = array::plan_all(roots.arrays, config, watch);
+            plans.push(Box::new(plan.map_err(|error| error.called_from(call))?));
             n_asked.push(of_arrays.len());
             collectors.extend(of_arrays);
         }
         #[cfg(feature = "frame")]
-        if !frames.is_empty() {
-            plans.push(Box::new(frame::plan_all(frames, config, watch).map_err(called)?));
+        if !roots.frames.is_empty() {
+            let plan = frame::plan_all(roots.frames, config, watch);
+            plans.push(Box::new(plan.map_err(|error| error.called_from(call))?));
             n_asked.push(of_frames.len());
             collectors.extend(of_frames);
+        }
+        if !roots.delayed.is_empty() {
+            plans.push(Box::new(delayed::plan_all(roots.delayed, watch)));
+            n_asked.push(of_delayed.len());
+            collectors.extend(of_delayed);
         }
         lower_together(&mut plans, &mut layers).map_err(|error| error.called_from(call))?;
         let outputs = plans.iter().zip(&n_asked).flat_map(|(plan, &n)| {
@@ -265,34 +277,90 @@ impl Session {
     }
 }
 
-/// The expressions, and those of each kind whose blocks those of the other one read.
-#[cfg(all(feature = "array", feature = "frame"))]
-fn with_bridged(
-    mut arrays: Vec<Arc<array::Node>>,
-    mut frames: Vec<Arc<frame::Node>>,
-) -> (Vec<Arc<array::Node>>, Vec<Arc<frame::Node>>) {
-    let (mut n_arrays, mut n_frames) = (0, 0);
-    while n_arrays < arrays.len() || n_frames < frames.len() {
-        let mut bridges = bridges_of(&arrays[n_arrays..]);
-        bridges.extend(bridges_of(&frames[n_frames..]));
-        (n_arrays, n_frames) = (arrays.len(), frames.len());
-        for bridge in bridges {
-            match Arc::clone(&bridge.from).downcast::<frame::Node>() {
-                Ok(node) => add_new(&mut frames, node),
-                Err(other) => {
-                    let node = other.downcast().expect("there are two kinds of expressions");
-                    add_new(&mut arrays, node);
+/// The expressions that are planned: the results that were asked for, then those that others read over bridges.
+#[derive(Default)]
+struct Roots {
+    #[cfg(feature = "array")]
+    arrays: Vec<Arc<array::Node>>,
+    #[cfg(feature = "frame")]
+    frames: Vec<Arc<frame::Node>>,
+    delayed: Vec<Arc<delayed::Node>>,
+    /// How many of each kind were searched for bridges.
+    n_searched: [usize; 3],
+}
+
+type Collectors = Vec<Arc<dyn Collector>>;
+
+impl Roots {
+    #[cfg(feature = "array")]
+    fn take_arrays(&mut self, asked: Vec<(Arc<array::Node>, Arc<dyn Collector>)>) -> Collectors {
+        let collectors;
+        (self.arrays, collectors) = asked.into_iter().unzip();
+        collectors
+    }
+
+    #[cfg(feature = "frame")]
+    fn take_frames(&mut self, asked: Vec<(Arc<frame::Node>, Arc<dyn Collector>)>) -> Collectors {
+        let collectors;
+        (self.frames, collectors) = asked.into_iter().unzip();
+        collectors
+    }
+
+    fn take_delayed(&mut self, asked: Vec<(Arc<delayed::Node>, Arc<dyn Collector>)>) -> Collectors {
+        let collectors;
+        (self.delayed, collectors) = asked.into_iter().unzip();
+        collectors
+    }
+
+    /// Adds the expressions of one kind that those of another read, until all are there.
+    fn add_bridged(&mut self) {
+        let mut known: HashSet<ExpressionId> = self.delayed.iter().map(ExpressionId::of).collect();
+        #[cfg(feature = "array")]
+        known.extend(self.arrays.iter().map(ExpressionId::of));
+        #[cfg(feature = "frame")]
+        known.extend(self.frames.iter().map(ExpressionId::of));
+        loop {
+            let bridges = self.new_bridges();
+            if bridges.is_empty() {
+                return;
+            }
+            for bridge in bridges {
+                if known.insert(bridge.expression) {
+                    self.add(&bridge);
                 }
             }
         }
     }
-    (arrays, frames)
-}
 
-#[cfg(all(feature = "array", feature = "frame"))]
-fn add_new<T>(nodes: &mut Vec<Arc<T>>, node: Arc<T>) {
-    if !nodes.iter().any(|other| Arc::ptr_eq(other, &node)) {
-        nodes.push(node);
+    /// The bridges of the expressions that were added since the last call.
+    fn new_bridges(&mut self) -> Vec<Arc<Bridge>> {
+        let [_arrays, _frames, n_delayed] = self.n_searched;
+        let mut bridges = bridges_of(&self.delayed[n_delayed..]);
+        self.n_searched[2] = self.delayed.len();
+        #[cfg(feature = "array")]
+        {
+            bridges.extend(bridges_of(&self.arrays[_arrays..]));
+            self.n_searched[0] = self.arrays.len();
+        }
+        #[cfg(feature = "frame")]
+        {
+            bridges.extend(bridges_of(&self.frames[_frames..]));
+            self.n_searched[1] = self.frames.len();
+        }
+        bridges
+    }
+
+    fn add(&mut self, bridge: &Bridge) {
+        #[cfg(feature = "array")]
+        if let Ok(node) = Arc::clone(&bridge.from).downcast() {
+            return self.arrays.push(node);
+        }
+        #[cfg(feature = "frame")]
+        if let Ok(node) = Arc::clone(&bridge.from).downcast() {
+            return self.frames.push(node);
+        }
+        let node = Arc::clone(&bridge.from).downcast();
+        self.delayed.push(node.expect("there is no other kind of expressions"));
     }
 }
 
@@ -316,7 +384,7 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        let run = runtime.execute(&graph, cancel, &routes);
+        let run = runtime.execute_for(Some(self.call), &graph, cancel, &routes);
         run.map_err(|error| error.called_from(self.call))
     }
 }

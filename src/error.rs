@@ -4,11 +4,15 @@
 //! from which line. Handles carry the first error of a chain, so the line that is named is the
 //! line of the wrong step and not the line of the `compute` that found it.
 
+mod failed;
+
 use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use failed::FailedTask;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -210,6 +214,18 @@ pub enum Error {
         /// What the user can do.
         remedy: &'static str,
     },
+    /// A matrix that can't be factored or solved.
+    #[error("{}: the matrix {problem}, at column {column}, {call}; {remedy}", call.op)]
+    InvalidMatrix {
+        /// The operation and its caller.
+        call: Call,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The column at which that was found, counted in the matrix that was factored in this task.
+        column: u64,
+        /// What the user can do.
+        remedy: &'static str,
+    },
     /// A minimum, maximum or index of nothing, or of nothing but NaN.
     #[error(
         "{op}: axes {axes:?} leave no elements to choose from, expected at least one element, or one \
@@ -269,24 +285,60 @@ pub enum Error {
         limit: u64,
     },
     /// A task returned an error.
-    #[error("{op}: the task for block {block:?} failed: {source}")]
+    #[error("{op}: the task{}{} failed: {source}", for_block(block), made(*at))]
     TaskFailed {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The error that the task returned.
         source: Arc<Error>,
+        /// The task, to be looked at and run again, if its inputs are as they were.
+        task: Option<FailedTask>,
     },
     /// A task panicked, usually inside a user's function.
-    #[error("{op}: the task for block {block:?} panicked: {message}")]
+    #[error("{op}: the task{}{} panicked: {message}", for_block(block), made(*at))]
     TaskPanicked {
         /// The operation.
         op: String,
         /// The block index of the task's output.
         block: Vec<u64>,
+        /// The line that made the operation, as far as it is known.
+        at: Option<&'static Location<'static>>,
         /// The panic message.
         message: String,
+        /// The task, to be looked at and run again, if its inputs are as they were.
+        task: Option<FailedTask>,
+    },
+    /// A user's function returned an error.
+    #[error("{source}")]
+    Function {
+        /// What the function was given to, and its caller.
+        call: Call,
+        /// What the function returned.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// A task asks for more of a resource than its client has.
+    #[error("{}: {needed} of {resource:?} were asked for, but there are {available}, {call}; give the client more", call.op)]
+    NotEnoughResources {
+        /// The operation and its caller.
+        call: Call,
+        /// The name of the resource.
+        resource: String,
+        /// What the task asks for.
+        needed: f64,
+        /// What the client has in all.
+        available: f64,
+    },
+    /// What was waited for did not come in time.
+    #[error("{}: not finished within {after:?}, {call}", call.op)]
+    TimedOut {
+        /// The operation and its caller.
+        call: Call,
+        /// How long was waited.
+        after: std::time::Duration,
     },
     /// The run was cancelled.
     #[error("the computation was cancelled")]
@@ -348,8 +400,45 @@ impl Error {
         move |source| Error::Io { call, path: path.to_path_buf(), source: Arc::new(source) }
     }
 
+    /// The task that failed or panicked, with its inputs, to be looked at and run again. Tasks of users' functions and those
+    /// without inputs are kept; others may have written into theirs.
+    #[must_use]
+    pub fn failed_task(&self) -> Option<&FailedTask> {
+        match self {
+            Error::TaskFailed { task: Some(task), .. }
+            | Error::TaskPanicked { task: Some(task), .. } => Some(task),
+            Error::TaskFailed { source, .. } => source.failed_task(),
+            _ => None,
+        }
+    }
+
+    /// What a user's function returned, given to `call`. An error of this crate stays what it is.
+    pub(crate) fn of_function(call: Call, error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        match error.downcast::<Error>() {
+            Ok(own) => *own,
+            Err(other) => Error::Function { call, source: other.into() },
+        }
+    }
+
+    /// This error of a task with the task itself.
+    pub(crate) fn with_task(mut self, failed: FailedTask) -> Self {
+        if let Error::TaskFailed { task, at, .. } | Error::TaskPanicked { task, at, .. } = &mut self
+        {
+            if let Some(at) = at {
+                failed.made_at(at);
+            }
+            *task = Some(failed);
+        }
+        self
+    }
+
     /// This error with the user's line, if it was found where that was not known.
     pub(crate) fn called_from(self, user: Call) -> Self {
+        if let Error::TaskFailed { task: Some(task), .. }
+        | Error::TaskPanicked { task: Some(task), .. } = &self
+        {
+            task.made_at(user.at);
+        }
         match self {
             Error::TooManyTasks { op, call: None, limit } => {
                 Error::TooManyTasks { op, call: Some(user), limit }
@@ -395,6 +484,16 @@ impl Blame<'_> {
     }
 }
 
+fn made(at: Option<&'static Location<'static>>) -> String {
+    at.map(|at| format!(", made at {}:{}:{},", at.file(), at.line(), at.column()))
+        .unwrap_or_default()
+}
+
 fn line(call: Option<Call>) -> String {
     call.map(|call| format!(", {call}")).unwrap_or_default()
+}
+
+/// Which block a task was for; functions of one value have none.
+fn for_block(block: &[u64]) -> String {
+    if block.is_empty() { String::new() } else { format!(" for block {block:?}") }
 }

@@ -16,14 +16,19 @@ mod atomic;
 #[doc(hidden)]
 pub mod bench_support;
 mod bytes;
+pub mod client;
 mod compute;
 mod config;
+mod delayed;
+pub mod diagnostics;
 #[cfg(feature = "dist")]
 pub mod dist;
 mod error;
 mod explain;
+mod function;
 mod graph;
 mod memory;
+mod observe;
 #[cfg(feature = "dist")]
 mod registry;
 mod sched;
@@ -48,10 +53,13 @@ pub mod cloud {
     pub use object_store;
 }
 
+pub use client::{Client, Future, as_completed};
 pub use compute::{Collection, compute, compute_with};
 pub use config::{Config, ExecutorKind};
-pub use error::{Call, Error, Result};
+pub use delayed::{Delayed, delayed, try_delayed};
+pub use error::{Call, Error, FailedTask, Result};
 pub use explain::{Explain, explain};
+pub use function::{Argument, Arguments, Function};
 pub use sched::CancelToken;
 pub use visualize::{visualize, visualize_tasks};
 

@@ -3,6 +3,7 @@
 //! One test in a program of its own, because it counts what all threads allocate.
 
 use dask_rs::ExecutorKind;
+use dask_rs::array::{fft, linalg};
 use dask_rs::bench_support::{TaskBytes, measure_tasks};
 use dask_rs::prelude::*;
 use num_complex::Complex;
@@ -44,15 +45,29 @@ fn kernels_allocate_what_they_declare() {
     let x = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] * 3 + i[1]) as f64);
     let y = || array::from_fn([2 * N], [N], |i| i[0] as f64);
     let narrow = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] + i[1]) as f32);
+    let random = || -> Array<f64> {
+        array::random::Generator::new(1).normal(0.0, 1.0, [2 * N, 2 * N], [N, N])
+    };
+    let months = || x().group_by_axis(0, (0..2 * N).map(|i| i % 12));
+    // Rows enough for several blocks, and a matrix that has a root.
+    let tall = || array::from_fn([8 * N, N / 4], [2 * N, N / 4], |i| ((i[0] * i[1]) as f64).sin());
+    let near_one = |i: &[u64]| if i[0] == i[1] { 9.0 } else { 1.0 / (1 + i[0] + i[1]) as f64 };
+    let square = || array::from_fn([2 * N, 2 * N], [N, N], near_one);
     let (npy, zarr) = (dir.path().join("x.npy"), dir.path().join("x.zarr"));
     x().to_npy(&npy).unwrap();
     x().to_zarr(&zarr).unwrap();
     let open_npy = || array::open_npy::<f64>(&npy).rechunk([N, N]);
     let open_zarr = || array::open_zarr::<f64>(&zarr).rechunk([N, N]);
 
-    // Each thread keeps what the first product packs its operands into.
+    // Each thread keeps what the first product packs its operands into, and the plans of its transforms.
     let serial = Config::new().with_executor(ExecutorKind::Serial);
     serial.scope(|| compute((x().matmul(&x()), narrow().matmul(&narrow())))).unwrap();
+    serial.scope(|| compute(linalg::solve(&square(), &x()))).unwrap();
+    let real = || fft::irfft(&x(), None, 1, fft::FftNorm::Backward);
+    let transforms = || (fft::fft(&x(), None, 0, fft::FftNorm::Backward), real());
+    serial
+        .scope(|| compute((transforms(), fft::rfft(&narrow(), None, 1, fft::FftNorm::Backward))))
+        .unwrap();
     let mut all = Vec::new();
     let mut add = |name: &str, x: &dyn Fn() -> Result<Vec<TaskBytes>>| {
         for optimize in [true, false] {
@@ -90,7 +105,34 @@ fn kernels_allocate_what_they_declare() {
         "product of a transpose": x().transpose().matmul(&x());
         "product of computed matrices": (x() * 2.0).matmul(&(x() + 1.0).transpose());
         "product of f32": narrow().matmul(&narrow());
+        "a long matrix's triangle": linalg::qr(&tall()).1;
+        "a long matrix's vectors": linalg::svd(&tall()).0;
+        "a wide matrix's vectors": linalg::svd(&tall().transpose()).2;
+        "least squares": linalg::lstsq(&tall(), &tall().slice(s![.., 0]), None).x;
+        "compressed": linalg::svd_compressed(&x(), 5, Default::default()).0;
+        "a solution": linalg::solve(&square(), &x());
+        "an upper triangle": linalg::lu(&square()).2;
+        "a lower triangle": linalg::lu(&square()).1;
+        "a root": linalg::cholesky(&square());
+        "a sum of products": linalg::einsum("ij,kj->ik", &[&x(), &x()]);
+        "a transform of columns": fft::fft(&x(), None, 0, fft::FftNorm::Backward);
+        "a transform of real numbers": fft::rfft(&narrow(), None, 1, fft::FftNorm::Backward);
+        "and back": fft::irfft(&x(), None, 1, fft::FftNorm::Backward);
+        "a function of rows": array::apply_gufunc("(i)->(i)", &[&x()], &[], |blocks| vec![&blocks[0] * 2.0])[0];
         "blocks": x().map_blocks(|block, _| block.to_owned());
+        "random": random();
+        "random in place": (random() * 2.0).slice(s![.., ..;-3]);
+        "random around numbers": array::random::Generator::new(1).poisson(x(), [2 * N, 2 * N], [N, N]);
+        "groups of rows": x().group_by_axis(0, (0..2 * N).map(|i| i % 12)).mean();
+        "groups of columns": x().group_by_axis(1, (0..2 * N).map(|i| i % 50)).var(1.0);
+        "zones": x().group_by_axis([0, 1], (0..4 * N * N).map(|i| i % 1000)).sum();
+        "resampled": x().resample(0, 10).max();
+        "medians of groups": x().group_by_axis(0, (0..2 * N).map(|i| i % 12)).median();
+        "expanded": months().expand(&months().mean());
+        "positions of the largest": x().argtopk(9, 1);
+        "computed positions": x().take_array(&x().argtopk(2, 0).slice(s![0, ..]), 0);
+        "points in boxes": array::histogram2d(&x(), &x(), &array::bins(40, 0.0, 2000.0), &array::bins(30, 0.0, 900.0));
+        "t-test": x().ttest_1samp(3.0, 0).pvalue;
         "npy": open_npy() + 1.0;
         "npy backwards": open_npy().slice(s![..;-1, ..]);
         "npy steps": open_npy().slice(s![.., ..;4]);

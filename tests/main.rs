@@ -17,6 +17,7 @@ mod suite {
     mod golden_values;
     mod held_memory;
     mod limits;
+    mod linalg_memory;
     mod no_panic;
     mod oracle;
     mod peak_memory;

@@ -16,12 +16,16 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("atomic", Some(&["error"])),
     ("storage", Some(&["atomic", "error"])),
     ("scratch", Some(&[])),
-    ("config", Some(&["error", "bytes"])),
+    ("function", Some(&["error"])),
+    // Tasks that come one by one: the decisions alone.
+    ("client::state", Some(&[])),
+    ("observe", Some(&["error"])),
+    ("config", Some(&["error", "bytes", "observe"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
-    ("sched", Some(&["config", "error", "graph", "memory", "scratch"])),
+    ("sched", Some(&["bytes", "config", "error", "graph", "memory", "observe", "scratch"])),
     // The same layers on other processes. What is decoded is known to the registry alone.
-    ("dist", Some(&["config", "error", "graph", "memory", "registry", "sched"])),
+    ("dist", Some(&["config", "error", "graph", "memory", "observe", "registry", "sched"])),
     // Integers only.
     ("array::chunks", Some(&["error", "bytes"])),
     // What tasks do. No plans, no expressions.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use ndarray::ArrayD;
 
 use super::{
-    Array, Boundary, DynArray, Index, QuantileMethod, Side, concatenate, from_fn, ones, over,
+    Array, Boundary, DynArray, Index, QuantileMethod, Side, concatenate, eye, fft, from_fn, linalg,
+    ones, over,
 };
 use crate::compute::{Collector, NoWatch, Session};
 use crate::config::Config;
@@ -154,8 +155,63 @@ fn a_window_touches_its_neighbours_only() {
     let y = x.map_overlap(2, Boundary::Periodic, |block, _| block.to_owned());
     // Three blocks, which pass through what is padded, what they surround, and the slice of it.
     assert_eq!(n_tasks(&[&y.slice([Index::from(50..60)]).to_dyn()]), 3 + 3 + 1 + 1);
+    // Each axis with its own boundary: nothing is padded where there is nothing beyond.
+    let y = opaque(&[100, 100], &[10, 10]);
+    let sides = [Boundary::None, Boundary::Periodic];
+    let around = y.map_overlap([(1, 0), (0, 2)], sides, |block, _| block.to_owned());
+    let inner = around.slice([Index::from(50..60), Index::from(50..60)]).to_dyn();
+    assert!(n_tasks(&[&inner]) <= 4 + 4 + 1 + 1);
+    let peak = graph(&[&inner]);
+    assert!(peak_bytes(&peak, &order(&peak)) <= 4 * 800 + 3 * 12 * 11 * 8);
     let view = x.sliding_window_view([(0, 5)]).mean(1);
     assert!(n_tasks(&[&view.slice([Index::from(50..60)]).to_dyn()]) <= 2 + 2);
+}
+
+#[test]
+fn each_block_of_a_factorization_is_one_task() {
+    let block = 1000 * 10 * 8;
+    let x = opaque(&[64_000, 10], &[1000, 10]);
+    Config::new().with_chunk_bytes(block).scope(|| {
+        let (q, r) = linalg::qr(&x);
+        // Blocks are factored as they are made, and a block has room for all of their triangles.
+        let triangle = graph(&[&r.to_dyn()]);
+        assert_eq!(triangle.n_tasks(), 64 + 1);
+        let peak = peak_bytes(&triangle, &order(&triangle));
+        assert!(peak < 4 * block, "{peak} bytes");
+        // Factors wait for the last triangle: a task for each, its triangle, and its rows of the other factor.
+        let both = graph(&[&q.to_dyn(), &r.to_dyn()]);
+        assert!(both.n_tasks() <= 64 * 4 + 64 + 4, "{}", both.n_tasks());
+        let values = linalg::svd(&x).1;
+        assert!(n_tasks(&[&values.to_dyn()]) <= 64 + 3);
+        let line = linalg::lstsq(&x, &x.slice([Index::ALL, Index::At(0)]), None);
+        let peak = graph(&[&line.x.to_dyn()]);
+        let peak = peak_bytes(&peak, &order(&peak));
+        assert!(peak < 8 * block, "{peak} bytes");
+    });
+}
+
+#[test]
+fn panels_and_lanes_do_not_outgrow_chunks() {
+    Config::new().with_chunk_bytes(800).scope(|| {
+        let largest = |x: DynArray| {
+            let graph = graph(&[&x]);
+            graph.layers().layers().iter().map(|layer| layer.out_bytes).max().unwrap()
+        };
+        let square = opaque(&[100, 100], &[10, 10]);
+        // A panel, and where its rows came from.
+        assert!(largest(linalg::solve(&square, &square).to_dyn()) <= 800 + 800);
+        assert!(largest(linalg::cholesky(&square).to_dyn()) <= 800);
+        assert!(
+            largest(linalg::svd_compressed(&square, 3, Default::default()).0.to_dyn())
+                <= 100 * 20 * 8
+        );
+        let transformed =
+            fft::fft(&square.cast::<num_complex::Complex<f64>>(), None, 0, Default::default());
+        assert!(largest(transformed.to_dyn()) <= 1600);
+        // Of a panel's triangle, only blocks below it are updated.
+        let n_panels = 100;
+        assert!(n_tasks(&[&linalg::cholesky(&square).to_dyn()]) < n_panels * n_panels + 700);
+    });
 }
 
 /// Compares what tasks return with what their layers declare.
@@ -174,7 +230,7 @@ impl EventSink for Watch<'_> {
         }
     }
 
-    fn on_run_ended(&self, summary: &RunSummary) {
+    fn on_run_ended(&self, summary: &RunSummary, _error: Option<&Error>) {
         *self.summary.lock().unwrap() = Some(*summary);
     }
 }
@@ -183,6 +239,7 @@ impl EventSink for Watch<'_> {
 fn blocks_are_no_larger_than_declared() {
     let x = opaque(&[60, 40], &[20, 7]);
     let y = from_fn([60, 40], [13, 40], |index| index[0] as f64 - index[1] as f64);
+    let square = y.slice(vec![Index::from(0..40)]);
     let arrays = [
         (&x + &y).to_dyn(),
         x.transpose().reshape([2400]).to_dyn(),
@@ -195,6 +252,10 @@ fn blocks_are_no_larger_than_declared() {
         y.mask(&y.gt(3.0)).to_dyn(),
         x.vindex([(0, [3, 50, 4]), (1, [0, 39, 7])]).to_dyn(),
         y.map_overlap((1, 2), Boundary::Reflect, |block, _| block.to_owned()).to_dyn(),
+        linalg::qr(&x).0.to_dyn(),
+        linalg::svd(&y).2.to_dyn(),
+        linalg::solve(&(&square + eye(40, 40, 0, [20, 20]) * 100.0), &square).to_dyn(),
+        fft::rfft(&x, None, 0, Default::default()).to_dyn(),
         y.sliding_window_view([(0, 4)]).mean(-1).to_dyn(),
         y.quantile([0.2, 0.7], QuantileMethod::Linear, 0).topk(5, 1).to_dyn(),
         y.unique().to_dyn(),

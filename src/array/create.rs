@@ -161,7 +161,7 @@ pub fn from_fn<T: Element>(
 #[track_caller]
 pub fn from_source(source: Arc<dyn Source>, chunks: impl Into<ChunkSpec>) -> DynArray {
     let (call, dtype) = (Call::new("from_source"), source.dtype());
-    DynArray { handle: creation::from_source(call, source, dtype, &chunks.into()) }
+    DynArray::of(creation::from_source(call, source, dtype, &chunks.into()))
 }
 
 /// Arrays one after another along an axis that they have.

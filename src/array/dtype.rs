@@ -135,10 +135,13 @@ pub trait Element:
 
     /// What a variance or standard deviation is: a real float.
     type Spread: Element;
+
+    /// What a Fourier transform is: a complex number of such floats.
+    type Complex: Element;
 }
 
 macro_rules! elements {
-    ($($t:ty => $dtype:ident, $sum:ty, $mean:ty, $real:ty, $spread:ty;)*) => {$(
+    ($($t:ty => $dtype:ident, $sum:ty, $mean:ty, $real:ty, $spread:ty, $complex:ty;)*) => {$(
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const DTYPE: DType = DType::$dtype;
@@ -146,24 +149,25 @@ macro_rules! elements {
             type Mean = $mean;
             type Real = $real;
             type Spread = $spread;
+            type Complex = $complex;
         }
     )*};
 }
 
 elements! {
-    bool => Bool, i64, f64, bool, f64;
-    i8 => I8, i64, f64, i8, f64;
-    i16 => I16, i64, f64, i16, f64;
-    i32 => I32, i64, f64, i32, f64;
-    i64 => I64, i64, f64, i64, f64;
-    u8 => U8, u64, f64, u8, f64;
-    u16 => U16, u64, f64, u16, f64;
-    u32 => U32, u64, f64, u32, f64;
-    u64 => U64, u64, f64, u64, f64;
-    f32 => F32, f32, f32, f32, f32;
-    f64 => F64, f64, f64, f64, f64;
-    Complex<f32> => C64, Complex<f32>, Complex<f32>, f32, f32;
-    Complex<f64> => C128, Complex<f64>, Complex<f64>, f64, f64;
+    bool => Bool, i64, f64, bool, f64, Complex<f64>;
+    i8 => I8, i64, f64, i8, f64, Complex<f64>;
+    i16 => I16, i64, f64, i16, f64, Complex<f64>;
+    i32 => I32, i64, f64, i32, f64, Complex<f64>;
+    i64 => I64, i64, f64, i64, f64, Complex<f64>;
+    u8 => U8, u64, f64, u8, f64, Complex<f64>;
+    u16 => U16, u64, f64, u16, f64, Complex<f64>;
+    u32 => U32, u64, f64, u32, f64, Complex<f64>;
+    u64 => U64, u64, f64, u64, f64, Complex<f64>;
+    f32 => F32, f32, f32, f32, f32, Complex<f32>;
+    f64 => F64, f64, f64, f64, f64, Complex<f64>;
+    Complex<f32> => C64, Complex<f32>, Complex<f32>, f32, f32, Complex<f32>;
+    Complex<f64> => C128, Complex<f64>, Complex<f64>, f64, f64, Complex<f64>;
 }
 
 /// Evaluates an expression with `$t` standing for the element type that a [`DType`] names.

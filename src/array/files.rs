@@ -103,7 +103,7 @@ impl DynArray {
     #[must_use]
     pub fn open_npy(path: impl AsRef<Path>) -> DynArray {
         let call = Call::new("open_npy");
-        DynArray { handle: from_opened(call, NpySource::open(call, path)) }
+        DynArray::of(from_opened(call, NpySource::open(call, path)))
     }
 
     /// A Zarr array of any element type; see [`open_zarr`].
@@ -112,7 +112,7 @@ impl DynArray {
     #[must_use]
     pub fn open_zarr(path: impl AsRef<Path>) -> DynArray {
         let call = Call::new("open_zarr");
-        DynArray { handle: from_opened(call, ZarrSource::open(call, path)) }
+        DynArray::of(from_opened(call, ZarrSource::open(call, path)))
     }
 
     /// A variable of a NetCDF-3 file, unpacked to `f32` or `f64` as the CF conventions say, or as it is
@@ -133,7 +133,7 @@ impl DynArray {
             }
             Err(error) => Handle::from_result(Err(error)),
         };
-        DynArray { handle }
+        DynArray::of(handle)
     }
 }
 

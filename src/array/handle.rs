@@ -1,19 +1,24 @@
 //! The handles that users hold.
 
+mod groups;
 mod orders;
 mod rearrange;
 mod select;
+mod statistics;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
 
+pub use groups::AxisGroups;
 pub use orders::{Fractions, bins};
 pub use rearrange::{block, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack};
 pub use select::Side;
+pub use statistics::{TTest, histogram2d, histogramdd, ttest_ind, ttest_rel};
 
 use super::any::AnyArray;
 use super::args::{Axes, AxisRef, Shape};
@@ -58,7 +63,7 @@ pub struct Array<T: Element> {
 
 impl<T: Element> Clone for Array<T> {
     fn clone(&self) -> Self {
-        Array::of(self.handle.clone())
+        Array { handle: self.handle.clone(), element: PhantomData }
     }
 }
 
@@ -364,10 +369,13 @@ macro_rules! untyped_methods {
 }
 
 impl<T: Element> Array<T> {
+    /// The array of a step that the caller of the caller has made.
+    #[track_caller]
     pub(crate) fn of(handle: Handle) -> Self {
-        Array { handle, element: PhantomData }
+        Array { handle: handle.made_at(Location::caller()), element: PhantomData }
     }
 
+    #[track_caller]
     fn like(&self, handle: Handle) -> Self {
         Array::of(handle)
     }
@@ -750,8 +758,15 @@ binary_methods! {
 }
 
 impl DynArray {
+    /// The array of a step that the caller of the caller has made.
+    #[track_caller]
+    pub(crate) fn of(handle: Handle) -> Self {
+        DynArray { handle: handle.made_at(Location::caller()) }
+    }
+
+    #[track_caller]
     fn like(&self, handle: Handle) -> Self {
-        DynArray { handle }
+        DynArray::of(handle)
     }
 
     untyped_methods!();

@@ -62,6 +62,7 @@ impl Lower for Planned {
             let done = &lowering.done;
             let is_done = |id: &NodeId| done.contains_key(id);
             if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                lowering.layers.make_at(plan.line(id));
                 let layer = lowering.node(id)?;
                 lowering.done.insert(id, layer);
             }
@@ -212,7 +213,8 @@ impl Lowering<'_> {
                 layer
             }
             ReadFrom::Storage(source) => {
-                let name = format!("read {}", source.name());
+                let verb = if source.is_computed() { "" } else { "read " };
+                let name = format!("{verb}{}", source.name());
                 let source = Arc::clone(source);
                 let (kernel, scratch): (Arc<dyn Kernel>, u64) = dispatch!(out.dtype, T => {
                     let kernel = ReadKernel::<T>::new(source, window, chunks);

@@ -14,18 +14,23 @@ mod collect;
 #[cfg(test)]
 mod cost_tests;
 mod create;
+mod delayed;
 mod display;
 mod dtype;
 mod expr;
+pub mod fft;
 mod files;
+mod gufunc;
 mod handle;
 mod io;
 pub(crate) mod kernels;
+pub mod linalg;
 mod lower;
 mod meta;
 mod op;
 mod operators;
 mod ops;
+pub mod random;
 mod rules;
 mod show;
 mod stacks;
@@ -39,6 +44,7 @@ pub use create::{
     arange, concatenate, empty, eye, from_fn, from_ndarray, from_source, full, full_like, linspace,
     ones, ones_like, stack, where_, zeros, zeros_like,
 };
+pub use delayed::from_delayed;
 pub use dtype::{DType, Element};
 pub(crate) use expr::Node;
 /// What frames need to become arrays and back.
@@ -56,9 +62,10 @@ pub use files::open_netcdf;
 pub use files::{Store, open_npy};
 #[cfg(feature = "zarr")]
 pub use files::{ZarrWrite, open_zarr};
+pub use gufunc::apply_gufunc;
 pub use handle::{
-    Array, DynArray, Fractions, Side, bins, block, diag, dstack, hstack, indices, meshgrid,
-    unify_chunks, vstack,
+    Array, AxisGroups, DynArray, Fractions, Side, TTest, bins, block, diag, dstack, histogram2d,
+    histogramdd, hstack, indices, meshgrid, ttest_ind, ttest_rel, unify_chunks, vstack,
 };
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};
@@ -70,7 +77,7 @@ pub use kernels::quantile::QuantileMethod;
 pub use operators::Operand;
 pub use ops::grids::Indexing;
 pub use ops::indexing::{Index, IndexArg, IndexEntry};
-pub use ops::overlap::Boundary;
+pub use ops::overlap::{Boundaries, Boundary};
 pub use ops::pad::{PadMode, Widths};
 pub use ops::reductions::{Over, over};
 pub use stacks::from_npy_stack;

@@ -27,7 +27,6 @@ pub(crate) enum ArrayOp {
     /// Blocks that an earlier run left in memory.
     Blocks(Arc<PersistedBlocks>),
     /// Blocks made of those of an expression of another kind.
-    #[cfg_attr(not(feature = "frame"), expect(dead_code, reason = "there is no other kind"))]
     Bridge(Arc<Bridged>),
     /// A function of the element's index.
     Create { program: Arc<Program>, chunks: Chunks },

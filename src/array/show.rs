@@ -82,7 +82,8 @@ fn show_slice(slice: AxisSlice) -> String {
 fn show_read(read: &Read, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let is_whole = match &read.from {
         ReadFrom::Storage(source) => {
-            write!(f, "read {}", source.name())?;
+            let verb = if source.is_computed() { "" } else { "read " };
+            write!(f, "{verb}{}", source.name())?;
             source.shape().iter().zip(&*read.window).all(|(&len, slice)| slice.is_full(len))
         }
         ReadFrom::Memory(_) => {

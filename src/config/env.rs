@@ -31,6 +31,7 @@ fn from_vars(call: Call, var: impl Fn(&str) -> Option<String>) -> Result<Config>
             .get("DASK_RS_SPILL_DIRECTORY", "a path", |text| Some(text.into()))?,
         spill_limit: reader.get("DASK_RS_SPILL_LIMIT", "a number of bytes", parse_bytes)?,
         progress: reader.get("DASK_RS_PROGRESS", "true or false", parse_bool)?,
+        ..Config::default()
     })
 }
 

@@ -5,11 +5,12 @@ mod memory;
 mod scope;
 
 use std::path::{Path, PathBuf};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 pub(crate) use scope::Ambient;
 
 use crate::error::Result;
+use crate::observe::{Observer, Observers};
 
 /// How computations run. Whatever is not set comes from elsewhere.
 ///
@@ -45,6 +46,7 @@ pub struct Config {
     progress: Option<bool>,
     spill_directory: Option<PathBuf>,
     spill_limit: Option<u64>,
+    observers: Observers,
 }
 
 /// What runs the tasks of a computation.
@@ -125,6 +127,13 @@ impl Config {
         Config { spill_limit: Some(bytes), ..self }
     }
 
+    /// Adds an [`Observer`](crate::diagnostics::Observer) of runs. Those of outer scopes go on watching.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.extend(&Observers::of(observer));
+        self
+    }
+
     /// Bytes that chunks and running tasks may use. By default 60 % of the machine's memory or of
     /// what the control groups of the process allow, whichever is smaller.
     #[must_use]
@@ -184,6 +193,10 @@ impl Config {
         self.spill_limit.unwrap_or(u64::MAX)
     }
 
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.observers
+    }
+
     /// The settings that hold right here.
     ///
     /// # Errors
@@ -225,6 +238,7 @@ impl Config {
         self.progress = other.progress.or(self.progress);
         self.spill_directory = other.spill_directory.clone().or(self.spill_directory.take());
         self.spill_limit = other.spill_limit.or(self.spill_limit);
+        self.observers.extend(&other.observers);
     }
 }
 

@@ -28,6 +28,11 @@ impl Ambient {
         f()
     }
 
+    /// How many overrides are stacked on this thread; tasks of runs are inside of one at least.
+    pub(crate) fn depth() -> usize {
+        STACK.with_borrow(Vec::len)
+    }
+
     pub(super) fn config(&self) -> Option<&Config> {
         self.0.as_ref()
     }

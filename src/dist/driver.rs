@@ -17,7 +17,8 @@ use super::wire::{self, Failure, Order, RunTask};
 use super::worker::{hang_up, lock};
 use crate::error::{Error, Result};
 use crate::graph::{Block, KernelSpec, TaskGraph, TaskId, Value};
-use crate::sched::job::Job;
+use crate::observe::Thread;
+use crate::sched::job::{Begun, Job};
 use crate::sched::state::{Next, State};
 use crate::sched::{Executor, Run, Sink, check_budget};
 
@@ -118,6 +119,7 @@ struct Running {
     declared_bytes: u64,
     /// Held until the task has run, and with them the blocks on the workers.
     inputs: Vec<Block>,
+    begun: Begun,
 }
 
 /// One run.
@@ -215,7 +217,7 @@ impl<'a> Driver<'a> {
 
     /// Gives out a block of this process.
     fn run_here(&mut self, task: TaskId) -> Result<()> {
-        match self.job.run_task(task, Vec::new()) {
+        match self.job.run_task(task, Vec::new(), self.state.used_bytes()) {
             Ok(block) => {
                 let block = block.map(|block| {
                     let nbytes = block.nbytes_elsewhere();
@@ -271,7 +273,7 @@ impl<'a> Driver<'a> {
     /// Sends a task, and before it what the worker lacks.
     fn start(&mut self, task: TaskId, worker: usize) -> Result<()> {
         let graph = self.job.graph;
-        self.job.on_started(task);
+        let begun = self.job.begin(task, || self.lane(worker), 0, self.state.used_bytes());
         let layer = graph.layer(task);
         if self.layers[worker].insert(layer.0) {
             let kernel =
@@ -299,8 +301,17 @@ impl<'a> Driver<'a> {
         self.placement.on_started(worker, declared_bytes);
         let bytes = self.placement.workers[worker].bytes;
         self.counters.peaks[worker].fetch_max(bytes, Ordering::Relaxed);
-        self.running.insert(task, Running { worker, declared_bytes, inputs: blocks });
+        self.running.insert(task, Running { worker, declared_bytes, inputs: blocks, begun });
         Ok(())
+    }
+
+    /// The first name for one of the tasks that `worker` has at once that no task of this run has now.
+    fn lane(&self, worker: usize) -> Thread {
+        let of_worker = self.running.values().filter(|running| running.worker == worker);
+        let taken: Vec<_> = of_worker.filter_map(|running| running.begun.thread()).collect();
+        let address = self.links[worker].address;
+        let mut lanes = (0..).map(|slot| Thread::named(&format!("{address} #{slot}")));
+        lanes.find(|lane| !taken.contains(lane)).expect("there are more numbers than tasks")
     }
 
     /// Sees to it that `worker` can read a block; where it gets the block from, if from another worker.
@@ -333,28 +344,34 @@ impl<'a> Driver<'a> {
         let Some(running) = known else {
             return Err(self.lost(worker, "it reported a task that it was not given"));
         };
-        self.placement.on_ended(worker, running.declared_bytes);
+        let Running { declared_bytes, inputs, begun, .. } = running;
+        self.placement.on_ended(worker, declared_bytes);
         let finished = match event {
-            Event::Finished { nbytes, block, .. } => self.on_finished(task, worker, nbytes, block),
+            Event::Finished { nbytes, block, .. } => {
+                self.on_finished(task, worker, begun, nbytes, block)
+            }
             Event::Failed { failure: Failure::Unreachable { peer, problem }, .. } => {
                 let lost = self.links.iter().position(|link| link.address == peer);
                 return Err(self.lost(lost.unwrap_or(worker), &problem));
             }
             Event::Failed { failure: Failure::Panic(message), .. } => {
-                let op = self.job.graph.op_name(task).to_string();
-                Err(Error::TaskPanicked { op, block: self.job.graph.block_index(task), message })
+                self.job.fail(begun);
+                let graph = self.job.graph;
+                let (op, block) = (graph.op_name(task).to_string(), graph.block_index(task));
+                let at = graph.line(task);
+                Err(Error::TaskPanicked { op, block, at, message, task: None })
             }
             Event::Failed { failure: Failure::Error(problem), .. } => {
                 let address = self.links[worker].address.to_string();
                 let error = Error::Worker { call: None, address, problem };
-                self.job.finish_task(task, || Err(error)).map(drop)
+                self.job.finish_task(task, begun, || Err(error)).map(drop)
             }
             Event::Lost(_) => Ok(()),
         };
         if finished.is_err() {
             self.state.on_failed(task);
         }
-        drop(running);
+        drop(inputs);
         Ok(finished)
     }
 
@@ -362,6 +379,7 @@ impl<'a> Driver<'a> {
         &mut self,
         task: TaskId,
         worker: usize,
+        begun: Begun,
         nbytes: u64,
         result: Option<Block>,
     ) -> Result<()> {
@@ -371,6 +389,7 @@ impl<'a> Driver<'a> {
         let block = match (is_result, result) {
             (true, Some(block)) => block,
             (true, None) => {
+                self.job.fail(begun);
                 let address = self.links[worker].address.to_string();
                 let problem = "it did not send a result".into();
                 return Err(Error::Worker { call: None, address, problem });
@@ -378,7 +397,7 @@ impl<'a> Driver<'a> {
             (false, _) => placed.clone(),
         };
         // The user gets the block itself; other tasks read the one on the worker.
-        self.job.finish_task(task, || Ok(block))?;
+        self.job.finish_task(task, begun, || Ok(block))?;
         if is_read {
             self.placement.on_made(task, nbytes, Some(worker));
         }

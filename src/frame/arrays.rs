@@ -65,7 +65,38 @@ impl DataFrame {
         let node = self.handle().node();
         Array::of(ArrayHandle::from_result(node.and_then(|node| {
             let names: Vec<PlSmallStr> = node.meta.schema.iter_names().cloned().collect();
-            array_of::<T>(call, node, &names, false)
+            array_of::<T>(call, node, &names, false, None)
+        })))
+    }
+
+    /// [`to_array`](Self::to_array) of a frame whose partitions have these numbers of rows, so that the chunks are known.
+    ///
+    /// # Errors
+    /// Also carried: [`Error::InvalidArgument`] for another number of partitions. At compute: [`Error::ShapeMismatch`] for a
+    /// partition with another number of rows.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let frame = DataFrame::from_polars(&df!["x" => [1, 2, 3, 4]]?, 2).filter(col("x").neq(2));
+    /// let array = frame.to_array_with_lengths::<f64>(frame.partition_lengths()?);
+    /// assert_eq!(array.shape()?, [3, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Source
+    /// The `lengths` of Dask's `to_dask_array`.
+    #[track_caller]
+    #[must_use]
+    pub fn to_array_with_lengths<T: ColumnElement>(
+        &self,
+        lengths: impl IntoIterator<Item = u64>,
+    ) -> Array<T> {
+        let call = Call::new("to_array_with_lengths");
+        let lengths: Vec<u64> = lengths.into_iter().collect();
+        Array::of(ArrayHandle::from_result(self.handle().node().and_then(|node| {
+            let names: Vec<PlSmallStr> = node.meta.schema.iter_names().cloned().collect();
+            array_of::<T>(call, node, &names, false, Some(lengths))
         })))
     }
 
@@ -80,7 +111,7 @@ impl DataFrame {
         let (node, name) = (self.handle().node(), name.into());
         Array::of(ArrayHandle::from_result(node.and_then(|node| {
             check_column(&name, &node.meta.schema, call)?;
-            array_of::<T>(call, node, &[name], true)
+            array_of::<T>(call, node, &[name], true, None)
         })))
     }
 
@@ -122,6 +153,7 @@ fn array_of<T: ColumnElement>(
     node: &Arc<Node>,
     names: &[PlSmallStr],
     is_flat: bool,
+    lengths: Option<Vec<u64>>,
 ) -> Result<Arc<crate::array::Node>> {
     let schema = &node.meta.schema;
     for name in names {
@@ -139,7 +171,10 @@ fn array_of<T: ColumnElement>(
     }
     let selected = Node::of(FrameOp::Select(Select::columns(names, schema)), &[node])?;
     let element_bytes = (names.len() * size_of::<T>()) as u64;
-    let (rows, out_bytes) = match known_rows(&selected) {
+    if let Some(lengths) = &lengths {
+        check_lengths(call, &selected, lengths)?;
+    }
+    let (rows, out_bytes) = match lengths.or_else(|| known_rows(&selected)) {
         Some(rows) => {
             let out_bytes = rows.iter().copied().max().unwrap_or(0) * element_bytes;
             (AxisChunks::from_sizes(&rows), out_bytes)
@@ -163,10 +198,25 @@ fn array_of<T: ColumnElement>(
     let kernel = Arc::new(FrameElements::<T>::new(call, chunks.clone()));
     // Of one column at a time, if its dtype is another.
     let scratch_bytes = out_bytes / names.len() as u64;
-    let bridge = Bridge { name: call.op.into(), from: selected, kernel, out_bytes, scratch_bytes };
+    let expression = ExpressionId::of(&selected);
+    let (name, from) = (call.op.into(), selected);
+    let bridge = Bridge { name, from, expression, kernel, out_bytes, scratch_bytes };
     let meta = Meta { dtype: T::DTYPE, chunks };
     let bridged = BridgedArray { bridge: Arc::new(bridge), meta };
     crate::array::Node::of(ArrayOp::Bridge(Arc::new(bridged)), &[])
+}
+
+fn check_lengths(call: Call, node: &Arc<Node>, lengths: &[u64]) -> Result<()> {
+    let (n_parts, _) = counted(call, node)?;
+    if n_parts == lengths.len() as u64 {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument {
+        call,
+        argument: "lengths",
+        got: format!("{} lengths for {n_parts} partitions", lengths.len()),
+        expected: "one length for each partition, such as those of partition_lengths()",
+    })
 }
 
 /// The expression whose partitions those of `node` are, row by row.
@@ -223,8 +273,8 @@ fn frame_of<T: ColumnElement>(
     let n_parts = usize::try_from(rows.n_blocks()).unwrap_or(usize::MAX);
     let schema = Arc::new(schema);
     let kernel = Arc::new(ArrayColumns::<T>::new(Arc::clone(&schema)));
-    let from = Arc::clone(node);
-    let bridge = Bridge { name: call.op.into(), from, kernel, out_bytes, scratch_bytes: 0 };
+    let (name, from, expression) = (call.op.into(), Arc::clone(node), ExpressionId::of(node));
+    let bridge = Bridge { name, from, expression, kernel, out_bytes, scratch_bytes: 0 };
     let bridged = Bridged { bridge: Arc::new(bridge), schema, n_parts, rows_of };
     Node::of(FrameOp::Bridge(Arc::new(bridged)), &[])
 }

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use polars_core::prelude::{DataFrame as PolarsFrame, PolarsResult, SchemaRef};
 
+use super::collect::with_known_order;
+use super::expr::check_column;
 use super::handle::DataFrame;
 use super::io::{Mapped, MemoryFrames, RecordBatches};
+use super::kernels::group_by::Groups;
+use super::kernels::sort::{SortSpec, sort};
+use super::kernels::values_error;
 use super::op::Handle;
 use super::ops::rows;
+use super::partitions::repartition::sorted_ranges;
 use crate::config::Config;
-use crate::error::{Call, Error};
+use crate::error::{Call, Error, Result};
 
 impl DataFrame {
     /// A frame in memory, cut into `n_partitions` partitions of about the same number of rows, which share its
@@ -18,10 +24,43 @@ impl DataFrame {
     ///
     /// # Cost
     /// No row is copied.
+    #[track_caller]
     #[must_use]
     pub fn from_polars(frame: &PolarsFrame, n_partitions: usize) -> Self {
         let source = Arc::new(MemoryFrames::split(frame, n_partitions));
         DataFrame::of(Handle::from_result(rows::scan(source)))
+    }
+
+    /// A frame in memory that is sorted now by the column `index`, which becomes its [index](Self::set_index), in about
+    /// `n_partitions` partitions with known divisions: no value of the index is in two of them. Nulls come last.
+    ///
+    /// # Cost
+    /// Sorts the frame, which copies it, in this thread.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or one that has no order.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let rows = df!["t" => [3, 1, 4, 1], "x" => [30, 10, 40, 11]]?;
+    /// let frame = DataFrame::from_polars_indexed(&rows, "t", 2);
+    /// assert_eq!(frame.divisions()?.unwrap().i32()?.to_vec(), [1, 3, 4].map(Some));
+    /// assert!(frame.loc(1..=3).compute()?.equals(&df!["t" => [1, 1, 3], "x" => [10, 11, 30]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Source
+    /// Dask's `from_pandas`.
+    #[track_caller]
+    #[must_use]
+    pub fn from_polars_indexed(frame: &PolarsFrame, index: &str, n_partitions: usize) -> Self {
+        let call = Call::new("from_polars_indexed");
+        let node = sorted_parts(call, frame, index, n_partitions).and_then(|parts| {
+            let source = MemoryFrames::new("memory", Arc::clone(frame.schema()), parts);
+            rows::persisted(call, Arc::new(source), Some(index.into()))
+        });
+        DataFrame::of(Handle::from_result(node))
     }
 
     /// Arrow record batches, each a partition.
@@ -99,4 +138,21 @@ impl DataFrame {
         });
         DataFrame::of(Handle::from_result(source.and_then(|source| rows::scan(Arc::new(source)))))
     }
+}
+
+/// The rows in the order of a column, cut where its values change.
+fn sorted_parts(call: Call, frame: &PolarsFrame, by: &str, n: usize) -> Result<Vec<PolarsFrame>> {
+    check_column(by, frame.schema(), call)?;
+    let sorted = sort(frame, &SortSpec::new([by.into()], false, true))?;
+    let failed = || values_error("from_polars_indexed");
+    let keys = sorted.column(by).map_err(failed())?.clone();
+    let n_keys = keys.len() - keys.null_count();
+    let values = Groups::new(&[keys.slice(0, n_keys)], n_keys).map_err(failed())?;
+    let mut parts = sorted_ranges(&values.of_row, n);
+    match parts.last_mut() {
+        Some(last) => last.end = sorted.height(),
+        None => parts.push(0..sorted.height()),
+    }
+    let parts = parts.into_iter().map(|rows| sorted.slice(rows.start as i64, rows.len()));
+    with_known_order(parts.collect(), by)
 }

@@ -184,7 +184,32 @@ impl DataFrame {
     /// As [`to_parquet`](Self::to_parquet).
     #[track_caller]
     pub fn to_ndjson(&self, path: impl AsRef<Path>) -> Result<()> {
-        let format = Format::Ndjson(NdjsonWriteOptions::default());
+        self.to_ndjson_with(path, &NdjsonWriteOptions::default(), false)
+    }
+
+    /// [`to_ndjson`](Self::to_ndjson) with options, into one file if `is_single_file`.
+    ///
+    /// # Errors
+    /// As [`to_parquet`](Self::to_parquet).
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, NdjsonWriteOptions, polars_core::df};
+    /// let dir = tempfile::tempdir()?;
+    /// let path = dir.path().join("x.ndjson");
+    /// let x = DataFrame::from_polars(&df!["a" => [1, 2], "b" => ["p", "q"]]?, 2);
+    /// x.to_ndjson_with(&path, &NdjsonWriteOptions::default(), true)?;
+    /// assert_eq!(std::fs::read_to_string(path)?, "{\"a\":1,\"b\":\"p\"}\n{\"a\":2,\"b\":\"q\"}\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn to_ndjson_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &NdjsonWriteOptions,
+        is_single_file: bool,
+    ) -> Result<()> {
+        let format = Format::Ndjson(options.clone(), is_single_file);
         let (call, path) = (Call::new("to_ndjson"), path.as_ref());
         crate::compute(StoreFrame { frame: self, call, path, format })
     }
@@ -245,6 +270,7 @@ impl DataFrame {
     }
 }
 
+#[track_caller]
 fn opened(source: Result<impl Source + 'static>) -> DataFrame {
     DataFrame::of(Handle::from_result(source.and_then(|source| rows::scan(Arc::new(source)))))
 }

@@ -2,14 +2,18 @@
 
 mod clean;
 mod index;
+mod join;
+mod reduce;
 mod reshape;
 mod stats;
 mod windows;
 
 pub use index::IndexOptions;
+pub use join::JoinOptions;
 pub use windows::{AsofOptions, GroupByDynamic};
 
 use std::fmt;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,8 +44,10 @@ pub struct DataFrame {
 }
 
 impl DataFrame {
+    /// The frame of a step that the caller of the caller has made.
+    #[track_caller]
     pub(crate) fn of(handle: Handle) -> Self {
-        DataFrame { handle }
+        DataFrame { handle: handle.made_at(Location::caller()) }
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -116,12 +122,14 @@ impl DataFrame {
     ///
     /// # Cost
     /// Reads the first partitions only, if the rows of partitions are known (files read without a filter).
+    #[track_caller]
     #[must_use]
     pub fn head(&self, n: u64) -> Self {
         self.slice(0, n)
     }
 
     /// `len` rows, or as many as there are, after the first `offset`; as one partition.
+    #[track_caller]
     #[must_use]
     pub fn slice(&self, offset: u64, len: u64) -> Self {
         DataFrame::of(rows::slice(&self.handle, offset, len))
@@ -224,7 +232,11 @@ impl DataFrame {
     /// Rows of both frames with equal values in the columns `on`, joined as `how` says.
     ///
     /// Columns and their names are those of Polars: keys appear once, and columns of `other` that this frame
-    /// has too get the suffix `_right`. Null keys are equal to nothing.
+    /// has too get the suffix `_right`. Null keys are equal to nothing. [`join_with`](Self::join_with) has options for that.
+    ///
+    /// A frame that is joined on its [index](Self::set_index) keeps it, if no rows without it come from the other side (that
+    /// is, unless the join is full), or if it is the right frame of a right join; rows are then in its order. So a small frame
+    /// with an index is better the right one of an inner join, because copies of it would not keep its order.
     ///
     /// # Errors
     /// Carried: an unknown column, or keys of different dtypes.

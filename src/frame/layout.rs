@@ -5,7 +5,7 @@
 
 mod placement;
 
-pub(crate) use placement::{Divided, Placement};
+pub(crate) use placement::{Divided, Placement, Ranged};
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -94,6 +94,7 @@ impl Lower for Planned {
             let done = &lowering.done;
             let is_done = |id: &NodeId| done.contains_key(id);
             if !is_done(&id) && lowering.crossings.is_ready(plan, id, is_done) {
+                lowering.layers.make_at(plan.line(id));
                 let lowered = lowering.node(id)?;
                 lowering.done.insert(id, lowered);
             }
@@ -489,11 +490,11 @@ fn split_bytes(layout: &Layout) -> u64 {
 const SPREAD_BYTES: u64 = 8 << 20;
 const SPREAD_PARTS: usize = 64;
 
-/// How many partial results one task combines.
-const FAN_IN: usize = 8;
-
 /// More partitions are never asked for.
 const MAX_PARTS: usize = 1 << 16;
+
+/// How many partial results one task combines.
+const FAN_IN: usize = 8;
 
 /// What is computed; columns that are only passed on are counted.
 fn select_text(exprs: &[Expr]) -> String {

@@ -19,6 +19,9 @@ mod args;
 mod arrays;
 mod collect;
 mod create;
+#[cfg(test)]
+mod declared;
+mod delayed;
 mod expr;
 mod files;
 mod handle;
@@ -41,10 +44,11 @@ pub use arrays::ColumnElement;
 pub use arrow;
 pub use expr::{
     Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs,
-    IntoValues, Literal, RankTies, RollingOptions, StringNameSpace, Then, When, coalesce, col,
-    concat_str, len, lit, map_many, null, when,
+    IntoValues, ListNameSpace, Literal, RankTies, RollingOptions, StringNameSpace, Then, When,
+    all_horizontal, any_horizontal, coalesce, col, concat_str, len, lit, map_many, max_horizontal,
+    mean_horizontal, min_horizontal, null, sum_horizontal, when,
 };
-pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic, IndexOptions};
+pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic, IndexOptions, JoinOptions};
 pub use io::{
     CsvOptions, CsvWriteOptions, IfExists, IpcCompression, IpcOptions, IpcWriteOptions,
     NdjsonOptions, NdjsonWriteOptions, ParquetCompression, ParquetOptions, ParquetWriteOptions,

@@ -198,6 +198,23 @@ impl Repartition {
 pub(crate) struct Join {
     pub(crate) spec: Arc<JoinSpec>,
     pub(crate) schema: SchemaRef,
+    /// The index of the result, if there is one.
+    pub(crate) index: Option<KeptIndex>,
+}
+
+/// A key that is the index of its side, 0 or 1, and stays the index: the rows come in the order of that side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeptIndex {
+    pub(crate) side: usize,
+    /// Its number among the keys.
+    pub(crate) key: usize,
+}
+
+impl Join {
+    fn index(&self) -> Option<PlSmallStr> {
+        let KeptIndex { side, key } = self.index?;
+        [&self.spec.left_on, &self.spec.right_on][side].get(key).cloned()
+    }
 }
 
 /// By which columns rows are sorted, and how many of the first are kept.
@@ -277,7 +294,7 @@ impl PartialEq for FrameOp {
             (O::Slice { offset: a, len: n }, O::Slice { offset: b, len: m }) => a == b && n == m,
             (O::Concat, O::Concat) => true,
             (O::MapPartitions(a), O::MapPartitions(b)) => Arc::ptr_eq(a, b),
-            (O::Join(a), O::Join(b)) => a.spec == b.spec,
+            (O::Join(a), O::Join(b)) => a.spec == b.spec && a.index == b.index,
             (O::Sort(a), O::Sort(b)) => {
                 a.spec == b.spec && a.limit == b.limit && a.ranges == b.ranges
             }
@@ -375,8 +392,10 @@ impl Step for FrameOp {
             | FrameOp::Tail(_)
             | FrameOp::Repartition(_)
             | FrameOp::Attach
+            | FrameOp::JoinAsof(_)
             | FrameOp::Ordered(_)
             | FrameOp::PerGroup(_) => inherited(),
+            FrameOp::Join(join) => join.index(),
             FrameOp::Select(select) => inherited()
                 .filter(|index| select.exprs.iter().any(|expr| *expr == super::col(index.clone()))),
             _ => None,

@@ -23,7 +23,7 @@ pub(super) enum Format {
     Parquet(ParquetWriteOptions),
     /// As one file or as one for each partition.
     Csv(CsvWriteOptions, bool),
-    Ndjson(NdjsonWriteOptions),
+    Ndjson(NdjsonWriteOptions, bool),
     Ipc(IpcWriteOptions),
 }
 
@@ -51,8 +51,8 @@ impl Write {
             Format::Parquet(options) => {
                 Box::new(ParquetWriter::create(*call, path, schema, options.clone())?)
             }
-            Format::Ndjson(options) => {
-                Box::new(NdjsonWriter::create(*call, path, schema, options, false)?)
+            Format::Ndjson(options, is_single_file) => {
+                Box::new(NdjsonWriter::create(*call, path, schema, options, *is_single_file)?)
             }
             Format::Ipc(options) => {
                 Box::new(IpcWriter::create(*call, path, schema, options.clone())?)

@@ -22,6 +22,11 @@ pub(crate) trait Value: Any + Send + Sync + fmt::Debug {
         None
     }
 
+    /// The value of a user's own type inside, if that is what this is.
+    fn of_user(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+
     /// This value as one that can lie on disk for a while, if it can.
     fn as_spill(&self) -> Option<&dyn Spill> {
         None
@@ -62,6 +67,11 @@ impl Block {
         let mut bytes = Vec::new();
         let name = self.0.encode(&mut bytes)?;
         Some((name, bytes))
+    }
+
+    /// What users get to see: their own value, or else this block.
+    pub(crate) fn for_user(&self) -> Arc<dyn Any + Send + Sync> {
+        self.0.of_user().unwrap_or_else(|| Arc::new(self.clone()))
     }
 
     /// The value as one that can lie on disk, if it can and if memory is gained by that.

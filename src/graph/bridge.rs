@@ -4,12 +4,16 @@
 //! [`Bridge`]: both are lowered into the same layers, so that what they share runs once.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+#[cfg(all(feature = "array", feature = "frame"))]
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::{
-    AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, NodeId, Operation, Plan,
+    AxisMap, BlockMap, Kernel, Layer, LayerGraph, LayerId, LayerInput, Node, NodeId, Operation,
+    Plan, Step,
 };
 use crate::error::{Error, Result};
 
@@ -19,11 +23,38 @@ pub(crate) struct Bridge {
     pub(crate) name: Arc<str>,
     /// The expression, a `Node<_>`.
     pub(crate) from: Arc<dyn Any + Send + Sync>,
+    pub(crate) expression: ExpressionId,
     /// Makes a block of all blocks that it is given.
     pub(crate) kernel: Arc<dyn Kernel>,
     /// Bytes of the largest block.
     pub(crate) out_bytes: u64,
     pub(crate) scratch_bytes: u64,
+}
+
+thread_local! {
+    /// Expressions that wait to be dropped, while a bridge is dropped on this thread.
+    static DROPPED: RefCell<Option<Vec<Arc<dyn Any + Send + Sync>>>> = const { RefCell::new(None) };
+}
+
+impl Drop for Bridge {
+    /// Drops an expression that crosses bridges any number of times in a loop, as a chain of nodes.
+    fn drop(&mut self) {
+        let from = std::mem::replace(&mut self.from, Arc::new(()));
+        // A thread that ends has no list any more; what is left is dropped at once.
+        let is_outermost = DROPPED.try_with(move |waiting| {
+            let mut waiting = waiting.borrow_mut();
+            let is_first = waiting.is_none();
+            waiting.get_or_insert_default().push(from);
+            is_first
+        });
+        if is_outermost != Ok(true) {
+            return;
+        }
+        while let Some(next) = DROPPED.with_borrow_mut(|waiting| waiting.as_mut()?.pop()) {
+            drop(next);
+        }
+        DROPPED.set(None);
+    }
 }
 
 impl fmt::Debug for Bridge {
@@ -43,7 +74,9 @@ impl Bridge {
         block_text: Arc<str>,
     ) -> Layer {
         let n_in = &layers.get(source).grid;
-        let (n, n_out) = (n_in[0], grid[0]);
+        // What has no axes, such as a delayed value, is one block.
+        let along_first = |grid: &[u64]| grid.first().copied().unwrap_or(1);
+        let (n, n_out) = (along_first(n_in), along_first(grid));
         let bound = |i: u64| (u128::from(i) * u128::from(n) / u128::from(n_out)) as u64;
         let first = match n == n_out {
             true => AxisMap::same(0),
@@ -53,8 +86,8 @@ impl Bridge {
                 AxisMap::Ranges { axis: 0, ranges }
             }
         };
-        let others = n_in[1..].iter().map(|_| AxisMap::All);
-        let map = BlockMap::axes(std::iter::once(first).chain(others));
+        let others = n_in.iter().skip(1).map(|_| AxisMap::All);
+        let map = BlockMap::axes(std::iter::once(first).chain(others).take(n_in.len()));
         Layer {
             name: Arc::clone(&self.name),
             grid: grid.into(),
@@ -68,19 +101,21 @@ impl Bridge {
     }
 }
 
-/// Tells one expression from another, for as long as both live.
+/// Tells one expression from all others that were ever made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ExpressionId(usize);
+pub(crate) struct ExpressionId(u64);
 
 impl ExpressionId {
-    pub(crate) fn of<T: ?Sized>(expression: &Arc<T>) -> Self {
-        ExpressionId(Arc::as_ptr(expression).addr())
+    pub(crate) fn of<S: Step>(expression: &Arc<Node<S>>) -> Self {
+        ExpressionId(expression.serial)
     }
 
-    /// The same as a number.
+    /// The same as a number, which is no other one's that is made of a serial.
     #[cfg(all(feature = "array", feature = "frame"))]
     pub(crate) fn token(self) -> u64 {
-        self.0 as u64
+        let mut hasher = DefaultHasher::new();
+        ("bridge", self.0).hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -96,7 +131,7 @@ impl Crossings {
 
     /// Where the blocks are from which a bridge makes its own.
     pub(crate) fn layer_behind(&self, bridge: &Bridge) -> Option<LayerId> {
-        self.0.get(&ExpressionId::of(&bridge.from)).copied()
+        self.0.get(&bridge.expression).copied()
     }
 
     /// Whether an operation can be lowered, given which others are.
@@ -149,6 +184,7 @@ mod tests {
         let bridge = Bridge {
             name: "test".into(),
             from: Arc::new(()),
+            expression: ExpressionId(0),
             kernel: Arc::clone(&kernel),
             out_bytes: 10,
             scratch_bytes: 0,

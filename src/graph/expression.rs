@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
+use super::line::Line;
 use super::plan::{NodeId, Operation, Plan};
 use crate::error::{Error, Result};
 
@@ -27,6 +28,8 @@ pub(crate) struct Node<S: Step> {
     pub(crate) note: S::Note,
     /// Tells this expression from all others that were ever made.
     pub(crate) serial: u64,
+    /// The line of the user that made it.
+    line: OnceLock<Line>,
 }
 
 /// The serial of the next expression.
@@ -56,7 +59,8 @@ impl<S: Step> Node<S> {
     pub(crate) fn with_meta(op: S, inputs: &[&Arc<Node<S>>], meta: S::Meta) -> Arc<Node<S>> {
         let note = op.note(inputs, &meta);
         let inputs = inputs.iter().map(|node| Arc::clone(node)).collect();
-        Arc::new(Node { op, inputs, meta, note, serial: NEXT.fetch_add(1, Relaxed) })
+        let serial = NEXT.fetch_add(1, Relaxed);
+        Arc::new(Node { op, inputs, meta, note, serial, line: OnceLock::new() })
     }
 
     /// The same expression under another note.
@@ -67,6 +71,7 @@ impl<S: Step> Node<S> {
             meta: self.meta.clone(),
             note,
             serial: self.serial,
+            line: self.line.clone(),
         })
     }
 }
@@ -89,6 +94,17 @@ impl<S: Step> Handle<S> {
     /// The expression, or the error that the handle carries.
     pub(crate) fn node(&self) -> Result<&Arc<Node<S>>> {
         self.0.as_ref().map_err(|error| Error::clone(error))
+    }
+
+    /// This expression, of which all that no earlier line has made comes from `line`.
+    pub(crate) fn made_at(self, line: Line) -> Self {
+        let mut new: Vec<&Arc<Node<S>>> = self.0.iter().collect();
+        while let Some(node) = new.pop() {
+            if node.line.set(line).is_ok() {
+                new.extend(&node.inputs);
+            }
+        }
+        self
     }
 
     /// A step from this expression; an error stays what it is.
@@ -129,7 +145,6 @@ pub(crate) fn import<'a, S: Step + 'a>(
 }
 
 /// The bridges that expressions read over, each once.
-#[cfg(all(feature = "array", feature = "frame"))]
 pub(crate) fn bridges_of<S: Step>(roots: &[Arc<Node<S>>]) -> Vec<Arc<super::Bridge>> {
     let mut seen = std::collections::HashSet::new();
     let mut bridges = Vec::new();
@@ -159,6 +174,7 @@ fn import_one<'a, S: Step>(
         stack.extend(node.inputs.iter().filter(|input| !ids.contains_key(&Arc::as_ptr(input))));
         if stack.len() == n_waiting {
             let inputs: Vec<_> = node.inputs.iter().map(|input| ids[&Arc::as_ptr(input)]).collect();
+            plan.make_at(node.line.get().copied());
             let id = plan.push_with_meta(node.op.clone(), &inputs, node.meta.clone());
             ids.insert(Arc::as_ptr(node), id);
             stack.pop();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::kernel::BytesRead;
 use super::layer::{Layer, LayerGraph, LayerId, LayerInput};
+use super::line::{self, Line};
 use super::{Block, BlockMap, Inputs, Kernel, TaskContext, Wiring};
 #[cfg(feature = "dist")]
 use super::{Decoder, KernelSpec, Unsendable};
@@ -58,6 +59,8 @@ struct Fusion {
     /// How many inputs of other layers, and outputs, still refer to each layer.
     n_uses: Vec<usize>,
     is_output: Vec<bool>,
+    /// The lines that layers come from; what is fused has that of the consumer.
+    lines: Vec<Option<Line>>,
     limits: FuseLimits,
 }
 
@@ -75,7 +78,8 @@ impl Fusion {
             is_output[output.idx()] = true;
             n_uses[output.idx()] += 1;
         }
-        Fusion { layers, n_uses, is_output, limits }
+        let lines = (0..layers.len()).map(|idx| graph.line(LayerId(idx as u32))).collect();
+        Fusion { layers, n_uses, is_output, lines, limits }
     }
 
     /// Pulls producers into layer `idx` until none fits any more.
@@ -132,6 +136,7 @@ impl Fusion {
                 slot,
                 wiring,
                 names: [Arc::clone(&made.name), Arc::clone(&consumer.name)],
+                lines: [self.lines[producer], self.lines[idx]],
             })
         });
         // In one pass the producer's block is never whole in memory.
@@ -221,11 +226,12 @@ impl Fusion {
     fn finish(self, outputs: &[LayerId]) -> (LayerGraph, Vec<LayerId>) {
         let mut graph = LayerGraph::default();
         let mut new_ids = Vec::with_capacity(self.layers.len());
-        for layer in self.layers {
+        for (layer, line) in self.layers.into_iter().zip(self.lines) {
             new_ids.push(layer.map(|mut layer| {
                 for input in &mut layer.inputs {
                     input.layer = new_ids_get(&new_ids, input.layer);
                 }
+                graph.make_at(line);
                 graph.push(layer)
             }));
         }
@@ -265,6 +271,8 @@ struct Chain {
     wiring: Wiring,
     /// What the producer and the consumer are called.
     names: [Arc<str>; 2],
+    /// The lines of the user that they come from.
+    lines: [Option<Line>; 2],
 }
 
 impl Chain {
@@ -293,7 +301,9 @@ impl Kernel for Chain {
         let of_producer: Vec<_> = of_producer.collect();
         let block = self.producer_block(task.block);
         let producer_task = TaskContext { block: &block, pool: task.pool };
-        let mut made = Some(self.producer.run(&producer_task, Inputs::from_slots(of_producer))?);
+        let of_producer = Inputs::from_slots(of_producer);
+        let made = line::at(self.lines[0], || self.producer.run(&producer_task, of_producer))?;
+        let mut made = Some(made);
         let of_consumer = self.wiring.consumer.iter().enumerate().map(|(slot, place)| {
             if slot == self.slot {
                 made.take().into_iter().collect()
@@ -302,11 +312,16 @@ impl Kernel for Chain {
             }
         });
         let of_consumer: Vec<_> = of_consumer.collect();
-        self.consumer.run(task, Inputs::from_slots(of_consumer))
+        let of_consumer = Inputs::from_slots(of_consumer);
+        line::at(self.lines[1], || self.consumer.run(task, of_consumer))
     }
 
     fn n_steps(&self) -> usize {
         self.producer.n_steps() + self.consumer.n_steps()
+    }
+
+    fn runs_user_code(&self) -> bool {
+        self.producer.runs_user_code() || self.consumer.runs_user_code()
     }
 
     fn formula(&self) -> Option<String> {
@@ -370,6 +385,7 @@ pub(super) fn chain(spec: &KernelSpec, decoder: &Decoder<'_>) -> Result<Arc<dyn 
         slot: parts.slot,
         wiring: parts.wiring,
         names: parts.names,
+        lines: [None; 2],
     }))
 }
 

@@ -40,6 +40,12 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether it calls users' functions. These fail; their inputs are kept until a task has ended, so that it can be
+    /// run again, and are not written to.
+    fn runs_user_code(&self) -> bool {
+        false
+    }
+
     /// How many elementary steps the kernel has; fusion bounds the sum.
     fn n_steps(&self) -> usize {
         1

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BlockMap, Kernel};
+use super::{BlockMap, Kernel, Line};
 
 /// The position of a layer in its [`LayerGraph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +50,9 @@ impl Layer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LayerGraph {
     layers: Vec<Layer>,
+    /// The line of the user that each layer comes from, and that of the next ones.
+    lines: Vec<Option<Line>>,
+    line: Option<Line>,
     /// Bytes that kernels keep for each other from task to task, at most; the budget of blocks is without them.
     reserved_bytes: u64,
 }
@@ -58,7 +61,18 @@ impl LayerGraph {
     pub(crate) fn push(&mut self, layer: Layer) -> LayerId {
         debug_assert!(layer.inputs.iter().all(|input| input.layer.idx() < self.layers.len()));
         self.layers.push(layer);
+        self.lines.push(self.line);
         LayerId((self.layers.len() - 1) as u32)
+    }
+
+    /// Layers that are pushed from now on come from `line`.
+    pub(crate) fn make_at(&mut self, line: Option<Line>) {
+        self.line = line;
+    }
+
+    /// The line of the user that a layer comes from.
+    pub(crate) fn line(&self, id: LayerId) -> Option<Line> {
+        self.lines[id.idx()]
     }
 
     /// Says that kernels keep up to `bytes` more from task to task.

@@ -12,6 +12,7 @@ mod fuse;
 mod kernel;
 mod layer;
 mod layout;
+mod line;
 mod order;
 mod picture;
 mod plan;
@@ -28,13 +29,12 @@ pub(crate) mod test_graphs;
 pub(crate) use block::{Block, Load, Spill, Value};
 pub(crate) use block_map::{AxisMap, BlockMap};
 pub(crate) use bridge::{Bridge, Crossings, ExpressionId, Lower, lower_together};
-#[cfg(all(feature = "array", feature = "frame"))]
-pub(crate) use expression::bridges_of;
-pub(crate) use expression::{Handle, Node, Step, import};
+pub(crate) use expression::{Handle, Node, Step, bridges_of, import};
 pub(crate) use forward::ForwardKernel;
 pub(crate) use fuse::{FuseLimits, fuse};
 pub(crate) use kernel::{BytesRead, Identity, Inputs, Kernel, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
+pub(crate) use line::{Line, take_failed};
 pub(crate) use order::{by_rank, order, peak_bytes};
 pub(crate) use picture::Picture;
 pub(crate) use plan::{NodeId, Operation, Plan};
@@ -45,9 +45,7 @@ pub(crate) use portable::{
 pub(crate) use rule::{Rule, Trace, rewrite};
 pub(crate) use show::{LayerTable, columns};
 pub(crate) use slots::Slots;
-#[cfg(feature = "dist")]
-pub(crate) use tasks::Invocation;
-pub(crate) use tasks::{TaskGraph, TaskId, count_tasks};
+pub(crate) use tasks::{Invocation, TaskGraph, TaskId, count_tasks};
 
 /// The kernels of this folder.
 #[cfg(feature = "dist")]

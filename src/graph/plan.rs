@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::Bridge;
+use super::{Bridge, Line};
 use crate::error::{Error, Result};
 
 /// What the nodes of a plan are made of.
@@ -50,6 +50,8 @@ struct PlanNode<O: Operation> {
     root_places: Vec<u32>,
     /// Whether a root needs this node; only live nodes stand among the users of their inputs.
     live: bool,
+    /// The line of the user that it comes from.
+    line: Option<Line>,
 }
 
 /// An arena DAG of operations with its results, the roots.
@@ -58,11 +60,18 @@ pub(crate) struct Plan<O: Operation> {
     nodes: Vec<PlanNode<O>>,
     roots: Vec<NodeId>,
     by_fingerprint: HashMap<u64, Vec<NodeId>, BuildHasherDefault<DefaultHasher>>,
+    /// The line that new nodes come from.
+    line: Option<Line>,
 }
 
 impl<O: Operation> Default for Plan<O> {
     fn default() -> Self {
-        Plan { nodes: Vec::new(), roots: Vec::new(), by_fingerprint: HashMap::default() }
+        Plan {
+            nodes: Vec::new(),
+            roots: Vec::new(),
+            by_fingerprint: HashMap::default(),
+            line: None,
+        }
     }
 }
 
@@ -107,6 +116,40 @@ impl<O: Operation> Plan<O> {
 
     pub(crate) fn meta(&self, id: NodeId) -> &O::Meta {
         &self.nodes[id.idx()].meta
+    }
+
+    /// The line of the user that `id` comes from.
+    pub(crate) fn line(&self, id: NodeId) -> Option<Line> {
+        self.nodes[id.idx()].line
+    }
+
+    /// Nodes that are new from now on come from `line`.
+    pub(crate) fn make_at(&mut self, line: Option<Line>) {
+        self.line = line;
+    }
+
+    /// Says that `new`, which a rule has made, does what `old` did.
+    pub(crate) fn inherit_line(&mut self, new: NodeId, old: NodeId) {
+        self.nodes[new.idx()].line = self.nodes[old.idx()].line;
+    }
+
+    /// The new nodes from number `first` on, which stand for `old` and some of its inputs, get the lines of those that are
+    /// of their kind, or else that of `old`.
+    pub(crate) fn inherit_lines(&mut self, first: usize, old: NodeId) {
+        let below = self.nodes[old.idx()].inputs.clone();
+        for new in first..self.nodes.len() {
+            let kind = std::mem::discriminant(&self.nodes[new].op);
+            let alike = |id: &NodeId| std::mem::discriminant(&self.nodes[id.idx()].op) == kind;
+            let from = std::iter::once(&old).chain(&below).copied().find(alike).unwrap_or(old);
+            let line = self.nodes[from.idx()].line;
+            let new = &mut self.nodes[new];
+            new.line = new.line.or(line);
+        }
+    }
+
+    /// How many nodes there are, live or not.
+    pub(crate) fn n_nodes(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The live nodes that read `id`, each once.
@@ -256,6 +299,7 @@ impl<O: Operation> Plan<O> {
             users: BTreeMap::new(),
             root_places: Vec::new(),
             live: false,
+            line: self.line,
         });
         self.by_fingerprint.entry(key).or_default().push(id);
         id

@@ -68,7 +68,10 @@ fn first_match<O: Operation>(
     id: NodeId,
 ) -> Result<Option<(&'static str, NodeId)>> {
     for rule in rules {
+        let n_before = plan.n_nodes();
+        plan.make_at(None);
         let Some(new) = rule.apply(plan, id)? else { continue };
+        plan.inherit_lines(n_before, id);
         if new == id {
             continue;
         }

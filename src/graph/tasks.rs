@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Block, Inputs, Layer, LayerGraph, LayerId, Slots, TaskContext};
+use super::{Block, Inputs, Layer, LayerGraph, LayerId, Line, Slots, TaskContext};
 use crate::error::{Error, Result};
 use crate::memory::BufferPool;
 
@@ -168,6 +168,11 @@ impl TaskGraph {
         starts.map(move |(_, start)| start + offset)
     }
 
+    /// The layers whose blocks are wanted.
+    pub(crate) fn output_layers(&self) -> impl Iterator<Item = LayerId> + '_ {
+        self.output_starts.iter().map(|(layer, _)| *layer)
+    }
+
     /// The tasks of each layer; tasks of one layer are numbered together.
     pub(crate) fn layer_tasks(&self) -> impl Iterator<Item = (LayerId, std::ops::Range<u32>)> + '_ {
         self.spans
@@ -184,6 +189,11 @@ impl TaskGraph {
     /// The name of the operation that a task belongs to.
     pub(crate) fn op_name(&self, task: TaskId) -> &Arc<str> {
         &self.layers.get(self.layer(task)).name
+    }
+
+    /// The line of the user that a task comes from.
+    pub(crate) fn line(&self, task: TaskId) -> Option<Line> {
+        self.layers.line(self.layer(task))
     }
 
     /// The bytes that a task says it will put out, at most.
@@ -234,7 +244,8 @@ impl TaskGraph {
         Invocation { block, first_slot: slots.start, slot_ends }
     }
 
-    fn block_number(&self, id: LayerId, task: TaskId) -> u64 {
+    /// The row-major number of the block that a task of layer `id` computes.
+    pub(crate) fn block_number(&self, id: LayerId, task: TaskId) -> u64 {
         let span = &self.spans[id.idx()];
         span.blocks.block(u64::from(task.0 - span.start))
     }

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::graph::{TaskGraph, TaskId};
+use crate::error::Error;
+use crate::graph::{LayerId, TaskGraph, TaskId};
+use crate::observe::Span;
 
 /// How many tasks an operation has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +32,23 @@ pub(crate) struct RunSummary {
 
 /// Watches a run. `op` is a position in the list that `on_run_started` was given.
 pub(crate) trait EventSink: Sync {
-    fn on_run_started(&self, _ops: &[OpTasks]) {}
+    /// Whether it wants `on_span_started` and `on_span`. Otherwise nobody looks at a clock.
+    fn wants_spans(&self) -> bool {
+        false
+    }
+
+    fn on_run_started(&self, _graph: &TaskGraph, _ops: &[OpTasks], _budget_bytes: u64) {}
 
     fn on_task_started(&self, _op: usize, _task: TaskId) {}
 
     fn on_task_finished(&self, _op: usize, _task: TaskId, _bytes: u64) {}
 
-    fn on_run_ended(&self, _summary: &RunSummary) {}
+    /// A task begins; what is not known yet is zero.
+    fn on_span_started(&self, _span: &Span) {}
+
+    fn on_span(&self, _span: &Span) {}
+
+    fn on_run_ended(&self, _summary: &RunSummary, _error: Option<&Error>) {}
 }
 
 /// Watches nothing.
@@ -44,6 +56,39 @@ pub(crate) trait EventSink: Sync {
 pub(crate) struct NoEvents;
 
 impl EventSink for NoEvents {}
+
+/// Several that watch.
+pub(crate) struct All<'a>(pub(crate) Vec<&'a dyn EventSink>);
+
+impl EventSink for All<'_> {
+    fn wants_spans(&self) -> bool {
+        self.0.iter().any(|sink| sink.wants_spans())
+    }
+
+    fn on_run_started(&self, graph: &TaskGraph, ops: &[OpTasks], budget_bytes: u64) {
+        self.0.iter().for_each(|sink| sink.on_run_started(graph, ops, budget_bytes));
+    }
+
+    fn on_task_started(&self, op: usize, task: TaskId) {
+        self.0.iter().for_each(|sink| sink.on_task_started(op, task));
+    }
+
+    fn on_task_finished(&self, op: usize, task: TaskId, bytes: u64) {
+        self.0.iter().for_each(|sink| sink.on_task_finished(op, task, bytes));
+    }
+
+    fn on_span_started(&self, span: &Span) {
+        self.0.iter().for_each(|sink| sink.on_span_started(span));
+    }
+
+    fn on_span(&self, span: &Span) {
+        self.0.iter().for_each(|sink| sink.on_span(span));
+    }
+
+    fn on_run_ended(&self, summary: &RunSummary, error: Option<&Error>) {
+        self.0.iter().for_each(|sink| sink.on_run_ended(summary, error));
+    }
+}
 
 /// The operations of a graph: layers by name, in the order in which the names appear.
 #[derive(Debug)]
@@ -68,8 +113,8 @@ impl Ops {
         ops
     }
 
-    pub(crate) fn position(&self, graph: &TaskGraph, task: TaskId) -> usize {
-        self.by_layer[graph.layer(task).idx()] as usize
+    pub(crate) fn position(&self, layer: LayerId) -> usize {
+        self.by_layer[layer.idx()] as usize
     }
 }
 
@@ -109,7 +154,7 @@ mod counters {
     }
 
     impl EventSink for Counters {
-        fn on_run_started(&self, ops: &[OpTasks]) {
+        fn on_run_started(&self, _graph: &TaskGraph, ops: &[OpTasks], _budget_bytes: u64) {
             let mut counts = self.0.lock().unwrap();
             counts.ops = ops.to_vec();
             counts.started = vec![0; ops.len()];
@@ -127,7 +172,7 @@ mod counters {
             assert!(counts.finished[op] <= counts.ops[op].n_tasks);
         }
 
-        fn on_run_ended(&self, summary: &RunSummary) {
+        fn on_run_ended(&self, summary: &RunSummary, _error: Option<&Error>) {
             self.0.lock().unwrap().summary = Some(*summary);
         }
     }

@@ -4,12 +4,16 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crossbeam::queue::SegQueue;
+
 use super::events::{Ops, RunSummary};
-use super::spill::{Disk, Done, SpillDisk};
+use super::spill::{Disk, Done, SpillDisk, Took};
 use super::state::State;
+use super::traced::RunSpan;
 use super::{Run, Sink, check_budget};
-use crate::error::{Error, Result};
-use crate::graph::{Block, TaskGraph, TaskId};
+use crate::error::{Error, FailedTask, Result};
+use crate::graph::{Block, Inputs, Invocation, Line, TaskContext, TaskGraph, TaskId, take_failed};
+use crate::observe::{Span, SpanKind, Thread, enter_task, leave_task, now_ns};
 
 /// The part of the limit that is left to what nobody counts: stacks, and memory that the allocator
 /// keeps for itself when buffers are freed.
@@ -27,6 +31,28 @@ pub(crate) struct Job<'a> {
     sink: &'a dyn Sink,
     ops: Ops,
     pub(super) disk: Box<dyn Disk + 'a>,
+    /// Whether somebody wants to know what takes how long.
+    wants_spans: bool,
+    /// What the disk did, to be told when the lock of the state is not held.
+    moves: SegQueue<Span>,
+    traced: RunSpan,
+}
+
+/// A task that was begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    /// Its operation.
+    op: usize,
+    /// What is known of its span, if anybody wants that.
+    span: Option<Span>,
+}
+
+#[cfg(feature = "dist")]
+impl Begun {
+    /// Who runs it, if that matters to anybody.
+    pub(crate) fn thread(&self) -> Option<Thread> {
+        self.span.map(|span| span.thread)
+    }
 }
 
 impl<'a> Job<'a> {
@@ -38,8 +64,17 @@ impl<'a> Job<'a> {
     ) -> Result<Self> {
         check_budget(graph, run.budget_bytes)?;
         let ops = Ops::of(graph);
-        run.events.on_run_started(&ops.tasks);
-        Ok(Job { graph, run, sink, ops, disk: Box::new(SpillDisk::new(&run.spill)) })
+        run.events.on_run_started(graph, &ops.tasks, run.budget_bytes);
+        Ok(Job {
+            graph,
+            run,
+            sink,
+            ops,
+            disk: Box::new(SpillDisk::new(&run.spill)),
+            wants_spans: run.events.wants_spans(),
+            moves: SegQueue::new(),
+            traced: RunSpan::new(graph),
+        })
     }
 
     pub(crate) fn state(&self, ranks: &'a [u32]) -> State<'a> {
@@ -54,8 +89,14 @@ impl<'a> Job<'a> {
         dropped: &mut Vec<Block>,
     ) -> Result<()> {
         match done {
-            Done::Saved(task) => state.on_saved(task, dropped),
-            Done::Loaded(task, block) => state.on_loaded(task, block),
+            Done::Saved(task, took) => {
+                self.note_move(SpanKind::Spill, task, took, state);
+                state.on_saved(task, dropped);
+            }
+            Done::Loaded(task, block, took) => {
+                self.note_move(SpanKind::Load, task, took, state);
+                state.on_loaded(task, block);
+            }
             Done::Failed(error) => {
                 state.stop();
                 return Err(error);
@@ -64,49 +105,158 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Runs one task and hands its block to the sink; the block, if other tasks read it.
-    pub(crate) fn run_task(&self, task: TaskId, inputs: Vec<Block>) -> Result<Option<Block>> {
-        self.on_started(task);
-        self.finish_task(task, || self.graph.run(task, &self.run.pool, inputs))
+    fn note_move(&self, kind: SpanKind, task: TaskId, took: Took, state: &State<'_>) {
+        if self.wants_spans {
+            let span = self.span(kind, task, took.thread, 0, state.used_bytes());
+            let Took { start_ns, end_ns, bytes, .. } = took;
+            self.moves.push(Span { start_ns, end_ns, bytes, ..span });
+        }
+    }
+
+    fn tell_moves(&self) {
+        while let Some(span) = self.moves.pop() {
+            self.run.events.on_span(&span);
+        }
+    }
+
+    /// Runs one task and hands its block to the sink; the block, if other tasks read it. `used_bytes` is what
+    /// blocks and running tasks take.
+    pub(crate) fn run_task(
+        &self,
+        task: TaskId,
+        inputs: Vec<Block>,
+        used_bytes: u64,
+    ) -> Result<Option<Block>> {
+        let depth = if self.wants_spans { enter_task() } else { 0 };
+        let begun = self.begin(task, Thread::current, depth, used_bytes);
+        let kept = self.kept_inputs(task, &inputs);
+        let mut is_made = false;
+        let run = || {
+            let block = self.graph.run(task, &self.run.pool, inputs)?;
+            is_made = true;
+            Ok(block)
+        };
+        let result = self.finish_task(task, begun, || self.traced.in_task(self.graph, task, run));
+        if self.wants_spans {
+            leave_task();
+        }
+        result.map_err(|error| match kept {
+            Some(inputs) if !is_made => error.with_task(self.failed_task(task, inputs)),
+            _ => error,
+        })
+    }
+
+    /// The inputs as they have to be to run the task again. Kernels of ours may write into theirs, and fail only
+    /// with what they read.
+    fn kept_inputs(&self, task: TaskId, inputs: &[Block]) -> Option<Vec<Block>> {
+        let kernel = &self.graph.layers().get(self.graph.layer(task)).kernel;
+        (inputs.is_empty() || kernel.runs_user_code()).then(|| inputs.to_vec())
+    }
+
+    /// The task with `inputs` and all else that its kernel was called with.
+    fn failed_task(&self, task: TaskId, inputs: Vec<Block>) -> FailedTask {
+        let kernel = Arc::clone(&self.graph.layers().get(self.graph.layer(task)).kernel);
+        let pool = Arc::clone(&self.run.pool);
+        let Invocation { block, first_slot, slot_ends } = self.graph.invocation(task);
+        let shown = inputs.iter().map(Block::for_user).collect();
+        let names = self.names(task);
+        FailedTask::new(names.op.clone(), names.block.clone(), shown, move || {
+            let inputs = Inputs::from_slot(first_slot, inputs.clone(), slot_ends.clone());
+            let context = TaskContext { block: &block, pool: &pool };
+            named(|| names.clone(), || kernel.run(&context, inputs)).map(drop)
+        })
+    }
+
+    fn names(&self, task: TaskId) -> Names {
+        let (op, block) = (self.graph.op_name(task).to_string(), self.graph.block_index(task));
+        Names { op, block, at: self.graph.line(task) }
     }
 
     /// Tells that a task starts, wherever it does.
-    pub(crate) fn on_started(&self, task: TaskId) {
-        self.run.events.on_task_started(self.ops.position(self.graph, task), task);
+    pub(crate) fn begin(
+        &self,
+        task: TaskId,
+        thread: impl FnOnce() -> Thread,
+        depth: u16,
+        used_bytes: u64,
+    ) -> Begun {
+        let op = self.ops.position(self.graph.layer(task));
+        self.run.events.on_task_started(op, task);
+        let span = self.wants_spans.then(|| {
+            self.tell_moves();
+            let span = self.span(SpanKind::Task, task, thread(), depth, used_bytes);
+            self.run.events.on_span_started(&span);
+            span
+        });
+        Begun { op, span }
+    }
+
+    /// A span that begins now.
+    fn span(
+        &self,
+        kind: SpanKind,
+        task: TaskId,
+        thread: Thread,
+        depth: u16,
+        memory_bytes: u64,
+    ) -> Span {
+        let layer = self.graph.layer(task);
+        let block = self.graph.block_number(layer, task);
+        let start_ns = now_ns();
+        let (layer, bytes, end_ns) = (layer.0, 0, start_ns);
+        let is_ok = true;
+        Span { kind, is_ok, depth, thread, layer, block, start_ns, end_ns, bytes, memory_bytes }
+    }
+
+    /// Tells that a task has failed elsewhere.
+    #[cfg(feature = "dist")]
+    pub(crate) fn fail(&self, begun: Begun) {
+        self.end_span(begun.span, None);
+    }
+
+    fn end_span(&self, span: Option<Span>, bytes: Option<u64>) {
+        if let Some(span) = span {
+            let end_ns = now_ns();
+            let (is_ok, bytes) = (bytes.is_some(), bytes.unwrap_or(0));
+            self.run.events.on_span(&Span { end_ns, is_ok, bytes, ..span });
+        }
     }
 
     /// Gets the block of a task that was started and hands it to the sink; the block, if other tasks read it.
     pub(crate) fn finish_task(
         &self,
         task: TaskId,
+        begun: Begun,
         block: impl FnOnce() -> Result<Block>,
     ) -> Result<Option<Block>> {
-        let (block, bytes) = self.guarded(task, || {
+        let done = self.guarded(task, || {
             let block = block()?;
             let bytes = block.nbytes();
             Ok((self.deliver(task, block)?, bytes))
-        })?;
-        self.run.events.on_task_finished(self.ops.position(self.graph, task), task, bytes);
+        });
+        self.end_span(begun.span, done.as_ref().ok().map(|(_, bytes)| *bytes));
+        let (block, bytes) = done?;
+        self.run.events.on_task_finished(begun.op, task, bytes);
         Ok(block)
     }
 
     /// The block of a task without inputs that ran before.
     pub(crate) fn reread(&self, task: TaskId) -> Result<Block> {
-        self.guarded(task, || self.graph.run(task, &self.run.pool, Vec::new()))
+        let span = self.wants_spans.then(|| {
+            let depth = enter_task();
+            self.span(SpanKind::Reread, task, Thread::current(), depth, 0)
+        });
+        let block = self.guarded(task, || self.graph.run(task, &self.run.pool, Vec::new()));
+        if span.is_some() {
+            leave_task();
+        }
+        self.end_span(span, block.as_ref().ok().map(Block::nbytes));
+        block
     }
 
-    /// Calls a part of a task, whose name errors and panics get.
+    /// Calls a part of a task, whose names errors and panics get.
     fn guarded<R>(&self, task: TaskId, f: impl FnOnce() -> Result<R>) -> Result<R> {
-        // Nothing that was unwound is looked at again: the run stops and drops all blocks.
-        match catch_unwind(AssertUnwindSafe(f)) {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(self.failure(task, error)),
-            Err(panic) => Err(Error::TaskPanicked {
-                op: self.graph.op_name(task).to_string(),
-                block: self.graph.block_index(task),
-                message: panic_message(panic.as_ref()),
-            }),
-        }
+        named(|| self.names(task), f)
     }
 
     /// Tells that no task runs any more.
@@ -120,13 +270,15 @@ impl<'a> Job<'a> {
                 problem: "the run ended before all tasks had run".into(),
             }),
         };
-        self.run.events.on_run_ended(&RunSummary {
+        self.tell_moves();
+        let summary = RunSummary {
             n_finished: state.n_finished().into(),
             peak_bytes: state.peak_bytes(),
             spilled_bytes: state.spilled_bytes(),
             reread_bytes: state.reread_bytes(),
             is_ok: result.is_ok(),
-        });
+        };
+        self.run.events.on_run_ended(&summary, result.as_ref().err());
         result
     }
 
@@ -143,18 +295,32 @@ impl<'a> Job<'a> {
         }
         Ok(Some(block))
     }
+}
 
-    /// `error` with the name of its task; an inner run's cancellation stays what it is.
-    fn failure(&self, task: TaskId, error: Error) -> Error {
-        match error {
-            Error::Cancelled => Error::Cancelled,
-            error => Error::TaskFailed {
-                op: self.graph.op_name(task).to_string(),
-                block: self.graph.block_index(task),
-                source: Arc::new(error),
-            },
-        }
-    }
+/// What errors say of a task.
+#[derive(Clone)]
+pub(crate) struct Names {
+    pub(crate) op: String,
+    pub(crate) block: Vec<u64>,
+    pub(crate) at: Option<Line>,
+}
+
+/// Calls `f`, a part of a task. Errors and panics get the names of the task; an inner run's cancellation stays what it is.
+pub(crate) fn named<R>(names: impl FnOnce() -> Names, f: impl FnOnce() -> Result<R>) -> Result<R> {
+    // Nothing that was unwound is looked at again: who called drops all that the task had.
+    let failed = match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(result)) => return Ok(result),
+        Ok(Err(error)) => Ok(error),
+        Err(panic) => Err(panic_message(panic.as_ref())),
+    };
+    let inner = take_failed();
+    let Names { op, block, at } = names();
+    let at = inner.or(at);
+    Err(match failed {
+        Ok(Error::Cancelled) => Error::Cancelled,
+        Ok(error) => Error::TaskFailed { op, block, at, source: Arc::new(error), task: None },
+        Err(message) => Error::TaskPanicked { op, block, at, message, task: None },
+    })
 }
 
 /// What a panic says.

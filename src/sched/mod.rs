@@ -12,6 +12,7 @@ mod executor;
 pub(crate) mod job;
 mod progress;
 mod project;
+mod recorder;
 mod runtime;
 mod serial;
 mod shell;
@@ -19,6 +20,7 @@ mod spill;
 pub(crate) mod state;
 mod sync;
 mod threaded;
+mod traced;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,7 @@ pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
 pub(crate) use executor::{Executor, Run, Sink};
 pub(crate) use progress::Progress;
 pub(crate) use project::{Projection, project};
-pub(crate) use runtime::Runtime;
+pub(crate) use runtime::{Runtime, thread_pool};
 pub(crate) use serial::{Seeded, Serial, state_bytes};
 pub(crate) use spill::SpillOptions;
 pub(crate) use threaded::Threaded;

@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{EventSink, OpTasks, RunSummary};
-use crate::graph::TaskId;
+use crate::error::Error;
+use crate::graph::{TaskGraph, TaskId};
 
 /// A bar is moved at most so often, in parts of its length.
 const STEPS: u64 = 200;
@@ -55,7 +56,7 @@ fn style() -> ProgressStyle {
 }
 
 impl EventSink for Progress {
-    fn on_run_started(&self, ops: &[OpTasks]) {
+    fn on_run_started(&self, _graph: &TaskGraph, ops: &[OpTasks], _budget_bytes: u64) {
         if self.is_terminal {
             self.ops.get_or_init(|| self.op_bars(ops));
         }
@@ -69,7 +70,7 @@ impl EventSink for Progress {
         }
     }
 
-    fn on_run_ended(&self, summary: &RunSummary) {
+    fn on_run_ended(&self, summary: &RunSummary, _error: Option<&Error>) {
         for op in self.ops.get().into_iter().flatten() {
             op.bar.set_position(op.n_finished.load(Ordering::Relaxed));
             if summary.is_ok { op.bar.finish() } else { op.bar.abandon() }

@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::events::All;
+use super::recorder::Recorder;
 use super::{
     CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, SpillOptions,
     Threaded,
 };
 use crate::config::{Config, ExecutorKind};
-use crate::error::{Error, Result};
+use crate::error::{Call, Error, Result};
 use crate::graph::{TaskGraph, order};
 use crate::memory::BufferPool;
+use crate::observe::Observers;
 
 /// Idle buffers may use this part of the memory limit.
 const IDLE_PART: u64 = 4;
@@ -25,6 +28,7 @@ pub(crate) struct Runtime {
     pub(crate) budget_bytes: u64,
     spill: SpillOptions,
     shows_progress: bool,
+    observers: Observers,
 }
 
 impl Runtime {
@@ -37,7 +41,9 @@ impl Runtime {
         let budget_bytes = config.memory_limit();
         let pool = buffer_pool(budget_bytes / IDLE_PART);
         let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
-        Ok(Runtime { executor, pool, budget_bytes, spill, shows_progress: config.progress() })
+        let observers = config.observers().clone();
+        let shows_progress = config.progress();
+        Ok(Runtime { executor, pool, budget_bytes, spill, shows_progress, observers })
     }
 
     /// Runs that `executor` does elsewhere, on `budget_bytes` of memory.
@@ -45,20 +51,38 @@ impl Runtime {
     pub(crate) fn on(executor: Box<dyn Executor>, budget_bytes: u64, config: &Config) -> Self {
         let pool = buffer_pool(config.memory_limit() / IDLE_PART);
         let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
-        Runtime { executor, pool, budget_bytes, spill, shows_progress: config.progress() }
+        let observers = config.observers().clone();
+        let shows_progress = config.progress();
+        Runtime { executor, pool, budget_bytes, spill, shows_progress, observers }
     }
 
-    /// Orders and runs `graph`, showing progress if the configuration says so.
+    /// Orders and runs `graph`, while those watch whom the configuration names.
     pub(crate) fn execute(
         &self,
         graph: &TaskGraph,
         cancel: &CancelToken,
         sink: &dyn Sink,
     ) -> Result<()> {
-        if self.shows_progress {
-            self.execute_watched(graph, cancel, &Progress::new(), sink)
-        } else {
-            self.execute_watched(graph, cancel, &NoEvents, sink)
+        self.execute_for(None, graph, cancel, sink)
+    }
+
+    /// [`execute`](Self::execute), for `call`.
+    pub(crate) fn execute_for(
+        &self,
+        call: Option<Call>,
+        graph: &TaskGraph,
+        cancel: &CancelToken,
+        sink: &dyn Sink,
+    ) -> Result<()> {
+        let progress = self.shows_progress.then(Progress::new);
+        let recorder = Recorder::new(self.observers.with_global(), call, graph);
+        let progress = progress.as_ref().map(|progress| progress as &dyn EventSink);
+        let recorder = recorder.as_ref().map(|recorder| recorder as &dyn EventSink);
+        let events: Vec<_> = progress.into_iter().chain(recorder).collect();
+        match events[..] {
+            [] => self.execute_watched(graph, cancel, &NoEvents, sink),
+            [one] => self.execute_watched(graph, cancel, one, sink),
+            _ => self.execute_watched(graph, cancel, &All(events), sink),
         }
     }
 
@@ -82,7 +106,7 @@ impl Runtime {
 }
 
 /// The pool of `n` threads, the same one for every run.
-fn thread_pool(n: usize) -> Result<Arc<ThreadPool>> {
+pub(crate) fn thread_pool(n: usize) -> Result<Arc<ThreadPool>> {
     static POOLS: Mutex<Option<HashMap<usize, Arc<ThreadPool>>>> = Mutex::new(None);
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
     let pools = pools.get_or_insert_default();

@@ -36,7 +36,7 @@ impl Executor for Serial {
                 Next::Run(task) => {
                     let mut inputs = Vec::with_capacity(graph.dependencies(task).len());
                     state.gather(task, &mut inputs);
-                    match job.run_task(task, inputs) {
+                    match job.run_task(task, inputs, state.used_bytes()) {
                         Ok(block) => state.on_finished(task, block, &mut dropped),
                         Err(failure) => {
                             state.on_failed(task);

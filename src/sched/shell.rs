@@ -36,6 +36,7 @@ enum Step {
     Run {
         task: TaskId,
         inputs: Vec<Block>,
+        used_bytes: u64,
         needs_help: bool,
     },
     Trim(u64),
@@ -76,11 +77,11 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
             dropped.clear();
             report = Report::Nothing;
             match step {
-                Step::Run { task, inputs, needs_help } => {
+                Step::Run { task, inputs, used_bytes, needs_help } => {
                     if needs_help {
                         spawn();
                     }
-                    report = Report::Task(task, self.job.run_task(task, inputs));
+                    report = Report::Task(task, self.job.run_task(task, inputs, used_bytes));
                 }
                 Step::Trim(bytes) => self.job.run.pool.trim(bytes),
                 Step::Save(task, block) => self.job.disk.save(task, block),
@@ -146,7 +147,8 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
             Next::Run(task) => {
                 let mut inputs = Vec::with_capacity(self.job.graph.dependencies(task).len());
                 state.gather(task, &mut inputs);
-                Step::Run { task, inputs, needs_help: self.asks_for_help(shared) }
+                let used_bytes = state.used_bytes();
+                Step::Run { task, inputs, used_bytes, needs_help: self.asks_for_help(shared) }
             }
             Next::Trim(bytes) => Step::Trim(bytes),
             Next::Save(task) => Step::Save(task, state.block_to_save(task)),

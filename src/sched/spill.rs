@@ -18,6 +18,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::error::{Error, Result};
 use crate::graph::{Block, Load, TaskId};
+use crate::observe::{self, now_ns};
 use crate::scratch::ScratchDir;
 
 /// So many commands wait for the disk before those who give more have to.
@@ -79,9 +80,25 @@ pub(crate) trait Disk: Sync {
 /// What the disk reports.
 #[derive(Debug)]
 pub(crate) enum Done {
-    Saved(TaskId),
-    Loaded(TaskId, Block),
+    Saved(TaskId, Took),
+    Loaded(TaskId, Block, Took),
     Failed(Error),
+}
+
+/// When the disk did something, with how many bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Took {
+    pub(super) thread: observe::Thread,
+    pub(super) start_ns: u64,
+    pub(super) end_ns: u64,
+    pub(super) bytes: u64,
+}
+
+impl Took {
+    /// What the calling thread has done from `start_ns` until now.
+    pub(super) fn since(start_ns: u64, bytes: u64) -> Self {
+        Took { thread: observe::Thread::current(), start_ns, end_ns: now_ns(), bytes }
+    }
 }
 
 /// A [`Disk`] of files.
@@ -210,10 +227,17 @@ impl Store {
     }
 
     fn obey(&mut self, command: Command) -> Option<Done> {
+        let start_ns = now_ns();
         let done = match command {
             // The block is dropped before that is told: then its slot is its last owner.
-            Command::Save(task, block) => self.save(task, &block).map(|()| Done::Saved(task)),
-            Command::Load(task) => self.load(task).map(|block| Done::Loaded(task, block)),
+            Command::Save(task, block) => {
+                let bytes = block.nbytes();
+                self.save(task, &block).map(|()| Done::Saved(task, Took::since(start_ns, bytes)))
+            }
+            Command::Load(task) => self.load(task).map(|block| {
+                let bytes = block.nbytes();
+                Done::Loaded(task, block, Took::since(start_ns, bytes))
+            }),
             Command::Discard(task) => {
                 self.discard(task);
                 return None;

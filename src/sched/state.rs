@@ -276,6 +276,11 @@ impl<'a> State<'a> {
         self.limit.saturating_sub(self.used()).saturating_add(out)
     }
 
+    /// The bytes that blocks and running tasks take, with those that were declared for them.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.used()
+    }
+
     fn used(&self) -> u64 {
         let held = self.resident.saturating_add(self.away.returning);
         held.saturating_add(self.in_flight)

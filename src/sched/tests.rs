@@ -181,7 +181,7 @@ fn the_first_error_ends_the_run_and_names_its_task() {
     let graph = b.expand(&[sum]);
     for executor in executors() {
         let error = run(&*executor, &graph, 1000).unwrap_err();
-        let Error::TaskFailed { op, block, source } = error else { panic!("{error}") };
+        let Error::TaskFailed { op, block, source, .. } = error else { panic!("{error}") };
         assert_eq!((op.as_str(), block.as_slice()), ("x", [5].as_slice()));
         assert!(source.to_string().contains("five"));
     }
@@ -200,7 +200,7 @@ fn a_panic_becomes_an_error_with_its_message() {
     let graph = b.expand(&[y]);
     for executor in executors() {
         let error = run(&*executor, &graph, 1000).unwrap_err();
-        let Error::TaskPanicked { op, block, message } = error else { panic!("{error}") };
+        let Error::TaskPanicked { op, block, message, .. } = error else { panic!("{error}") };
         assert_eq!((op.as_str(), block.as_slice(), message.as_str()), ("x", &[3][..], "three"));
     }
 }
@@ -365,7 +365,7 @@ fn a_runtime_runs_and_keeps_its_pools() {
 mod model {
     use super::super::job::Job;
     use super::super::shell::{Shared, Shell};
-    use super::super::spill::{Disk, Done};
+    use super::super::spill::{Disk, Done, Took};
     use super::super::sync::Lock;
     use super::*;
 
@@ -405,12 +405,12 @@ mod model {
     impl Disk for ModelDisk {
         fn save(&self, task: TaskId, block: Block) {
             self.blocks.lock().unwrap().insert(task, block);
-            self.report(Done::Saved(task));
+            self.report(Done::Saved(task, Took::since(0, 0)));
         }
 
         fn load(&self, task: TaskId) {
             let block = self.blocks.lock().unwrap()[&task].clone();
-            self.report(Done::Loaded(task, block));
+            self.report(Done::Loaded(task, block, Took::since(0, 0)));
         }
 
         fn discard(&self, task: TaskId) {

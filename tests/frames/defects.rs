@@ -5,7 +5,10 @@ use std::sync::Arc;
 use dask_rs::Config;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::{DataFrame, DataType};
-use dask_rs::frame::{DataFrame as Frame, ParquetOptions, ParquetWriteOptions, col};
+use dask_rs::frame::{
+    CsvOptions, DataFrame as Frame, Interpolation, ParquetOptions, ParquetWriteOptions,
+    RollingOptions, col,
+};
 
 /// Partitions so small that groups are spread over many, beside the usual ones.
 fn configs() -> [Config; 3] {
@@ -148,4 +151,123 @@ fn defect_7_filters_in_files_drop_the_rows_that_the_filter_drops() {
             }
         }
     }
+}
+
+/// Numbers or nulls, as floats.
+fn floats(frame: &DataFrame, name: &str) -> Vec<Option<f64>> {
+    let column = frame.column(name).unwrap().cast(&DataType::Float64).unwrap();
+    column.f64().unwrap().iter().collect()
+}
+
+#[test]
+fn defect_5_running_results_go_on_behind_partitions_without_values() {
+    let x = [Some(1.0), Some(5.0), None, None, Some(2.0), Some(7.0)];
+    let rows = df!["x" => x].unwrap();
+    let some = |values: [Option<f64>; 6]| values.to_vec();
+    for config in configs() {
+        let x = || col("x");
+        let exprs = [
+            x().cum_sum(false).alias("sum"),
+            x().cum_prod(false).alias("prod"),
+            x().cum_max(false).alias("max"),
+            x().cum_min(false).alias("min"),
+        ];
+        let out = config.scope(|| Frame::from_polars(&rows, 3).select(exprs).compute().unwrap());
+        assert_eq!(
+            floats(&out, "sum"),
+            some([Some(1.), Some(6.), None, None, Some(8.), Some(15.)])
+        );
+        assert_eq!(
+            floats(&out, "prod"),
+            some([Some(1.), Some(5.), None, None, Some(10.), Some(70.)])
+        );
+        assert_eq!(floats(&out, "max"), some([Some(1.), Some(5.), None, None, Some(5.), Some(7.)]));
+        assert_eq!(floats(&out, "min"), some([Some(1.), Some(1.), None, None, Some(1.), Some(1.)]));
+        let grouped = df!["g" => [1, 0, 0], "b" => [Some(1.0), None, Some(2.0)]].unwrap();
+        let sums = Frame::from_polars(&grouped, 2).select([col("b").cum_sum(false).over(["g"])]);
+        let out = config.scope(|| sums.compute().unwrap());
+        assert_eq!(floats(&out, "b"), [Some(1.0), None, Some(2.0)]);
+    }
+}
+
+#[test]
+fn defect_12_quantiles_are_exact() {
+    let x: Vec<f64> = (0..997).map(|i| (f64::from(i * 7919 % 997) / 100.0).exp()).collect();
+    let mut sorted = x.clone();
+    sorted.sort_by(f64::total_cmp);
+    let frame = Frame::from_polars(&df!["x" => x].unwrap(), 20);
+    for config in configs() {
+        for q in [0.0, 0.01, 0.5, 0.95, 0.999, 1.0] {
+            let place: f64 = q * 996.0;
+            let (low, high) = (sorted[place as usize], sorted[(place.ceil()) as usize]);
+            let expected = low + (high - low) * place.fract();
+            let got = frame.quantile("x", q, Interpolation::Linear);
+            let got = floats(&config.scope(|| got.compute().unwrap()), "x")[0].unwrap();
+            assert!((got / expected - 1.0).abs() < 1e-12, "{q}: {got} {expected}");
+        }
+    }
+}
+
+#[test]
+fn defect_14_pivots_have_no_rows_of_which_nothing_is_known() {
+    let long =
+        df!["day" => [1, 1, 2, 3], "kind" => ["a", "b", "a", "b"], "n" => [1, 2, 3, 4]].unwrap();
+    let kept = Frame::from_polars(&long, 4).filter(col("day").neq(2));
+    let wide = kept.pivot("kind", ["a", "b"], "day", col("n").sum()).sort("day", false);
+    assert!(
+        wide.compute()
+            .unwrap()
+            .equals_missing(&df!["day" => [1, 3], "a" => [Some(1), None], "b" => [2, 4]].unwrap())
+    );
+}
+
+#[test]
+fn defect_15_windows_and_fills_reach_over_any_number_of_partitions() {
+    let x: Vec<Option<i64>> = (0..12).map(|i| (i == 2 || i > 9).then_some(i)).collect();
+    let n: Vec<i64> = (0..12).collect();
+    let frame = Frame::from_polars(&df!["x" => &x, "n" => &n].unwrap(), 12);
+    for config in configs() {
+        let exprs = [
+            col("x").forward_fill(None).alias("forward"),
+            col("x").backward_fill(None).alias("backward"),
+            col("n").rolling_sum(RollingOptions::new(5)).alias("window"),
+            col("n").shift(7).alias("shifted"),
+        ];
+        let out = config.scope(|| frame.select(exprs).compute().unwrap());
+        let last = |i: usize| x[..=i].iter().rev().flatten().next().map(|v| *v as f64);
+        assert_eq!(floats(&out, "forward"), (0..12).map(last).collect::<Vec<_>>());
+        let next = |i: usize| x[i..].iter().flatten().next().map(|v| *v as f64);
+        assert_eq!(floats(&out, "backward"), (0..12).map(next).collect::<Vec<_>>());
+        let window = |i: usize| (i >= 4).then(|| n[i - 4..=i].iter().sum::<i64>() as f64);
+        assert_eq!(floats(&out, "window"), (0..12).map(window).collect::<Vec<_>>());
+        let shifted = |i: usize| (i >= 7).then(|| n[i - 7] as f64);
+        assert_eq!(floats(&out, "shifted"), (0..12).map(shifted).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn defect_15_shifts_within_groups_keep_the_order_of_rows() {
+    let (k, x): (Vec<i64>, Vec<i64>) = ((0..90).map(|i| i * 7 % 3).collect(), (0..90).collect());
+    let frame = Frame::from_polars(&df!["k" => &k, "x" => &x].unwrap(), 9);
+    let before =
+        |i: usize| x[..i].iter().rev().find(|j| k[**j as usize] == k[i]).map(|v| *v as f64);
+    let expected: Vec<_> = (0..90).map(before).collect();
+    for config in configs() {
+        let shifted = frame.select([col("x").shift(1).over(["k"])]);
+        assert_eq!(floats(&config.scope(|| shifted.compute().unwrap()), "x"), expected);
+    }
+}
+
+#[test]
+fn defect_15_new_lines_in_quotes_are_no_ends_of_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.csv");
+    let text: String = (0..50).map(|i| format!("{i},\"a\n{i},\"\"\n\"\n")).collect();
+    std::fs::write(&path, format!("n,s\n{text}")).unwrap();
+    let mut options = CsvOptions::default();
+    options.part_bytes = 20;
+    let out = Frame::read_csv_with(&[&path], &options).compute().unwrap();
+    assert_eq!(ints(&out, "n"), (0..50).collect::<Vec<_>>());
+    let last = out.column("s").unwrap().str().unwrap().get(49).unwrap().to_owned();
+    assert_eq!(last, "a\n49,\"\n");
 }

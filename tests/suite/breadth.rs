@@ -274,17 +274,18 @@ fn neighbours(draws: &mut Draws<'_>) {
     let shape = m.shape().to_vec();
     let depth =
         [0, 1].map(|axis: usize| (draws.below(shape[axis] + 1), draws.below(shape[axis] + 1)));
-    let boundary = [
+    let boundaries = [
         Boundary::None,
         Boundary::Constant(0.5),
         Boundary::Nearest,
         Boundary::Reflect,
         Boundary::Periodic,
-    ][draws.below(5)];
+    ];
+    let boundary = [0, 1].map(|_| boundaries[draws.below(5)]);
     let at = |i: i64, j: i64| -> Option<f64> {
         let place = |axis: usize, i: i64| {
             let n = shape[axis] as i64;
-            match boundary {
+            match boundary[axis] {
                 Boundary::Nearest => Some(mirrored(i, n, &PadMode::Edge)),
                 Boundary::Reflect => Some(mirrored(i, n, &PadMode::Symmetric)),
                 Boundary::Periodic => Some(mirrored(i, n, &PadMode::Wrap)),
@@ -293,7 +294,9 @@ fn neighbours(draws: &mut Draws<'_>) {
         };
         match (place(0, i), place(1, j)) {
             (Some(i), Some(j)) => Some(m[[i as usize, j as usize]]),
-            _ if boundary == Boundary::None => None,
+            // Where a block ends, there is nothing along the other axis either.
+            (None, _) if boundary[0] == Boundary::None => None,
+            (_, None) if boundary[1] == Boundary::None => None,
             _ => Some(0.5),
         }
     };

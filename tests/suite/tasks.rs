@@ -27,7 +27,7 @@ fn a_panic_names_the_operation_and_the_block() {
     for config in executors() {
         for result in [(&y + 1.0).sum(0), y.clone()] {
             match config.scope(|| result.compute()) {
-                Err(Error::TaskPanicked { op, block, message }) => {
+                Err(Error::TaskPanicked { op, block, message, .. }) => {
                     assert!(op.contains("map_blocks"), "{op}");
                     assert_eq!(block.last(), Some(&2), "{block:?}");
                     assert_eq!(message, "no luck with Some([2, 4])");

@@ -13,6 +13,7 @@ mod axis;
 mod grid;
 
 mod auto;
+mod groups;
 pub(crate) mod limit;
 mod normalize;
 
@@ -34,6 +35,7 @@ mod golden;
 pub(crate) use axis::AxisChunks;
 pub use grid::Chunks;
 pub(crate) use grid::tuple_text;
+pub(crate) use groups::{NO_GROUP, group_cuts, group_steps, groups_of_blocks};
 pub use normalize::{AxisSpec, ChunkSpec};
 pub(crate) use normalize::{check_shape, normalize_chunks};
 pub(crate) use overlap::min_overlap_chunks;

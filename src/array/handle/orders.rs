@@ -11,7 +11,7 @@ use super::super::kernels::map_blocks::BlockInfo;
 use super::super::kernels::quantile::QuantileMethod;
 use super::super::kernels::scan::ScanKind;
 use super::super::ops::lookups::lookup;
-use super::super::ops::overlap::{Boundary, map_overlap, sliding_window_view};
+use super::super::ops::overlap::{Boundaries, map_overlap, sliding_window_view};
 use super::super::ops::pad::Widths;
 use super::super::ops::quantiles::{Quantiles, quantile};
 use super::super::ops::selections::{check_edges, count, topk, unique};
@@ -76,7 +76,7 @@ scans! {
 /// Functions that see more than one block.
 impl<T: Element> Array<T> {
     /// `function` of each block with `depth` elements around it (a number, a pair, or a list of a pair for
-    /// each axis), beyond the ends of the array with what `boundary` says. The function returns a
+    /// each axis), beyond the ends of the array with what `boundary` says (one for all axes, or a list). The function returns a
     /// block of the shape that it gets, from which what was around is cut away. Its second argument says
     /// where the block without its surroundings lies.
     ///
@@ -108,11 +108,11 @@ impl<T: Element> Array<T> {
     pub fn map_overlap<U: Element>(
         &self,
         depth: impl Into<Widths>,
-        boundary: Boundary<T>,
+        boundary: impl Into<Boundaries<T>>,
         function: impl Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync + 'static,
     ) -> Array<U> {
         let call = Call::new("map_overlap");
-        Array::of(map_overlap(call, &self.handle, &depth.into(), boundary, function))
+        Array::of(map_overlap(call, &self.handle, &depth.into(), &boundary.into(), function))
     }
 
     /// The windows of `len` neighbours that begin at each element which has enough after it, for some axes
@@ -239,6 +239,21 @@ impl<T: Element> Array<T> {
         self.quantiles_of(Call::new("percentile"), at, method, false, is_list, &over.into())
     }
 
+    /// Exact percentiles of the elements that are not NaN; see [`quantile`](Self::quantile).
+    #[track_caller]
+    #[must_use]
+    pub fn nanpercentile(
+        &self,
+        q: impl Into<Fractions>,
+        method: QuantileMethod,
+        over: impl Into<Over>,
+    ) -> Array<T::Mean> {
+        let Fractions { at, is_list } = q.into();
+        let at = at.into_iter().map(|q| q / 100.0).collect();
+        self.quantiles_of(Call::new("nanpercentile"), at, method, true, is_list, &over.into())
+    }
+
+    #[track_caller]
     fn quantiles_of(
         &self,
         call: Call,
@@ -383,8 +398,8 @@ pub fn bins(n: usize, low: f64, high: f64) -> Vec<f64> {
 /// Quantiles as a user writes them: one number, or a list, of which results stand along a new first axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fractions {
-    at: Vec<f64>,
-    is_list: bool,
+    pub(super) at: Vec<f64>,
+    pub(super) is_list: bool,
 }
 
 impl From<f64> for Fractions {

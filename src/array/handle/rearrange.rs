@@ -121,6 +121,7 @@ impl<T: Element> Array<T> {
 
     /// With at least `n` dimensions, of which there are at most 3, by new axes of length 1, which stand where NumPy's `atleast_1d`,
     /// `atleast_2d` and `atleast_3d` put them.
+    #[track_caller]
     #[must_use]
     pub fn at_least_nd(&self, n: usize) -> Self {
         Array::of(self.handle.then(|node| manipulation::at_least(node, n)))
@@ -290,7 +291,9 @@ impl<T: Element> Array<T> {
     #[must_use]
     pub fn average(&self, weights: &Array<T>, axis: impl Into<AxisRef>) -> Array<T::Mean> {
         let (call, out) = (Call::new("average"), T::Mean::DTYPE);
-        Array::of(statistics::average(call, &self.handle, &weights.handle, &axis.into(), out))
+        let [average, _] =
+            statistics::average(call, &self.handle, &weights.handle, &axis.into(), out);
+        Array::of(average)
     }
 
     /// The covariances of the rows of a matrix, whose columns are observations; `ddof` is subtracted from

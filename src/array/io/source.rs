@@ -45,6 +45,12 @@ pub trait Source: Send + Sync + fmt::Debug {
         0
     }
 
+    /// Whether elements are computed, so that nothing is gained by long runs of them and no bytes come from
+    /// storage.
+    fn is_computed(&self) -> bool {
+        false
+    }
+
     /// Where another process can open the same array; `None` if none can, and then only this one computes
     /// with it.
     fn origin(&self) -> Option<Origin> {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use ndarray::{ArcArray, IxDyn};
 
+use super::random::{Draws, Family, RandomSource, Stream};
+use super::read::ReadKernel;
 use super::{
     BinaryOp, Builder, ElemwiseKernel, Program, ReduceKind, ReduceSpec, UnaryOp, chunk_kernel,
     finish_kernel,
 };
 use crate::array::chunk::{Chunk, chunk};
-use crate::array::chunks::Chunks;
+use crate::array::chunks::{AxisSlice, Chunks};
 use crate::array::dtype::DType;
 use crate::graph::{Block, Inputs, Kernel, TaskContext};
 use crate::memory::BufferPool;
@@ -74,6 +76,22 @@ impl Runner {
         };
         let kernel = chunk_kernel(&spec, program, of_shape(shape));
         Runner::new(shape, kernel, Some(finish_kernel(&spec)))
+    }
+
+    /// A chunk of random numbers: `random`, `normal`, `exponential` or `poisson(10)`.
+    pub fn random(name: &str, len: usize) -> Runner {
+        let family = |family, parameters: &[f64]| Draws::Family(family, parameters.into());
+        let draws = match name {
+            "random" => Draws::Unit,
+            "normal" => family(Family::Normal, &[0.0, 1.0]),
+            "exponential" => family(Family::Exponential, &[1.0]),
+            _ => family(Family::Poisson, &[10.0]),
+        };
+        let shape = vec![len as u64];
+        let window = Arc::from([AxisSlice::full(len as u64)]);
+        let source = RandomSource::new(Stream::new(1, 1), draws, DType::F64, shape);
+        let kernel = ReadKernel::<f64>::new(Arc::new(source), window, of_shape(&[len]));
+        Runner::new(&[len], Arc::new(kernel), None)
     }
 
     /// `((x * 2 + 1) ** 2 - x).sum()` of one chunk.

@@ -123,7 +123,7 @@ macro_rules! matmul_by_faer {
 matmul_by_faer!(f32, f64, num_complex::Complex<f32>, num_complex::Complex<f64>);
 
 /// A matrix whose elements lie densely in memory, row after row or column after column.
-struct Dense<'a, T: Element> {
+pub(crate) struct Dense<'a, T: Element> {
     elements: Cow<'a, [T]>,
     dim: (usize, usize),
     by_columns: bool,
@@ -134,7 +134,7 @@ impl<'a, T: Element> Dense<'a, T> {
     ///
     /// Products round differently by rows and by columns. Which of them it is depends on the order of the axes in
     /// memory alone, which a copy of the block keeps, and not on gaps between the elements, which it does not.
-    fn new(view: &ArrayView2<'a, T>) -> Self {
+    pub(crate) fn new(view: &ArrayView2<'a, T>) -> Self {
         let (dim, strides) = (view.dim(), view.strides());
         let is_line = dim.0 <= 1 || dim.1 <= 1;
         let by_columns = !is_line && strides[0].unsigned_abs() < strides[1].unsigned_abs();
@@ -146,7 +146,7 @@ impl<'a, T: Element> Dense<'a, T> {
         Dense { elements, dim, by_columns }
     }
 
-    fn as_faer(&self) -> MatRef<'_, T> {
+    pub(crate) fn as_faer(&self) -> MatRef<'_, T> {
         let (n_rows, n_cols) = self.dim;
         if self.by_columns {
             MatRef::from_column_major_slice(&self.elements, n_rows, n_cols)

@@ -27,7 +27,7 @@ impl Bins {
         }
     }
 
-    fn bin(&self, x: f64) -> Option<usize> {
+    pub(super) fn bin(&self, x: f64) -> Option<usize> {
         match self {
             Bins::Edges(edges) => {
                 let (first, last) = (*edges.first()?, *edges.last()?);

@@ -98,6 +98,10 @@ impl Kernel for MapBlocksKernel {
         Ok(block)
     }
 
+    fn runs_user_code(&self) -> bool {
+        true
+    }
+
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
         Err(Unsendable { call: Some(self.call), holds: "a function of this process".into() })

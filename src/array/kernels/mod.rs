@@ -5,6 +5,7 @@
 //!
 //! Kernels know nothing of plans or of the blocks of other tasks.
 
+pub(crate) mod argtopk;
 pub mod bench_support;
 mod builder;
 mod compile;
@@ -13,9 +14,14 @@ pub(crate) mod copy;
 pub(crate) mod count;
 mod display;
 mod elemwise;
+pub(crate) mod fft;
 pub(crate) mod filter;
 mod fold;
 mod functions;
+pub(crate) mod grouped;
+pub(crate) mod gufunc;
+pub(crate) mod histogramdd;
+pub(crate) mod linalg;
 pub(crate) mod load;
 pub(crate) mod lookup;
 mod loops;
@@ -23,11 +29,14 @@ pub(crate) mod map_blocks;
 pub(crate) mod measured;
 mod ops;
 mod ordered;
+pub(crate) mod p_value;
+pub(crate) mod pick;
 pub(crate) mod points;
 #[cfg(feature = "dist")]
 pub(crate) mod portable;
 mod program;
 pub(crate) mod quantile;
+pub(crate) mod random;
 pub(crate) mod read;
 pub(crate) mod rearrange;
 mod reduce;
@@ -35,6 +44,7 @@ mod reducers;
 pub(crate) mod resident;
 mod scalar;
 pub(crate) mod scan;
+pub(crate) mod segments;
 mod stages;
 mod strip;
 pub(crate) mod take;

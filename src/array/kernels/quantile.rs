@@ -107,7 +107,7 @@ between! {
 }
 
 impl<T: Ordered, U: Between<T>> QuantileKernel<T, U> {
-    fn of_lane(
+    pub(super) fn of_lane(
         &self,
         lane: &mut Vec<T>,
         out: impl Iterator<Item = impl std::ops::DerefMut<Target = U>>,

@@ -106,6 +106,9 @@ impl<T: Element> Kernel for ReadKernel<T> {
     }
 
     fn bytes_read(&self) -> BytesRead {
+        if self.source.is_computed() {
+            return BytesRead::default();
+        }
         let axes = self.window.iter().zip(&self.granules);
         let bridged = axes.fold(size_of::<T>() as u64, |bytes, (slice, &granule)| {
             let step = slice.step.unsigned_abs();

@@ -104,7 +104,7 @@ pub(crate) struct ReduceSpec {
 }
 
 /// What to do with the typed reducer of a [`ReduceSpec`].
-trait ReducerVisitor {
+pub(super) trait ReducerVisitor {
     type Result;
     fn visit<R: Reducer>(self, reducer: R) -> Self::Result;
 }
@@ -142,7 +142,7 @@ impl ReduceSpec {
     }
 
     /// What elements are cast to before they are accumulated.
-    fn lane_dtype(&self) -> DType {
+    pub(super) fn lane_dtype(&self) -> DType {
         let unsigned = [DType::U8, DType::U16, DType::U32, DType::U64];
         match self.kind {
             ReduceKind::CountNonzero => DType::I64,
@@ -156,7 +156,7 @@ impl ReduceSpec {
     }
 
     /// `program` followed by what turns an element into one that is accumulated.
-    fn prepared(&self, program: &Program) -> Program {
+    pub(crate) fn prepared(&self, program: &Program) -> Program {
         let mut b = Builder::new(1);
         let mut x = b.input(0, self.in_dtype);
         let neutral = match self.kind {
@@ -181,7 +181,7 @@ impl ReduceSpec {
     }
 
     /// The visitor's result for the typed reducer, or `None` if the dtype has none.
-    fn visit<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
+    pub(super) fn visit<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
         let skips_nan = self.skips_nan();
         match self.kind {
             ReduceKind::Any => Some(visitor.visit(Fold(AnyTrue))),
@@ -552,7 +552,7 @@ fn merge_partials<R: Reducer>(
     Ok(merged)
 }
 
-fn no_reducer<T>(spec: &ReduceSpec) -> Result<T> {
+pub(super) fn no_reducer<T>(spec: &ReduceSpec) -> Result<T> {
     let problem = format!("{} does not exist", spec.in_dtype);
     Err(Error::Internal { place: spec.to_string(), problem })
 }

@@ -56,6 +56,15 @@ macro_rules! scalars {
                 }
             }
 
+            /// The value of an integer.
+            pub(crate) fn integer(self) -> Option<i128> {
+                match (self, self.cast(DType::I64)) {
+                    (Scalar::U64(value), _) => Some(value.into()),
+                    (_, Scalar::I64(value)) if self.dtype().is_integer() => Some(value.into()),
+                    _ => None,
+                }
+            }
+
             fn bits(self) -> (DType, u128) {
                 match self { $(Scalar::$variant(value) => (DType::$variant, value.bits()),)* }
             }

@@ -4,24 +4,32 @@ use std::marker::PhantomData;
 
 use ndarray::Array1;
 
+use super::copy::to_usize;
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::Chunks;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
 
-/// Distinct elements in ascending order, with the number of each.
+/// A distinct element, how often it occurs, and where first.
+type Entry<T> = (T, i64, i64);
+
+/// Distinct elements in ascending order.
 #[derive(Debug)]
 struct Tally<T> {
-    counted: Vec<(T, i64)>,
+    counted: Vec<Entry<T>>,
 }
 
 impl<T: Ordered> Tally<T> {
-    fn new(mut counted: Vec<(T, i64)>) -> Self {
+    fn new(mut counted: Vec<Entry<T>>) -> Self {
         // A stable sort, so that of two zeros the first stays.
         counted.sort_by(|a, b| a.0.order(&b.0));
         counted.dedup_by(|later, first| {
             let is_same = later.0.is_same(&first.0);
-            first.1 += if is_same { later.1 } else { 0 };
+            if is_same {
+                first.1 += later.1;
+                first.2 = first.2.min(later.2);
+            }
             is_same
         });
         counted.shrink_to_fit();
@@ -31,7 +39,7 @@ impl<T: Ordered> Tally<T> {
 
 impl<T: Ordered> Value for Tally<T> {
     fn nbytes(&self) -> u64 {
-        (self.counted.capacity() * size_of::<(T, i64)>()) as u64
+        (self.counted.capacity() * size_of::<Entry<T>>()) as u64
     }
 }
 
@@ -46,11 +54,13 @@ pub(crate) enum UniqueStep {
     Values,
     /// From a tally to its numbers.
     Counts,
+    /// From a tally to where its elements first are.
+    Places,
 }
 
 /// Bytes of one entry of a tally of `T`.
 pub(crate) fn entry_bytes<T: Ordered>() -> u64 {
-    size_of::<(T, i64)>() as u64
+    size_of::<Entry<T>>() as u64
 }
 
 /// Bytes that a stable sort takes besides its input: half of that, and all of it up to 8 MB.
@@ -61,12 +71,28 @@ pub(crate) fn sort_bytes(bytes: u64) -> u64 {
 #[derive(Debug)]
 pub(crate) struct UniqueKernel<T> {
     step: UniqueStep,
+    /// Those of the array, if it is wanted where elements first are.
+    chunks: Option<Chunks>,
     element: PhantomData<fn() -> T>,
 }
 
 impl<T: Ordered> UniqueKernel<T> {
-    pub(crate) fn new(step: UniqueStep) -> Self {
-        UniqueKernel { step, element: PhantomData }
+    pub(crate) fn new(step: UniqueStep, chunks: Option<Chunks>) -> Self {
+        UniqueKernel { step, chunks, element: PhantomData }
+    }
+
+    /// The positions in the array, in C order, of the elements of a block.
+    fn places(&self, block: &[u64]) -> Option<impl Iterator<Item = i64> + use<T>> {
+        let chunks = self.chunks.as_ref()?;
+        // Tallies stand in a row, in row-major order of the blocks.
+        let block = chunks.unravel_block(*block.first()?)?;
+        let (shape, start) = (chunks.known_shape()?, chunks.block_start(&block)?);
+        let lens = to_usize(&chunks.block_shape(&block)?);
+        Some(ndarray::indices(lens).into_iter().map(move |index| {
+            let axes = shape.iter().zip(&start).enumerate();
+            let place = axes.fold(0, |n, (i, (len, start))| n * len + start + index[i] as u64);
+            place as i64
+        }))
     }
 }
 
@@ -79,7 +105,12 @@ impl<T: Ordered> Kernel for UniqueKernel<T> {
         Ok(match self.step {
             UniqueStep::Count => {
                 let block = chunk::<T>(inputs.take_one(0));
-                Block::new(Tally::new(block.view().iter().map(|&x| (x, 1)).collect()))
+                let view = block.view();
+                let elements = view.iter().copied();
+                Block::new(Tally::new(match self.places(task.block) {
+                    Some(places) => elements.zip(places).map(|(x, place)| (x, 1, place)).collect(),
+                    None => elements.map(|x| (x, 1, 0)).collect(),
+                }))
             }
             UniqueStep::Merge => {
                 let tallies: Vec<Block> = inputs.take_slot(0).collect();
@@ -92,16 +123,17 @@ impl<T: Ordered> Kernel for UniqueKernel<T> {
                 let values: Array1<T> = tally::<T>(&block).counted.iter().map(|x| x.0).collect();
                 Block::new(Chunk::new(values.into_dyn(), task.pool))
             }
-            UniqueStep::Counts => {
+            UniqueStep::Counts | UniqueStep::Places => {
                 let block = inputs.take_one(0);
-                let counts: Array1<i64> = tally::<T>(&block).counted.iter().map(|x| x.1).collect();
-                Block::new(Chunk::new(counts.into_dyn(), task.pool))
+                let number = |x: &Entry<T>| if self.step == UniqueStep::Counts { x.1 } else { x.2 };
+                let numbers: Array1<i64> = tally::<T>(&block).counted.iter().map(number).collect();
+                Block::new(Chunk::new(numbers.into_dyn(), task.pool))
             }
         })
     }
 
     fn identity(&self) -> Option<Identity> {
-        Some(Identity::new("unique", T::DTYPE.name(), self.step))
+        Some(Identity::new("unique", T::DTYPE.name(), (self.step, &self.chunks)))
     }
 }
 
@@ -111,8 +143,8 @@ mod tests {
 
     #[test]
     fn a_tally_takes_the_memory_of_distinct_elements() {
-        let tally = Tally::new((0..1000).map(|i| (i % 3, 1)).collect());
-        assert_eq!(tally.counted, [(0, 334), (1, 333), (2, 333)]);
+        let tally = Tally::new((0..1000).rev().map(|i| (i % 3, 1, i64::from(i))).collect());
+        assert_eq!(tally.counted, [(0, 334, 0), (1, 333, 1), (2, 333, 2)]);
         assert_eq!(tally.nbytes(), 3 * entry_bytes::<i32>());
     }
 }

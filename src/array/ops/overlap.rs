@@ -38,6 +38,52 @@ pub enum Boundary<T> {
     Periodic,
 }
 
+/// A [`Boundary`] of all axes, or a list with one for each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boundaries<T>(Sides<T>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Sides<T> {
+    All(Boundary<T>),
+    Each(Vec<Boundary<T>>),
+}
+
+impl<T> From<Boundary<T>> for Boundaries<T> {
+    fn from(all: Boundary<T>) -> Self {
+        Boundaries(Sides::All(all))
+    }
+}
+
+impl<T> From<Vec<Boundary<T>>> for Boundaries<T> {
+    fn from(each: Vec<Boundary<T>>) -> Self {
+        Boundaries(Sides::Each(each))
+    }
+}
+
+impl<T, const N: usize> From<[Boundary<T>; N]> for Boundaries<T> {
+    fn from(each: [Boundary<T>; N]) -> Self {
+        Boundaries(Sides::Each(each.into()))
+    }
+}
+
+impl<T: Element> Boundaries<T> {
+    /// What is padded along each axis.
+    fn modes(&self, call: Call, ndim: usize) -> Result<Vec<Option<PadMode<Scalar>>>> {
+        match &self.0 {
+            Sides::All(all) => Ok(vec![all.mode(); ndim]),
+            Sides::Each(each) if each.len() == ndim => {
+                Ok(each.iter().map(|side| side.mode()).collect())
+            }
+            Sides::Each(each) => Err(Error::InvalidArgument {
+                call,
+                argument: "boundary",
+                got: format!("{} for {ndim} dimensions", each.len()),
+                expected: "one for all axes, or one for each",
+            }),
+        }
+    }
+}
+
 impl<T: Element> Boundary<T> {
     fn mode(self) -> Option<PadMode<Scalar>> {
         match self {
@@ -55,18 +101,19 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
     call: Call,
     x: &Handle,
     depth: &Widths,
-    boundary: Boundary<T>,
+    boundary: &Boundaries<T>,
     function: impl Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync + 'static,
 ) -> Handle {
     x.then(|node| {
         let depth = depth.resolve(call, node.ndim(), "depth")?;
+        let modes = boundary.modes(call, node.ndim())?;
         let node = deep_enough(call, node, &depth)?;
         let chunks = node.meta.chunks.clone();
         let mut padded = Arc::clone(&node);
         let mut around = Vec::with_capacity(depth.len());
         for (axis, &[before, after]) in depth.iter().enumerate() {
             let new = &chunks.axes()[axis];
-            around.push(match boundary.mode() {
+            around.push(match modes[axis] {
                 _ if before == 0 && after == 0 => same(call, axis, new)?,
                 None => overlap_around(new, new, [before, after]),
                 Some(mode) => {
@@ -81,7 +128,7 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
         // What the function returns is cut to the block, so that both are there for a while.
         let whole = Meta { dtype: U::DTYPE, chunks: around.meta.chunks.clone() };
         let scratch_bytes = whole.block_bytes_max().unwrap_or(0);
-        let (cut, is_cut) = (chunks.clone(), boundary.mode().is_none());
+        let cut = chunks.clone();
         mapped(call, &around, maps, chunks, scratch_bytes, move |block, info| {
             let seen = block.shape().to_vec();
             let result = function(block, info);
@@ -90,10 +137,10 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
                 return result;
             }
             // Where the block lies in what the function saw; of unknown lengths it saw no more.
-            let axes = depth.iter().zip(cut.axes()).zip(&info.block);
-            let parts = axes.map(|((&[before, _], axis), &i)| {
+            let axes = depth.iter().zip(&modes).zip(cut.axes()).zip(&info.block);
+            let parts = axes.map(|(((&[before, _], mode), axis), &i)| {
                 let range = axis.block_range(i)?;
-                let from = if is_cut { before.min(range.start) } else { before };
+                let from = if mode.is_none() { before.min(range.start) } else { before };
                 Some((from, range.end - range.start))
             });
             trimmed(result, parts)

@@ -26,17 +26,24 @@ pub(crate) struct Quantiles {
     pub(crate) skip_nan: bool,
 }
 
+impl Quantiles {
+    pub(crate) fn check(&self, call: Call) -> Result<()> {
+        if self.at.iter().all(|q| (0.0..=1.0).contains(q)) {
+            return Ok(());
+        }
+        Err(Error::InvalidArgument {
+            call,
+            argument: "q",
+            got: format!("{:?}", self.at),
+            expected: "quantiles from 0 to 1, or percentiles from 0 to 100",
+        })
+    }
+}
+
 /// Quantiles over some axes; those of a list stand along a new first axis.
 pub(crate) fn quantile(call: Call, x: &Handle, wanted: &Quantiles, how: &Over) -> Handle {
     x.then(|node| {
-        if wanted.at.iter().any(|q| !(0.0..=1.0).contains(q)) {
-            return Err(Error::InvalidArgument {
-                call,
-                argument: "q",
-                got: format!("{:?}", wanted.at),
-                expected: "quantiles from 0 to 1, or percentiles from 0 to 100",
-            });
-        }
+        wanted.check(call)?;
         let (mut axes, keepdims) = how.resolve(call, node)?;
         axes.sort_unstable();
         let lanes = lanes_last(call, node, &axes)?;

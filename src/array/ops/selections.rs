@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::graph::{AxisMap, BlockMap, Kernel};
 
-/// A node of a kernel that reads one array, and whose result has the chunks' size.
-fn blockwise(
+/// A node of a kernel that reads blocks of some arrays.
+pub(super) fn blockwise(
     call: Call,
     kernel: Arc<dyn Kernel>,
     inputs: &[(&Arc<Node>, BlockMap)],
@@ -126,20 +126,31 @@ pub(crate) fn check_edges(call: Call, edges: &[f64]) -> Result<()> {
 
 /// The distinct elements of an array in ascending order, and how often each occurs.
 pub(crate) fn unique(call: Call, x: &Handle) -> [Handle; 2] {
-    let tally = x.then(|node| tallied(call, node));
-    let finished = |step: UniqueStep| {
-        tally.then(|tally| {
-            let dtype = tally.meta.dtype;
-            let (kernel, bytes) = unique_kernel(dtype, step);
-            let out = if step == UniqueStep::Counts { DType::I64 } else { dtype };
-            let chunks = tally.meta.chunks.clone();
-            let n = tally_len(tally)?;
-            let map = BlockMap::axes([AxisMap::same(0)]);
-            let out = Meta { dtype: out, chunks };
-            blockwise(call, kernel, &[(tally, map)], out, n.map(|n| n / bytes * 8), 0)
-        })
-    };
-    [finished(UniqueStep::Values), finished(UniqueStep::Counts)]
+    let tally = x.then(|node| tallied(call, node, None));
+    [UniqueStep::Values, UniqueStep::Counts].map(|step| untallied(call, &tally, step))
+}
+
+/// The distinct elements of an array in ascending order, and where in C order each occurs first.
+pub(crate) fn unique_index(call: Call, x: &Handle) -> [Handle; 2] {
+    let tally = x.then(|node| {
+        node.known_shape(call)?;
+        tallied(call, node, Some(node.meta.chunks.clone()))
+    });
+    [UniqueStep::Values, UniqueStep::Places].map(|step| untallied(call, &tally, step))
+}
+
+/// What one of the last steps makes of a tally.
+fn untallied(call: Call, tally: &Handle, step: UniqueStep) -> Handle {
+    tally.then(|tally| {
+        let dtype = tally.meta.dtype;
+        let (kernel, bytes) = unique_kernel(dtype, step, None);
+        let out = if step == UniqueStep::Values { dtype } else { DType::I64 };
+        let chunks = tally.meta.chunks.clone();
+        let n = tally_len(tally)?;
+        let map = BlockMap::axes([AxisMap::same(0)]);
+        let out = Meta { dtype: out, chunks };
+        blockwise(call, kernel, &[(tally, map)], out, n.map(|n| n / bytes * 8), 0)
+    })
 }
 
 /// Bytes of the tally that a node makes, at most, as it was declared.
@@ -148,15 +159,18 @@ fn tally_len(node: &Node) -> Result<Option<u64>> {
     Ok(op.out_bytes)
 }
 
-fn unique_kernel(dtype: DType, step: UniqueStep) -> (Arc<dyn Kernel>, u64) {
-    dispatch!(dtype, T => (Arc::new(UniqueKernel::<T>::new(step)) as Arc<dyn Kernel>, entry_bytes::<T>()))
+fn unique_kernel(dtype: DType, step: UniqueStep, chunks: Option<Chunks>) -> (Arc<dyn Kernel>, u64) {
+    dispatch!(dtype, T => {
+        let kernel = UniqueKernel::<T>::new(step, chunks);
+        (Arc::new(kernel) as Arc<dyn Kernel>, entry_bytes::<T>())
+    })
 }
 
 /// All distinct elements with their numbers in one block, which is no chunk: only [`unique`] reads it.
-fn tallied(call: Call, node: &Arc<Node>) -> Result<Arc<Node>> {
+fn tallied(call: Call, node: &Arc<Node>, places: Option<Chunks>) -> Result<Arc<Node>> {
     let dtype = node.meta.dtype;
     let fan_in = (Config::current()?.split_every() as u64).max(2);
-    let (kernel, entry) = unique_kernel(dtype, UniqueStep::Count);
+    let (kernel, entry) = unique_kernel(dtype, UniqueStep::Count, places);
     let all = node.meta.nbytes().map(|bytes| bytes / dtype.nbytes() as u64 * entry);
     let mut bytes = match node.meta.block_bytes_max() {
         Some(bytes) => bytes / dtype.nbytes() as u64 * entry,
@@ -169,7 +183,7 @@ fn tallied(call: Call, node: &Arc<Node>) -> Result<Arc<Node>> {
     let first = [(node, BlockMap::Linear)];
     let of_first = meta(n_blocks, 0);
     let mut tally = blockwise(call, kernel, &first, of_first, Some(bytes), sort_bytes(bytes))?;
-    let (merge, _) = unique_kernel(dtype, UniqueStep::Merge);
+    let (merge, _) = unique_kernel(dtype, UniqueStep::Merge, None);
     for level in 1.. {
         if n_blocks == 1 {
             break;

@@ -64,6 +64,7 @@ fn takes_any_chunks(plan: &Plan<ArrayOp>, id: NodeId, chunks: &Chunks) -> bool {
 fn reads_well(read: &Read, chunks: &Chunks) -> bool {
     let ReadFrom::Storage(source) = &read.from else { return true };
     match source.storage_chunks() {
+        None if source.is_computed() => true,
         Some(storage) => is_aligned(read, chunks, &storage),
         None => {
             let before = run_bytes(&**source, &read.chunks);

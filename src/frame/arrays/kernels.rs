@@ -100,7 +100,8 @@ impl<T: ColumnElement> Kernel for FrameElements<T> {
                 call: self.call,
                 left: vec![n_rows as u64],
                 right: vec![known[0]],
-                remedy: "the file has changed since it was opened; open it again",
+                remedy: "give the lengths that the partitions have; if they were not given, the file has changed since it was \
+                         opened",
             });
         }
         let mut shape = vec![n_rows];

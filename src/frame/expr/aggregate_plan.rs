@@ -124,6 +124,15 @@ impl AggregatePlan {
         (0..self.keys.len()).map(key_column).collect()
     }
 
+    /// The column of the rows from which a key, an input or a state of this name takes its values as they are.
+    pub(crate) fn column_behind(&self, name: &str) -> Option<PlSmallStr> {
+        let number = |prefix: &str| name.strip_prefix(prefix)?.parse::<usize>().ok();
+        let of_input = |i: usize| column_of(self.inputs.get(i)?);
+        let key = number("k").and_then(|i| column_of(self.keys.get(i)?));
+        let state = || self.steps.get(number("s")?).filter(|step| step.state.is_of_row());
+        key.or_else(|| of_input(number("i")?)).or_else(|| of_input(state()?.input))
+    }
+
     /// `part` of the user's expression `agg` with each aggregate replaced by the column that it becomes.
     fn take_apart(&mut self, part: &Expr, agg: &Expr, schema: &Schema, call: Call) -> Result<Expr> {
         match part.kind() {
@@ -225,9 +234,24 @@ impl AggregatePlan {
     }
 }
 
+impl State {
+    /// Whether the state is the value of one of the rows.
+    fn is_of_row(&self) -> bool {
+        matches!(self, State::Min | State::Max | State::First | State::Last | State::At { .. })
+    }
+}
+
 impl Leaf {
     pub(crate) fn is_holistic(&self) -> bool {
         self.states.is_empty()
+    }
+}
+
+/// The column that an expression is, maybe under another name.
+pub(crate) fn column_of(expr: &Expr) -> Option<PlSmallStr> {
+    match expr.without_alias().kind() {
+        ExprKind::Column(name) => Some(name.clone()),
+        _ => None,
     }
 }
 
@@ -267,7 +291,7 @@ fn check_names<'a>(exprs: impl Iterator<Item = &'a Expr>, call: Call) -> Result<
 }
 
 /// Sums of strings and the like are refused here, before anything is read.
-fn check_dtype(aggregate: &Aggregate, dtype: &DataType, call: Call) -> Result<()> {
+pub(crate) fn check_dtype(aggregate: &Aggregate, dtype: &DataType, call: Call) -> Result<()> {
     use Aggregate as A;
     let is_number = dtype.is_primitive_numeric() || dtype.is_bool();
     let (fits, expected) = match aggregate {

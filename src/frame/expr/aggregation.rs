@@ -61,6 +61,8 @@ pub struct Aggregation {
 pub(crate) struct States {
     functions: Arc<(Box<ToScalar>, Box<ToScalar>)>,
     dtype: DataType,
+    /// Bytes that a state takes, however many values it is of.
+    bytes_max: f64,
 }
 
 impl Aggregation {
@@ -132,7 +134,21 @@ impl States {
         chunk: impl Fn(&Column) -> PolarsResult<Scalar> + Send + Sync + 'static,
         combine: impl Fn(&Column) -> PolarsResult<Scalar> + Send + Sync + 'static,
     ) -> Self {
-        States { functions: Arc::new((Box::new(chunk), Box::new(combine))), dtype }
+        let bytes_max = match dtype.is_nested() || dtype.is_string() || dtype.is_binary() {
+            true => f64::INFINITY,
+            false => 0.0,
+        };
+        States { functions: Arc::new((Box::new(chunk), Box::new(combine))), dtype, bytes_max }
+    }
+
+    /// States of which each takes so many bytes at most.
+    pub(crate) fn of_bytes(self, bytes_max: u32) -> Self {
+        States { bytes_max: f64::from(bytes_max), ..self }
+    }
+
+    /// Bytes that a state takes at most, if it grows with the number of its values.
+    pub(crate) fn bytes_max(&self) -> f64 {
+        self.bytes_max
     }
 
     /// The state of each of these groups of values.

@@ -32,6 +32,10 @@ pub(crate) use function::Function;
 pub(crate) use functions::broadcast;
 pub use functions::compare::ClosedInterval;
 pub use functions::conditional::{Then, When, when};
+pub use functions::horizontal::{
+    all_horizontal, any_horizontal, max_horizontal, mean_horizontal, min_horizontal, sum_horizontal,
+};
+pub use functions::lists::ListNameSpace;
 pub use functions::nulls::coalesce;
 pub use functions::rolling::RollingOptions;
 pub use functions::temporal::DateLikeNameSpace;

@@ -10,7 +10,8 @@ use crate::frame::kernels::sketches;
 
 static DISTINCT: LazyLock<Aggregation> = LazyLock::new(|| {
     let states =
-        States::new(DataType::Binary, sketches::distinct_state, sketches::merged_distinct_states);
+        States::new(DataType::Binary, sketches::distinct_state, sketches::merged_distinct_states)
+            .of_bytes(sketches::DISTINCT_BYTES_MAX);
     let count = sketches::distinct_counts;
     let none = Scalar::from(0_u32);
     Aggregation::of_states("approx_n_unique", states, IDX_DTYPE, count).of_nothing(none)
@@ -19,6 +20,7 @@ static DISTINCT: LazyLock<Aggregation> = LazyLock::new(|| {
 static DIGEST: LazyLock<States> = LazyLock::new(|| {
     let dtype = DataType::List(Box::new(DataType::Float64));
     States::new(dtype, sketches::digest_state, sketches::merged_digest_states)
+        .of_bytes(sketches::DIGEST_BYTES_MAX)
 });
 
 impl Expr {

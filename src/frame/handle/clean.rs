@@ -118,6 +118,7 @@ impl DataFrame {
     ///
     /// # Cost
     /// Reads the last partitions only, if the rows of partitions are known (files read without a filter).
+    #[track_caller]
     #[must_use]
     pub fn tail(&self, n: u64) -> Self {
         DataFrame::of(clean::tail(&self.handle, n))

@@ -1,14 +1,18 @@
 //! The index: methods that divide frames by the values of a column, and those that use it.
 
 use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
 
 use polars_core::prelude::Series;
 
 use super::DataFrame;
+use crate::compute::{NoWatch, Session};
 use crate::config::Config;
 use crate::error::{Call, Result};
 use crate::frame::args::IntoNames;
+use crate::frame::collect::Gather;
 use crate::frame::expr::{IntoValues, Literal};
+use crate::frame::kernels::values_error;
 use crate::frame::op::Repartition;
 use crate::frame::ops::sorts::Known;
 use crate::frame::ops::{groups, rows, sorts};
@@ -112,6 +116,9 @@ impl DataFrame {
     /// The keys between which the partitions are, if they are known without computing: `n + 1` ascending values around
     /// `n` partitions. Partition `i` has the rows from key `i` up to, and only the last one including, key `i + 1`.
     ///
+    /// After [`set_index`](Self::set_index) of rows that have to move they are none: the run finds them, and groups, sorts and
+    /// joins by the index in the same run go by what it finds. [`persist`](Self::persist) keeps them.
+    ///
     /// # Cost
     /// Plans the frame; nothing is computed.
     ///
@@ -125,13 +132,58 @@ impl DataFrame {
         Ok(known.map(|divisions| divisions.series(index.clone())))
     }
 
+    /// How many partitions the frame has by its plan of today: with other settings, or as part of a larger plan that needs
+    /// fewer of them, it may have others.
+    ///
+    /// # Cost
+    /// Plans the frame; nothing is computed.
+    ///
+    /// # Errors
+    /// The error that the frame carries, or one that planning finds.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let frame = DataFrame::from_polars(&df!["x" => [1, 2, 3, 4]]?, 2);
+    /// assert_eq!(frame.n_partitions()?, 2);
+    /// assert_eq!(frame.partition_lengths()?, [2, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "npartitions")]
+    #[track_caller]
+    pub fn n_partitions(&self) -> Result<usize> {
+        let mut session = Session::default();
+        session.add_frame(Arc::clone(self.handle.node()?), Arc::<Gather>::default());
+        let prepared =
+            session.prepare(Call::new("n_partitions"), &Config::current()?, &mut NoWatch)?;
+        Ok(prepared.layers.get(prepared.outputs[0]).n_blocks() as usize)
+    }
+
+    /// The number of rows of each partition, computed now.
+    ///
+    /// # Cost
+    /// That of the frame with all of its columns, because their bytes may decide how it is cut.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute).
+    #[track_caller]
+    pub fn partition_lengths(&self) -> Result<Vec<u64>> {
+        let counts =
+            DataFrame::of(rows::partition_lengths(Call::new("partition_lengths"), &self.handle));
+        let counts = counts.compute()?;
+        let counts = counts.columns()[0].u64().map_err(values_error("partition_lengths"))?;
+        Ok(counts.into_no_null_iter().collect())
+    }
+
     /// The same rows in `n` partitions: neighbours are joined, or partitions cut.
+    #[track_caller]
     #[must_use]
     pub fn repartition(&self, n: usize) -> Self {
         DataFrame::of(rows::repartition(&self.handle, Repartition::Count(n)))
     }
 
     /// The same rows in partitions of about `bytes` bytes, as far as their bytes are known.
+    #[track_caller]
     #[must_use]
     pub fn repartition_bytes(&self, bytes: u64) -> Self {
         DataFrame::of(rows::repartition(&self.handle, Repartition::Bytes(bytes)))

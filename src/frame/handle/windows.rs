@@ -70,7 +70,9 @@ impl DataFrame {
     /// Each row with the nearest row of `other` by the column `on`, by which both frames are sorted.
     ///
     /// # Cost
-    /// All of `other` is kept in memory next to each partition of this frame.
+    /// Where the divisions of both frames by `on` are known (see [`divisions`](Self::divisions)), each partition is joined
+    /// with those of its keys, and with the nearest row of the others, one for each group of
+    /// [`by`](AsofOptions::by). Otherwise all of `other` is kept in memory, once for all tasks.
     ///
     /// # Errors
     /// Carried: an unknown column, or keys of different dtypes.
@@ -92,7 +94,13 @@ impl DataFrame {
         let call = Call::new("join_asof");
         let mut spec = AsofSpec::new(on.into(), on.into(), options.strategy);
         spec.left_by = options.by.clone();
-        spec.right_by = options.by;
+        spec.right_by = options.right_by.unwrap_or(options.by);
+        if let Some(right_on) = options.right_on {
+            spec.right_on = right_on;
+        }
+        if let Some(suffix) = options.suffix {
+            spec.suffix = suffix;
+        }
         spec.allow_exact_matches = options.allow_exact_matches;
         spec.tolerance = options.tolerance;
         DataFrame::of(windows::join_asof(call, &self.handle, &other.handle, spec))
@@ -105,6 +113,9 @@ impl DataFrame {
 pub struct AsofOptions {
     strategy: AsofStrategy,
     by: Vec<PlSmallStr>,
+    right_by: Option<Vec<PlSmallStr>>,
+    right_on: Option<PlSmallStr>,
+    suffix: Option<PlSmallStr>,
     tolerance: Option<polars_core::prelude::Scalar>,
     allow_exact_matches: bool,
 }
@@ -113,7 +124,15 @@ impl Default for AsofOptions {
     /// The last row before, or at the same key.
     fn default() -> Self {
         let strategy = AsofStrategy::Backward;
-        AsofOptions { strategy, by: vec![], tolerance: None, allow_exact_matches: true }
+        AsofOptions {
+            strategy,
+            by: vec![],
+            right_by: None,
+            right_on: None,
+            suffix: None,
+            tolerance: None,
+            allow_exact_matches: true,
+        }
     }
 }
 
@@ -126,6 +145,21 @@ impl AsofOptions {
     /// Only rows that are equal in these columns.
     pub fn by(self, by: impl IntoNames) -> Self {
         AsofOptions { by: by.into_names(), ..self }
+    }
+
+    /// What the columns of [`by`](Self::by) are called in the other frame, if it is something else.
+    pub fn right_by(self, by: impl IntoNames) -> Self {
+        AsofOptions { right_by: Some(by.into_names()), ..self }
+    }
+
+    /// What the key is called in the other frame, if it is something else; it then stays a column.
+    pub fn right_on(self, on: impl Into<PlSmallStr>) -> Self {
+        AsofOptions { right_on: Some(on.into()), ..self }
+    }
+
+    /// What is added to names of columns of the other frame that this one has too, instead of `_right`.
+    pub fn suffix(self, suffix: impl Into<PlSmallStr>) -> Self {
+        AsofOptions { suffix: Some(suffix.into()), ..self }
     }
 
     /// Only rows whose keys differ by no more than this: a number, or a duration.

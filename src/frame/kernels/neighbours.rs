@@ -37,6 +37,10 @@ impl Kernel for MapOverlapKernel {
         }
         checked(map, out.slice(offset as i64, n_rows)).map(block)
     }
+
+    fn runs_user_code(&self) -> bool {
+        true
+    }
 }
 
 /// The last rows of all blocks of slot 0 together.

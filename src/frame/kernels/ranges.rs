@@ -78,13 +78,11 @@ fn even_draws(part: usize) -> impl FnMut() -> f64 {
 
 /// Where rows go.
 #[derive(Debug)]
-enum Ways {
-    /// Each partition as a whole to this output.
-    Whole(Vec<usize>),
-    /// Rows to the output of their range.
-    Ranges(Divisions),
-    /// There are no keys but nulls.
-    One,
+struct Ways {
+    /// Between which keys the outputs are; `None` if there are no keys but nulls, all of which go to the first output.
+    divisions: Option<Divisions>,
+    /// The output of each partition, if these are sorted already and go as they are.
+    whole: Option<Vec<usize>>,
 }
 
 impl Value for Ways {
@@ -120,15 +118,24 @@ impl DivideKernel {
         let has_nulls = samples.iter().any(|sample| sample.has_nulls);
         if let (false, Some(sorted)) = (has_nulls, quantiles::presorted(&bounds, descending)) {
             let n = sorted.partitions.len();
+            let n_out = self.n_out.min(n);
             let mut outputs = vec![0; samples.len()];
+            let mut firsts = Vec::with_capacity(n_out + 1);
             for (rank, part) in sorted.partitions.iter().enumerate() {
-                let rank = if descending { n - 1 - rank } else { rank };
-                outputs[*part] = rank * self.n_out.min(n) / n;
+                let from_start = if descending { n - 1 - rank } else { rank };
+                outputs[*part] = from_start * n_out / n;
+                let range = if descending { n_out - 1 - outputs[*part] } else { outputs[*part] };
+                if range == firsts.len() {
+                    firsts.push(rank);
+                }
             }
-            return Ways::Whole(outputs);
+            firsts.push(n);
+            let keys = firsts.iter().map(|rank| sorted.divisions[*rank].clone()).collect();
+            let divisions = Divisions::from_keys(self.dtype.clone(), keys);
+            return Ways { whole: Some(outputs).filter(|_| divisions.is_some()), divisions };
         }
         let sketch = quantiles::merge(samples.iter().map(|sample| sample.sketch.clone()));
-        divisions(&sketch, &self.dtype, self.n_out).map_or(Ways::One, Ways::Ranges)
+        Ways { divisions: divisions(&sketch, &self.dtype, self.n_out), whole: None }
     }
 }
 
@@ -145,15 +152,47 @@ impl Kernel for RangeSplitKernel {
         let part = task.block[0] as usize;
         let rows = self.held.take(part)?;
         let ways = inputs.take_one(0);
-        match ways.downcast_ref::<Ways>() {
-            Some(Ways::Ranges(divisions)) => {
-                let SortSpec { by, descending, nulls_last } = &*self.spec;
-                let pieces = range_split(&rows, &by[0], divisions, descending[0], nulls_last[0])?;
-                self.exchange.put(part, pieces)?;
-            }
-            Some(Ways::Whole(outputs)) => self.exchange.put_whole(part, outputs[part], rows)?,
-            _ => self.exchange.put_whole(part, 0, rows)?,
+        let ways = ways_of(&ways)?;
+        match &ways.whole {
+            Some(outputs) => self.exchange.put_whole(part, outputs[part], rows)?,
+            None => put_in_ranges(&self.exchange, part, rows, ways, &self.spec)?,
         }
         Ok(Block::new(Token))
     }
+}
+
+/// Sends the rows of a partition, in slot 0, to where the rows of another frame went that have such keys, by the ways
+/// of these in slot 1.
+#[derive(Debug)]
+pub(crate) struct FollowKernel {
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) spec: Arc<SortSpec>,
+}
+
+impl Kernel for FollowKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let (rows, ways) = (frame(inputs.take_one(0)), inputs.take_one(1));
+        let part = task.block[0] as usize;
+        put_in_ranges(&self.exchange, part, rows, ways_of(&ways)?, &self.spec)?;
+        Ok(Block::new(Token))
+    }
+}
+
+fn ways_of(block: &Block) -> Result<&Ways> {
+    block.downcast_ref().ok_or_else(|| Error::Internal {
+        place: "split".into(),
+        problem: "a block does not say where rows go".into(),
+    })
+}
+
+fn put_in_ranges(
+    exchange: &Exchange,
+    part: usize,
+    rows: DataFrame,
+    ways: &Ways,
+    spec: &SortSpec,
+) -> Result<()> {
+    let Some(divisions) = &ways.divisions else { return exchange.put_whole(part, 0, rows) };
+    let SortSpec { by, descending, nulls_last } = spec;
+    exchange.put(part, range_split(&rows, &by[0], divisions, descending[0], nulls_last[0])?)
 }

@@ -8,10 +8,16 @@ use polars_core::prelude::{
 
 use super::split::row_hashes;
 use crate::frame::partitions::hyperloglog::HyperLogLog;
-use crate::frame::partitions::tdigest::TDigest;
+use crate::frame::partitions::tdigest::{CENTROIDS_MAX, TDigest};
 
 /// 64 kB a sketch, for a standard error of 0.4 %.
 const DISTINCT_BITS: u32 = 16;
+
+/// Bytes of a state in a column, at most: registers, or a list of no more bytes.
+pub(crate) const DISTINCT_BYTES_MAX: u32 = (1 << DISTINCT_BITS) + 16;
+
+/// The same of a digest: its ends, the means and the weights.
+pub(crate) const DIGEST_BYTES_MAX: u32 = 8 * (2 + 2 * CENTROIDS_MAX) + 16;
 
 /// The different hashes of values, null counted as one: a list of them, or a sketch where that is smaller.
 pub(crate) fn distinct_state(values: &Column) -> PolarsResult<Scalar> {

@@ -161,6 +161,10 @@ impl Kernel for MapPartitionsKernel {
         let out = out.map_err(values_error(&*map.name))?;
         checked(map, out).map(block)
     }
+
+    fn runs_user_code(&self) -> bool {
+        true
+    }
 }
 
 /// What a user's function returned, if it has the schema that was declared.

@@ -8,6 +8,7 @@ use polars_core::prelude::{DataType, PlSmallStr, Scalar};
 use crate::frame::io::{Comparison, Condition, Source};
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::partitions::{Divisions, Key, quantiles};
+use crate::graph::LayerId;
 
 /// How rows were given to partitions, and in which order they stand; by default nothing is known.
 #[derive(Clone, Debug, Default)]
@@ -15,9 +16,37 @@ pub(crate) struct Placement {
     /// The columns by whose hash rows were given to partitions, so that rows of equal keys are in one.
     hashed_by: Option<Arc<[PlSmallStr]>>,
     divided: Option<Divided>,
+    ranged: Option<Ranged>,
     /// The order of all rows.
     order: Option<Arc<SortSpec>>,
     scanned: Option<Scanned>,
+}
+
+/// A column by whose ranges rows go to partitions, which are found when it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranged {
+    /// The order of the partitions; its first column is the one.
+    pub(crate) spec: Arc<SortSpec>,
+    /// The layer that finds the ranges.
+    pub(crate) ways: LayerId,
+}
+
+impl Ranged {
+    pub(crate) fn by(&self) -> &PlSmallStr {
+        &self.spec.by[0]
+    }
+
+    /// Whether keys ascend from partition to partition, nulls last.
+    pub(crate) fn is_ascending(&self) -> bool {
+        !self.spec.descending[0] && self.spec.nulls_last[0]
+    }
+
+    /// The same ranges of values of another column.
+    pub(crate) fn of_column(&self, by: PlSmallStr) -> Self {
+        let [descending, nulls_last] = [self.spec.descending[0], self.spec.nulls_last[0]];
+        let spec = Arc::new(SortSpec::new([by], descending, nulls_last));
+        Ranged { spec, ways: self.ways }
+    }
 }
 
 /// A column by whose values rows were given to partitions.
@@ -94,6 +123,16 @@ impl Placement {
         Placement { hashed_by: Some(keys.into()), ..Placement::default() }
     }
 
+    /// The same rows, each in the partition of its range.
+    pub(crate) fn ranged(self, ranged: Ranged) -> Self {
+        Placement { ranged: Some(ranged), ..self }
+    }
+
+    /// The column by whose ranges these partitions are, and which layer finds them, if one does.
+    pub(crate) fn range_column(&self) -> Option<&Ranged> {
+        self.ranged.as_ref()
+    }
+
     /// The same rows, each in the partition of its key.
     pub(crate) fn divided(self, divided: Divided) -> Self {
         Placement { divided: Some(divided), ..self }
@@ -145,6 +184,8 @@ impl Placement {
             };
             (n > 0).then(|| Arc::new(spec))
         });
+        let ranged = self.ranged.as_ref();
+        let ranged = ranged.and_then(|ranged| Some(ranged.of_column(new_name(ranged.by())?)));
         let scanned = self.scanned.as_ref().map(|scanned| {
             let names = scanned.names.iter();
             let names = names.filter_map(|(here, there)| Some((new_name(here)?, there.clone())));
@@ -153,6 +194,7 @@ impl Placement {
         Placement {
             hashed_by: hashed_by.and_then(|keys| keys.iter().map(&new_name).collect()),
             divided,
+            ranged,
             order,
             scanned,
         }
@@ -168,8 +210,8 @@ impl Placement {
             parts: scanned.parts[parts.clone()].into(),
             ..scanned.clone()
         });
-        // Some of the outputs of a hash are not those of another one.
-        Placement { divided, scanned, hashed_by: None, order: self.order.clone() }
+        // Some of the outputs of a hash, or some ranges, are not those of another frame.
+        Placement { divided, scanned, order: self.order.clone(), ..Placement::default() }
     }
 
     /// Whether these partitions are those of a hash of just these columns.
@@ -181,6 +223,7 @@ impl Placement {
     pub(crate) fn holds_groups_of(&self, keys: &[PlSmallStr]) -> bool {
         let hashed_by = self.hashed_by.as_ref();
         hashed_by.is_some_and(|by| by.iter().all(|key| keys.contains(key)))
+            || self.ranged.as_ref().is_some_and(|ranged| keys.contains(ranged.by()))
             || keys.iter().any(|key| self.divided_by(key).is_some())
     }
 

@@ -1,15 +1,16 @@
-//! Aggregations: of rows that meet in one partition, or of states that merge.
+//! Aggregations: states of partitions that merge, or rows that move to their groups.
 
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::PlSmallStr;
+use polars_core::prelude::{PlSmallStr, Schema};
 
 use super::{FAN_IN, Lowered, Lowering};
 use crate::error::Result;
-use crate::frame::expr::{Expr, ExprKind};
+use crate::frame::expr::aggregate_plan::{State, column_of, state_column};
+use crate::frame::expr::{AggregatePlan, Expr};
 use crate::frame::kernels::aggregate::{AggregateKernel, AggregateStep};
-use crate::frame::kernels::group_by::{partial_distinct, project};
+use crate::frame::kernels::group_by::{partial, partial_distinct, project};
 use crate::frame::layout::{Layout, Placement};
 use crate::frame::op::Aggregation;
 use crate::frame::show::named;
@@ -19,96 +20,97 @@ use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 const GROUP_ROW_BYTES: u64 = 24;
 
 impl Lowering<'_> {
+    /// In one step where groups are together; by states that merge where states can, and otherwise of rows that move.
     pub(super) fn aggregate(
         &mut self,
         id: NodeId,
         aggregation: &Aggregation,
         input: &Lowered,
     ) -> Result<Lowered> {
-        let layout = input.layout.with_fewer_rows();
-        let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
         // What the keys are called in the input, and in the result.
-        let column_of = |key: &Expr| match key.without_alias().kind() {
-            ExprKind::Column(column) => Some((column.clone(), key.output_name())),
-            _ => None,
-        };
-        let names: Vec<_> = aggregation.keys().iter().filter_map(column_of).collect();
+        let keys = aggregation.keys().iter();
+        let names = keys.filter_map(|key| Some((column_of(key)?, key.output_name())));
+        let names: Vec<(PlSmallStr, PlSmallStr)> = names.collect();
         let columns: Vec<PlSmallStr> = names.iter().map(|(column, _)| column.clone()).collect();
-        if layout.n_parts == 1 || input.layout.placement.holds_groups_of(&columns) {
+        let placement = &input.layout.placement;
+        if input.layout.n_parts == 1 || placement.holds_groups_of(&columns) {
             let new_name = |old: &PlSmallStr| {
                 names.iter().find(|(column, _)| column == old).map(|(_, name)| name.clone())
             };
-            let layout = layout.placed(input.layout.placement.renamed(new_name));
-            let kernel = kernel(aggregation, AggregateStep::All);
-            Ok(self.grouped(&aggregate_text(aggregation), kernel, input, layout))
-        } else if aggregation.plan.is_holistic() {
-            self.aggregate_rows(id, aggregation, input, layout)
-        } else {
-            Ok(self.aggregate_states(aggregation, input, layout))
+            let layout = results(aggregation, input).placed(placement.renamed(new_name));
+            let name = aggregate_text(aggregation);
+            return Ok(self.grouped(&name, kernel(aggregation, AggregateStep::All), input, layout));
+        }
+        let schema = &self.plan.meta(self.plan.inputs(id)[0]).schema;
+        let none = DataFrame::empty_with_schema(schema);
+        match aggregation.plan.is_holistic() {
+            true => self.of_moved_rows(aggregation, &none, input),
+            false => self.of_states(aggregation, &none, input),
         }
     }
 
-    /// All rows of a group come to one partition, or the different ones where those are enough.
-    fn aggregate_rows(
+    /// Rows, or only different ones if these are counted, move to where their group is.
+    fn of_moved_rows(
         &mut self,
-        id: NodeId,
         aggregation: &Aggregation,
+        none: &DataFrame,
         input: &Lowered,
-        layout: Layout,
     ) -> Result<Lowered> {
         let (plan, name) = (&aggregation.plan, aggregate_text(aggregation));
-        let none = DataFrame::empty_with_schema(&self.plan.meta(self.plan.inputs(id)[0]).schema);
-        let of =
-            |made: &DataFrame| input.layout.with_fewer_rows().with_columns(made.schema(), |_| None);
-        let (rows, last) = if plan.distinct_inputs().is_some() {
-            let step = kernel(aggregation, AggregateStep::PartialDistinct);
-            let layout = of(&partial_distinct(&none, plan)?);
-            let rows = self.grouped(&format!("distinct rows of {name}"), step, input, layout);
-            (rows, AggregateStep::WholeDistinct)
-        } else {
-            let step = kernel(aggregation, AggregateStep::Project);
-            let layout = of(&project(&none, plan)?);
-            (self.rowwise("project", step, input, layout), AggregateStep::Whole)
+        let (rows, last) = match plan.distinct_inputs() {
+            Some(_) => {
+                let name = format!("distinct rows of {name}");
+                let layout = made(plan, input, partial_distinct(none, plan)?.schema());
+                let step = kernel(aggregation, AggregateStep::PartialDistinct);
+                (self.grouped(&name, step, input, layout), AggregateStep::WholeDistinct)
+            }
+            None => {
+                let layout = made(plan, input, project(none, plan)?.schema());
+                let step = kernel(aggregation, AggregateStep::Project);
+                (self.rowwise("project", step, input, layout), AggregateStep::Whole)
+            }
         };
         let n_out = self.n_spread_for(&rows);
         let rows = match aggregation.keys() {
             [_, ..] if n_out > 1 => self.hash_exchange(&rows, &plan.key_columns(), n_out),
             _ => self.gathered(&rows),
         };
-        let layout = Layout { widths: layout.widths, ..rows.layout.clone() };
-        let layout = layout.placed(hashed_by_keys(aggregation));
+        let layout = Layout { widths: results(aggregation, input).widths, ..rows.layout.clone() };
+        let layout = layout.placed(Placement::hashed(&key_names(aggregation)));
         Ok(self.grouped(&name, kernel(aggregation, last), &rows, layout))
     }
 
-    /// States of each partition merge in a tree, or where their keys meet.
-    fn aggregate_states(
+    /// States of each partition, which move by a hash of their keys, or merge in a tree if they are small.
+    fn of_states(
         &mut self,
         aggregation: &Aggregation,
+        none: &DataFrame,
         input: &Lowered,
-        layout: Layout,
-    ) -> Lowered {
-        let name = aggregate_text(aggregation);
-        let kernel = |step| kernel(aggregation, step);
-        let partial = format!("partial {name}");
-        let mut states = self.grouped(&partial, kernel(AggregateStep::Partial), input, layout);
+    ) -> Result<Lowered> {
+        let (plan, name) = (&aggregation.plan, aggregate_text(aggregation));
+        let layout = of_one_group(plan, made(plan, input, partial(none, plan)?.schema()));
+        let step = kernel(aggregation, AggregateStep::Partial);
+        let mut states = self.grouped(&format!("partial {name}"), step, input, layout);
+        let widths = results(aggregation, input).widths;
+        let finish = kernel(aggregation, AggregateStep::Finish);
         let n_out = self.n_spread_for(&states);
         if n_out > 1 && !aggregation.keys().is_empty() {
-            let spread = self.hash_exchange(&states, &aggregation.plan.key_columns(), n_out);
-            let layout = spread.layout.clone().placed(hashed_by_keys(aggregation));
-            return self.grouped(&name, kernel(AggregateStep::Finish), &spread, layout);
+            let spread = self.hash_exchange(&states, &plan.key_columns(), n_out);
+            let layout = Layout { widths, ..spread.layout.clone() };
+            let layout = layout.placed(Placement::hashed(&key_names(aggregation)));
+            return Ok(self.grouped(&name, finish, &spread, layout));
         }
         while states.layout.n_parts > FAN_IN {
-            let n_parts = states.layout.n_parts.div_ceil(FAN_IN);
-            let layout = Layout { n_parts, ..states.layout.clone() };
+            let layout = combined(&states.layout, FAN_IN);
             let map = BlockMap::axes([AxisMap::Group { axis: 0, size: FAN_IN as u64 }]);
             let inputs = vec![LayerInput { layer: states.layer, map }];
-            let combine = format!("combine {name}");
-            states = self.push(&combine, kernel(AggregateStep::Combine), inputs, layout);
+            let step = kernel(aggregation, AggregateStep::Combine);
+            states = self.push(&format!("combine {name}"), step, inputs, layout);
         }
-        let layout = Layout { n_parts: 1, ..states.layout.clone() };
+        let layout = Layout { widths, ..combined(&states.layout, states.layout.n_parts) };
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: states.layer, map }];
-        self.push(&name, kernel(AggregateStep::Finish), inputs, layout)
+        Ok(self.push(&name, finish, inputs, layout))
     }
 
     /// One task a partition, which finds its groups.
@@ -130,15 +132,52 @@ fn kernel(aggregation: &Aggregation, step: AggregateStep) -> AggregateKernel {
     AggregateKernel { plan: Arc::clone(&aggregation.plan), step }
 }
 
-/// Groups that were spread by a hash of their keys, under the names that these have in the result.
-fn hashed_by_keys(aggregation: &Aggregation) -> Placement {
-    let keys: Vec<PlSmallStr> = aggregation.keys().iter().map(Expr::output_name).collect();
-    Placement::hashed(&keys)
-}
-
 fn aggregate_text(aggregation: &Aggregation) -> String {
     match aggregation.keys() {
         [] => format!("aggregate {}", named(&aggregation.aggs)),
         keys => format!("group by {}", named(keys)),
     }
+}
+
+fn key_names(aggregation: &Aggregation) -> Vec<PlSmallStr> {
+    aggregation.keys().iter().map(Expr::output_name).collect()
+}
+
+/// The results of groups, of which there may be as many as rows.
+fn results(aggregation: &Aggregation, input: &Lowered) -> Layout {
+    let layout = input.layout.with_fewer_rows();
+    let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
+    match aggregation.keys() {
+        [] => layout.with_rows(layout.n_parts as u64, 1),
+        _ => layout,
+    }
+}
+
+/// What a step makes of the rows of each partition: no more rows, with the columns of `schema`.
+fn made(plan: &AggregatePlan, input: &Lowered, schema: &Schema) -> Layout {
+    let layout = input.layout.with_fewer_rows();
+    layout.with_columns(schema, |name| plan.column_behind(name))
+}
+
+/// States of one group are one row; those that keep something of each value are then as wide as all of these.
+fn of_one_group(plan: &AggregatePlan, mut layout: Layout) -> Layout {
+    if !plan.keys.is_empty() {
+        return layout;
+    }
+    let n_rows = layout.rows_max as f64;
+    for (i, step) in plan.steps.iter().enumerate() {
+        let name = state_column(i);
+        let width = layout.widths.iter_mut().find(|(column, _)| *column == name);
+        if let (Some((_, width)), State::Custom(states)) = (width, &step.state) {
+            *width = (*width * n_rows).min(states.bytes_max()).max(*width);
+        }
+    }
+    layout.with_rows(layout.n_parts as u64, 1)
+}
+
+/// States of `n` partitions each, of which none may have a group of another one.
+fn combined(states: &Layout, n: usize) -> Layout {
+    let n_parts = states.n_parts.div_ceil(n.max(1));
+    let rows_max = states.rows_max.saturating_mul(n as u64).min(states.rows);
+    Layout { n_parts, rows_max, ..states.clone() }
 }

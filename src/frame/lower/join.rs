@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::PlSmallStr;
+use polars_core::prelude::{DataType, PlSmallStr};
 
 use super::{Lowered, Lowering};
 use crate::frame::kernels::join::{JoinHow, JoinSpec};
+use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::tasks::JoinKernel;
 use crate::frame::layout::{Divided, Placement};
-use crate::frame::op::Join;
+use crate::frame::op::{Join, KeptIndex};
+use crate::frame::partitions::divisions::is_orderable;
 use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 
 /// What a join takes for a row of either side: its place in the hash table, and its number in the result.
@@ -30,15 +32,19 @@ impl Lowering<'_> {
     pub(super) fn join(&mut self, id: NodeId, join: &Join, inputs: &[Lowered]) -> Lowered {
         let spec = &join.spec;
         let bytes = [inputs[0].layout.nbytes(), inputs[1].layout.nbytes()];
-        let met = match self.copied_side(spec.how, inputs) {
+        let met = match self.copied_side(join, inputs) {
             Some(side) => {
                 let mut sides = [inputs[0].clone(), inputs[1].clone()];
                 sides[side] = self.gathered(&inputs[side]);
                 Met { sides, copied: Some(side), divided: None }
             }
-            None => match self.meet_by_divisions(spec, inputs) {
+            None => match self.meet_by_divisions(join, inputs) {
                 Some(met) => met,
-                None => Met { sides: self.meet_by_hash(spec, inputs), copied: None, divided: None },
+                None => {
+                    let ranges = self.meet_by_ranges(id, join, inputs);
+                    let sides = ranges.unwrap_or_else(|| self.meet_by_hash(spec, inputs));
+                    Met { sides, copied: None, divided: None }
+                }
             },
         };
         let kept = met.copied.map_or(usize::from(bytes[1] > bytes[0]), |side| 1 - side);
@@ -66,17 +72,25 @@ impl Lowering<'_> {
 
     /// The side that goes to every partition of the other one: the smaller one if it is small and no unpaired row of its
     /// own is wanted.
-    fn copied_side(&self, how: JoinHow, inputs: &[Lowered]) -> Option<usize> {
+    fn copied_side(&self, join: &Join, inputs: &[Lowered]) -> Option<usize> {
         use JoinHow as J;
+        let how = join.spec.how;
         let bytes = [inputs[0].layout.nbytes(), inputs[1].layout.nbytes()];
         let likely = [inputs[0].layout.likely_bytes(), inputs[1].layout.likely_bytes()];
         let may_copy =
             [matches!(how, J::Inner | J::Right | J::Cross), !matches!(how, J::Right | J::Full)];
+        // Copies give their rows the order of the other side.
+        let keeps_order = |side: usize| {
+            let on = if side == 0 { &join.spec.right_on } else { &join.spec.left_on };
+            join.index.is_none_or(|kept| kept.side != side)
+                || join.index.is_some_and(|kept| is_ascending(&inputs[1 - side], &on[kept.key]))
+        };
         let is_small = |side: usize| {
             let fits = inputs[side].layout.n_parts == 1 || bytes[side] <= self.options.part_bytes;
             // Each partition of the other side makes a table of the copy; a shuffle goes through both sides once.
             let n_copies = inputs[1 - side].layout.n_parts as f64;
             may_copy[side]
+                && keeps_order(side)
                 && fits
                 && n_copies * likely[side] <= COPIES_MAX * (likely[0] + likely[1])
         };
@@ -90,8 +104,13 @@ impl Lowering<'_> {
     }
 
     /// Of two sides whose divisions are known, both are cut at those of both; to one, the other side comes.
-    fn meet_by_divisions(&mut self, spec: &JoinSpec, inputs: &[Lowered]) -> Option<Met> {
-        let pairs = || spec.left_on.iter().zip(&spec.right_on);
+    fn meet_by_divisions(&mut self, join: &Join, inputs: &[Lowered]) -> Option<Met> {
+        let keys = match join.index {
+            Some(kept) => kept.key..kept.key + 1,
+            None => 0..join.spec.left_on.len(),
+        };
+        let (left_on, right_on) = (&join.spec.left_on[keys.clone()], &join.spec.right_on[keys]);
+        let pairs = || left_on.iter().zip(right_on);
         let known = |side: usize, name: &PlSmallStr| inputs[side].layout.placement.divided_by(name);
         if let Some((left, right)) = pairs().find_map(|(l, r)| Some((known(0, l)?, known(1, r)?)))
             && let Some(divisions) = left.divisions.merge(&right.divisions)
@@ -118,6 +137,72 @@ impl Lowering<'_> {
         Some(Met { sides, copied: None, divided: Some(Divided { by, ..divided }) })
     }
 
+    /// Of a side that is in partitions of ranges the rows stay, and those of the other side follow. A side that keeps its
+    /// index is spread so if it is not yet, because a hash would not keep its order.
+    fn meet_by_ranges(
+        &mut self,
+        id: NodeId,
+        join: &Join,
+        inputs: &[Lowered],
+    ) -> Option<[Lowered; 2]> {
+        let on = [&join.spec.left_on, &join.spec.right_on];
+        let enough = self.n_parts_for(&inputs[0]).max(self.n_parts_for(&inputs[1]));
+        let ranged = |side: usize| {
+            let known = inputs[side].layout.placement.range_column()?;
+            let key = on[side].iter().position(|key| key == known.by())?;
+            let is_fit = match join.index {
+                Some(kept) => key == kept.key && known.is_ascending(),
+                None => inputs[side].layout.n_parts >= enough,
+            };
+            is_fit.then(|| (side, key, known.clone()))
+        };
+        let first = join.index.map_or(0, |kept| kept.side);
+        let mut sides = [inputs[0].clone(), inputs[1].clone()];
+        let (side, key, ranged) = match ranged(first).or_else(|| ranged(1 - first)) {
+            Some(known) => known,
+            None => {
+                let KeptIndex { side, key } = join.index?;
+                sides = self.spread_index(id, join.index?, on[side], inputs);
+                let Some(ranged) = sides[side].layout.placement.range_column().cloned() else {
+                    return Some(sides);
+                };
+                (side, key, ranged)
+            }
+        };
+        let other = 1 - side;
+        let ranged = ranged.of_column(on[other][key].clone());
+        let met = sides[other].layout.placement.range_column();
+        if !met.is_some_and(|met| met.ways == ranged.ways && met.by() == ranged.by()) {
+            let n_out = sides[side].layout.n_parts;
+            sides[other] = self.follow(ranged, &inputs[other], n_out);
+        }
+        Some(sides)
+    }
+
+    /// The side that keeps its index in partitions of ranges of it; both sides in one partition, if that is enough or the
+    /// index has no ranges.
+    fn spread_index(
+        &mut self,
+        id: NodeId,
+        KeptIndex { side, key }: KeptIndex,
+        on: &[PlSmallStr],
+        inputs: &[Lowered],
+    ) -> [Lowered; 2] {
+        let n_out = self.n_spread_for(&inputs[0]).max(self.n_spread_for(&inputs[1]));
+        let schema = &self.plan.meta(self.plan.inputs(id)[side]).schema;
+        let has_ranges = |dtype: &&DataType| is_orderable(dtype) && !dtype.is_categorical();
+        let dtype = schema.get(&on[key]).filter(|dtype| has_ranges(dtype) && n_out > 1);
+        let mut sides = [0, 1].map(|side| inputs[side].clone());
+        let Some(dtype) = dtype.cloned() else {
+            return [0, 1].map(|side| self.gathered(&inputs[side]));
+        };
+        let spec = Arc::new(SortSpec::new([on[key].clone()], false, true));
+        let spread = self.spread_by_range(&spec, dtype, &inputs[side], n_out);
+        let placement = spread.layout.placement.clone().in_order(&spec);
+        sides[side] = Lowered { layout: spread.layout.placed(placement), ..spread };
+        sides
+    }
+
     /// Both sides by a hash of their keys; one that is spread by it already stays, and the other one comes to it.
     fn meet_by_hash(&mut self, spec: &JoinSpec, inputs: &[Lowered]) -> [Lowered; 2] {
         let on = [&spec.left_on, &spec.right_on];
@@ -133,6 +218,11 @@ impl Lowering<'_> {
             _ => self.hash_exchange(&inputs[i], on[i], n),
         })
     }
+}
+
+/// Whether the rows are known to be in the ascending order of a column.
+fn is_ascending(input: &Lowered, by: &PlSmallStr) -> bool {
+    input.layout.placement.is_in_order(&SortSpec::new([by.clone()], false, true))
 }
 
 /// Where the rows of a join are, by the names that its columns have.

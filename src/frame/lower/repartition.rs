@@ -1,6 +1,7 @@
 //! The same rows in other partitions.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use polars_core::prelude::PlSmallStr;
 
@@ -11,7 +12,9 @@ use crate::frame::kernels::periods::periods;
 use crate::frame::kernels::tasks::{ConcatKernel, PieceKernel};
 use crate::frame::layout::{Divided, Layout};
 use crate::frame::op::Repartition;
-use crate::frame::partitions::repartition::{Differs, Piece, by_divisions, fewer, more};
+use crate::frame::partitions::repartition::{
+    Differs, Piece, by_divisions, by_size, even, fewer, more,
+};
 use crate::frame::partitions::{Divisions, Key};
 use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 
@@ -28,10 +31,13 @@ impl Lowering<'_> {
         let known = to.by().first().and_then(|by| placement.divided_by(by));
         match (to, known) {
             (Repartition::Count(n), _) => Ok(self.in_parts(*n, input)),
-            (Repartition::Bytes(bytes), _) => {
-                let n = input.layout.nbytes().div_ceil((*bytes).max(1));
-                Ok(self.in_parts(n as usize, input))
-            }
+            (Repartition::Bytes(bytes), _) => Ok(match input.layout.rows_of.clone() {
+                Some(rows_of) => self.by_size(*bytes, &rows_of, input),
+                None => {
+                    let n = input.layout.nbytes().div_ceil((*bytes).max(1));
+                    self.in_parts(n as usize, input)
+                }
+            }),
             (Repartition::Keys(keys), _) => Ok(self.together(keys, input)),
             (Repartition::Divisions { divisions, call, .. }, Some(divided)) => {
                 let cut = self.cut_at(input, &divided, divisions);
@@ -73,6 +79,52 @@ impl Lowering<'_> {
         }
     }
 
+    /// Cuts each partition that is too large, and joins neighbours that are too small; what is cut into pieces of rows has
+    /// no divisions any more.
+    fn by_size(&mut self, bytes_max: u64, rows_of: &[u64], input: &Lowered) -> Lowered {
+        let row_bytes = input.layout.row_bytes();
+        let bytes: Vec<u64> =
+            rows_of.iter().map(|rows| (*rows as f64 * row_bytes) as u64).collect();
+        let (splits, bounds) = by_size(&bytes, bytes_max);
+        let pieces = self.pieces(&splits, rows_of, input);
+        if bounds.len() - 1 == pieces.layout.n_parts {
+            return pieces;
+        }
+        let rows_of = pieces.layout.rows_of.clone().unwrap_or_default();
+        let rows_of: Arc<[u64]> =
+            bounds.windows(2).map(|ends| rows_of[ends[0]..ends[1]].iter().sum()).collect();
+        let layout = joined(&pieces.layout, &bounds);
+        let rows_max = rows_of.iter().copied().max().unwrap_or(0);
+        let layout = Layout { rows_max, rows_of: Some(rows_of), ..layout };
+        let ranges = bounds.windows(2).map(|ends| (ends[0] as u64, ends[1] as u64)).collect();
+        let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
+        let kernel = ConcatKernel { offset: 0, len: u64::MAX };
+        self.push("repartition", kernel, vec![LayerInput { layer: pieces.layer, map }], layout)
+    }
+
+    /// Each partition in so many pieces of about as many rows.
+    fn pieces(&mut self, splits: &[usize], rows_of: &[u64], input: &Lowered) -> Lowered {
+        if splits.iter().all(|n| *n == 1) {
+            return input.clone();
+        }
+        let pieces =
+            splits.iter().enumerate().flat_map(|(part, &n)| (0..n).map(move |i| (part, i, n)));
+        let pieces: Vec<(usize, usize, usize)> = pieces.collect();
+        let rows = |&(part, i, n): &(usize, usize, usize)| {
+            let bounds = even(rows_of[part] as usize, n);
+            (bounds[i + 1] - bounds[i]) as u64
+        };
+        let rows_of: Arc<[u64]> = pieces.iter().map(rows).collect();
+        let layout = input.layout.in_parts(pieces.len());
+        let layout = layout.placed(input.layout.placement.order_only());
+        let rows_max = rows_of.iter().copied().max().unwrap_or(0);
+        let layout = Layout { rows_max, rows_of: Some(rows_of), ..layout };
+        let ranges = pieces.iter().map(|(part, ..)| (*part as u64, *part as u64 + 1)).collect();
+        let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
+        let kernel = PieceKernel { pieces: pieces.iter().map(|(_, i, n)| (*i, *n)).collect() };
+        self.push("repartition", kernel, vec![LayerInput { layer: input.layer, map }], layout)
+    }
+
     /// Joins neighbours, or cuts each partition: where numbers or times are its divisions, between them, and otherwise
     /// into pieces of about as many rows.
     fn in_parts(&mut self, n: usize, input: &Lowered) -> Lowered {
@@ -89,17 +141,7 @@ impl Lowering<'_> {
         }
         if n_new < n_old {
             let bounds = fewer(n_old, n_new);
-            let divided = known.and_then(|divided| {
-                let divisions = divided.divisions.joined(&bounds)?;
-                Some(Divided { divisions, ..divided })
-            });
-            let layout = match divided {
-                Some(divided) => {
-                    let placement = layout.placement.clone().divided(divided);
-                    layout.placed(placement)
-                }
-                None => layout,
-            };
+            let layout = joined(&input.layout, &bounds);
             let ranges = bounds.windows(2).map(|pair| (pair[0] as u64, pair[1] as u64)).collect();
             let kernel = ConcatKernel { offset: 0, len: u64::MAX };
             return self.push("repartition", kernel, slot(ranges), layout);
@@ -174,6 +216,21 @@ impl Lowering<'_> {
         let inputs = vec![LayerInput { layer: input.layer, map }];
         let name = format!("cut by {}", divided.by);
         Ok(self.push(&name, kernel, inputs, layout.placed(order.divided(divided))))
+    }
+}
+
+/// Runs of these partitions as one each, run `i` from `bounds[i]` to `bounds[i + 1]`.
+fn joined(layout: &Layout, bounds: &[usize]) -> Layout {
+    let placement = &layout.placement;
+    let order = placement.order_only();
+    let divided = placement.division_column().and_then(|divided| {
+        let divisions = divided.divisions.joined(bounds)?;
+        Some(Divided { divisions, ..divided.clone() })
+    });
+    let layout = layout.in_parts(bounds.len() - 1);
+    match divided {
+        Some(divided) => layout.placed(order.divided(divided)),
+        None => layout.placed(order),
     }
 }
 

@@ -8,10 +8,10 @@ use super::{Lowered, Lowering, split_bytes};
 use crate::error::Call;
 use crate::frame::kernels::divide::CheckSortedKernel;
 use crate::frame::kernels::ordered::{OrderedSpec, Side};
-use crate::frame::kernels::ranges::{DivideKernel, RangeSplitKernel, SampleKernel};
+use crate::frame::kernels::ranges::{DivideKernel, FollowKernel, RangeSplitKernel, SampleKernel};
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::tasks::SortKernel;
-use crate::frame::layout::{Divided, Placement};
+use crate::frame::layout::{Divided, Placement, Ranged};
 use crate::frame::op::{Ranges, Sort};
 use crate::frame::partitions::Divisions;
 use crate::frame::partitions::divisions::is_orderable;
@@ -104,15 +104,18 @@ impl Lowering<'_> {
         let n_out = self.n_parts_for(&input);
         let is_large = n_out > 1 && input.layout.n_parts > 1 && sort.limit.is_none();
         let dtype = self.plan.meta(id).schema.get(&sort.spec.by[0]).cloned();
-        let placed = match dtype.filter(|dtype| is_large && is_orderable(dtype)) {
-            Some(dtype) => self.spread_by_range(&sort.spec, dtype, &input, n_out),
-            None => self.gathered(&input),
+        let (placed, placement) = match dtype.filter(|dtype| is_large && is_orderable(dtype)) {
+            Some(dtype) => {
+                let spread = self.spread_by_range(&sort.spec, dtype, &input, n_out);
+                (spread.clone(), spread.layout.placement)
+            }
+            None => (self.gathered(&input), Placement::default()),
         };
-        self.sort_parts(sort, &placed, Placement::default())
+        self.sort_parts(sort, &placed, placement)
     }
 
     /// The rows in `n_out` partitions by ranges of the first key, in each in the order in which they stood before.
-    fn spread_by_range(
+    pub(super) fn spread_by_range(
         &mut self,
         spec: &Arc<SortSpec>,
         dtype: DataType,
@@ -126,6 +129,7 @@ impl Lowering<'_> {
         let samples = self.silent("sample", sample, each, n_in);
         self.layers.get_mut(samples).scratch_bytes =
             2 * input.layout.with_only(&spec.by).part_bytes();
+        let is_categorical = dtype.is_categorical();
         let divide = DivideKernel { spec: Arc::clone(spec), dtype, n_out };
         let all = LayerInput { layer: samples, map: BlockMap::axes([AxisMap::All]) };
         let ways = self.silent("divide", divide, all, 1);
@@ -136,7 +140,30 @@ impl Lowering<'_> {
         // The partition too comes out of the exchange in which it waited.
         self.layers.get_mut(split).scratch_bytes =
             input.layout.part_bytes() + split_bytes(&input.layout);
-        self.taken(exchange, split, input.layout.in_parts(n_out))
+        // Ranges of categories are not those of another frame, which has other numbers for them.
+        let placement = match is_categorical {
+            true => Placement::default(),
+            false => Placement::default().ranged(Ranged { spec: Arc::clone(spec), ways }),
+        };
+        let layout = input.layout.in_parts(n_out).placed(placement);
+        self.taken(exchange, split, layout)
+    }
+
+    /// The rows in the partitions where the rows of another frame are by the ranges of its key, in each in the order in
+    /// which they stood before; `ranged` says which column has such keys here.
+    pub(super) fn follow(&mut self, ranged: Ranged, input: &Lowered, n_out: usize) -> Lowered {
+        let exchange = self.new_exchange(n_out);
+        let kernel =
+            FollowKernel { exchange: Arc::clone(&exchange), spec: Arc::clone(&ranged.spec) };
+        let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
+        let name = format!("split by ranges of {}", ranged.by());
+        let split = self.silent(&name, kernel, each, input.layout.n_parts);
+        let ways = LayerInput { layer: ranged.ways, map: BlockMap::axes([AxisMap::At(0)]) };
+        let layer = self.layers.get_mut(split);
+        layer.inputs.push(ways);
+        layer.scratch_bytes = split_bytes(&input.layout);
+        let order = input.layout.placement.order_along(ranged.by());
+        self.taken(exchange, split, input.layout.in_parts(n_out).placed(order.ranged(ranged)))
     }
 }
 
@@ -146,5 +173,7 @@ fn has_ranges(sort: &Sort, input: &Lowered) -> bool {
     let known = input.layout.placement.divided_by(&spec.by[0]);
     let goes =
         |divided: Divided| !spec.descending[0] && (spec.nulls_last[0] || !divided.may_be_null);
-    known.is_some_and(goes)
+    let first = |spec: &SortSpec| (spec.by[0].clone(), spec.descending[0], spec.nulls_last[0]);
+    let ranged = input.layout.placement.range_column();
+    known.is_some_and(goes) || ranged.is_some_and(|ranged| first(&ranged.spec) == first(spec))
 }

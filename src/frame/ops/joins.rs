@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{at_build, check_column};
 use crate::frame::kernels::join::{JoinHow, JoinSpec, join_schema};
-use crate::frame::op::{FrameOp, Handle, Join, Node};
+use crate::frame::op::{FrameOp, Handle, Join, KeptIndex, Node};
 
 /// Rows of both frames with equal keys, as `spec` says.
 pub(crate) fn join(call: Call, left: &Handle, right: &Handle, spec: JoinSpec) -> Handle {
@@ -14,8 +14,23 @@ pub(crate) fn join(call: Call, left: &Handle, right: &Handle, spec: JoinSpec) ->
         check_keys(call, &spec, schemas.map(|schema| schema.as_ref()))?;
         let schema = join_schema(schemas[0], schemas[1], &spec);
         let schema = Arc::new(schema.map_err(|error| at_build(error, call))?);
-        Node::of(FrameOp::Join(Join { spec: Arc::new(spec), schema }), nodes)
+        let index = kept_index(&spec, [nodes[0], nodes[1]]);
+        Node::of(FrameOp::Join(Join { spec: Arc::new(spec), schema, index }), nodes)
     })
+}
+
+/// The index of a side that is a key, if all rows of the result have it.
+fn kept_index(spec: &JoinSpec, nodes: [&Arc<Node>; 2]) -> Option<KeptIndex> {
+    use JoinHow as J;
+    let side = match spec.how {
+        J::Inner | J::Left | J::Semi | J::Anti => 0,
+        // Of keys of other names one may have to give its name away.
+        J::Right if spec.left_on == spec.right_on && spec.coalesce.is_none() => 1,
+        J::Right | J::Full | J::Cross => return None,
+    };
+    let index = nodes[side].note.as_ref()?;
+    let key = [&spec.left_on, &spec.right_on][side].iter().position(|key| key == index)?;
+    Some(KeptIndex { side, key })
 }
 
 /// Keys are columns of their sides, as many on both, of the same dtypes.

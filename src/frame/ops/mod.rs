@@ -6,6 +6,7 @@ mod across;
 pub(crate) mod clean;
 pub(crate) mod groups;
 pub(crate) mod joins;
+pub(crate) mod reductions;
 pub(crate) mod reshape;
 pub(crate) mod rows;
 pub(crate) mod sorts;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::{DataType, PlSmallStr, SchemaRef};
+use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
 
 use super::across;
 use crate::error::{Call, Error, Result};
@@ -194,4 +194,14 @@ pub(crate) fn map_partitions(
         let map = MapPartitions { name: "map_partitions".into(), function, schema, call };
         Node::of(FrameOp::MapPartitions(Arc::new(map)), &[node])
     })
+}
+
+/// The number of rows of each partition, one row each.
+pub(crate) fn partition_lengths(call: Call, handle: &Handle) -> Handle {
+    let name = PlSmallStr::from_static("len");
+    let schema = Arc::new(Schema::from_iter([(name.clone(), DataType::UInt64)]));
+    let count = move |rows: DataFrame, _| {
+        DataFrame::new(1, vec![Column::new(name.clone(), [rows.height() as u64])])
+    };
+    map_partitions(call, handle, schema, Box::new(count))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use polars_core::chunked_array::cast::CastOptions;
 use polars_core::prelude::{AnyValue, DataType, NamedFrom, PlSmallStr, Scalar, Series};
 
-use super::repartition;
+use super::{quantiles, repartition};
 
 /// A key that is not null, ordered as polars sorts its dtype; keys of one collection have one dtype.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,8 +109,7 @@ impl Divisions {
 
     /// The partition where a key is or would be; keys outside belong to the first or the last one.
     pub(crate) fn partition_of(&self, key: &Key) -> usize {
-        let after = self.keys.partition_point(|k| k <= key);
-        after.saturating_sub(1).min(self.n_partitions() - 1)
+        quantiles::partition_of(&self.keys, key)
     }
 
     /// The partitions that may have keys within these bounds.

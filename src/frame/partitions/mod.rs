@@ -7,15 +7,7 @@ pub(crate) mod divisions;
 #[cfg(test)]
 mod golden;
 pub(crate) mod hyperloglog;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "checked by golden files before operations use it")
-)]
 pub(crate) mod quantiles;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "checked by golden files before operations use it")
-)]
 pub(crate) mod repartition;
 pub(crate) mod tdigest;
 

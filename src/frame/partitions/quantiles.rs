@@ -66,33 +66,6 @@ pub(crate) fn merge<T: PartialOrd>(sketches: impl IntoIterator<Item = Sketch<T>>
     merged
 }
 
-/// The sizes of the groups in which `n` sketches are merged, level by level, until there is one.
-pub(crate) fn tree(n: usize) -> Vec<Vec<usize>> {
-    let (mut levels, mut width) = (Vec::new(), n);
-    while width > 1 {
-        let group = if width < 32 { 2 } else { f64::ln(width as f64) as usize };
-        let mut groups = width / group;
-        if groups < 16 {
-            groups = 1 << groups.ilog2();
-        }
-        levels.push(spread(width, groups));
-        width = groups;
-    }
-    levels
-}
-
-/// `n` as `groups` numbers that differ by at most one, the larger ones spread by Bresenham's line.
-fn spread(n: usize, groups: usize) -> Vec<usize> {
-    let (size, rest, dx) = (n / groups, (n % groups) as isize, groups as isize);
-    let mut d = 2 * rest - dx;
-    let mut next = || {
-        let larger = d >= 0;
-        d += 2 * rest - if larger { 2 * dx } else { 0 };
-        size + usize::from(larger)
-    };
-    (0..groups).map(|_| next()).collect()
-}
-
 /// A value between two neighbours of a sketch: `part / whole` of the way from `below` to the next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Position {
@@ -215,10 +188,9 @@ pub(crate) fn presorted<T: PartialOrd + Clone>(
 }
 
 /// The partition of a key; keys outside of the divisions go to the first or the last partition.
-pub(crate) fn partition_of<T: PartialOrd>(divisions: &[T], key: &T, descending: bool) -> usize {
+pub(crate) fn partition_of<T: PartialOrd>(divisions: &[T], key: &T) -> usize {
     let last = divisions.len().saturating_sub(2);
-    let ascending = divisions.partition_point(|d| d <= key).saturating_sub(1).min(last);
-    if descending { last - ascending } else { ascending }
+    divisions.partition_point(|d| d <= key).saturating_sub(1).min(last)
 }
 
 #[cfg(test)]
@@ -240,7 +212,6 @@ mod tests {
         assert_eq!(cuts(&[5.0], 3), [0, 0, 0, 0]);
         assert_eq!(cuts(&[], 3), [0; 0]);
         assert_eq!(positions(&[5.0], 2).unwrap().len(), 3);
-        assert_eq!(tree(1), Vec::<Vec<usize>>::new());
         assert_eq!(weights(&[], 3), [0.0; 0]);
     }
 }

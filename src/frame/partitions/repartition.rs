@@ -158,24 +158,14 @@ pub(crate) fn by_divisions<T: PartialOrd + Clone>(
     Ok(pieces)
 }
 
-/// Where to cut sorted `values` so that each piece has about `chunk` rows and equal values stay together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Cut {
-    /// Into so many pieces, if there are enough different values.
-    Pieces(usize),
-    /// Into pieces of so many rows or a few more.
-    Rows(usize),
-}
-
-/// The row ranges of sorted values, no value in two of them; a range begins where its value does.
-pub(crate) fn sorted_ranges<T: PartialOrd>(values: &[T], cut: Cut) -> Vec<Range<usize>> {
+/// Ranges of about as many rows, `n` of them if there are enough different values, of sorted values of which none is in two
+/// ranges.
+pub(crate) fn sorted_ranges<T: PartialOrd>(values: &[T], n: usize) -> Vec<Range<usize>> {
     // Where each different value begins.
     let runs: Vec<usize> =
         (0..values.len()).filter(|&i| i == 0 || values[i - 1] < values[i]).collect();
-    let (rows, extra, n) = match cut {
-        Cut::Pieces(n) => (values.len() / n.max(1), values.len() % n.max(1), n),
-        Cut::Rows(n) => (n, 0, 0),
-    };
+    let n = n.max(1);
+    let (rows, extra) = (values.len() / n, values.len() % n);
     let size = |i: usize| (rows + usize::from(i < extra)) as isize;
     let (mut starts, mut drift, mut at) = (Vec::new(), 0, 0);
     while at < values.len() {
@@ -193,10 +183,8 @@ pub(crate) fn sorted_ranges<T: PartialOrd>(values: &[T], cut: Cut) -> Vec<Range<
             if run == runs.len() {
                 break;
             }
-            if n > 0 {
-                // What this piece has too many, later ones get fewer.
-                drift += (runs[run] - last) as isize - size(starts.len() - 1);
-            }
+            // What this piece has too many, later ones get fewer.
+            drift += (runs[run] - last) as isize - size(starts.len() - 1);
         }
         starts.push(runs[run]);
         at = runs[run] + (size(starts.len() - 1) - drift).max(1) as usize;
@@ -226,9 +214,9 @@ mod tests {
 
     #[test]
     fn equal_values_stay_together() {
-        assert_eq!(sorted_ranges(&[1, 1, 1, 1], Cut::Pieces(3)).len(), 1);
-        assert!(sorted_ranges(&[0; 0], Cut::Rows(3)).is_empty());
-        assert_eq!(sorted_ranges(&[1, 2, 2, 3], Cut::Rows(2)), [0..1, 1..3, 3..4]);
+        assert_eq!(sorted_ranges(&[1, 1, 1, 1], 3).len(), 1);
+        assert!(sorted_ranges(&[0; 0], 3).is_empty());
+        assert_eq!(sorted_ranges(&[1, 2, 2, 3], 3), [0..1, 1..3, 3..4]);
     }
 
     #[test]

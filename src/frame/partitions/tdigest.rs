@@ -7,7 +7,8 @@
 use std::f64::consts::PI;
 
 /// How fine digests are: 400 centroids at most, in the middle each of less than 1 % of the values.
-const COMPRESSION: f64 = 400.0;
+const COMPRESSION: f64 = CENTROIDS_MAX as f64;
+pub(crate) const CENTROIDS_MAX: u32 = 400;
 
 /// Some values by their mean.
 #[derive(Clone, Copy, Debug, PartialEq)]

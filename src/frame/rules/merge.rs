@@ -30,7 +30,10 @@ impl Rule<FrameOp> for MergeFilter {
             return Ok(None);
         }
         let input = plan.inputs(below)[0];
-        Ok(Some(plan.push(FrameOp::Filter(both), &[input])?))
+        let merged = plan.push(FrameOp::Filter(both), &[input])?;
+        // It is the inner one that may fail.
+        plan.inherit_line(merged, below);
+        Ok(Some(merged))
     }
 }
 
@@ -68,7 +71,10 @@ impl Rule<FrameOp> for MergeSelect {
         let exprs = outer.exprs.iter().map(|expr| through(expr, inner));
         let merged = Select { exprs: exprs.collect(), schema: Arc::clone(&outer.schema) };
         let input = plan.inputs(below)[0];
-        Ok(Some(plan.push(FrameOp::Select(merged), &[input])?))
+        let merged = plan.push(FrameOp::Select(merged), &[input])?;
+        // Only one of them computes something.
+        plan.inherit_line(merged, if only_names { id } else { below });
+        Ok(Some(merged))
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn prune_columns(plan: &Plan<FrameOp>, trace: &mut Trace) -> Result<P
     let mut new_ids: HashMap<NodeId, NodeId> = HashMap::new();
     for &id in &order {
         let inputs: Vec<NodeId> = plan.inputs(id).iter().map(|input| new_ids[input]).collect();
+        pruned.make_at(plan.line(id));
         let new = push_narrow(&mut pruned, plan.op(id), &inputs, &needed[&id])?;
         if pruned.meta(new).schema.len() < plan.meta(id).schema.len() {
             trace.count("PruneColumns");
@@ -188,7 +189,7 @@ fn push_narrow(
         FrameOp::Join(join) => {
             let schemas: Vec<_> = inputs.iter().map(|id| &plan.meta(*id).schema).collect();
             let schema = Arc::new(join_schema(schemas[0], schemas[1], &join.spec)?);
-            let join = Join { spec: Arc::clone(&join.spec), schema };
+            let join = Join { spec: Arc::clone(&join.spec), schema, index: join.index };
             let joined = plan.push(FrameOp::Join(join), inputs)?;
             // Keys need not go on, nor the filter's own columns.
             select_columns(plan, joined, needed)

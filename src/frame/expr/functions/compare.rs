@@ -43,7 +43,7 @@ fn compare(
     Ok(operator(left, right)?.into_column())
 }
 
-fn is_in(inputs: &[Column]) -> PolarsResult<Column> {
+pub(super) fn is_in(inputs: &[Column]) -> PolarsResult<Column> {
     let (column, list) = (&inputs[0], &inputs[1]);
     let dtype = column.dtype();
     let DataType::List(inner) = list.dtype() else {

@@ -4,6 +4,8 @@ pub(crate) mod arithmetic;
 pub(crate) mod boolean;
 pub(crate) mod compare;
 pub(crate) mod conditional;
+pub(crate) mod horizontal;
+pub(crate) mod lists;
 pub(crate) mod math;
 pub(crate) mod nulls;
 pub(crate) mod parse;
@@ -25,6 +27,8 @@ pub(crate) fn registry() -> Vec<&'static Function> {
         boolean::ALL,
         compare::ALL,
         conditional::ALL,
+        horizontal::ALL,
+        lists::ALL,
         math::ALL,
         nulls::ALL,
         parse::ALL,

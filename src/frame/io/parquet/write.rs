@@ -5,12 +5,13 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
 
@@ -20,7 +21,7 @@ use super::source::ParquetFiles;
 use crate::atomic::sync_dir;
 use crate::error::{Blame, Call, Error, Result};
 use crate::frame::interop::{arrow_schema, to_record_batches};
-use crate::storage::{NewDir, NewFile};
+use crate::storage::NewDir;
 
 /// A directory of Parquet files that appears at [`finish`](Self::finish).
 ///
@@ -169,17 +170,21 @@ impl ParquetWriter {
     }
 }
 
-fn encode(
+pub(super) fn encode(
     blame: &Blame<'_>,
-    file: &mut NewFile,
+    file: impl Write + Send,
     frame: &DataFrame,
     options: &ParquetWriteOptions,
 ) -> Result<()> {
-    let failed = |problem: String| {
-        // The disk may be full: what the system said is inside of what the encoder says.
-        blame.io(io::Error::other(problem))
+    let values = |problem| Error::Values { operation: "Parquet".to_string(), problem };
+    let failed = |error| match error {
+        ParquetError::External(error) => match error.downcast::<io::Error>() {
+            Ok(error) => blame.io(*error),
+            Err(error) => values(error.to_string()),
+        },
+        error => values(error.to_string()),
     };
-    let schema = arrow_schema(frame.schema()).map_err(failed)?;
+    let schema = arrow_schema(frame.schema()).map_err(values)?;
     let compression = match options.compression {
         ParquetCompression::Uncompressed => Compression::UNCOMPRESSED,
         ParquetCompression::Snappy => Compression::SNAPPY,
@@ -189,15 +194,13 @@ fn encode(
         .set_compression(compression)
         .set_created_by(concat!("dask-rs version ", env!("CARGO_PKG_VERSION")).to_string())
         .set_max_row_group_row_count(Some(options.row_group_rows.max(1)));
-    let write = || {
-        let mut writer = ArrowWriter::try_new(&mut *file, schema.into(), Some(properties.build()))
-            .map_err(|error| error.to_string())?;
-        for batch in to_record_batches(frame)? {
-            writer.write(&batch).map_err(|error| error.to_string())?;
-        }
-        writer.close().map_err(|error| error.to_string()).map(|_| ())
-    };
-    write().map_err(failed)
+    let writer = BufWriter::new(file);
+    let mut writer =
+        ArrowWriter::try_new(writer, schema.into(), Some(properties.build())).map_err(failed)?;
+    for batch in to_record_batches(frame).map_err(values)? {
+        writer.write(&batch).map_err(failed)?;
+    }
+    writer.close().map_err(failed).map(|_| ())
 }
 
 /// Moves files in among those of a directory; what was moved is taken back if one can't be.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::manipulation::drop_axes;
-use super::reductions::{over, reduce};
+use super::super::manipulation::drop_axes;
+use super::super::reductions::{over, reduce};
+use super::super::{countable, elementwise, not_grown, unsupported};
 use crate::array::args::Axes;
 use crate::array::chunks::{Chunks, unify};
 use crate::array::dtype::DType;
@@ -41,7 +42,7 @@ pub(crate) fn tensordot(
 }
 
 /// Sums the trailing axes on which the partial products of the contracted blocks stand.
-fn sum_partials(call: Call, products: &Handle, n_pairs: usize) -> Handle {
+pub(super) fn sum_partials(call: Call, products: &Handle, n_pairs: usize) -> Handle {
     if n_pairs == 0 {
         return products.clone();
     }
@@ -50,7 +51,7 @@ fn sum_partials(call: Call, products: &Handle, n_pairs: usize) -> Handle {
     let last: Vec<i64> = (1..=n_pairs as i64).map(|axis| -axis).collect();
     let summed = reduce(call, products, ReduceKind::Sum, false, &over(last));
     // A sum of small integers widens, a product of matrices does not.
-    super::elementwise::cast(call, &summed, dtype)
+    elementwise::cast(call, &summed, dtype)
 }
 
 fn mismatch(call: Call, left: &Node, right: &Node) -> Error {
@@ -68,17 +69,17 @@ fn mismatch(call: Call, left: &Node, right: &Node) -> Error {
 /// The products of the blocks, in chunks that are made to fit along the axes that both have.
 ///
 /// A block of the result is as large as free axes of both sides are long, so these may be cut as well.
-fn partial_products(
+pub(super) fn partial_products(
     call: Call,
     left: &Arc<Node>,
     right: &Arc<Node>,
     contraction: Contraction,
 ) -> Result<Arc<Node>> {
     if left.meta.dtype != right.meta.dtype {
-        return Err(super::unsupported(call, right.meta.dtype, left.meta.dtype.name()));
+        return Err(unsupported(call, right.meta.dtype, left.meta.dtype.name()));
     }
     if left.meta.dtype == DType::Bool {
-        return Err(super::unsupported(call, DType::Bool, "a number"));
+        return Err(unsupported(call, DType::Bool, "a number"));
     }
     let (mut left_chunks, mut right_chunks) = (left.meta.chunks.clone(), right.meta.chunks.clone());
     for &(a, b) in contraction.summed.iter().chain(&contraction.batch) {
@@ -90,11 +91,11 @@ fn partial_products(
         left_chunks = left_chunks.with_axis(a, common.clone());
         right_chunks = right_chunks.with_axis(b, common);
     }
-    let chunks = super::countable(call, contraction.out_chunks(&left_chunks, &right_chunks))?;
+    let chunks = countable(call, contraction.out_chunks(&left_chunks, &right_chunks))?;
     // The axes of the summed pairs come last, and already have one element a block.
     let axes = contraction.batch.len()..chunks.ndim() - contraction.summed.len();
     let out = Meta { dtype: left.meta.dtype, chunks };
-    let meta = super::not_grown(out, axes.clone(), &[left, right])?;
+    let meta = not_grown(out, axes.clone(), &[left, right])?;
     let [of_left, of_right] = contraction.places([left.ndim(), right.ndim()]);
     let cut = |chunks: Chunks, places: Vec<usize>| {
         let free = places.into_iter().enumerate().filter(|(_, place)| axes.contains(place));

@@ -1,0 +1,128 @@
+//! Where the largest or smallest elements along an axis are.
+
+use std::marker::PhantomData;
+
+use ndarray::{ArrayD, Axis, IxDyn};
+
+use super::copy::filled;
+use super::ordered::Ordered;
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::AxisChunks;
+use crate::error::{Error, Result};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+
+/// Elements with their positions along the axis.
+#[derive(Debug)]
+struct Ranked<T>(ArrayD<(T, i64)>);
+
+impl<T: Ordered> Value for Ranked<T> {
+    fn nbytes(&self) -> u64 {
+        (self.0.len() * size_of::<(T, i64)>()) as u64
+    }
+}
+
+/// One step of finding the positions.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ArgTopStep {
+    /// From a block, along an axis cut like this.
+    Chunk(AxisChunks),
+    /// From what some blocks have.
+    Merge,
+    /// From what all have to positions.
+    Finish,
+}
+
+/// As [`TopKernel`](super::topk::TopKernel), for positions; of equal elements the first ones are kept.
+#[derive(Debug)]
+pub(crate) struct ArgTopKernel<T> {
+    pub(crate) k: i64,
+    pub(crate) axis: usize,
+    pub(crate) step: ArgTopStep,
+    pub(crate) element: PhantomData<fn() -> T>,
+}
+
+/// Bytes of one element with its position.
+pub(crate) fn ranked_bytes<T: Ordered>() -> u64 {
+    size_of::<(T, i64)>() as u64
+}
+
+impl<T: Ordered> ArgTopKernel<T> {
+    fn select(&self, lane: &mut [(T, i64)], n: usize) {
+        let by = |a: &(T, i64), b: &(T, i64)| {
+            let values = if self.k < 0 { a.0.order(&b.0) } else { b.0.order(&a.0) };
+            values.then(a.1.cmp(&b.1))
+        };
+        if 0 < n && n < lane.len() {
+            lane.select_nth_unstable_by(n - 1, by);
+        }
+        lane[..n].sort_unstable_by(by);
+    }
+
+    /// The best of what stands side by side along the axis.
+    fn best(&self, parts: &[ArrayD<(T, i64)>]) -> ArrayD<(T, i64)> {
+        let axis = Axis(self.axis);
+        let len: usize = parts.iter().map(|part| part.len_of(axis)).sum();
+        let n = len.min(usize::try_from(self.k.unsigned_abs()).unwrap_or(usize::MAX));
+        let mut shape = parts[0].shape().to_vec();
+        shape[self.axis] = n;
+        let mut out = ArrayD::from_elem(IxDyn(&shape), (T::default(), 0));
+        let mut lanes: Vec<_> = parts.iter().map(|part| part.lanes(axis).into_iter()).collect();
+        let mut lane = Vec::with_capacity(len);
+        for mut out in out.lanes_mut(axis) {
+            lane.clear();
+            for part in lanes.iter_mut().filter_map(Iterator::next) {
+                lane.extend(part.iter().copied());
+            }
+            self.select(&mut lane, n);
+            out.iter_mut().zip(&lane).for_each(|(out, &x)| *out = x);
+        }
+        out
+    }
+
+    /// The best of a block, lane by lane, so that no more than a lane has positions beside it.
+    fn best_of_block(&self, block: &Chunk<T>, start: u64) -> ArrayD<(T, i64)> {
+        let axis = Axis(self.axis);
+        let view = block.view();
+        let n = view.len_of(axis).min(usize::try_from(self.k.unsigned_abs()).unwrap_or(usize::MAX));
+        let mut shape = view.shape().to_vec();
+        shape[self.axis] = n;
+        let mut out = ArrayD::from_elem(IxDyn(&shape), (T::default(), 0));
+        let mut lane = Vec::with_capacity(view.len_of(axis));
+        for (values, mut out) in view.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
+            lane.clear();
+            lane.extend(values.iter().copied().zip(start as i64..));
+            self.select(&mut lane, n);
+            out.iter_mut().zip(&lane).for_each(|(out, &x)| *out = x);
+        }
+        out
+    }
+}
+
+impl<T: Ordered> Kernel for ArgTopKernel<T> {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let broken =
+            || Error::Internal { place: "argtopk".into(), problem: "another block".into() };
+        if let ArgTopStep::Chunk(axis) = &self.step {
+            let start = axis.block_start(task.block[self.axis]).ok_or_else(broken)?;
+            let block = chunk::<T>(inputs.take_one(0));
+            return Ok(Block::new(Ranked(self.best_of_block(&block, start))));
+        }
+        let parts = inputs.take_slot(0).map(|block| match block.try_unwrap::<Ranked<T>>() {
+            Ok(ranked) => Some(ranked.0),
+            Err(shared) => shared.downcast_ref::<Ranked<T>>().map(|ranked| ranked.0.clone()),
+        });
+        let parts: Vec<_> = parts.collect::<Option<Vec<_>>>().ok_or_else(broken)?;
+        if self.step == ArgTopStep::Merge {
+            return Ok(Block::new(Ranked(self.best(&parts))));
+        }
+        let ranked = &parts[0];
+        let out = filled::<i64>(ranked.shape(), task.pool, |mut out| {
+            out.zip_mut_with(ranked, |out, (_, position)| *out = *position);
+        });
+        Ok(Block::new(Chunk::new(out, task.pool)))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("argtopk", T::DTYPE.name(), (self.k, self.axis, &self.step)))
+    }
+}

@@ -1,0 +1,393 @@
+//! Reductions by group along some axes, in three kernels: chunk, combine, finish.
+//!
+//! The grouped axes come last. A block becomes a partial result with an accumulator for each group that it has and
+//! each kept position, groups first; partial results of several blocks are merged in the order of the blocks.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
+
+use super::copy::to_usize;
+use super::reduce::{ReduceSpec, ReducerVisitor, no_reducer};
+use super::reducers::Reducer;
+use super::scalar::{Lane, Scalar};
+use super::strip::STRIP;
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::{Chunks, NO_GROUP};
+use crate::error::{Error, Result};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+
+/// Rows that are added to a tile before it is merged, as in `fold.rs`.
+const ROWS: usize = 128;
+
+/// Kept positions that are added up together: a tile should stay in the L1 cache.
+const PANEL: usize = 2048;
+
+/// With fewer kept positions, values of one group are gathered instead of adding up rows.
+const ROW_LEN_MIN: usize = 64;
+
+/// Accumulators of some groups.
+#[derive(Debug)]
+struct GroupPartial<A> {
+    /// Ascending.
+    groups: Vec<u32>,
+    /// How many elements each group has.
+    counts: Vec<u64>,
+    /// Group by group, those of all kept positions.
+    accs: Vec<A>,
+}
+
+impl<A: std::fmt::Debug + Send + Sync + 'static> Value for GroupPartial<A> {
+    fn nbytes(&self) -> u64 {
+        (self.accs.len() * size_of::<A>() + self.groups.len() * 12) as u64
+    }
+}
+
+/// Bytes of a partial result of so many groups and kept positions.
+pub(crate) fn group_partial_bytes(spec: &ReduceSpec, n_groups: u64, n_kept: u64) -> u64 {
+    spec.partial_bytes(n_kept).saturating_add(12).saturating_mul(n_groups)
+}
+
+/// Bytes that the chunk step takes besides its input and its output.
+pub(crate) fn group_scratch_bytes(spec: &ReduceSpec, n_positions: u64, n_groups: u64) -> u64 {
+    let itemsize = spec.lane_dtype().nbytes() as u64;
+    let of_positions = n_positions.saturating_mul(4 + 2 * itemsize);
+    let of_panel = spec.partial_bytes(2 * PANEL as u64) + PANEL as u64 * itemsize;
+    of_positions.saturating_add(n_groups.saturating_mul(4 + 12)).saturating_add(of_panel)
+}
+
+/// The positions of a block by group.
+struct Members {
+    groups: Vec<u32>,
+    /// Positions in C order, group by group.
+    order: Vec<u32>,
+    /// Where the positions of each group end.
+    ends: Vec<u32>,
+}
+
+impl Members {
+    /// A counting sort of the positions by their codes.
+    fn new(codes: &ArrayViewD<'_, u32>, n_groups: u32) -> Self {
+        let mut next = vec![0_u32; n_groups as usize + 1];
+        for &code in codes.iter().filter(|code| **code != NO_GROUP) {
+            next[code as usize + 1] += 1;
+        }
+        let groups: Vec<u32> = (0..n_groups).filter(|&g| next[g as usize + 1] > 0).collect();
+        for g in 0..n_groups as usize {
+            next[g + 1] += next[g];
+        }
+        let ends = groups.iter().map(|&g| next[g as usize + 1]).collect();
+        let mut order = vec![0; next[n_groups as usize] as usize];
+        for (position, &code) in codes.iter().enumerate().filter(|(_, code)| **code != NO_GROUP) {
+            order[next[code as usize] as usize] = position as u32;
+            next[code as usize] += 1;
+        }
+        Members { groups, order, ends }
+    }
+
+    /// The positions of each group.
+    fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| start as usize..end as usize)
+    }
+}
+
+/// The chunk step.
+#[derive(Debug)]
+pub(crate) struct GroupChunkKernel {
+    pub(crate) spec: ReduceSpec,
+    /// The group of each position of the grouped axes, in C order.
+    pub(crate) codes: Arc<[u32]>,
+    pub(crate) n_groups: u32,
+    /// Of the input.
+    pub(crate) chunks: Chunks,
+    /// How many axes are kept; the others follow.
+    pub(crate) n_kept: usize,
+}
+
+impl GroupChunkKernel {
+    fn members(&self, task: &TaskContext<'_>) -> Option<Members> {
+        let grouped = Chunks::new(&self.chunks.axes()[self.n_kept..]);
+        let block = grouped.unravel_block(*task.block.last()?)?;
+        let lens = to_usize(&grouped.known_shape()?);
+        let (start, shape) = (grouped.block_start(&block)?, grouped.block_shape(&block)?);
+        let mut codes = ArrayViewD::from_shape(IxDyn(&lens), &self.codes).ok()?;
+        for (axis, (&start, &len)) in start.iter().zip(&shape).enumerate() {
+            codes.slice_axis_inplace(
+                Axis(axis),
+                Slice::from(start as usize..(start + len) as usize),
+            );
+        }
+        Some(Members::new(&codes, self.n_groups))
+    }
+
+    fn partial<R: Reducer>(
+        &self,
+        reducer: R,
+        members: Members,
+        block: &ArrayViewD<'_, R::In>,
+    ) -> Block {
+        let (kept, grouped) = block.shape().split_at(self.n_kept);
+        let (n_kept, n_positions): (usize, usize) =
+            (kept.iter().product(), grouped.iter().product());
+        let mut accs = vec![reducer.empty(); members.groups.len() * n_kept];
+        let stride = |axes: Range<usize>| {
+            let long = axes.filter(|&axis| block.shape()[axis] > 1);
+            long.map(|axis| block.strides()[axis].unsigned_abs()).min().unwrap_or(usize::MAX)
+        };
+        let is_by_row = stride(0..self.n_kept) < stride(self.n_kept..block.ndim());
+        if n_kept * n_positions > 0 && is_by_row && n_kept >= ROW_LEN_MIN {
+            add_rows(reducer, &members, block, self.n_kept, &mut accs);
+        } else if n_kept * n_positions > 0 {
+            let mut buffers = (Vec::with_capacity(n_positions), Vec::with_capacity(n_positions));
+            let mut place = 0;
+            each_lane(block.view(), self.n_kept, &mut |lane| {
+                let out = accs.iter_mut().skip(place).step_by(n_kept);
+                fold_lane(reducer, &members, &lane, &mut buffers, out);
+                place += 1;
+            });
+        }
+        let counts = members.ranges().map(|range| range.len() as u64).collect();
+        Block::new(GroupPartial { groups: members.groups, counts, accs })
+    }
+}
+
+/// Calls `f` with what stands along the last axes, for each position of the first `n_kept` axes in C order.
+fn each_lane<'a, T>(view: ArrayViewD<'a, T>, n_kept: usize, f: &mut impl FnMut(ArrayViewD<'a, T>)) {
+    if n_kept == 0 {
+        return f(view);
+    }
+    for i in 0..view.len_of(Axis(0)) {
+        each_lane(view.clone().index_axis_move(Axis(0), i), n_kept - 1, f);
+    }
+}
+
+/// Gathers the values of each group and folds them.
+fn fold_lane<'o, R: Reducer>(
+    reducer: R,
+    members: &Members,
+    lane: &ArrayViewD<'_, R::In>,
+    (copied, gathered): &mut (Vec<R::In>, Vec<R::In>),
+    out: impl Iterator<Item = &'o mut R::Acc>,
+) {
+    let lane = match lane.as_slice() {
+        Some(lane) => lane,
+        None => {
+            copied.clear();
+            copied.extend(lane.iter().copied());
+            copied
+        }
+    };
+    gathered.clear();
+    gathered.extend(members.order.iter().map(|&position| lane[position as usize]));
+    for (range, acc) in members.ranges().zip(out) {
+        let mut n = 0;
+        for strip in gathered[range].chunks(STRIP) {
+            *acc = reducer.merge(*acc, n, reducer.fold(strip, 0), strip.len() as u64);
+            n += strip.len() as u64;
+        }
+    }
+}
+
+/// Adds up the rows of each group, some kept positions at a time.
+fn add_rows<R: Reducer>(
+    reducer: R,
+    members: &Members,
+    block: &ArrayViewD<'_, R::In>,
+    n_kept_axes: usize,
+    accs: &mut [R::Acc],
+) {
+    let n_grouped = block.ndim() - n_kept_axes;
+    let (kept, grouped) = block.shape().split_at(n_kept_axes);
+    let n_kept: usize = kept.iter().product();
+    let order: Vec<usize> = (n_kept_axes..block.ndim()).chain(0..n_kept_axes).collect();
+    let rows = block.view().permuted_axes(order);
+    let n_inner: usize = kept[1..].iter().product();
+    let n_outer = (PANEL / n_inner.max(1)).max(1);
+    let mut buffer = Vec::with_capacity(n_outer.min(kept[0]) * n_inner);
+    for outer in (0..kept[0]).step_by(n_outer) {
+        let outer = outer..kept[0].min(outer + n_outer);
+        let panel = outer.start * n_inner..outer.end * n_inner;
+        let rows = rows.slice_axis(Axis(n_grouped), Slice::from(outer));
+        for (i, range) in members.ranges().enumerate() {
+            let accs = &mut accs[i * n_kept..][panel.clone()];
+            let mut before = 0;
+            for positions in members.order[range].chunks(ROWS) {
+                let mut tile = reducer.tile(panel.len());
+                for (n, &position) in positions.iter().enumerate() {
+                    let row = row_at(rows.view(), grouped, position as usize);
+                    let row = match row.to_slice() {
+                        Some(row) => row,
+                        None => {
+                            buffer.clear();
+                            buffer.extend(row.iter().copied());
+                            &buffer
+                        }
+                    };
+                    reducer.add_row(&mut tile, n as u64, row, 0);
+                }
+                let n = positions.len() as u64;
+                for (acc, added) in accs.iter_mut().zip(reducer.close(tile, n)) {
+                    *acc = reducer.merge(*acc, before, added, n);
+                }
+                before += n;
+            }
+        }
+    }
+}
+
+/// What stands at a position, in C order, of the first axes.
+fn row_at<'a, T>(
+    mut rows: ArrayViewD<'a, T>,
+    grouped: &[usize],
+    mut position: usize,
+) -> ArrayViewD<'a, T> {
+    for (axis, &len) in grouped.iter().enumerate().rev() {
+        rows = rows.index_axis_move(Axis(axis), position % len);
+        position /= len;
+    }
+    rows
+}
+
+impl Kernel for GroupChunkKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        struct Partial<'k>(&'k GroupChunkKernel, Members, Block);
+        impl ReducerVisitor for Partial<'_> {
+            type Result = Block;
+            fn visit<R: Reducer>(self, reducer: R) -> Block {
+                let block = chunk::<R::In>(self.2);
+                self.0.partial(reducer, self.1, &block.view())
+            }
+        }
+        let members =
+            self.members(task).ok_or_else(|| internal(&self.spec, "a block of no place"))?;
+        let block = self.spec.visit(Partial(self, members, inputs.take_one(0)));
+        block.map_or_else(|| no_reducer(&self.spec), Ok)
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let parameters = (&self.spec, &self.codes, &self.chunks, self.n_kept);
+        Some(Identity::new("group", self.spec.in_dtype.name(), parameters))
+    }
+}
+
+/// What an extreme of nothing is where elements can say so.
+fn nan<T: Lane>() -> Option<T> {
+    let has_nan = T::DTYPE.is_float() || T::DTYPE.is_complex();
+    has_nan.then(|| T::from_scalar(Scalar::F64(f64::NAN)))
+}
+
+fn internal(spec: &ReduceSpec, problem: &str) -> Error {
+    Error::Internal { place: spec.to_string(), problem: problem.into() }
+}
+
+/// Merges the partial results of some blocks; the last time, the accumulators become elements.
+#[derive(Debug)]
+pub(crate) struct GroupCombineKernel {
+    pub(crate) spec: ReduceSpec,
+    /// The groups of each block.
+    pub(crate) groups: Arc<[Range<u32>]>,
+    /// Of the result, for the last time.
+    pub(crate) out: Option<Chunks>,
+}
+
+impl GroupCombineKernel {
+    fn merge<R: Reducer>(
+        &self,
+        reducer: R,
+        groups: &Range<u32>,
+        blocks: &[Block],
+    ) -> Option<GroupPartial<R::Acc>> {
+        let partials: Option<Vec<&GroupPartial<R::Acc>>> =
+            blocks.iter().map(Block::downcast_ref).collect();
+        let partials = partials?;
+        let wanted = |partial: &GroupPartial<R::Acc>| {
+            let place = |group: u32| partial.groups.partition_point(|other| *other < group);
+            place(groups.start)..place(groups.end)
+        };
+        let mut all: Vec<u32> =
+            partials.iter().flat_map(|partial| partial.groups[wanted(partial)].to_vec()).collect();
+        all.sort_unstable();
+        all.dedup();
+        let has_some = partials.iter().find(|partial| !partial.groups.is_empty());
+        let n_kept = has_some.map_or(0, |partial| partial.accs.len() / partial.groups.len());
+        let mut counts = vec![0; all.len()];
+        let mut accs = vec![reducer.empty(); all.len() * n_kept];
+        for partial in partials {
+            for from in wanted(partial) {
+                let to = all.partition_point(|group| *group < partial.groups[from]);
+                let n = partial.counts[from];
+                let others = &partial.accs[from * n_kept..][..n_kept];
+                for (acc, &other) in accs[to * n_kept..][..n_kept].iter_mut().zip(others) {
+                    *acc = reducer.merge(*acc, counts[to], other, n);
+                }
+                counts[to] += n;
+            }
+        }
+        Some(GroupPartial { groups: all, counts, accs })
+    }
+
+    fn finish<R: Reducer>(
+        &self,
+        reducer: R,
+        groups: &Range<u32>,
+        partial: &GroupPartial<R::Acc>,
+        shape: &[u64],
+        task: &TaskContext<'_>,
+    ) -> Result<Block> {
+        // Groups first, as accumulators are.
+        let mut by_group = vec![groups.len()];
+        by_group.extend(to_usize(&shape[..shape.len() - 1]));
+        let n_kept: usize = by_group[1..].iter().product();
+        let mut out = task.pool.take::<R::Out>(groups.len() * n_kept);
+        let mut found = partial.groups.iter().enumerate().peekable();
+        for (group, out) in groups.clone().zip(out.chunks_exact_mut(n_kept.max(1))) {
+            let at = found.next_if(|(_, other)| **other == group).map(|(i, _)| i);
+            for (k, out) in out.iter_mut().enumerate().take(n_kept) {
+                let finished = match at {
+                    Some(i) => reducer.finish(partial.accs[i * n_kept + k], partial.counts[i]),
+                    None => reducer.finish(reducer.empty(), 0),
+                };
+                let finished = finished.or_else(nan::<R::Out>);
+                *out = finished.ok_or_else(|| Error::NothingToReduce {
+                    op: self.spec.kind.name(),
+                    axes: self.spec.axes.clone(),
+                })?;
+            }
+        }
+        let array = ArrayD::from_shape_vec(IxDyn(&by_group), out)
+            .map_err(|error| internal(&self.spec, &error.to_string()))?;
+        let order: Vec<usize> = (1..by_group.len()).chain([0]).collect();
+        Ok(Block::new(Chunk::new(array.permuted_axes(order), task.pool)))
+    }
+}
+
+impl Kernel for GroupCombineKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        struct Combine<'k>(&'k GroupCombineKernel, &'k TaskContext<'k>, Vec<Block>);
+        impl ReducerVisitor for Combine<'_> {
+            type Result = Result<Block>;
+            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
+                let Combine(kernel, task, blocks) = self;
+                let place = task.block.last().copied().unwrap_or(0) as usize;
+                let groups = &kernel.groups[place];
+                let partial = kernel.merge(reducer, groups, &blocks);
+                let partial = partial
+                    .ok_or_else(|| internal(&kernel.spec, "a block of another reduction"))?;
+                drop(blocks);
+                let Some(out) = &kernel.out else { return Ok(Block::new(partial)) };
+                let shape = out.block_shape(task.block).unwrap_or_default();
+                kernel.finish(reducer, groups, &partial, &shape, task)
+            }
+        }
+        let blocks = inputs.take_slot(0).collect();
+        let combined = self.spec.visit(Combine(self, task, blocks));
+        combined.unwrap_or_else(|| no_reducer(&self.spec))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let parameters = (&self.spec, &self.groups, &self.out);
+        Some(Identity::new("group_combine", self.spec.in_dtype.name(), parameters))
+    }
+}

@@ -1,0 +1,108 @@
+//! Picks elements by positions that are themselves computed.
+
+use std::marker::PhantomData;
+
+use ndarray::{ArrayD, Axis};
+
+use super::copy::filled;
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::AxisChunks;
+use crate::array::dtype::Element;
+use crate::error::{Call, Error, Result};
+use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+
+/// What the positions of one block of an index found in one block of an array.
+#[derive(Debug)]
+struct Found<T> {
+    /// Places in the index.
+    places: Vec<usize>,
+    /// The elements, one after another along the axis of the array.
+    elements: ArrayD<T>,
+    /// A position that is on no block, if there is one.
+    outside: Option<i64>,
+}
+
+impl<T: Element> Value for Found<T> {
+    fn nbytes(&self) -> u64 {
+        (self.elements.len() * size_of::<T>() + self.places.len() * 8) as u64
+    }
+}
+
+/// The positions that are in a block of the array: slot 0 is the block, slot 1 that of the index. The grid has the
+/// axis of the index in the place of the axis that is picked from, and the latter at its end.
+#[derive(Debug)]
+pub(crate) struct FindKernel<T> {
+    pub(crate) axis: usize,
+    pub(crate) from: AxisChunks,
+    pub(crate) element: PhantomData<fn() -> T>,
+}
+
+impl<T: Element> Kernel for FindKernel<T> {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let place = task.block.last().copied().unwrap_or(0);
+        let len = self.from.len().unwrap_or(0) as i64;
+        let own = self.from.block_range(place).unwrap_or(0..0);
+        let block = chunk::<T>(inputs.take_one(0));
+        let index = chunk::<i64>(inputs.take_one(1));
+        let (mut places, mut positions, mut outside) = (Vec::new(), Vec::new(), None);
+        for (i, &given) in index.view().iter().enumerate() {
+            let position = if given < 0 { given + len } else { given };
+            match u64::try_from(position) {
+                Ok(position) if own.contains(&position) => {
+                    places.push(i);
+                    positions.push((position - own.start) as usize);
+                }
+                Ok(_) if position < len => {}
+                _ => outside = outside.or(Some(given)),
+            }
+        }
+        let elements = block.view().select(Axis(self.axis), &positions);
+        Ok(Block::new(Found { places, elements, outside }))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("find", T::DTYPE.name(), (self.axis, &self.from)))
+    }
+}
+
+/// What all blocks of the array have for a block of the index.
+#[derive(Debug)]
+pub(crate) struct GatherKernel<T> {
+    pub(crate) call: Call,
+    pub(crate) axis: usize,
+    /// Of the axis that is picked from.
+    pub(crate) len: u64,
+    /// Of the index.
+    pub(crate) index: AxisChunks,
+    pub(crate) element: PhantomData<fn() -> T>,
+}
+
+impl<T: Element> Kernel for GatherKernel<T> {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let blocks: Vec<Block> = inputs.take_slot(0).collect();
+        let found: Option<Vec<&Found<T>>> = blocks.iter().map(Block::downcast_ref).collect();
+        let broken =
+            || Error::Internal { place: self.call.op.into(), problem: "another block".into() };
+        let found = found.ok_or_else(broken)?;
+        let mut shape = found.first().ok_or_else(broken)?.elements.shape().to_vec();
+        if let Some(index) = found.iter().find_map(|found| found.outside) {
+            let (call, axis, len) = (self.call, self.axis, self.len);
+            return Err(Error::IndexOutOfBounds { call, index, axis, len });
+        }
+        let n = found.iter().map(|found| found.places.len()).sum();
+        shape[self.axis] = self.index.block_len(task.block[self.axis]).map_or(n, |n| n as usize);
+        let axis = Axis(self.axis);
+        let out = filled::<T>(&shape, task.pool, |mut out| {
+            for found in &found {
+                for (element, &place) in found.elements.axis_iter(axis).zip(&found.places) {
+                    out.index_axis_mut(axis, place).assign(&element);
+                }
+            }
+        });
+        Ok(Block::new(Chunk::new(out, task.pool)))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("gather", T::DTYPE.name(), (self.axis, self.len, &self.index)))
+    }
+}
