@@ -21,7 +21,7 @@ use super::source::ParquetFiles;
 use crate::atomic::sync_dir;
 use crate::error::{Blame, Call, Error, Result};
 use crate::frame::interop::{arrow_schema, to_record_batches};
-use crate::storage::{NewDir, NewFile};
+use crate::storage::NewDir;
 
 /// A directory of Parquet files that appears at [`finish`](Self::finish).
 ///
