@@ -324,11 +324,11 @@ mod tests {
     fn ends_are_found_by_words_as_by_bytes() {
         let mut block = [0; 64];
         for (i, byte) in block.iter_mut().enumerate() {
-            *byte = [b',', b'\n', 0x00, 0xff, b'-', 0x8a, 0x0b, 0xac][i * i % 8 ^ i / 9];
+            *byte = [b',', b'\n', 0x00, 0xff, b'-', 0x8a, 0x0b, 0xac][((i * i) ^ (i / 9)) % 8];
         }
         for (i, byte) in block.into_iter().enumerate() {
             let is_end = byte == b',' || byte == b'\n';
-            assert_eq!(ends_in(&block, b',') >> i & 1 == 1, is_end, "{byte:#x} at {i}");
+            assert_eq!((ends_in(&block, b',') >> i) & 1 == 1, is_end, "{byte:#x} at {i}");
         }
     }
 

@@ -45,7 +45,9 @@ fn kept(source: &ParquetFiles, request: &Request, filter: &Keeps) -> DataFrame {
                 let height = all.map_or(0, |all| all.height()) + frame.height();
                 all = Some(DataFrame::empty_with_height(height));
             }
-            Some(all) => drop(all.vstack_mut(&frame).unwrap()),
+            Some(all) => {
+                all.vstack_mut(&frame).unwrap();
+            }
         }
     }
     all.unwrap()
