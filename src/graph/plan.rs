@@ -129,6 +129,7 @@ impl<O: Operation> Plan<O> {
     }
 
     /// Says that `new`, which a rule has made, does what `old` did.
+    #[cfg_attr(not(feature = "frame"), expect(dead_code, reason = "only rules of frames are told"))]
     pub(crate) fn inherit_line(&mut self, new: NodeId, old: NodeId) {
         self.nodes[new.idx()].line = self.nodes[old.idx()].line;
     }
