@@ -235,7 +235,6 @@ macro_rules! distributions {
         $(#[$doc])*
         #[track_caller]
         #[must_use]
-        #[expect(clippy::needless_pass_by_value, reason = "an operand may be a number or a reference")]
         pub fn $name<T: Real>(
             &mut self,
             $($parameter: impl Operand<f64>,)*
@@ -251,7 +250,6 @@ macro_rules! distributions {
         $(#[$doc])*
         #[track_caller]
         #[must_use]
-        #[expect(clippy::needless_pass_by_value, reason = "an operand may be a number or a reference")]
         pub fn $name(
             &mut self,
             $($parameter: impl Operand<f64>,)*
