@@ -8,7 +8,6 @@ mod matrix;
 pub(crate) mod panel;
 pub(crate) mod parts;
 pub(crate) mod qr;
-pub(crate) mod sketch;
 pub(crate) mod svd;
 
 use faer::traits::{ComplexField, RealField};

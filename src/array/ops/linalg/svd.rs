@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::super::elementwise::{Term, cast, select, unary};
 use super::super::indexing::slice_along;
 use super::super::manipulation::expand_dims;
+use super::super::not_grown;
+use super::super::random::Wanted;
 use super::super::reductions::{over, reduce};
 use super::super::selections::blockwise;
 use super::products::matmul;
@@ -12,13 +14,13 @@ use super::qr::Factors;
 use super::{
     adjoint, as_float, corner, grid, lengths, no_fractions, of_both, real_of, results, with_whole,
 };
-use crate::array::args::Axes;
-use crate::array::chunks::{AxisChunks, AxisSlice, Chunks};
-use crate::array::dtype::{DType, dispatch};
+use crate::array::args::{Axes, Shape};
+use crate::array::chunks::{AxisChunks, AxisSlice, ChunkSpec, Chunks};
+use crate::array::dtype::dispatch;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::linalg::parts::PartKernel;
-use crate::array::kernels::linalg::sketch::SketchKernel;
 use crate::array::kernels::linalg::svd::{LEFT, RIGHT, SvdKernel, VALUES};
+use crate::array::kernels::random::{Family, Stream};
 use crate::array::kernels::{BinaryOp, ReduceKind, Scalar, UnaryOp};
 use crate::array::meta::Meta;
 use crate::error::{Call, Error, Result};
@@ -149,15 +151,23 @@ fn orthonormal(call: Call, x: &Handle) -> Result<Handle> {
     Ok(Handle::from_result(factors.orthonormal(call)))
 }
 
-/// Normal numbers in `width` columns, with a row for each column of a matrix. Each is a function of the seed and
-/// of its place, so that it does not depend on chunks.
+/// Normal numbers in `width` columns, with a row for each column of a matrix.
 fn random_vectors(call: Call, like: &Arc<Node>, width: u64, seed: u64) -> Result<Handle> {
     let dtype = like.meta.dtype;
-    let real = if real_of(dtype) == DType::F32 { DType::F32 } else { DType::F64 };
-    let rows = like.meta.chunks.axes()[1].clone();
-    let chunks = grid(rows, AxisChunks::whole(width));
-    let chunks = super::super::not_grown(Meta { dtype: real, chunks }, 0..2, &[like])?.chunks;
-    let kernel: Arc<dyn Kernel> = Arc::new(SketchKernel { seed, chunks: chunks.clone() });
-    let made = blockwise(call, kernel, &[], Meta { dtype: DType::F64, chunks }, None, 0);
-    Ok(cast(call, &Handle::from_result(made), dtype))
+    let n = like.axis_len(call, 1)?;
+    let chunks = grid(like.meta.chunks.axes()[1].clone(), AxisChunks::whole(width));
+    let real = real_of(dtype);
+    let chunks = not_grown(Meta { dtype: real, chunks }, 0..2, &[like])?.chunks;
+    let number = |x: f64| Term::Scalar(Scalar::F64(x));
+    let wanted = Wanted {
+        call,
+        // None of those that a user of the seed gets.
+        stream: Stream::new(seed, u64::MAX),
+        dtype: real,
+        shape: Shape::from([n, width]),
+        chunks: ChunkSpec::from("auto"),
+    };
+    let numbers = wanted.family(Family::Normal, &[number(0.0), number(1.0)]);
+    let numbers = numbers.then(|node| node.in_chunks(chunks));
+    Ok(cast(call, &numbers, dtype))
 }
