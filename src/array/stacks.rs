@@ -67,9 +67,9 @@ impl DynArray {
         let call = Call::new("read_images");
         let opened = super::io::ImageStack::open(call, path.as_ref());
         let with_chunks = opened.map(|source| {
-            let unit = source.storage_chunks().expect("an image is a chunk");
-            let axes = source.shape().iter().zip(&unit);
-            (axes.map(|(&len, &size)| AxisChunks::uniform(len, size.max(1))).collect(), source)
+            let images = AxisChunks::uniform(source.shape()[0], 1);
+            let whole = source.shape()[1..].iter().map(|&len| AxisChunks::whole(len));
+            (std::iter::once(images).chain(whole).collect(), source)
         });
         DynArray { handle: chunked(call, with_chunks) }
     }

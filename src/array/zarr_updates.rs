@@ -55,7 +55,7 @@ pub(super) fn append(
 ) -> Result<(ZarrUpdate, Arc<Node>)> {
     let source = Arc::new(opened(call, path, node)?);
     let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
-    let (old, unit) = (source.shape().to_vec(), unit(&*source));
+    let (old, unit) = (source.shape().to_vec(), unit(&source));
     let (mut shape, mut origin) = (node.known_shape(call)?, vec![0; old.len()]);
     if (0..old.len()).any(|other| other != axis && shape[other] != old[other]) {
         let remedy = "all axes but the one that grows have to be as long as those of the array";
@@ -64,7 +64,7 @@ pub(super) fn append(
     shape[axis] += old[axis];
     origin[axis] = old[axis] / unit[axis] * unit[axis];
     if origin[axis] == old[axis] {
-        return update(&*source, origin, shape, node);
+        return update(&source, origin, shape, node);
     }
     let (dtype, start) = (source.dtype(), origin[axis]);
     let all =
@@ -75,7 +75,7 @@ pub(super) fn append(
     });
     let more = Handle::from_result(Ok(Arc::clone(node)));
     let joined = joins::concatenate(call, &[&rest, &more], &AxisRef::from(axis as i64));
-    update(&*source, origin, shape, joined.node()?)
+    update(&source, origin, shape, joined.node()?)
 }
 
 fn update(

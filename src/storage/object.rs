@@ -235,9 +235,8 @@ impl Object {
             loop {
                 let next =
                     store.asked(|| "removing what was there".into(), deleted.try_next()).await;
-                match absent_is_none(next)? {
-                    Some(None) => return Ok(()),
-                    Some(Some(_)) | None => {}
+                if let Some(None) = absent_is_none(next)? {
+                    return Ok(());
                 }
             }
         })?

@@ -23,7 +23,7 @@ pub(super) enum Place {
     Unseen(Unseen),
     /// Chunks of an array in a store, which are seen one by one.
     #[cfg(feature = "cloud")]
-    InPlace,
+    Seen,
 }
 
 /// The metadata documents of an array by name.
@@ -57,7 +57,7 @@ impl Place {
                 Ok((Place::Into(directory), location))
             }
             #[cfg(feature = "cloud")]
-            location @ Location::Object(_) => Ok((Place::InPlace, location)),
+            location @ Location::Object(_) => Ok((Place::Seen, location)),
         }
     }
 
@@ -94,7 +94,7 @@ impl Place {
                 Ok(())
             }
             #[cfg(feature = "cloud")]
-            Place::InPlace => write(Location::of(call, path)?),
+            Place::Seen => write(Location::of(call, path)?),
         }
     }
 }

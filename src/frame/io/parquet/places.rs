@@ -71,7 +71,5 @@ fn of_pages(
     let index = footer.metadata().page_index()?.offset_index(group, leaf)?;
     let locations = index.page_locations();
     let first = u64::try_from(locations.first()?.offset).ok()?;
-    let mut pages = vec![first..first];
-    pages.extend(selection.scan_ranges(locations));
-    Some(pages)
+    Some(std::iter::once(first..first).chain(selection.scan_ranges(locations)).collect())
 }

@@ -105,7 +105,7 @@ impl ParquetFiles {
         let known = self.known_footer(piece.file);
         if known.is_none() {
             let end = file.len();
-            let tail = file.prefetch([end.saturating_sub(TAIL_BYTES)..end]);
+            let tail = file.prefetch(std::iter::once(end.saturating_sub(TAIL_BYTES)..end));
             tail.map_err(|error| blame.io(error))?;
         }
         let file = CheckedFile::new(file);
