@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use polars_core::prelude::{DataFrame as PolarsFrame, PolarsResult, SchemaRef};
 
-use super::collect::with_known_order;
 use super::expr::check_column;
 use super::handle::DataFrame;
 use super::io::{Mapped, MemoryFrames, RecordBatches};
+use super::kept::with_known_order;
 use super::kernels::group_by::Groups;
 use super::kernels::sort::{SortSpec, sort};
 use super::kernels::values_error;
@@ -154,5 +154,5 @@ fn sorted_parts(call: Call, frame: &PolarsFrame, by: &str, n: usize) -> Result<V
         None => parts.push(0..sorted.height()),
     }
     let parts = parts.into_iter().map(|rows| sorted.slice(rows.start as i64, rows.len()));
-    with_known_order(parts.collect(), by)
+    parts.map(|part| with_known_order(part, by)).collect()
 }

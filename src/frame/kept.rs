@@ -89,7 +89,7 @@ impl Part {
 }
 
 /// `part`, in which polars knows of the column `index` that it is sorted, if it is.
-fn with_known_order(mut part: DataFrame, index: &str) -> Result<DataFrame> {
+pub(crate) fn with_known_order(mut part: DataFrame, index: &str) -> Result<DataFrame> {
     let mut know = || {
         let keys = part.column(index)?;
         let order = SortOptions::default().with_nulls_last(true);

@@ -29,11 +29,6 @@ impl CheckedFile {
         CheckedFile { file: Arc::new(file) }
     }
 
-    /// The same file, opened once.
-    pub(super) fn again(&self) -> std::io::Result<Self> {
-        Ok(CheckedFile { file: self.file.try_clone()?, bytes: self.bytes })
-    }
-
     fn check(&self, start: u64, length: u64) -> ParquetResult<()> {
         let bytes = self.file.len();
         match start.checked_add(length) {
