@@ -32,12 +32,12 @@ pub(crate) fn find(call: Call, path: &Path) -> Result<(PathBuf, Vec<FoundFile>)>
 }
 
 fn expand(call: Call, path: &Path) -> Result<(PathBuf, Vec<FoundFile>)> {
-    let path = match Location::of(call, path)? {
-        Location::Local(path) => path,
-        #[cfg(feature = "cloud")]
-        Location::Object(object) => return expand_url(call, path, &object),
-    };
-    let path = path.as_path();
+    let location = Location::of(call, path)?;
+    #[cfg(feature = "cloud")]
+    if let Location::Object(object) = &location {
+        return expand_url(call, path, object);
+    }
+    let path = location.local().unwrap_or(path);
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             let mut found = Vec::new();
