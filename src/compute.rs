@@ -13,6 +13,7 @@ use crate::graph::{
     Block, Bridge, ExpressionId, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace,
     bridges_of, fuse, lower_together,
 };
+use crate::keep::Keeper;
 use crate::sched::{CancelToken, Runtime, Sink};
 
 #[cfg(feature = "array")]
@@ -148,9 +149,9 @@ pub(crate) trait Collector: Send + Sync {
     /// Takes the block with row-major number `block`.
     fn accept(&self, block: usize, value: Block) -> Result<()>;
 
-    /// Bytes of the blocks that it keeps in memory inside the limit.
-    fn held_bytes(&self) -> u64 {
-        0
+    /// What keeps the blocks in memory that count to the limit, if something does.
+    fn keeper(&self) -> Option<&Keeper> {
+        None
     }
 }
 
@@ -399,6 +400,8 @@ struct Routes {
     /// The first output position of each result.
     starts: Vec<usize>,
     collectors: Vec<Arc<dyn Collector>>,
+    /// Those of them that keep blocks; seldom more than one, and asked before each task.
+    keeping: Vec<Arc<dyn Collector>>,
 }
 
 impl Routes {
@@ -409,7 +412,8 @@ impl Routes {
             next += layers.get(*id).n_blocks() as usize;
             start
         });
-        Routes { starts: starts.collect(), collectors }
+        let keeping = collectors.iter().filter(|collector| collector.keeper().is_some());
+        Routes { starts: starts.collect(), keeping: keeping.cloned().collect(), collectors }
     }
 }
 
@@ -420,7 +424,7 @@ impl Sink for Routes {
     }
 
     fn held_bytes(&self) -> u64 {
-        self.collectors.iter().map(|collector| collector.held_bytes()).sum()
+        self.keeping.iter().filter_map(|it| it.keeper()).map(Keeper::bytes_in_memory).sum()
     }
 }
 

@@ -21,10 +21,10 @@ const KEPT_PART: u64 = 2;
 /// Bytes of memory that are kept under each limit.
 static KEPT: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
 
-/// Bytes of a memory limit that nothing is kept in.
+/// Bytes of a memory limit that nothing is kept in: at least half, also if blocks that can't lie on disk take more.
 pub(crate) fn free_of(limit: u64) -> u64 {
     let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    limit.saturating_sub(kept.get(&limit).copied().unwrap_or(0))
+    limit - kept.get(&limit).copied().unwrap_or(0).min(limit / KEPT_PART)
 }
 
 /// Decides where blocks are kept, and sees to it that they go with their last owner.

@@ -192,8 +192,8 @@ impl Collector for Keep {
         Ok(())
     }
 
-    fn held_bytes(&self) -> u64 {
-        self.keeper.bytes_in_memory()
+    fn keeper(&self) -> Option<&Keeper> {
+        Some(&self.keeper)
     }
 }
 
