@@ -80,8 +80,8 @@ fn main() -> Result<(), Failure> {
 
     let started = Instant::now();
     let mut random = Random(7);
-    // A few more than there are threads, so that there is always one to start.
-    let n_first = n_trials.min(3 * client.n_threads());
+    // A few more than there are threads, so that there is always one to start; most are chosen from results.
+    let n_first = n_trials.div_ceil(4).min(3 * client.n_threads());
     let starts: Vec<_> = (0..n_first).map(|_| random.near([0.0, 0.0], 20.0)).collect();
     let mut trials = as_completed(client.map(descend, starts));
     let mut best: Option<Trial> = None;

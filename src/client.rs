@@ -37,6 +37,14 @@ pub use task::{Inputs, Task};
 /// resources go to other tasks, and it goes on when it has them again. So tasks that wait for each other without a circle
 /// end, also with one thread. A task may also [`compute`](crate::compute()), on the threads that are idle.
 ///
+/// A task that waits keeps the thread of the operating system that it is on; another one takes its place. So as many
+/// threads are needed as tasks wait at once; where the system gives no more, tasks run on the stacks of waiting ones, up to a
+/// bound, and then when a thread is free.
+///
+/// Functions of computations, such as those given to `map_blocks`, must not wait for futures: the thread on which they run may
+/// be inside of the very task that they wait for, which then never ends. Where this is seen, it is an
+/// [`Error::InvalidArgument`]; it is not seen through a third task or with [`as_completed`].
+///
 /// # Order
 /// Tasks of a higher priority first, then those that were submitted first. One that lacks a resource may be overtaken, but not without end.
 ///
@@ -296,7 +304,7 @@ impl ClientBuilder {
     /// The client. Settings that hold here hold in its tasks.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a quantity that is no number; as [`Config::current`].
+    /// [`Error::InvalidArgument`] for a quantity that is no number, and for a resource `"threads"`; as [`Config::current`].
     #[track_caller]
     pub fn build(self) -> Result<Client> {
         let call = Call::new("Client");
@@ -307,6 +315,14 @@ impl ClientBuilder {
         let memory = Quantity::from(config.memory_limit()).amount(call)?;
         let mut capacity: Vec<Amount> = vec![n_threads as Amount * unit, memory];
         for (name, quantity) in self.resources {
+            if name == resources[THREADS as usize] {
+                return Err(Error::InvalidArgument {
+                    call,
+                    argument: "resource",
+                    got: format!("{name:?}"),
+                    expected: "another name; ClientBuilder::threads sets the number of threads",
+                });
+            }
             let amount = quantity.amount(call)?;
             match resources.iter().position(|known| *known == name) {
                 Some(known) => capacity[known] = amount,

@@ -400,14 +400,14 @@ impl Error {
         move |source| Error::Io { call, path: path.to_path_buf(), source: Arc::new(source) }
     }
 
-    /// The task that failed or panicked, with its inputs, to be looked at and run again. Tasks of users' functions and those
+    /// The task that failed or panicked, with its inputs, to be looked at and run again; of tasks inside of each other the innermost
+    /// that is kept. Tasks of users' functions and those
     /// without inputs are kept; others may have written into theirs.
     #[must_use]
     pub fn failed_task(&self) -> Option<&FailedTask> {
         match self {
-            Error::TaskFailed { task: Some(task), .. }
-            | Error::TaskPanicked { task: Some(task), .. } => Some(task),
-            Error::TaskFailed { source, .. } => source.failed_task(),
+            Error::TaskFailed { source, task, .. } => source.failed_task().or(task.as_ref()),
+            Error::TaskPanicked { task, .. } => task.as_ref(),
             _ => None,
         }
     }

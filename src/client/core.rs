@@ -14,7 +14,7 @@ use std::time::Instant;
 use rayon::ThreadPool;
 
 use super::future::Held;
-use super::promise::{Bell, Promise};
+use super::promise::{Bell, Promise, contained};
 use super::state::{Effects, End, State, TaskId};
 use crate::config::Ambient;
 use crate::error::{Call, Error, FailedTask, Result};
@@ -125,7 +125,8 @@ impl Core {
             self.spawn_on_pool();
         }
         bells.into_iter().for_each(Bell::ring);
-        drop((garbage, effects));
+        garbage.into_iter().for_each(|value| contained(|| drop(value)));
+        effects.gone.into_iter().for_each(|entry| contained(|| drop(entry)));
         result
     }
 
@@ -164,6 +165,11 @@ impl Core {
             self.lock().n_on_pool -= 1;
             return;
         }
+        if FRAMES.with_borrow(Vec::len) >= FRAMES_MAX {
+            // The system has no more threads, and this stack is deep enough; the next one that looks tries again.
+            self.spawn_on_pool();
+            return;
+        }
         LOOP.set(Arc::as_ptr(self));
         self.work(true);
         LOOP.set(around);
@@ -200,7 +206,8 @@ impl Core {
         outcome
     }
 
-    /// Waits until `promise` of `task` is kept, and helps with that.
+    /// Waits until `promise` of `task` is kept, and helps with that. A thread can't wait without end for a task that it is inside of.
+    #[track_caller]
     pub(super) fn wait(
         self: &Arc<Self>,
         task: Option<TaskId>,
@@ -208,22 +215,37 @@ impl Core {
         deadline: Option<Instant>,
     ) -> Option<Result<Shared>> {
         if let (Some(task), None) = (task, deadline) {
+            if !promise.is_done() && self.is_inside_of(task) {
+                return Some(Err(Error::InvalidArgument {
+                    call: Call::new("Future::wait"),
+                    argument: "self",
+                    got: "the future of a task that this thread is inside of".into(),
+                    expected: "a task that can end while this one waits; functions of computations must not wait for futures",
+                }));
+            }
             self.help(task, promise);
         }
         promise.outcome().or_else(|| suspended(|| promise.wait(deadline)))
+    }
+
+    fn is_inside_of(self: &Arc<Self>, task: TaskId) -> bool {
+        let is_it = |frame: &Frame| frame.task == task && Arc::ptr_eq(&frame.core, self);
+        FRAMES.with_borrow(|frames| frames.iter().flatten().any(is_it))
     }
 
     /// Runs `task`, or what it waits for, on this thread, as long as there is something that has not started.
     fn help(self: &Arc<Self>, task: TaskId, promise: &Promise) {
         let (depth, frame) =
             FRAMES.with_borrow(|frames| (frames.len(), frames.last().cloned().flatten()));
-        if depth >= FRAMES_MAX {
+        // A task of another client keeps its place there while this thread helps here, and what is helped may wait for that place.
+        let is_elsewhere = frame.as_ref().is_some_and(|frame| !Arc::ptr_eq(&frame.core, self));
+        if depth >= FRAMES_MAX || is_elsewhere {
             return;
         }
-        let own = frame.filter(|frame| Arc::ptr_eq(&frame.core, self)).map(|frame| frame.task);
+        let own = frame.map(|frame| frame.task);
         while !promise.is_done() {
-            let claimed = self.with(|inside, _| {
-                let claimed = inside.state.claim(task, own)?;
+            let claimed = self.with(|inside, effects| {
+                let claimed = inside.state.claim(task, own, effects)?;
                 Some((claimed, inside.work_of(claimed)))
             });
             let Some((claimed, work)) = claimed else { return };
@@ -231,7 +253,7 @@ impl Core {
             drop(work);
             let going_on = self.with(|inside, effects| {
                 inside.end(claimed, outcome, effects);
-                own.and_then(|own| inside.resume(own))
+                own.and_then(|own| inside.resume(own, effects))
             });
             if let Some(resumed) = going_on {
                 aside(|| resumed.wait(None));
@@ -254,7 +276,7 @@ pub(super) fn suspended<R>(wait: impl FnOnce() -> R) -> R {
     let Some(Frame { core, task }) = frame else { return aside(wait) };
     core.with(|inside, effects| inside.state.suspend(task, effects));
     let result = aside(wait);
-    if let Some(resumed) = core.with(|inside, _| inside.resume(task)) {
+    if let Some(resumed) = core.with(|inside, effects| inside.resume(task, effects)) {
         aside(|| resumed.wait(None));
     }
     result
@@ -289,8 +311,8 @@ impl Inside {
     }
 
     /// Lets a suspended task go on, at once or when the promise is kept.
-    fn resume(&mut self, task: TaskId) -> Option<Arc<Promise>> {
-        if self.state.resume(task) {
+    fn resume(&mut self, task: TaskId, effects: &mut Effects<Entry>) -> Option<Arc<Promise>> {
+        if self.state.resume(task, effects) {
             return None;
         }
         let resumed = Arc::new(Promise::default());

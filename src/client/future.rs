@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::monitor::deadline;
-use super::promise::Promise;
+use super::promise::{Arrivals, Promise};
 use super::state::TaskId;
 use crate::error::{Call, Error, Result};
 use crate::function::Shared;
@@ -41,6 +41,8 @@ use crate::function::Shared;
 #[must_use = "a task whose future is dropped before it starts does not run"]
 pub struct Future<T> {
     pub(super) held: Arc<Held>,
+    /// Where this handle waits when it is polled.
+    watch: Option<Arc<Arrivals>>,
     value: PhantomData<fn() -> T>,
 }
 
@@ -61,7 +63,8 @@ impl Drop for Held {
 
 impl<T> Future<T> {
     pub(super) fn of(core: Arc<Core>, task: Option<TaskId>, promise: Arc<Promise>) -> Self {
-        Future { held: Arc::new(Held { core, task, promise }), value: PhantomData }
+        let held = Arc::new(Held { core, task, promise });
+        Future { held, watch: None, value: PhantomData }
     }
 
     /// One that is done.
@@ -76,6 +79,9 @@ impl<T> Future<T> {
     }
 
     /// Waits until there is a value or an error. If the task has not started, the waiting thread may run it.
+    ///
+    /// Returns at once on a thread that is inside of the task itself, where waiting would never end.
+    #[track_caller]
     pub fn wait(&self) {
         let _outcome = self.held.core.wait(self.held.task, &self.held.promise, None);
     }
@@ -130,7 +136,9 @@ impl<T: Any + Send + Sync> Future<T> {
     ///
     /// # Errors
     /// [`Error::TaskFailed`] and [`Error::TaskPanicked`] with the task itself to look at ([`Error::failed_task`]), be it of
-    /// this task or of one that it reads; [`Error::Cancelled`].
+    /// this task or of one that it reads; [`Error::Cancelled`]; [`Error::InvalidArgument`] on a thread that is inside of the
+    /// task itself, where waiting would never end.
+    #[track_caller]
     pub fn shared(&self) -> Result<Arc<T>> {
         let held = &self.held;
         typed(held.core.wait(held.task, &held.promise, None))
@@ -156,6 +164,7 @@ impl<T: Any + Send + Sync> Future<T> {
     ///
     /// # Errors
     /// As [`shared`](Self::shared).
+    #[track_caller]
     pub fn result(&self) -> Result<T>
     where
         T: Clone,
@@ -174,8 +183,9 @@ fn typed<T: Any + Send + Sync>(outcome: Option<Result<Shared>>) -> Result<Arc<T>
 impl<T: Any + Clone + Send + Sync> StdFuture for Future<T> {
     type Output = Result<T>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        match self.held.promise.poll(context.waker()) {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let Future { held, watch, .. } = &mut *self;
+        match held.promise.poll(watch, context.waker()) {
             None => Poll::Pending,
             outcome => Poll::Ready(typed(outcome).map(|value: Arc<T>| T::clone(&value))),
         }
@@ -184,7 +194,7 @@ impl<T: Any + Clone + Send + Sync> StdFuture for Future<T> {
 
 impl<T> Clone for Future<T> {
     fn clone(&self) -> Self {
-        Future { held: Arc::clone(&self.held), value: PhantomData }
+        Future { held: Arc::clone(&self.held), watch: None, value: PhantomData }
     }
 }
 

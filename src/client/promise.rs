@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -17,7 +18,6 @@ pub(super) struct Promise(Monitor<State>);
 #[derive(Default)]
 struct State {
     outcome: Option<Result<Shared>>,
-    wakers: Vec<Waker>,
     watchers: Vec<Watcher>,
 }
 
@@ -27,9 +27,9 @@ impl fmt::Debug for State {
     }
 }
 
-/// Where an arrival is to be told, and by which number.
+/// Where an arrival is to be told, if somebody still waits there, and by which number.
 struct Watcher {
-    arrivals: Arc<Arrivals>,
+    arrivals: Weak<Arrivals>,
     number: u64,
 }
 
@@ -51,11 +51,11 @@ impl Promise {
 
     /// Keeps the promise. Those who wait are told when what is returned is [rung](Bell::ring).
     pub(super) fn keep(self: &Arc<Self>, outcome: Result<Shared>) -> Bell {
-        let (wakers, watchers) = self.0.change(|state| {
+        let watchers = self.0.change(|state| {
             state.outcome = Some(outcome);
-            (std::mem::take(&mut state.wakers), std::mem::take(&mut state.watchers))
+            std::mem::take(&mut state.watchers)
         });
-        Bell { promise: Arc::clone(self), wakers, watchers }
+        Bell { promise: Arc::clone(self), watchers }
     }
 
     /// Takes back what was promised, to be tried again.
@@ -68,22 +68,39 @@ impl Promise {
         self.0.wait(deadline, |state| state.outcome.clone())
     }
 
-    /// The outcome, or `waker` is called when it is there.
-    pub(super) fn poll(&self, waker: &Waker) -> Option<Result<Shared>> {
-        self.0.change(|state| {
-            if state.outcome.is_none() && !state.wakers.iter().any(|known| known.will_wake(waker)) {
-                state.wakers.push(waker.clone());
+    /// The outcome, or `waker` is called when it is there. `watch` belongs to the one who asks.
+    pub(super) fn poll(
+        &self,
+        watch: &mut Option<Arc<Arrivals>>,
+        waker: &Waker,
+    ) -> Option<Result<Shared>> {
+        loop {
+            if let Some(outcome) = self.outcome() {
+                return Some(outcome);
             }
-            state.outcome.clone()
-        })
+            let arrivals = watch.get_or_insert_with(|| {
+                let arrivals = Arc::default();
+                self.watch(&arrivals, 0);
+                arrivals
+            });
+            arrivals.poll(waker)?;
+            // It was kept, and perhaps taken back since.
+            *watch = None;
+        }
     }
 
-    /// Tells `arrivals` about `number` once the promise is kept.
+    /// Tells `arrivals` about `number` once the promise is kept, if they are still there.
     pub(super) fn watch(&self, arrivals: &Arc<Arrivals>, number: u64) {
         let is_done = self.0.change(|state| {
             let is_done = state.outcome.is_some();
             if !is_done {
-                state.watchers.push(Watcher { arrivals: Arc::clone(arrivals), number });
+                let watchers = &mut state.watchers;
+                // Those who gave up are forgotten before the list grows.
+                if watchers.len() == watchers.capacity() {
+                    watchers.retain(|watcher| watcher.arrivals.strong_count() > 0);
+                    watchers.reserve(watchers.len() + 1);
+                }
+                watchers.push(Watcher { arrivals: Arc::downgrade(arrivals), number });
             }
             is_done
         });
@@ -97,18 +114,26 @@ impl Promise {
 #[must_use = "nobody is told before it is rung"]
 pub(super) struct Bell {
     promise: Arc<Promise>,
-    wakers: Vec<Waker>,
     watchers: Vec<Watcher>,
 }
 
 impl Bell {
     pub(super) fn ring(self) {
         self.promise.0.notify();
-        self.wakers.into_iter().for_each(Waker::wake);
         for Watcher { arrivals, number } in self.watchers {
-            arrivals.arrive(number);
+            if let Some(arrivals) = arrivals.upgrade() {
+                contained(|| arrivals.arrive(number));
+                contained(|| drop(arrivals));
+            }
         }
+        contained(|| drop(self.promise));
     }
+}
+
+/// Calls what is the user's: a waker, or what happens when a value is dropped. A panic there was reported by the panic hook,
+/// and must neither end the thread of a client nor keep others from being told.
+pub(super) fn contained(f: impl FnOnce()) {
+    let _panicked = catch_unwind(AssertUnwindSafe(f));
 }
 
 /// Numbers in the order in which their promises were kept.

@@ -200,7 +200,12 @@ impl<P> State<P> {
 
     /// Starts a task that is ready, or one that it waits for, whatever their ranks. `within` is a task that runs and will wait for it: its resources
     /// are given back.
-    pub(crate) fn claim(&mut self, id: TaskId, within: Option<TaskId>) -> Option<TaskId> {
+    pub(crate) fn claim(
+        &mut self,
+        id: TaskId,
+        within: Option<TaskId>,
+        effects: &mut Effects<P>,
+    ) -> Option<TaskId> {
         let found = self.find_ready(id)?;
         let request = Arc::clone(&self.task(found).request);
         let lent = within.map(|id| Arc::clone(&self.task(id).request));
@@ -212,6 +217,8 @@ impl<P> State<P> {
                 self.task_mut(id).status = Status::Suspended;
             }
             self.start(found);
+            // It may need less than was given back.
+            self.resume_waiting(effects);
             return Some(found);
         }
         if let Some(lent) = &lent {
@@ -257,8 +264,8 @@ impl<P> State<P> {
     }
 
     /// A suspended task could go on; whether it has its resources again. Otherwise it gets them before any task
-    /// that did not start yet, and is among `effects.resumed` then.
-    pub(crate) fn resume(&mut self, id: TaskId) -> bool {
+    /// that did not start yet, and is among `effects.resumed` then, which may be at once.
+    pub(crate) fn resume(&mut self, id: TaskId, effects: &mut Effects<P>) -> bool {
         let request = Arc::clone(&self.task(id).request);
         let fits = self.fits(&request);
         let task = self.task_mut(id);
@@ -270,6 +277,8 @@ impl<P> State<P> {
             task.status = Status::Resuming;
             self.resuming.push_back(id);
             request.iter().for_each(|(resource, n)| self.reserved[*resource as usize] += n);
+            // What is kept for those before it may be of no use to them yet.
+            self.resume_waiting(effects);
         }
         fits
     }

@@ -85,6 +85,8 @@ pub(super) struct Book {
     pub(super) stream: Stream,
     pub(super) memory: MemoryLog,
     pub(super) runs: Vec<RunTotals>,
+    /// The positions of those that have ended, in the order in which they did.
+    pub(super) ended: Vec<usize>,
     pub(super) pictures: Vec<(RunId, String)>,
     pub(super) n_runs: u64,
     /// The most that a run used.
@@ -116,6 +118,7 @@ impl Book {
             stream: Stream::new(),
             memory: MemoryLog::new(),
             runs: Vec::new(),
+            ended: Vec::new(),
             pictures: Vec::new(),
             n_runs: 0,
             peak_bytes: 0,
@@ -217,11 +220,19 @@ impl Book {
             run.reread_bytes = ended.reread_bytes;
             run.error.clone_from(&ended.error);
         }
+        self.ended.extend(live.position);
     }
 
     /// What all runs that go on have not told yet, and can be asked for.
     pub(super) fn feeds(&self) -> Vec<Feed> {
         self.live.values().map(|live| live.feed.clone()).collect()
+    }
+
+    /// The positions of the runs that go on.
+    pub(super) fn live(&self) -> Vec<usize> {
+        let mut live: Vec<_> = self.live.values().filter_map(|live| live.position).collect();
+        live.sort_unstable();
+        live
     }
 
     pub(super) fn n_live(&self) -> usize {

@@ -220,9 +220,8 @@ async fn show_data(State(site): State<Arc<Site>>, uri: Uri) -> Response {
     };
     site.shared.pull();
     let mut book = site.shared.book();
-    let before = cursor.clone();
     let part = delta(&mut book, &mut cursor, false);
-    let more = cursor.is_behind(&before, &book);
+    let more = cursor.is_behind(&book);
     drop(book);
     let (program, cursor) = (Text(&site.program).to_string(), cursor.to_string());
     let json = format!(

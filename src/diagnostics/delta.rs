@@ -1,12 +1,14 @@
 //! What a page does not know yet of a book, as JSON.
 //!
-//! A report is a sequence of these, and so is what the live page gets. Applying one twice changes nothing but bars.
+//! A report is a sequence of these, and so is what the live page gets. Applying one twice changes nothing but bars; those
+//! that may still grow are told anew each time.
 //! Times are in units of 100 ns, which JavaScript's numbers hold for decades.
 
 use std::fmt::Write;
 
 use super::book::Book;
 use super::json::{List, Text};
+use super::stream::Bar;
 use crate::observe::now_ns;
 
 /// What a page knows already.
@@ -16,8 +18,10 @@ pub(super) struct Cursor {
     pub(super) bars: usize,
     pub(super) samples: usize,
     pub(super) pictures: usize,
-    /// What changes in place is told again from the first run on that had not ended.
+    /// Runs that were told at all. Those that go on are told again each time.
     pub(super) runs: usize,
+    /// Runs that were told after they had ended, in that order.
+    pub(super) ended: usize,
 }
 
 #[cfg(feature = "diagnostics")]
@@ -28,29 +32,29 @@ impl Cursor {
             return Some(Cursor::default());
         }
         let numbers: Option<Vec<usize>> = text.split('.').map(|n| n.parse().ok()).collect();
-        let [lanes, bars, samples, pictures, runs] = numbers?[..] else { return None };
-        Some(Cursor { lanes, bars, samples, pictures, runs })
+        let [lanes, bars, samples, pictures, runs, ended] = numbers?[..] else { return None };
+        Some(Cursor { lanes, bars, samples, pictures, runs, ended })
     }
 }
 
 #[cfg(feature = "diagnostics")]
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Cursor { lanes, bars, samples, pictures, runs } = self;
-        write!(f, "{lanes}.{bars}.{samples}.{pictures}.{runs}")
+        let Cursor { lanes, bars, samples, pictures, runs, ended } = self;
+        write!(f, "{lanes}.{bars}.{samples}.{pictures}.{runs}.{ended}")
     }
 }
 
 impl Cursor {
-    /// Whether there is more to tell than the part that moved the cursor from `before` could hold.
-    pub(super) fn is_behind(&self, before: &Cursor, book: &Book) -> bool {
-        let more_runs =
-            before.runs.saturating_add(RUNS_MAX) < book.runs.len() && self.runs > before.runs;
-        more_runs || self.bars < book.stream.n_closed()
+    /// Whether there is more to tell than one part could hold.
+    pub(super) fn is_behind(&self, book: &Book) -> bool {
+        self.runs < book.runs.len()
+            || self.ended < book.ended.len()
+            || self.bars < book.stream.closed().len()
     }
 }
 
-/// Of more runs that have not been told as ended, only so many are told at once.
+/// So many new runs are told at once, so many that have ended, and so many that go on.
 const RUNS_MAX: usize = 200;
 /// So many bars are told at once.
 const BARS_MAX: usize = 20_000;
@@ -93,12 +97,9 @@ pub(super) fn delta(book: &mut Book, cursor: &mut Cursor, is_last: bool) -> Stri
     let bars = book.stream.closed();
     let bars = &bars[cursor.bars.min(bars.len())..];
     let bars = &bars[..bars.len().min(BARS_MAX)];
-    let text = bars.iter().map(|bar| {
-        let (start, end) = (ticks(bar.start_ns), ticks(bar.end_ns));
-        let (length, busy, ok) = (end - start, ticks(bar.busy_ns), u8::from(bar.is_ok));
-        format!("[{},{},{start},{length},{busy},{},{ok}]", bar.lane, bar.op, bar.n_tasks)
-    });
-    let _ = write!(json, ",\"bars\":{}", List(text));
+    let _ = write!(json, ",\"bars\":{}", List(bars.iter().map(bar_text)));
+    let growing = book.stream.open().map(|bar| bar_text(&bar));
+    let _ = write!(json, ",\"growing\":{}", List(growing));
     cursor.bars = cursor.bars.saturating_add(bars.len());
     let pictures = book.pictures.iter().skip(cursor.pictures);
     let pictures = pictures.map(|(run, svg)| format!("[{run},{}]", Text(svg)));
@@ -108,9 +109,23 @@ pub(super) fn delta(book: &mut Book, cursor: &mut Cursor, is_last: bool) -> Stri
     json
 }
 
+fn bar_text(bar: &Bar) -> String {
+    let (start, end) = (ticks(bar.start_ns), ticks(bar.end_ns));
+    let (length, busy, ok) = (end - start, ticks(bar.busy_ns), u8::from(bar.is_ok));
+    format!("[{},{},{start},{length},{busy},{},{ok}]", bar.lane, bar.op, bar.n_tasks)
+}
+
+/// New runs, those that have ended since they were told, and those that go on.
 fn add_runs(json: &mut String, book: &Book, cursor: &mut Cursor) {
-    let told = book.runs.iter().enumerate().skip(cursor.runs).take(RUNS_MAX);
-    let texts = told.clone().map(|(i, run)| {
+    let n_new = book.runs.len().saturating_sub(cursor.runs).min(RUNS_MAX);
+    let n_ended = book.ended.len().saturating_sub(cursor.ended).min(RUNS_MAX);
+    let new = cursor.runs..cursor.runs.saturating_add(n_new);
+    let ended = book.ended.iter().skip(cursor.ended).take(n_ended).copied();
+    let ended = ended.filter(|i| *i < cursor.runs);
+    let going_on = book.live().into_iter().filter(|i| *i < cursor.runs).take(RUNS_MAX);
+    let told: Vec<usize> = new.chain(ended).chain(going_on).collect();
+    let texts = told.iter().map(|&i| {
+        let run = &book.runs[i];
         let end = run.end_ns.map_or_else(|| "null".into(), |end| ticks(end).to_string());
         let error = run.error.as_ref().map_or_else(|| "null".into(), |e| Text(e).to_string());
         let numbers = [run.n_tasks, run.n_finished, run.memory_limit, run.peak_bytes];
@@ -120,6 +135,6 @@ fn add_runs(json: &mut String, book: &Book, cursor: &mut Cursor) {
         format!("[{i},{},{},{start},{end},{numbers},{error}]", run.run, Text(&run.call))
     });
     let _ = write!(json, ",\"runs\":{}", List(texts));
-    let n_ended = told.take_while(|(_, run)| run.end_ns.is_some()).count();
-    cursor.runs = cursor.runs.saturating_add(n_ended);
+    cursor.runs = cursor.runs.saturating_add(n_new);
+    cursor.ended = cursor.ended.saturating_add(n_ended);
 }

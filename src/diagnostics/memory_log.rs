@@ -42,7 +42,7 @@ impl MemoryLog {
             self.closed.push(MemorySample { at_ns, bytes });
             self.n_level += 1;
             if self.n_level == CELLS_PER_LEVEL {
-                (self.n_level, self.cell_ns) = (0, self.cell_ns * 2);
+                (self.n_level, self.cell_ns) = (0, self.cell_ns.saturating_mul(2));
             }
         }
     }

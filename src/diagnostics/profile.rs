@@ -155,10 +155,9 @@ impl Profile {
         let mut html = page::of_report();
         let mut cursor = Cursor::default();
         loop {
-            let before = cursor.clone();
             let mut book = self.shared.book();
             html.push_str(&page::part(&delta(&mut book, &mut cursor, true)));
-            if !cursor.is_behind(&before, &book) {
+            if !cursor.is_behind(&book) {
                 break;
             }
         }
@@ -186,7 +185,7 @@ impl Profile {
     /// What the lanes have done. The bars of one lane don't overlap.
     #[must_use]
     pub fn task_stream(&self) -> Vec<Bar> {
-        self.shared.book().stream.closed().to_vec()
+        self.shared.book().stream.all()
     }
 
     /// How much memory blocks and running tasks used when, in all runs together.

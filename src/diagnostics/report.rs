@@ -120,7 +120,6 @@ impl ReportFile {
         }
         self.shared.pull();
         loop {
-            let before = self.cursor.clone();
             let json = delta(&mut self.shared.book(), &mut self.cursor, is_last);
             let part = page::part(&json);
             if let Err(error) = self.file.write_all(part.as_bytes()) {
@@ -128,7 +127,7 @@ impl ReportFile {
                 return;
             }
             // A part holds only so much.
-            if !self.cursor.is_behind(&before, &self.shared.book()) {
+            if !self.cursor.is_behind(&self.shared.book()) {
                 return;
             }
         }

@@ -72,24 +72,24 @@ impl Stream {
         }
     }
 
-    /// All bars, in the order in which they were closed; those that could grow don't any more.
-    pub(super) fn closed(&mut self) -> &[Bar] {
-        for lane in 0..self.open.len() {
-            self.close(lane);
-        }
+    /// Bars that stay as they are, in the order in which they were closed.
+    pub(super) fn closed(&self) -> &[Bar] {
         &self.bars
     }
 
-    pub(super) fn n_closed(&self) -> usize {
-        self.bars.len()
+    /// Bars that may still grow, at most one a lane. Who looks does not close them: the number of bars must not depend on that.
+    pub(super) fn open(&self) -> impl Iterator<Item = Bar> + Clone + '_ {
+        self.open.iter().flatten().map(finished)
+    }
+
+    /// All bars, those that may still grow last.
+    pub(super) fn all(&self) -> Vec<Bar> {
+        self.bars.iter().copied().chain(self.open()).collect()
     }
 
     fn close(&mut self, lane: usize) {
-        if let Some((bar, ops)) = self.open[lane].take() {
-            // Of equals the first, so that a lane does not flicker.
-            let most = ops.iter().rev().max_by_key(|(_, busy_ns)| *busy_ns);
-            let op = most.map_or(bar.op, |(op, _)| *op);
-            self.push(Bar { op, ..bar });
+        if let Some(open) = self.open[lane].take() {
+            self.push(finished(&open));
         }
     }
 
@@ -98,9 +98,16 @@ impl Stream {
         self.n_level += 1;
         if self.n_level == BARS_PER_LEVEL {
             self.n_level = 0;
-            self.resolution_ns *= 2;
+            self.resolution_ns = self.resolution_ns.saturating_mul(2);
         }
     }
+}
+
+/// An open bar as it would be closed now.
+fn finished((bar, ops): &Open) -> Bar {
+    // Of equals the first, so that a lane does not flicker.
+    let most = ops.iter().rev().max_by_key(|(_, busy_ns)| *busy_ns);
+    Bar { op: most.map_or(bar.op, |(op, _)| *op), ..*bar }
 }
 
 #[cfg(test)]
@@ -122,7 +129,7 @@ mod tests {
         stream.add(task(0, 3, 7000, 1_000_000));
         stream.add(task(0, 1, 2_000_000, 10));
         stream.add(task(0, 1, 3_000_000, 10));
-        let mut bars = stream.closed().to_vec();
+        let mut bars = stream.all();
         bars.sort_by_key(|bar| (bar.lane, bar.start_ns));
         let seen: Vec<_> = bars.iter().map(|b| (b.lane, b.op, b.n_tasks, b.busy_ns)).collect();
         let long = (0, 3, 1, 1_000_000);
@@ -136,7 +143,7 @@ mod tests {
         stream.add(task(0, 1, 0, 10));
         stream.add(Bar { is_ok: false, ..task(0, 1, 10, 10) });
         stream.add(task(0, 1, 20, 10));
-        let seen: Vec<_> = stream.closed().iter().map(|bar| bar.is_ok).collect();
+        let seen: Vec<_> = stream.all().iter().map(|bar| bar.is_ok).collect();
         assert_eq!(seen, [true, false, true]);
     }
 
@@ -146,8 +153,10 @@ mod tests {
         let n = 1_000_000;
         for i in 0..n {
             stream.add(task((i % 3) as u32, (i % 7) as u32, i / 3 * 5000, 4000));
+            // A page looks again and again.
+            assert!(stream.open().count() <= 3);
         }
-        let bars = stream.closed();
+        let bars = stream.all();
         assert!(bars.len() < 60_000, "{} bars", bars.len());
         assert_eq!(bars.iter().map(|bar| u64::from(bar.n_tasks)).sum::<u64>(), n);
         assert_eq!(bars.iter().map(|bar| bar.busy_ns).sum::<u64>(), n * 4000);
@@ -160,5 +169,14 @@ mod tests {
                 assert!(start >= end, "bars of a lane do not overlap");
             }
         }
+    }
+
+    #[test]
+    fn the_resolution_does_not_overflow() {
+        let mut stream = Stream::new();
+        for i in 0..60 * BARS_PER_LEVEL as u64 {
+            stream.add(Bar { is_ok: false, ..task(0, 0, i, 1) });
+        }
+        assert_eq!(stream.resolution_ns, u64::MAX);
     }
 }

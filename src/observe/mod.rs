@@ -329,9 +329,11 @@ pub struct Watch(u64);
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        GLOBAL
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|(number, _)| *number != self.0);
+        let mut all = GLOBAL.write().unwrap_or_else(PoisonError::into_inner);
+        let position = all.iter().position(|(number, _)| *number == self.0);
+        let ended = position.map(|i| all.remove(i));
+        drop(all);
+        // The observer may watch something itself, or compute, when it is dropped.
+        drop(ended);
     }
 }

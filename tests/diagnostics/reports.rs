@@ -28,8 +28,9 @@ fn n_finished(parts: &[Value], name: &str) -> u64 {
 }
 
 fn n_in_bars(parts: &[Value]) -> u64 {
-    let bars = parts.iter().flat_map(|part| part["bars"].as_array().unwrap());
-    bars.map(|bar| bar[5].as_u64().unwrap()).sum()
+    let closed = parts.iter().flat_map(|part| part["bars"].as_array().unwrap());
+    let growing = parts.last().unwrap()["growing"].as_array().unwrap();
+    closed.chain(growing).map(|bar| bar[5].as_u64().unwrap()).sum()
 }
 
 #[test]
@@ -63,6 +64,34 @@ fn many_tasks_are_a_small_file() {
     let html = fs::read_to_string(&path).unwrap();
     assert_eq!(n_in_bars(&parts(&html)), dask_rs::explain(&x).unwrap().n_tasks().unwrap());
     assert!(html.len() < 1 << 20, "{} bytes", html.len());
+}
+
+/// A run goes on while many others begin and end inside of it.
+#[test]
+fn a_run_that_goes_on_hides_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.html");
+    let profile = std::sync::Arc::new(Profile::create(&path).unwrap());
+    let written = std::sync::Arc::clone(&profile);
+    let x: Array<f64> = array::ones([1], [1]);
+    let inner = x.clone();
+    let outer = x.map_blocks(move |block, _| {
+        (0..300).for_each(|_| drop(inner.compute().unwrap()));
+        written.flush().unwrap();
+        block.to_owned()
+    });
+    profile.scope(|| outer.compute()).unwrap();
+    let has_ended = || {
+        let parts = parts(&fs::read_to_string(&path).unwrap());
+        let runs = parts.iter().flat_map(|part| part["runs"].as_array().unwrap());
+        let told = runs.map(|run| (run[0].as_u64().unwrap(), !run[4].is_null()));
+        // The last word on each counts.
+        told.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let told = has_ended();
+    assert_eq!((told.len(), told.values().filter(|ended| **ended).count()), (301, 300));
+    profile.flush().unwrap();
+    assert!(has_ended().values().all(|ended| *ended));
 }
 
 #[test]

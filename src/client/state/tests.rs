@@ -27,6 +27,8 @@ impl<P> State<P> {
                 }
             }
             assert_eq!(task.status == Status::Resuming, self.resuming.contains(&id));
+            let lacks = |(resource, n): &(u32, Amount)| self.free[*resource as usize] < *n;
+            assert!(task.status != Status::Resuming || task.request.iter().any(lacks));
             let readers: usize = tasks()
                 .map(|other| self.task(other).inputs.iter().filter(|input| **input == id).count())
                 .sum();
@@ -177,14 +179,14 @@ fn who_waits_lends_its_place_to_what_it_waits_for() {
     assert_eq!(tasks.state.next(), Some(outer));
     let input = tasks.submit(&[]);
     let inner = tasks.submit(&[input]);
-    assert_eq!(tasks.state.claim(inner, None), None);
+    assert_eq!(tasks.state.claim(inner, None, &mut tasks.effects), None);
     tasks.check();
-    assert_eq!(tasks.state.claim(inner, Some(outer)), Some(input));
+    assert_eq!(tasks.state.claim(inner, Some(outer), &mut tasks.effects), Some(input));
     tasks.end(input, End::Value);
-    assert!(tasks.state.resume(outer));
+    assert!(tasks.state.resume(outer, &mut tasks.effects));
     tasks.state.suspend(outer, &mut tasks.effects);
     assert_eq!(tasks.state.next(), Some(inner));
-    assert!(!tasks.state.resume(outer));
+    assert!(!tasks.state.resume(outer, &mut tasks.effects));
     let other = tasks.submit(&[]);
     assert!(!tasks.state.can_start());
     tasks.end(inner, End::Value);
@@ -192,6 +194,25 @@ fn who_waits_lends_its_place_to_what_it_waits_for() {
     assert!(!tasks.state.can_start(), "who goes on comes first");
     tasks.end(outer, End::Value);
     assert_eq!(tasks.state.next(), Some(other));
+}
+
+#[test]
+fn what_is_kept_for_one_that_can_not_go_on_does_not_stop_another() {
+    let mut tasks = Tasks::new(&[3, 2]);
+    let gpus = |n: Amount| -> Request { [(THREADS, ONE), (1, n * ONE)].into() };
+    let two = tasks.submit_with(&[], 0, gpus(2));
+    let none = tasks.submit(&[]);
+    assert_eq!([tasks.state.next(), tasks.state.next()], [Some(two), Some(none)]);
+    tasks.state.suspend(two, &mut tasks.effects);
+    let one = tasks.submit_with(&[], 0, gpus(1));
+    assert_eq!(tasks.state.next(), Some(one));
+    assert!(!tasks.state.resume(two, &mut tasks.effects));
+    let filler = tasks.submit(&[]);
+    tasks.state.suspend(none, &mut tasks.effects);
+    assert_eq!(tasks.state.next(), Some(filler));
+    assert!(!tasks.state.resume(none, &mut tasks.effects));
+    assert_eq!(tasks.effects.resumed, [none]);
+    tasks.check();
 }
 
 #[test]
@@ -325,15 +346,16 @@ impl Model {
             Event::Resume(i) => {
                 let Some(id) = pick(&self.suspended, i) else { return };
                 self.suspended.retain(|other| *other != id);
-                let list =
-                    if tasks.state.resume(id) { &mut self.running } else { &mut self.resuming };
+                let goes_on = tasks.state.resume(id, &mut tasks.effects);
+                let list = if goes_on { &mut self.running } else { &mut self.resuming };
                 list.push(id);
             }
             Event::Claim(i, j) => {
                 let (Some(id), within) = (pick(&self.handles, i), pick(&self.running, j)) else {
                     return;
                 };
-                let Some(found) = tasks.state.claim(id, within) else { return };
+                let found = tasks.state.claim(id, within, &mut tasks.effects);
+                let Some(found) = found else { return };
                 if let Some(within) = within {
                     self.running.retain(|other| *other != within);
                     self.suspended.push(within);

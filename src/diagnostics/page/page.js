@@ -1,12 +1,12 @@
 "use strict";
 // What is shown. Times are in units of 100 ns. All texts go through textContent or the canvas, so that none can be markup.
-const data = { now: 0, live: 0, lanes: [], ops: [], running: [], totals: [0, 0, 0, 0, 0], runs: [], memory: new Map(), bars: [], pictures: [], end: false };
+const data = { now: 0, live: 0, lanes: [], ops: [], running: [], totals: [0, 0, 0, 0, 0], runs: [], memory: new Map(), bars: [], growing: [], pictures: [], end: false };
 const isLive = document.documentElement.dataset.mode === "live";
 const $ = id => document.getElementById(id);
 const SECOND = 1e7;
 
 function apply(part) {
-  for (const name of ["now", "live", "ops", "running", "totals", "end"]) data[name] = part[name];
+  for (const name of ["now", "live", "ops", "running", "totals", "growing", "end"]) data[name] = part[name];
   for (const [i, name, depth] of part.lanes) data.lanes[i] = { name, depth };
   for (const run of part.runs) data.runs[run[0]] = run;
   for (const [at, bytes] of part.memory) data.memory.set(at, Math.max(bytes, data.memory.get(at) ?? 0));
@@ -146,7 +146,7 @@ function drawStream() {
     pen.fillRect(x, i * row + 2, right - x - gap, row - 5);
     if (!ok) { pen.globalAlpha = 1; pen.fillRect(x - 1, i * row, Math.max(right - x, 3), row); }
   };
-  for (const [lane, op, start, length, busy, , ok] of data.bars)
+  for (const bars of [data.bars, data.growing]) for (const [lane, op, start, length, busy, , ok] of bars)
     paint(lane, op, start, start + length, length ? 0.35 + 0.65 * Math.min(1, busy / length) : 1, ok);
   for (const [lane, op, start] of data.running) paint(lane, op, start, data.now, 0.45, 1);
   pen.restore();
@@ -381,7 +381,7 @@ function barAt(x, y, width) {
     const away = at < start ? start - at : at > end ? at - end : 0;
     if (away < distance || away === 0) [best, distance] = [bar, Math.min(away, distance)];
   };
-  for (const bar of data.bars) if (bar[0] === lane) look({ op: bar[1], start: bar[2], length: bar[3], busy: bar[4], n: bar[5], ok: bar[6] }, bar[2], bar[2] + bar[3]);
+  for (const bars of [data.bars, data.growing]) for (const bar of bars) if (bar[0] === lane) look({ op: bar[1], start: bar[2], length: bar[3], busy: bar[4], n: bar[5], ok: bar[6] }, bar[2], bar[2] + bar[3]);
   for (const run of data.running) if (run[0] === lane) look({ op: run[1], start: run[2], length: data.now - run[2], n: 0, ok: 1 }, run[2], data.now);
   return best && { ...best, lane };
 }
