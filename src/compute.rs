@@ -64,7 +64,8 @@ pub fn compute<C: Collection>(collections: C) -> Result<C::Output> {
 ///
 /// # Errors
 /// As [`compute`]; [`Error::Cancelled`](crate::Error::Cancelled) once the token is cancelled and the
-/// tasks that ran have ended. Nothing is left half-written then.
+/// tasks that ran have ended. Files that were being written on this
+/// machine are then as they were; what is replaced in object stores may be gone, as each write says.
 ///
 /// # Example
 /// ```
@@ -181,6 +182,8 @@ pub struct Session {
     #[cfg(feature = "frame")]
     frames: Vec<(Arc<frame::Node>, Arc<dyn Collector>)>,
     delayed: Vec<(Arc<delayed::Node>, Arc<dyn Collector>)>,
+    #[cfg(feature = "zarr")]
+    pub(crate) zarr_writes: array::ZarrWrites,
 }
 
 impl fmt::Debug for Session {
@@ -242,6 +245,8 @@ impl Session {
         let of_frames = roots.take_frames(self.frames);
         let of_delayed = roots.take_delayed(self.delayed);
         roots.add_bridged();
+        #[cfg(feature = "zarr")]
+        self.zarr_writes.check(&roots.arrays)?;
         // The expressions end here: they may hold blocks of memory that only a run still needs.
         #[cfg(feature = "array")]
         if !roots.arrays.is_empty() {

@@ -19,13 +19,13 @@ use crate::graph::Block;
 use super::chunks::aligned_to;
 #[cfg(feature = "zarr")]
 use super::io::{ZarrCompressor, ZarrFormat, ZarrOptions, ZarrSource, ZarrUpdate, ZarrWriter};
-#[cfg(feature = "zarr")]
-use super::zarr_updates;
 #[cfg(feature = "netcdf")]
 use super::{
     io::{NetcdfFile, Packing},
     ops::scalar,
 };
+#[cfg(feature = "zarr")]
+use super::{zarr_updates, zarr_writes::Extent};
 #[cfg(feature = "zarr")]
 use std::ops::Range;
 
@@ -221,7 +221,11 @@ impl ZarrWrite {
         self
     }
 
-    /// An array that is there already may be replaced, once the new one is complete.
+    /// An array that is there already may be replaced.
+    ///
+    /// On this machine that happens once the new one is complete, and the old one may be read by the same run. In an object store
+    /// (feature `cloud`) two arrays can't have the same keys: the old one is removed before the first chunk is written, is gone if
+    /// the run then fails, and must not be read by it.
     pub fn overwrite(mut self) -> Self {
         self.overwrite = true;
         self
@@ -443,12 +447,30 @@ impl Store {
     }
 }
 
+#[cfg(feature = "zarr")]
+impl Store {
+    /// What of a Zarr array is going to be written, if it is one.
+    fn extent(&self) -> Option<Extent> {
+        match &self.format {
+            Format::Npy | Format::NpyStack(_) => None,
+            Format::Zarr(how) if how.overwrite => Some(Extent::Whole),
+            Format::Zarr(_) => Some(Extent::New),
+            Format::ZarrRegion(region) => Some(Extent::Region(region.clone())),
+            Format::ZarrAppend(_) => Some(Extent::Behind),
+        }
+    }
+}
+
 impl Collection for Store {
     type Output = ();
     type Pending = PendingStore;
 
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
         let (target, node) = self.plan()?;
+        #[cfg(feature = "zarr")]
+        if let Some(extent) = self.extent() {
+            session.zarr_writes.add(self.call, &self.path, extent)?;
+        }
         let writing = Arc::new(Writing {
             call: self.call,
             path: self.path.clone(),
@@ -511,7 +533,7 @@ macro_rules! store_methods {
         /// [`store_zarr`](Self::store_zarr) for other ways.
         ///
         /// In an object store (feature `cloud`) the chunks come first and the metadata last, so that nobody sees an array that is
-        /// not complete. One that is to be overwritten there is removed when the run begins.
+        /// not complete. Chunks of two programs that write the same new array there at a time can mix.
         ///
         /// # Errors
         /// As `compute`, and [`Error::Io`], also if there is something under that name already.
@@ -538,10 +560,14 @@ macro_rules! store_methods {
         ///
         /// On this machine the chunks are moved into the array when all are computed: a write that fails or is cancelled
         /// leaves the array as it was, and a crash during the moves leaves some chunks old and some new, each whole. In object
-        /// stores chunks are replaced one by one.
+        /// stores chunks are replaced one by one: a write that fails leaves some of them new, and what is written there must not be
+        /// computed from the same array.
+        ///
+        /// Writes of one run to an array must not overlap. [`Error::InvalidArgument`] if another program makes the array longer
+        /// between the plan and the end.
         ///
         /// # Errors
-        /// As `compute`, [`Error::InvalidChunks`] for a box that cuts stored chunks, [`Error::ShapeMismatch`],
+        /// As `compute`, [`Error::InvalidArgument`] as above, [`Error::InvalidChunks`] for a box that cuts stored chunks, [`Error::ShapeMismatch`],
         /// [`Error::DTypeMismatch`], and as opening the array.
         ///
         /// # Example
@@ -574,7 +600,8 @@ macro_rules! store_methods {
         /// written again with what comes behind.
         ///
         /// The longer shape is written after all chunks: until then, and if the write fails, readers see the array as it was.
-        /// Only one program may append to an array at a time.
+        /// Only one program may append to an array at a time: what it finds out of another is an error, as the shape is compared when the
+        /// run begins and ends, but two that end in the same moment can lose rows.
         ///
         /// # Errors
         /// As [`to_zarr_region`](Self::to_zarr_region).

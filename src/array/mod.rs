@@ -36,6 +36,8 @@ mod show;
 mod stacks;
 #[cfg(feature = "zarr")]
 mod zarr_updates;
+#[cfg(feature = "zarr")]
+mod zarr_writes;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use args::{Axes, AxisRef, Shape};
@@ -47,6 +49,8 @@ pub use create::{
 pub use delayed::from_delayed;
 pub use dtype::{DType, Element};
 pub(crate) use expr::Node;
+#[cfg(feature = "zarr")]
+pub(crate) use zarr_writes::ZarrWrites;
 /// What frames need to become arrays and back.
 #[cfg(feature = "frame")]
 pub(crate) mod bridge {

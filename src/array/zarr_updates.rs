@@ -89,7 +89,8 @@ fn update(
         unit.iter().fold(source.dtype().nbytes() as u64, |n, len| n.saturating_mul(*len));
     // The box begins at a storage unit, so units of the box are units of the array.
     let aligned = node.in_chunks(aligned_to(&node.meta.chunks, &unit))?;
-    Ok((ZarrUpdate { origin, shape, unit_bytes }, aligned))
+    let seen = source.shape().to_vec();
+    Ok((ZarrUpdate { seen, origin, shape, unit_bytes }, aligned))
 }
 
 fn opened(call: Call, path: &Path, node: &Node) -> Result<ZarrSource> {

@@ -1,6 +1,8 @@
 //! From a path, a directory or a pattern to the files that are meant, here or in a store.
 
 use std::cmp::Ordering;
+#[cfg(feature = "cloud")]
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -90,13 +92,22 @@ fn match_pattern(call: Call, path: &Path) -> Result<Vec<FoundFile>> {
 fn expand_url(call: Call, url: &Path, object: &Object) -> Result<(PathBuf, Vec<FoundFile>)> {
     let path = object.url();
     if let Some(file) = object.head().map_err(Error::io(call, url))? {
-        return Ok((path.parent().unwrap_or(&path).to_path_buf(), vec![file]));
+        // Consoles make objects without bytes that stand for directories.
+        if file.bytes > 0 || !object.has_below().map_err(Error::io(call, url))? {
+            return Ok((path.parent().unwrap_or(&path).to_path_buf(), vec![file]));
+        }
     }
     let is_hidden = |path: &Path| {
         path.iter().any(|part| matches!(part.as_encoded_bytes().first(), Some(b'_' | b'.')))
     };
     let root = if is_pattern(&path) { before_wildcard(&path) } else { path.clone() };
     let mut found = object.up_to(&root).list().map_err(Error::io(call, url))?;
+    let dirs: HashSet<PathBuf> = found
+        .iter()
+        .flat_map(|file| file.path.ancestors().skip(1))
+        .map(Path::to_path_buf)
+        .collect();
+    found.retain(|file| file.bytes > 0 || !(file.path == root || dirs.contains(&file.path)));
     let pattern = if is_pattern(&path) { Some(compile(call, url, &path)?) } else { None };
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
     found.retain(|file| match &pattern {

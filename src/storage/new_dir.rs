@@ -4,7 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 #[cfg(feature = "cloud")]
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
 
 use super::location::Location;
 #[cfg(feature = "cloud")]
@@ -23,6 +26,7 @@ pub(crate) const UPLOAD_BYTES: u64 = 0;
 ///
 /// On this machine they lie in a hidden directory beside the target, which takes its place. In a store each is an upload that
 /// is sent, and all are completed at the end: an error before that leaves nothing, one in between leaves some of them, each whole.
+/// What they replace goes after that, so that a reader in between finds old rows beside new ones.
 #[derive(Debug)]
 pub(crate) struct NewDir {
     call: Call,
@@ -130,25 +134,33 @@ impl NewDir {
     /// Makes the files appear; with `overwrite` in the place of what was there.
     ///
     /// # Errors
-    /// [`Error::Io`]. Local files are then as they were before; see above for stores.
+    /// [`Error::Io`]. Local files are then as they were before. In a store some of the new files may be there, and all of
+    /// the old ones whose names they don't have.
     pub(crate) fn finish(self, overwrite: bool) -> Result<()> {
         match self.place {
             Place::Local(dir) => dir.finish(self.call, overwrite),
             #[cfg(feature = "cloud")]
             Place::Remote { below, sent } => {
-                let complete = || {
-                    if overwrite {
-                        // First, so that nobody ever reads old rows among new ones.
-                        let old = below.list()?;
-                        Object::delete(old.iter().filter_map(|file| file.object().cloned()))?;
-                    }
-                    let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    sent.into_iter().try_for_each(Upload::complete)
-                };
-                complete().map_err(Error::io(self.call, &self.target))
+                let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+                replace(&below, sent, overwrite).map_err(Error::io(self.call, &self.target))
             }
         }
     }
+}
+
+/// Completes uploads, then removes what was there under other names: an error on the way loses no rows.
+#[cfg(feature = "cloud")]
+fn replace(below: &Object, sent: Vec<Upload>, overwrite: bool) -> io::Result<()> {
+    let mut old = Vec::new();
+    if overwrite {
+        // A single object of this name would hide what is below it.
+        old.extend(below.head()?);
+        old.extend(below.list()?);
+    }
+    let new: HashSet<_> = sent.iter().map(|upload| upload.object().key.clone()).collect();
+    sent.into_iter().try_for_each(Upload::complete)?;
+    let old = old.iter().filter_map(|file| file.object().cloned());
+    Object::delete(old.filter(|object| !new.contains(&object.key)))
 }
 
 /// A file that is being written.

@@ -159,15 +159,20 @@ impl Object {
         })?
     }
 
-    /// Whether there is anything with this key or below it.
+    /// Whether there are bytes with this key, or anything below it.
     pub(crate) fn is_taken(&self) -> io::Result<bool> {
-        if self.head()?.is_some() {
-            return Ok(true);
-        }
+        // An object without bytes may stand for a directory in which there is nothing.
+        Ok(self.head()?.is_some_and(|found| found.bytes > 0) || self.has_below()?)
+    }
+
+    /// Whether there is anything below this key.
+    pub(super) fn has_below(&self) -> io::Result<bool> {
         let object = self.clone();
         wait(async move {
             let prefix = (!object.key.is_root()).then_some(&object.key);
-            let mut listed = object.store.inner.list(prefix);
+            let is_below = |meta: &ObjectMeta| meta.location != object.key;
+            let listed = object.store.inner.list(prefix);
+            let mut listed = listed.try_filter(|meta| std::future::ready(is_below(meta)));
             let first = object.store.asked(|| "looking below it".into(), listed.try_next()).await;
             match first {
                 // A plain web server can't tell.

@@ -157,8 +157,8 @@ enum Entry {
 struct Registry {
     /// What users said, by prefix without a slash at its end.
     entries: HashMap<String, Entry>,
-    /// Stores by scheme and host. They keep connections.
-    built: HashMap<String, Store>,
+    /// Stores by scheme and host, and by the prefix whose options they have. They keep connections.
+    built: HashMap<(String, String), Store>,
 }
 
 fn registry() -> MutexGuard<'static, Registry> {
@@ -185,11 +185,11 @@ fn insert(call: Call, prefix: &str, entry: Entry) -> Result<()> {
 
 /// The place that a URL names.
 pub(super) fn locate(call: Call, path: &Path, scheme: &str, rest: &str) -> Result<Location> {
+    let url = path.to_str().unwrap_or_default();
     let invalid = |expected| {
-        let (argument, got) = ("path", path.display().to_string());
+        let (argument, got) = ("path", without_secrets(url));
         Error::InvalidArgument { call, argument, got, expected }
     };
-    let url = path.to_str().unwrap_or_default();
     let mut registry = registry();
     let fits = |prefix: &str| {
         url.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -209,21 +209,22 @@ pub(super) fn locate(call: Call, path: &Path, scheme: &str, rest: &str) -> Resul
     }
     let (host, rest) = rest.split_once('/').unwrap_or((rest, ""));
     let key = match scheme {
-        "http" | "https" if rest.contains('?') => {
-            return Err(invalid(
-                "a URL without a query: register_store() takes stores that sign in other ways",
-            ));
+        "http" | "https" if rest.contains('?') => return Err(invalid(NO_QUERY)),
+        "http" | "https" if host.contains('@') => {
+            return Err(invalid("a URL without a name and a password: use StoreOptions"));
         }
+        _ if is_signed(rest) => return Err(invalid(NO_QUERY)),
         "http" | "https" => Key::from_url_path(rest).ok(),
         _ => key(rest),
     };
     let key = key.ok_or_else(|| invalid(KEYS))?;
-    let options = match registered {
-        Some((_, Entry::Options(options))) => options.clone(),
-        _ => StoreOptions::default(),
+    let (prefix, options) = match registered {
+        Some((prefix, Entry::Options(options))) => (prefix.clone(), options.clone()),
+        _ => (String::new(), StoreOptions::default()),
     };
     let base = format!("{scheme}://{host}");
-    if let Some(store) = registry.built.get(&base) {
+    let built_as = (base.clone(), prefix);
+    if let Some(store) = registry.built.get(&built_as) {
         return Ok(Location::Object(Object { store: store.clone(), key }));
     }
     let store = build(call, path, scheme, &base, &options)?;
@@ -231,12 +232,37 @@ pub(super) fn locate(call: Call, path: &Path, scheme: &str, rest: &str) -> Resul
         // Its content must not go when others register something.
         registry.entries.insert(base, Entry::Store(store.clone()));
     } else {
-        registry.built.insert(base, store.clone());
+        registry.built.insert(built_as, store.clone());
     }
     Ok(Location::Object(Object { store, key }))
 }
 
 const KEYS: &str = "a key of parts between single slashes, none of them . or ..";
+
+const NO_QUERY: &str =
+    "a URL without a query: register_store() takes stores that sign in other ways";
+
+/// Whether there is a query that lets whoever has it in. A question mark alone is a wildcard.
+fn is_signed(rest: &str) -> bool {
+    const SECRETS: [&str; 4] = ["sig=", "signature=", "x-amz-", "x-goog-"];
+    let query = rest.split_once('?').map(|(_, query)| query.to_ascii_lowercase());
+    let is_secret = |pair: &str| SECRETS.iter().any(|name| pair.starts_with(name));
+    query.is_some_and(|query| query.split('&').any(is_secret))
+}
+
+/// A URL as messages may show it: they are logged where those who must not sign in read them.
+fn without_secrets(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
+    let (host, key) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // `container@account` is no secret, `name:password@host` is.
+    match host.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') || scheme.starts_with("http") => {
+            format!("{scheme}://{host}{key}")
+        }
+        _ => url.to_string(),
+    }
+}
 
 /// A key as it is written, without any escapes: what stores and their tools show.
 fn key(text: &str) -> Option<Key> {

@@ -38,6 +38,12 @@ impl Upload {
         })?
     }
 
+    /// What is going to appear.
+    #[cfg(feature = "frame")]
+    pub(super) fn object(&self) -> &Object {
+        &self.object
+    }
+
     /// Sends what is left. The object can then appear.
     pub(crate) fn send(&mut self) -> io::Result<()> {
         // The smallest object is a piece too.

@@ -38,4 +38,4 @@ pub use source::Source;
 #[cfg(feature = "zarr")]
 pub use zarr::{ZarrCompressor, ZarrFormat};
 #[cfg(feature = "zarr")]
-pub(crate) use zarr::{ZarrOptions, ZarrSource, ZarrUpdate, ZarrWriter};
+pub(crate) use zarr::{ZarrOptions, ZarrPlace, ZarrSource, ZarrUpdate, ZarrWriter};

@@ -30,14 +30,34 @@ impl Value {
         items.iter().map(Value::as_u64).collect()
     }
 
+    /// Whether there are more than so many containers inside of each other.
+    fn is_deeper_than(&self, n_levels: usize) -> bool {
+        let Some(n_below) = n_levels.checked_sub(1) else {
+            return matches!(self, Value::Sequence(_) | Value::Dict(_));
+        };
+        match self {
+            Value::Sequence(items) => items.iter().any(|item| item.is_deeper_than(n_below)),
+            Value::Dict(items) => items
+                .iter()
+                .any(|(key, value)| key.is_deeper_than(n_below) || value.is_deeper_than(n_below)),
+            Value::Int(_) | Value::Text(_) | Value::Other => false,
+        }
+    }
+
     pub(super) fn as_u64(&self) -> Option<u64> {
         if let Value::Int(n) = self { u64::try_from(*n).ok() } else { None }
     }
 }
 
-/// The value of a pickle; None if it is cut, or uses what is not read here.
+/// Containers inside of each other; an `info` has three. What is deeper could not be dropped on a small stack.
+const LEVELS_MAX: usize = 8;
+
+/// The value of a pickle; None if it is cut, uses what is not read here, or is far more than its bytes.
 pub(super) fn load(bytes: &[u8]) -> Option<Value> {
-    let mut machine = Machine { bytes, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+    let (stack, marks, memo) = (Vec::new(), Vec::new(), HashMap::new());
+    // Each opcode makes one value; copies are what a few bytes can make any number of.
+    let n_copies_left = bytes.len().saturating_mul(16);
+    let mut machine = Machine { bytes, stack, marks, memo, n_copies_left };
     loop {
         if let Some(value) = machine.step()? {
             return Some(value);
@@ -50,6 +70,7 @@ struct Machine<'a> {
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: HashMap<u64, Value>,
+    n_copies_left: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -82,20 +103,18 @@ impl<'a> Machine<'a> {
             b'X' => self.text(4)?,
             b't' | b'l' => {
                 let items = self.pop_mark()?;
-                self.stack.push(Value::Sequence(items));
+                self.wrap(items)?;
             }
             0x85 => self.tuple(1)?,
             0x86 => self.tuple(2)?,
             0x87 => self.tuple(3)?,
             b'e' => {
                 let items = self.pop_mark()?;
-                let Some(Value::Sequence(list)) = self.stack.last_mut() else { return None };
-                list.extend(items);
+                self.extend(items)?;
             }
             b'a' => {
                 let item = self.stack.pop()?;
-                let Some(Value::Sequence(list)) = self.stack.last_mut() else { return None };
-                list.push(item);
+                self.extend(vec![item])?;
             }
             b'u' => {
                 let items = self.pop_mark()?;
@@ -118,7 +137,7 @@ impl<'a> Machine<'a> {
                 self.stack.push(Value::Other);
             }
             b'b' => drop(self.stack.pop()?),
-            0x94 => drop(self.memo.insert(self.memo.len() as u64, self.stack.last()?.clone())),
+            0x94 => self.keep(self.memo.len() as u64)?,
             b'q' => self.put(1)?,
             b'r' => self.put(4)?,
             b'h' => self.recall(1)?,
@@ -155,7 +174,19 @@ impl<'a> Machine<'a> {
 
     fn tuple(&mut self, n: usize) -> Option<()> {
         let items = self.stack.split_off(self.stack.len().checked_sub(n)?);
+        self.wrap(items)
+    }
+
+    fn wrap(&mut self, items: Vec<Value>) -> Option<()> {
+        check_levels(&items)?;
         self.stack.push(Value::Sequence(items));
+        Some(())
+    }
+
+    fn extend(&mut self, items: Vec<Value>) -> Option<()> {
+        check_levels(&items)?;
+        let Some(Value::Sequence(list)) = self.stack.last_mut() else { return None };
+        list.extend(items);
         Some(())
     }
 
@@ -165,6 +196,7 @@ impl<'a> Machine<'a> {
     }
 
     fn set(&mut self, items: Vec<Value>) -> Option<()> {
+        check_levels(&items)?;
         let Some(Value::Dict(dict)) = self.stack.last_mut() else { return None };
         let mut items = items.into_iter();
         while let Some(key) = items.next() {
@@ -174,23 +206,43 @@ impl<'a> Machine<'a> {
     }
 
     fn put(&mut self, n_bytes: usize) -> Option<()> {
-        let (at, value) = (self.number(n_bytes)?, self.stack.last()?.clone());
+        let at = self.number(n_bytes)?;
+        self.keep(at)
+    }
+
+    fn keep(&mut self, at: u64) -> Option<()> {
+        let value = copy(self.stack.last()?, &mut self.n_copies_left)?;
         self.memo.insert(at, value);
         Some(())
     }
 
     fn recall(&mut self, n_bytes: usize) -> Option<()> {
         let at = self.number(n_bytes)?;
-        let is_flat = |items: &[Value]| items.iter().all(|item| matches!(item, Value::Int(_)));
-        let value = match self.memo.get(&at)? {
-            // What is in itself again and again would grow without end.
-            Value::Sequence(items) if !is_flat(items) => Value::Other,
-            Value::Dict(_) => Value::Other,
-            value => value.clone(),
-        };
+        let value = copy(self.memo.get(&at)?, &mut self.n_copies_left)?;
         self.stack.push(value);
         Some(())
     }
+}
+
+fn check_levels(items: &[Value]) -> Option<()> {
+    (!items.iter().any(|item| item.is_deeper_than(LEVELS_MAX - 1))).then_some(())
+}
+
+/// The value once more; None if that are more values than are left.
+fn copy(value: &Value, n_left: &mut usize) -> Option<Value> {
+    let n_values = match value {
+        Value::Text(text) => text.len(),
+        Value::Sequence(items) => items.len(),
+        Value::Int(_) | Value::Dict(_) | Value::Other => 0,
+    };
+    *n_left = n_left.checked_sub(n_values + 1)?;
+    let is_flat = |items: &[Value]| items.iter().all(|item| matches!(item, Value::Int(_)));
+    Some(match value {
+        // What is in itself again and again would grow without end.
+        Value::Sequence(items) if !is_flat(items) => Value::Other,
+        Value::Dict(_) => Value::Other,
+        value => value.clone(),
+    })
 }
 
 /// The `info` of a stack as Dask reads it: `{"chunks": chunks, "dtype": numpy.dtype(dtype), "axis": axis}`.
@@ -256,6 +308,24 @@ mod tests {
         let info = load(&stack_info(&said, "<f8", 1)).unwrap();
         assert_eq!(chunks(&info), said);
         assert_eq!(info.get("axis").unwrap().as_u64(), Some(1));
+    }
+
+    #[test]
+    fn small_pickles_are_no_large_values() {
+        // An empty tuple in a tuple in a tuple and so on.
+        let nested = |n: usize| [b")".as_slice(), &b"\x85".repeat(n), b"."].concat();
+        assert!(load(&nested(LEVELS_MAX - 1)).is_some());
+        assert_eq!(load(&nested(LEVELS_MAX)), None);
+        assert_eq!(load(&nested(1 << 20)), None);
+        let in_lists = [&b"]".repeat(1 << 20)[..], &b"a".repeat((1 << 20) - 1), b"."].concat();
+        assert_eq!(load(&in_lists), None);
+        // A tuple of many numbers, kept once and recalled many times.
+        let n = 1000;
+        let recalled = |n_times: usize| {
+            [b"(".as_slice(), &b"K\x01".repeat(n), b"tq\0", &b"h\0".repeat(n_times), b"."].concat()
+        };
+        assert!(load(&recalled(10)).is_some());
+        assert_eq!(load(&recalled(10_000)), None);
     }
 
     #[test]

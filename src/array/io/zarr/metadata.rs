@@ -147,7 +147,8 @@ impl ZarrOptions {
                 if let Some(names) = &self.dim_names {
                     attributes.insert(DIMS_V2.into(), json!(names));
                 }
-                vec![(".zarray", self.v2()), (".zattrs", Value::Object(attributes))]
+                // The array is there with the last of them.
+                vec![(".zattrs", Value::Object(attributes)), (".zarray", self.v2())]
             }
             ZarrFormat::V3 => vec![("zarr.json", self.v3())],
         }
@@ -292,15 +293,14 @@ pub(super) fn parsed(blame: &Blame<'_>, documents: &Documents) -> Result<ArrayMe
     metadata.ok_or_else(|| blame.corrupt("there is neither zarr.json nor .zarray in it"))
 }
 
-/// The documents of an array that has this shape and is otherwise the same.
+/// The documents that say the shape of an array, for this shape.
 pub(super) fn with_shape(mut documents: Documents, shape: &[u64]) -> Result<Documents, String> {
-    for (name, bytes) in &mut documents {
-        if *name != ".zattrs" {
-            let document = serde_json::from_slice(bytes);
-            let mut document: Value = document.map_err(|error| error.to_string())?;
-            document["shape"] = json!(shape);
-            *bytes = format!("{document:#}").into_bytes();
-        }
+    documents.retain(|(name, _)| *name != ".zattrs");
+    for (_, bytes) in &mut documents {
+        let document = serde_json::from_slice(bytes);
+        let mut document: Value = document.map_err(|error| error.to_string())?;
+        document["shape"] = json!(shape);
+        *bytes = format!("{document:#}").into_bytes();
     }
     Ok(documents)
 }

@@ -14,6 +14,7 @@ mod write;
 
 pub(crate) use metadata::ZarrOptions;
 pub use metadata::{ZarrCompressor, ZarrFormat};
+pub(crate) use place::ZarrPlace;
 pub(crate) use read::ZarrSource;
 pub(crate) use write::{ZarrUpdate, ZarrWriter};
 

@@ -3,13 +3,41 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "cloud")]
+use std::sync::{Mutex, PoisonError};
 
+use super::super::origin::absolute;
 use super::store::KeyStore;
 use crate::atomic::AtomicDir;
 use crate::error::{Call, Error, Result};
 use crate::storage::Location;
 #[cfg(feature = "cloud")]
 use crate::storage::Object;
+
+/// Which array a path or a URL means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ZarrPlace {
+    path: PathBuf,
+    /// Whether it is in a store, where chunks are replaced one by one.
+    pub(crate) is_remote: bool,
+}
+
+impl ZarrPlace {
+    /// The place, whatever links lead there.
+    ///
+    /// # Errors
+    /// As of a URL that can't be used.
+    pub(crate) fn of(call: Call, path: &Path) -> Result<Self> {
+        Ok(match Location::of(call, path)? {
+            Location::Local(path) => {
+                let path = fs::canonicalize(&path).unwrap_or_else(|_| absolute(&path));
+                ZarrPlace { path, is_remote: false }
+            }
+            #[cfg(feature = "cloud")]
+            Location::Object(object) => ZarrPlace { path: object.url(), is_remote: true },
+        })
+    }
+}
 
 /// Where a writer puts chunks, and what makes them appear. Dropped before, it leaves what was there.
 #[derive(Debug)]
@@ -41,8 +69,8 @@ impl Place {
             }
             #[cfg(feature = "cloud")]
             Location::Object(base) => {
-                check_objects(call, path, &base, overwrite)?;
-                let unseen = Unseen { base: base.clone(), is_seen: false };
+                let has_old = Mutex::new(check_objects(call, path, &base, overwrite)?);
+                let unseen = Unseen { base: base.clone(), has_old, is_seen: false };
                 Ok((Place::Unseen(unseen), Location::Object(base)))
             }
         }
@@ -52,12 +80,25 @@ impl Place {
     pub(super) fn of_chunks(call: Call, path: &Path) -> Result<(Self, Location)> {
         match Location::of(call, path)? {
             Location::Local(path) => {
+                // Beside the array itself, not beside a link to it: files move within one file system only.
+                let path = fs::canonicalize(&path).map_err(Error::io(call, &path))?;
                 let directory = AtomicDir::create(call, &path)?;
                 let location = Location::Local(directory.path().to_path_buf());
                 Ok((Place::Into(directory), location))
             }
             #[cfg(feature = "cloud")]
             location @ Location::Object(_) => Ok((Place::Seen, location)),
+        }
+    }
+
+    /// Removes the array that is replaced in a store, where two can't have the same keys. Called before the first chunk is
+    /// written: until then another write of the run may be refused.
+    #[cfg_attr(not(feature = "cloud"), expect(unused_variables, reason = "directories are new"))]
+    pub(super) fn make_room(&self, call: Call, path: &Path) -> Result<()> {
+        match self {
+            #[cfg(feature = "cloud")]
+            Place::Unseen(unseen) => unseen.make_room().map_err(Error::io(call, path)),
+            _ => Ok(()),
         }
     }
 
@@ -69,6 +110,7 @@ impl Place {
         documents: &Documents,
         overwrite: bool,
     ) -> Result<()> {
+        self.make_room(call, path)?;
         let write = |location: Location| {
             let store = KeyStore::new(location, u64::MAX);
             let mut written =
@@ -89,6 +131,9 @@ impl Place {
             }
             #[cfg(feature = "cloud")]
             Place::Unseen(mut unseen) => {
+                if unseen.has_metadata().map_err(Error::io(call, path))? {
+                    return Err(taken(call, path, "which another write has made meanwhile", FREE));
+                }
                 write(Location::Object(unseen.base.clone()))?;
                 unseen.is_seen = true;
                 Ok(())
@@ -104,13 +149,39 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Unseen {
     base: Object,
+    /// Whether there still is an array that is going to be replaced.
+    has_old: Mutex<bool>,
     is_seen: bool,
+}
+
+#[cfg(feature = "cloud")]
+impl Unseen {
+    fn make_room(&self) -> io::Result<()> {
+        let mut has_old = self.has_old.lock().unwrap_or_else(PoisonError::into_inner);
+        if *has_old {
+            // The metadata first, so that nobody ever sees half of it.
+            Object::delete(METADATA.map(|name| self.base.below(name)))?;
+            remove_below(&self.base)?;
+            *has_old = false;
+        }
+        Ok(())
+    }
+
+    fn has_metadata(&self) -> io::Result<bool> {
+        for name in METADATA {
+            if self.base.below(name).head()?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 #[cfg(feature = "cloud")]
 impl Drop for Unseen {
     fn drop(&mut self) {
-        if !self.is_seen {
+        // An array that is complete is the old one, or of another writer.
+        if !self.is_seen && !self.has_metadata().unwrap_or(true) {
             // Nobody can be told: the drop is the answer to an error or a cancellation already.
             let _ = remove_below(&self.base);
         }
@@ -168,12 +239,12 @@ fn check_target(call: Call, path: &Path, overwrite: bool) -> Result<()> {
     Err(taken(call, path, "which is not a Zarr array", ARRAY))
 }
 
-/// The same for keys of a store. What is to be replaced goes now: two arrays can't have the same keys.
+/// The same for keys of a store, and whether there is an array.
 #[cfg(feature = "cloud")]
-fn check_objects(call: Call, path: &Path, base: &Object, overwrite: bool) -> Result<()> {
+fn check_objects(call: Call, path: &Path, base: &Object, overwrite: bool) -> Result<bool> {
     let io = |error| Error::io(call, path)(error);
     if !base.is_taken().map_err(io)? {
-        return Ok(());
+        return Ok(false);
     }
     if !overwrite {
         return Err(taken(call, path, "which exists", FREE));
@@ -181,9 +252,7 @@ fn check_objects(call: Call, path: &Path, base: &Object, overwrite: bool) -> Res
     if !is_array(&Location::Object(base.clone())).map_err(io)? {
         return Err(taken(call, path, "which is not a Zarr array", ARRAY));
     }
-    // The metadata first, so that nobody ever sees half of it.
-    Object::delete(METADATA.map(|name| base.below(name))).map_err(io)?;
-    remove_below(base).map_err(io)
+    Ok(true)
 }
 
 fn is_array(location: &Location) -> io::Result<bool> {

@@ -23,6 +23,8 @@ use crate::storage::{Location, io_error_in};
 /// What of an array that is there is going to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct ZarrUpdate {
+    /// The shape of the array when this was planned.
+    pub(crate) seen: Vec<u64>,
     /// Where the box begins.
     pub(crate) origin: Vec<u64>,
     /// The shape of the array afterwards.
@@ -41,7 +43,7 @@ impl ZarrUpdate {
 /// An array that is being written, or a box of one that is there; nothing is seen before [`finish`](Self::finish), apart
 /// from chunks of arrays that are in object stores already.
 ///
-/// Chunks that nobody writes read as zero.
+/// Chunks that nobody writes read as the fill value.
 #[derive(Debug)]
 pub(crate) struct ZarrWriter {
     call: Call,
@@ -57,8 +59,10 @@ pub(crate) struct ZarrWriter {
     origin: Vec<u64>,
     /// Whether chunks of nothing but the fill value are stored.
     stores_empty: bool,
-    /// Metadata that is still to be written.
+    /// The metadata of a new array, which is still to be written.
     documents: Documents,
+    /// The shape that an array that is there has to have until the end.
+    seen: Option<Vec<u64>>,
     overwrite: bool,
 }
 
@@ -97,6 +101,7 @@ impl ZarrWriter {
             stores_empty: options.format == ZarrFormat::V2,
             shape: options.shape,
             documents,
+            seen: None,
             overwrite: options.overwrite,
         })
     }
@@ -104,25 +109,16 @@ impl ZarrWriter {
     /// Starts to write into the array that is at `path`.
     ///
     /// # Errors
-    /// As opening the array.
+    /// As opening the array, and [`Error::InvalidArgument`] if its shape is not the one that was planned with.
     pub(crate) fn update(call: Call, path: impl AsRef<Path>, update: &ZarrUpdate) -> Result<Self> {
         let (path, shape) = (path.as_ref(), update.shape.as_slice());
         let blame = Blame { call, path, format: "Zarr" };
-        let documents = read_documents(&blame, &Location::of(call, path)?)?;
-        let old = parsed(&blame, &documents)?;
-        let old_shape = match &old {
-            ArrayMetadata::V2(old) => old.shape.clone(),
-            ArrayMetadata::V3(old) => old.shape.clone(),
-        };
+        let (documents, old) = unchanged(&blame, &update.seen)?;
         let unit =
             regular_chunk(&old).ok_or_else(|| blame.corrupt("its chunks are not regular"))?;
-        let mut documents =
-            with_shape(documents, shape).map_err(|problem| blame.corrupt(problem))?;
+        let documents = with_shape(documents, shape).map_err(|problem| blame.corrupt(problem))?;
         let (place, location) = Place::of_chunks(call, path)?;
         let array = array(call, path, location, parsed(&blame, &documents)?)?;
-        if old_shape == shape {
-            documents.clear();
-        }
         let dtype = dtype_of(array.data_type())
             .map_err(|name| blame.unsupported(format!("dtype {name}"), "write another array"))?;
         Ok(ZarrWriter {
@@ -136,7 +132,8 @@ impl ZarrWriter {
             origin: update.origin.clone(),
             // What is there in their places is not the fill value.
             stores_empty: true,
-            documents,
+            documents: Documents::new(),
+            seen: Some(update.seen.clone()),
             overwrite: false,
         })
     }
@@ -155,6 +152,7 @@ impl ZarrWriter {
         let start: Vec<u64> =
             start.iter().zip(&self.origin).map(|(start, at)| start + at).collect();
         self.check_block::<T>(&start, block.shape())?;
+        self.place.make_room(self.call, &self.path)?;
         let unit = &self.unit;
         let axes = start.iter().zip(block.shape()).zip(unit);
         let ranges: Vec<_> =
@@ -173,9 +171,21 @@ impl ZarrWriter {
     /// Makes what was written appear.
     ///
     /// # Errors
-    /// [`Error::Io`]; what was there before is then still there.
+    /// [`Error::Io`], and [`Error::InvalidArgument`] if another write came between. On this machine what was there before is
+    /// then still there.
     pub(crate) fn finish(self) -> Result<()> {
-        self.place.finish(self.call, &self.path, &self.documents, self.overwrite)
+        let documents = match &self.seen {
+            None => self.documents,
+            Some(seen) => {
+                // Once more: it may have changed while the blocks were computed.
+                let blame = Blame { call: self.call, path: &self.path, format: "Zarr" };
+                let (documents, _) = unchanged(&blame, seen)?;
+                let is_longer = *seen != self.shape;
+                let documents = if is_longer { documents } else { Documents::new() };
+                with_shape(documents, &self.shape).map_err(|problem| blame.corrupt(problem))?
+            }
+        };
+        self.place.finish(self.call, &self.path, &documents, self.overwrite)
     }
 
     fn check_block<T: Element>(&self, start: &[u64], lens: &[usize]) -> Result<()> {
@@ -204,13 +214,14 @@ impl ZarrWriter {
         Err(Error::InvalidChunks { call, got, shape, problem })
     }
 
-    /// Writes one chunk, filled up with zeros where the array's end cuts it.
+    /// Writes one chunk, filled up with the fill value where the array's end cuts it: what is there once it is longer.
     fn write_chunk<T: Element>(&self, index: &[u64], part: &ArrayViewD<'_, T>) -> Result<()> {
         let unit: Vec<usize> = self.unit.iter().map(|&len| len as usize).collect();
         let bytes = if part.shape() == unit {
             bytes(&part.as_standard_layout().view())
         } else {
-            let mut whole = ArrayD::<T>::default(IxDyn(&unit));
+            let fill_value = T::decode(self.array.fill_value().as_ne_bytes(), ByteOrder::NATIVE);
+            let mut whole = ArrayD::<T>::from_elem(IxDyn(&unit), fill_value);
             let lens = part.shape();
             whole.slice_each_axis_mut(|axis| (..lens[axis.axis.index()]).into()).assign(part);
             bytes(&whole.view())
@@ -231,6 +242,24 @@ fn bytes<T: Element>(array: &ArrayViewD<'_, T>) -> Vec<u8> {
     let mut bytes = vec![0; size_of_val(items)];
     encode_slice(items, ByteOrder::NATIVE, &mut bytes);
     bytes
+}
+
+/// The documents of an array, if its shape is still the one that was seen.
+fn unchanged(blame: &Blame<'_>, seen: &[u64]) -> Result<(Documents, ArrayMetadata)> {
+    let (call, path) = (blame.call, blame.path);
+    let documents = read_documents(blame, &Location::of(call, path)?)?;
+    let metadata = parsed(blame, &documents)?;
+    let shape = match &metadata {
+        ArrayMetadata::V2(metadata) => &metadata.shape,
+        ArrayMetadata::V3(metadata) => &metadata.shape,
+    };
+    if shape == seen {
+        return Ok((documents, metadata));
+    }
+    let got =
+        format!("{}, of shape {shape:?} now and {seen:?} when it was planned", path.display());
+    let expected = "an array that no other write changes meanwhile: compute it again";
+    Err(Error::InvalidArgument { call, argument: "path", got, expected })
 }
 
 fn array(

@@ -68,7 +68,9 @@ impl<'a> Records<'a> {
         let count = |byte| memchr_iter(byte, bytes).count();
         let has_open_end = !text.is_empty() && !text.ends_with('\n');
         let n_rows = count(b'\n') + usize::from(has_open_end);
-        let mut ends = find_ends(bytes, delimiter, n_rows * n_columns)?;
+        // Every field has an end, so that fewer bytes can't be as many fields: nothing is allocated for them.
+        let n_fields = n_rows.checked_mul(n_columns).filter(|&n| n <= bytes.len() + 1)?;
+        let mut ends = find_ends(bytes, delimiter, n_fields)?;
         if has_open_end {
             ends.push(bytes.len() as u32);
         }
@@ -77,7 +79,7 @@ impl<'a> Records<'a> {
         let mut records = ends[1..].chunks_exact(n_columns);
         let is_regular = records.all(|ends| is_line_end(ends[n_columns - 1]));
         // An empty line is no record, and looks like an empty one only if there is one column.
-        if ends.len() != n_rows * n_columns + 1 || !is_regular || n_columns == 1 {
+        if ends.len() != n_fields + 1 || !is_regular || n_columns == 1 {
             return None;
         }
         let n_returns = match memchr(b'\r', bytes) {

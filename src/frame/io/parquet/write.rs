@@ -5,9 +5,11 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -38,6 +40,8 @@ pub(crate) struct ParquetWriter {
     options: ParquetWriteOptions,
     /// The number of part 0 in names of files.
     first_number: u64,
+    /// What follows the number in names of files.
+    run: String,
     /// Files so far, as paths below the directory, and the parts they belong to.
     written: Mutex<Written>,
 }
@@ -79,6 +83,9 @@ impl ParquetWriter {
             }
         }
         let dir = NewDir::create(call, target)?;
+        // Stores replace what has the same name, and others may append at the same time.
+        let is_shared = options.if_exists == IfExists::Append && dir.local().is_none();
+        let run = if is_shared { format!("-{:016x}", random()) } else { String::new() };
         let (target, schema) = (dir.target().to_path_buf(), Arc::clone(schema));
         let written = Mutex::default();
         Ok(ParquetWriter {
@@ -90,6 +97,7 @@ impl ParquetWriter {
             partition_on,
             options,
             first_number,
+            run,
             written,
         })
     }
@@ -108,8 +116,7 @@ impl ParquetWriter {
                 problem: format!("part {part} is written twice"),
             });
         }
-        let number = self.first_number + part as u64;
-        let name = format!("part.{number:05}.parquet");
+        let name = self.name(part as u64);
         if self.partition_on.is_empty() {
             return self.write_file(&PathBuf::from(name), frame);
         }
@@ -134,6 +141,10 @@ impl ParquetWriter {
         Ok(())
     }
 
+    fn name(&self, part: u64) -> String {
+        format!("part.{:05}{}.parquet", self.first_number + part, self.run)
+    }
+
     fn write_file(&self, below: &Path, frame: &DataFrame) -> Result<()> {
         self.dir.write(below, |file| encode(&self.blame(), file, frame, &self.options))?;
         self.lock().files.push(below.to_path_buf());
@@ -143,13 +154,13 @@ impl ParquetWriter {
     /// Makes what was written appear, in the place of what was there if that is to be overwritten.
     ///
     /// # Errors
-    /// [`Error::Io`]; what was there is then there still.
+    /// [`Error::Io`]. On this machine what was there is then there still; in a store new files may be beside it.
     pub(crate) fn finish(self) -> Result<()> {
         let mut files = std::mem::take(&mut self.lock().files);
         if files.is_empty() {
             // A frame without rows has columns nevertheless. With partitions there is no directory to put them in.
             let empty = DataFrame::empty_with_schema(&schema_of(&self.schema, &self.own));
-            let name = PathBuf::from(format!("part.{:05}.parquet", self.first_number));
+            let name = PathBuf::from(self.name(0));
             if self.partition_on.is_empty() {
                 self.write_file(&name, &empty)?;
                 files.push(name);
@@ -251,9 +262,15 @@ fn check_append(
     }
     let numbers = there.files.files.iter().filter_map(|file| {
         let name = file.path.file_name()?.to_str()?;
-        name.strip_prefix("part.")?.strip_suffix(".parquet")?.parse::<u64>().ok()
+        let name = name.strip_prefix("part.")?.strip_suffix(".parquet")?;
+        name.split('-').next()?.parse::<u64>().ok()
     });
     Ok(numbers.max().map_or(0, |last| last.saturating_add(1)))
+}
+
+/// A number that no other run has: the keys of hash maps are random.
+fn random() -> u64 {
+    RandomState::new().hash_one((std::process::id(), SystemTime::now()))
 }
 
 fn check_partitions(call: Call, schema: &Schema, partition_on: &[PlSmallStr]) -> Result<()> {
