@@ -263,7 +263,7 @@ fn blocks_are_no_larger_than_declared() {
         y.histogram(&[0.0, 3.0, 9.0]).to_dyn(),
         x.isin(&y.slice([Index::At(0)])).to_dyn(),
     ];
-    for limit in [1 << 30, 200_000] {
+    for limit in [1 << 30, 250_000] {
         for optimize in [true, false] {
             let config =
                 Config::new().with_memory_limit(limit).with_optimize(optimize).with_threads(2);
@@ -300,9 +300,9 @@ fn scratch_of_picks_is_declared() {
 
 #[test]
 fn scratch_of_sorts_is_declared() {
-    assert_eq!(scratch(&opaque(&[60, 40], &[60, 40]).unique().to_dyn()), 60 * 40 * 16);
+    assert_eq!(scratch(&opaque(&[60, 40], &[60, 40]).unique().to_dyn()), 60 * 40 * 24);
     let large = opaque(&[2_000_000], &[2_000_000]).unique();
-    assert_eq!(scratch(&large.to_dyn()), 2_000_000 * 16 / 2);
+    assert_eq!(scratch(&large.to_dyn()), 2_000_000 * 24 / 2);
 }
 
 #[test]

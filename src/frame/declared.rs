@@ -35,7 +35,8 @@ fn measured(frame: &DataFrame, names: &[&str]) -> BTreeMap<String, (u64, u64)> {
         let block = graph.run(task, &pool, inputs.collect()).unwrap();
         let name = graph.op_name(task);
         if names.iter().any(|wanted| name.starts_with(wanted)) {
-            let (_, largest) = found.entry(name.to_string()).or_insert((graph.out_bytes(task), 0));
+            let layer = format!("{name} {:?}", graph.layer(task));
+            let (_, largest) = found.entry(layer).or_insert((graph.out_bytes(task), 0));
             *largest = block.nbytes().max(*largest);
         }
         blocks.push(block);

@@ -79,7 +79,9 @@ mod tests {
             assert!(rows.height() < 1, "not me");
             Ok(rows)
         });
-        let error = fails.compute().unwrap_err();
+        // Unfused: a task that reads its rows itself has no inputs to look at.
+        let unfused = crate::Config::new().with_optimize(false);
+        let error = unfused.scope(|| fails.compute()).unwrap_err();
         assert!(matches!(error, Error::TaskPanicked { .. }), "{error}");
         let task = error.failed_task().unwrap();
         assert!(task.input_frame(0).unwrap().height() > 0);

@@ -21,7 +21,7 @@ use polars_core::frame::DataFrame;
 use polars_core::prelude::PlSmallStr;
 
 use super::expr::{Expr, ExprKind, conjuncts, selectivity, to_condition};
-use super::io::{MemoryFrames, Request};
+use super::io::{Condition, MemoryFrames, Request};
 use super::kernels::divide::SplitAtKernel;
 use super::kernels::exchange::Exchange;
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
@@ -211,11 +211,13 @@ impl Lowering<'_> {
     /// The parts that can have rows which fulfil the conditions.
     fn wanted_parts(&self, scan: &Scan) -> Vec<usize> {
         let may_match = |part: &usize| {
+            let may_hold = |condition: &Condition| {
+                let stats = scan.source.stats(*part, &condition.column);
+                stats.is_none_or(|stats| condition.may_hold(&stats))
+            };
             !self.options.prune
-                || scan.conditions.iter().all(|condition| {
-                    let stats = scan.source.stats(*part, &condition.column);
-                    stats.is_none_or(|stats| condition.may_hold(&stats))
-                })
+                || scan.conditions.is_empty()
+                || scan.source.n_rows(*part) != Some(0) && scan.conditions.iter().all(may_hold)
         };
         (0..scan.source.n_parts()).filter(may_match).collect()
     }

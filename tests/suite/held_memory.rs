@@ -88,7 +88,7 @@ fn run(case: &str, n: u64) -> Result<String> {
             vec![uu, vv, uv]
         }
         "persisted" => {
-            let kept = x.map_blocks(|block, _| block.mapv(|x| 2.0 * x)).persist()?;
+            let kept = (&x * 2.0).persist()?;
             let (sum, deviation) =
                 (kept.sum(0).compute()?, (&kept - kept.mean(0)).std(1).compute()?);
             check(sum[[3]], 2.0 * n as f64 * mean(&|i| value(i, 3)));

@@ -605,6 +605,15 @@ fn samples(column: &Expr, other: &Expr) -> Vec<Expr> {
         t.offset_by("-3h"),
         t.offset_by(y()),
     ]);
+    out.extend([
+        sum_horizontal([x(), y()]),
+        mean_horizontal([x(), y()]),
+        min_horizontal([x(), y()]),
+        max_horizontal([x(), y()]),
+    ]);
+    let l = x().list();
+    out.extend([l.len(), l.sum(), l.mean(), l.median(), l.min(), l.max(), l.get(1), l.first()]);
+    out.extend([l.slice(1, Some(2)), l.sort(true), l.join("-"), l.contains(3), l.contains("a")]);
     out
 }
 
