@@ -161,6 +161,9 @@ mod tests {
         ));
         let wrong = &apply_gufunc("(i)->()", &[&x], &[], same)[0];
         assert!(matches!(wrong.compute(), Err(Error::TaskFailed { .. })));
+        // Its block is at hand to run the task again.
+        let error = Config::new().with_optimize(false).scope(|| wrong.compute().unwrap_err());
+        assert_eq!(error.failed_task().unwrap().n_inputs(), 1);
         let fewer = apply_gufunc("(i)->(i),(i)", &[&x], &[], same);
         assert!(matches!(fewer[1].compute(), Err(Error::TaskFailed { .. })));
     }

@@ -60,7 +60,8 @@ pub type Lu<T> =
 /// The singular values of a matrix in descending order, between its left singular vectors as columns and the right ones
 /// as conjugate rows, as many as the shorter axis is long.
 ///
-/// The elements of no right vector add up to a negative number, so that signs do not depend on chunks.
+/// The elements of no right vector add up to a negative number, so that signs do not depend on chunks; of a vector whose
+/// elements add up to 0, the rounding of the sum decides.
 ///
 /// # Shape and chunks
 /// As [`qr`], of which it is made: a matrix that is long or wide, with the shorter axis in one chunk.

@@ -186,6 +186,16 @@ fn transforms_that_there_are_not_are_errors() {
         fftn(&x, Shape::from([1, 2]), [0], norm).check(),
         Err(Error::InvalidArgument { .. })
     ));
+    // Along no axes there is nothing to do but to have complex elements.
+    let scalar: Array<f64> = array::ones((), -1);
+    for same in [fftn(&scalar, None, .., norm), ifftn(&scalar, None, .., norm)] {
+        assert_eq!(same.compute().unwrap()[[]], Complex::new(1.0, 0.0));
+    }
+    let ones: Array<f32> = array::ones([2, 3], [1, 3]);
+    let same = fftn(&ones, None, [0_i64; 0], norm).compute().unwrap();
+    assert!(same.iter().all(|x| *x == Complex::new(1.0_f32, 0.0)));
+    assert!(matches!(rfftn(&scalar, None, .., norm).check(), Err(Error::InvalidArgument { .. })));
+    assert!(matches!(irfftn(&scalar, None, .., norm).check(), Err(Error::InvalidArgument { .. })));
     // Nothing to transform, but of a length.
     assert_eq!(fft(&x, 3, 1, norm).compute().unwrap().shape(), [4, 3]);
     assert_eq!(fft(&x, None, 0, norm).compute().unwrap().shape(), [4, 0]);

@@ -29,26 +29,36 @@ pub(crate) enum Transform {
     RealInverse,
 }
 
-/// The plans of a thread, which keep the factors of every length that it has met.
+/// Plans of longer lanes are made anew by each task: what a thread keeps is in no budget.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// The plans of a thread, which keep the factors of every short length that it has met.
 pub(crate) struct Planners<F: FftNum> {
     complex: FftPlanner<F>,
     real: RealFftPlanner<F>,
 }
 
+impl<F: FftNum> Planners<F> {
+    fn new() -> Self {
+        Planners { complex: FftPlanner::new(), real: RealFftPlanner::new() }
+    }
+}
+
 /// Floats that there are plans for.
 pub(crate) trait FftFloat: FftNum + Element {
-    fn with_planners<R>(f: impl FnOnce(&mut Planners<Self>) -> R) -> R;
+    /// Calls `f` with the plans for transforms of `n` elements.
+    fn with_planners<R>(n: usize, f: impl FnOnce(&mut Planners<Self>) -> R) -> R;
 }
 
 macro_rules! fft_floats {
     ($($t:ty)*) => {$(
         impl FftFloat for $t {
-            fn with_planners<R>(f: impl FnOnce(&mut Planners<Self>) -> R) -> R {
+            fn with_planners<R>(n: usize, f: impl FnOnce(&mut Planners<Self>) -> R) -> R {
                 thread_local! {
-                    static PLANNERS: RefCell<Planners<$t>> = RefCell::new(Planners {
-                        complex: FftPlanner::new(),
-                        real: RealFftPlanner::new(),
-                    });
+                    static PLANNERS: RefCell<Planners<$t>> = RefCell::new(Planners::new());
+                }
+                if n.saturating_mul(size_of::<Complex<$t>>()) > KEPT_BYTES_MAX {
+                    return f(&mut Planners::new());
                 }
                 PLANNERS.with_borrow_mut(f)
             }
@@ -88,7 +98,7 @@ where
         mut out: ArrayViewMutD<'_, Complex<F>>,
         direction: FftDirection,
     ) {
-        let plan = F::with_planners(|plans| plans.complex.plan_fft(self.n, direction));
+        let plan = F::with_planners(self.n, |plans| plans.complex.plan_fft(self.n, direction));
         let mut scratch = vec![Complex::zero(); plan.get_inplace_scratch_len()];
         each_lane(input, &mut out, |lane, out| {
             fill(out, lane);
@@ -98,7 +108,7 @@ where
     }
 
     fn real_forward(&self, input: &ArrayViewD<'_, F>, mut out: ArrayViewMutD<'_, Complex<F>>) {
-        let plan = F::with_planners(|plans| plans.real.plan_fft_forward(self.n));
+        let plan = F::with_planners(self.n, |plans| plans.real.plan_fft_forward(self.n));
         let (mut buffer, mut scratch) = (plan.make_input_vec(), plan.make_scratch_vec());
         each_lane(input, &mut out, |lane, out| {
             fill(&mut buffer, lane);
@@ -109,7 +119,7 @@ where
     }
 
     fn real_inverse(&self, input: &ArrayViewD<'_, Complex<F>>, mut out: ArrayViewMutD<'_, F>) {
-        let plan = F::with_planners(|plans| plans.real.plan_fft_inverse(self.n));
+        let plan = F::with_planners(self.n, |plans| plans.real.plan_fft_inverse(self.n));
         let (mut buffer, mut scratch) = (plan.make_input_vec(), plan.make_scratch_vec());
         each_lane(input, &mut out, |lane, out| {
             fill(&mut buffer, lane);

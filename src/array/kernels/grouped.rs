@@ -54,7 +54,9 @@ pub(crate) fn group_scratch_bytes(spec: &ReduceSpec, n_positions: u64, n_groups:
     let itemsize = spec.lane_dtype().nbytes() as u64;
     let of_positions = n_positions.saturating_mul(4 + 2 * itemsize);
     let of_panel = spec.partial_bytes(2 * PANEL as u64) + PANEL as u64 * itemsize;
-    of_positions.saturating_add(n_groups.saturating_mul(4 + 12)).saturating_add(of_panel)
+    // More groups than positions are not counted but sorted.
+    let of_groups = n_groups.min(n_positions).saturating_add(1).saturating_mul(4 + 12);
+    of_positions.saturating_add(of_groups).saturating_add(of_panel)
 }
 
 /// The positions of a block by group.
@@ -67,8 +69,15 @@ struct Members {
 }
 
 impl Members {
-    /// A counting sort of the positions by their codes.
+    /// Sorts positions by their codes, in a time that does not depend on how many groups are elsewhere.
     fn new(codes: &ArrayViewD<'_, u32>, n_groups: u32) -> Self {
+        match n_groups as usize > codes.len() {
+            true => Members::by_comparison(codes),
+            false => Members::by_counting(codes, n_groups),
+        }
+    }
+
+    fn by_counting(codes: &ArrayViewD<'_, u32>, n_groups: u32) -> Self {
         let mut next = vec![0_u32; n_groups as usize + 1];
         for &code in codes.iter().filter(|code| **code != NO_GROUP) {
             next[code as usize + 1] += 1;
@@ -84,6 +93,22 @@ impl Members {
             next[code as usize] += 1;
         }
         Members { groups, order, ends }
+    }
+
+    fn by_comparison(codes: &ArrayViewD<'_, u32>) -> Self {
+        let mut pairs = Vec::with_capacity(codes.len());
+        let positions = codes.iter().zip(0_u32..).filter(|(code, _)| **code != NO_GROUP);
+        pairs.extend(positions.map(|(&code, position)| (code, position)));
+        pairs.sort_unstable();
+        let n_groups = pairs.chunk_by(|a, b| a.0 == b.0).count();
+        let (mut groups, mut ends) = (Vec::with_capacity(n_groups), Vec::with_capacity(n_groups));
+        let mut end = 0;
+        for members in pairs.chunk_by(|a, b| a.0 == b.0) {
+            end += members.len() as u32;
+            groups.push(members[0].0);
+            ends.push(end);
+        }
+        Members { groups, order: pairs.iter().map(|pair| pair.1).collect(), ends }
     }
 
     /// The positions of each group.
@@ -389,5 +414,26 @@ impl Kernel for GroupCombineKernel {
     fn identity(&self) -> Option<Identity> {
         let parameters = (&self.spec, &self.groups, &self.out);
         Some(Identity::new("group_combine", self.spec.in_dtype.name(), parameters))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sorts_give_the_same_members() {
+        let codes: Vec<u32> =
+            (0..60).map(|i| if i % 7 == 3 { NO_GROUP } else { i * i % 23 }).collect();
+        let view = ArrayViewD::from_shape(IxDyn(&[6, 10]), &codes).unwrap();
+        // Neighbours in another order than in memory.
+        for view in [view.view(), view.t(), view.slice_axis(Axis(1), Slice::from(2..9))] {
+            let (a, b) = (Members::by_counting(&view, 23), Members::by_comparison(&view));
+            assert_eq!((a.groups, a.order, a.ends), (b.groups, b.order, b.ends));
+        }
+        let few = ArrayViewD::from_shape(IxDyn(&[2]), &[u32::MAX - 1, 4]).unwrap();
+        // A counting sort would take 16 GiB.
+        let members = Members::new(&few, u32::MAX);
+        assert_eq!((members.groups, members.order), (vec![4, u32::MAX - 1], vec![1, 0]));
     }
 }

@@ -72,6 +72,10 @@ impl<T: Element, U: Element> Kernel for GufuncKernel<T, U> {
         }
     }
 
+    fn runs_user_code(&self) -> bool {
+        true
+    }
+
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
         Err(Unsendable { call: Some(self.call), holds: "a function of this process".into() })

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, concatenate};
 
 use super::copy::filled;
 use crate::array::chunk::{Chunk, chunk};
@@ -62,6 +62,35 @@ impl<T: Element> Kernel for FindKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("find", T::DTYPE.name(), (self.axis, &self.from)))
+    }
+}
+
+/// What some blocks of the array have for a block of the index, as if they were one.
+#[derive(Debug)]
+pub(crate) struct MergeKernel<T> {
+    pub(crate) call: Call,
+    pub(crate) axis: usize,
+    pub(crate) element: PhantomData<fn() -> T>,
+}
+
+impl<T: Element> Kernel for MergeKernel<T> {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        let blocks: Vec<Block> = inputs.take_slot(0).collect();
+        let found: Option<Vec<&Found<T>>> = blocks.iter().map(Block::downcast_ref).collect();
+        let broken =
+            |problem: &str| Error::Internal { place: self.call.op.into(), problem: problem.into() };
+        let found = found.ok_or_else(|| broken("another block"))?;
+        let views: Vec<_> = found.iter().map(|found| found.elements.view()).collect();
+        let elements = concatenate(Axis(self.axis), &views);
+        Ok(Block::new(Found {
+            places: found.iter().map(|found| &found.places[..]).collect::<Vec<_>>().concat(),
+            elements: elements.map_err(|error| broken(&error.to_string()))?,
+            outside: found.iter().find_map(|found| found.outside),
+        }))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity::new("merge_found", T::DTYPE.name(), self.axis))
     }
 }
 

@@ -451,6 +451,10 @@ fn norms_are_those_of_numpy() {
         let got = of(kind, &[1]);
         assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{kind:?}: {got}");
     }
+    for axes in [&[1][..], &[0, 1]] {
+        assert_eq!(of(Norm::P(f64::INFINITY), axes), of(Norm::Inf, axes));
+        assert_eq!(of(Norm::P(f64::NEG_INFINITY), axes), of(Norm::NegInf, axes));
+    }
     assert_eq!(norm(&x, Norm::P(1.0), over([0, 1]).keepdims()).shape().unwrap(), [1, 1]);
     assert_eq!(norm(&x, Norm::P(2.0), over([0, 1]).keepdims()).shape().unwrap(), [1, 1]);
     let all: Array<f64> = norm(&x, Norm::Frobenius, ..);

@@ -51,8 +51,9 @@ pub(crate) fn full_like(call: Call, value: Scalar, like: &Handle) -> Handle {
         // A condition that always holds, and that no rewrite knows to: blocks of `x` are still read.
         let is_set = b.cast(x, DType::Bool);
         let holds = b.binary(BinaryOp::Eq, is_set, is_set).expect("booleans compare");
+        let other = b.cast(x, value.dtype());
         let value = b.constant(value);
-        let result = b.select(holds, value, x);
+        let result = b.select(holds, value, other);
         Node::of(ArrayOp::Elemwise(Arc::new(b.finish(result))), &[node])
     })
 }

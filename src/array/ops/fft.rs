@@ -87,7 +87,7 @@ fn along(
         Transform::RealInverse => 2 * len.saturating_sub(1),
         _ => len,
     });
-    if n == 0 || n > isize::MAX as u64 / 32 {
+    if n == 0 || n > isize::MAX as u64 / 512 {
         return Err(Error::InvalidArgument {
             call,
             argument: "n",
@@ -119,8 +119,7 @@ fn along(
     let out =
         Meta { dtype: to, chunks: lanes.meta.chunks.with_axis(last, AxisChunks::whole(n_out)) };
     let map = BlockMap::axes((0..=last).map(AxisMap::same));
-    // A lane, and what its transform is made in.
-    let scratch = 4 * n * complex.nbytes() as u64;
+    let scratch = lanes_in_plan(n).saturating_mul(n).saturating_mul(complex.nbytes() as u64);
     let made = blockwise(call, kernel, &[(lanes, map)], out, None, scratch)?;
     let back = (0..=last).map(|place| match place.cmp(&axis) {
         std::cmp::Ordering::Less => Some(place),
@@ -128,6 +127,18 @@ fn along(
         std::cmp::Ordering::Greater => Some(place - 1),
     });
     Ok(permute(&made, back.collect())?.with_note(node.note.clone()))
+}
+
+/// How many lanes a transform takes: its lane, its factors, and what it is made in. Where a large prime divides `n`, it
+/// is a convolution of up to four times the length.
+fn lanes_in_plan(n: u64) -> u64 {
+    let rest = [2, 3, 5, 7, 11].into_iter().fold(n.max(1), |mut rest, prime| {
+        while rest.is_multiple_of(prime) {
+            rest /= prime;
+        }
+        rest
+    });
+    if rest == 1 { 4 } else { 16 }
 }
 
 /// The lanes in one block each, and as many together as neither before nor after the transform are more than the
@@ -175,6 +186,19 @@ fn plan(
     Ok(axes.iter().enumerate().map(|(i, &axis)| (axis, len(i))).collect())
 }
 
+/// The transform along no axes, which are the elements themselves; that of real numbers halves one axis.
+fn along_none(call: Call, x: &Handle, node: &Node, transform: Transform) -> Result<Arc<Node>> {
+    if matches!(transform, Transform::RealForward | Transform::RealInverse) {
+        return Err(Error::InvalidArgument {
+            call,
+            argument: "axes",
+            got: "none".into(),
+            expected: "at least one axis, of which the last is halved",
+        });
+    }
+    Ok(Arc::clone(cast(call, x, complex_of(node.meta.dtype)).node()?))
+}
+
 /// The transform along several axes; one of real numbers is along the last of them, where it makes fewest.
 pub(crate) fn fftn(
     call: Call,
@@ -187,7 +211,7 @@ pub(crate) fn fftn(
     x.then(|node| {
         let mut plan = plan(call, node, shape, axes)?;
         let mut current = Arc::clone(node);
-        let Some(last) = plan.pop() else { return Ok(current) };
+        let Some(last) = plan.pop() else { return along_none(call, x, node, transform) };
         let (others, is_first) = match transform {
             Transform::RealForward => (Transform::Forward, true),
             Transform::RealInverse => (Transform::Inverse, false),

@@ -168,6 +168,8 @@ impl Grouping {
 
     /// A partial result for each block, and the steps that combine them. The axis of the groups comes last.
     fn map_reduce(&self, call: Call, lanes: &Arc<Node>, spec: &ReduceSpec) -> Result<Arc<Node>> {
+        // Finished blocks are shaped, and partial results sized, by the lengths of the kept axes.
+        lanes.known_shape(call)?;
         let n_kept = self.node.ndim() - self.axes.len();
         let (kept, grouped) = lanes.meta.chunks.axes().split_at(n_kept);
         let kept = Chunks::new(kept);

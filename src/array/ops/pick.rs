@@ -8,16 +8,17 @@ use crate::array::chunks::limit::check_listed;
 use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::{DType, dispatch};
 use crate::array::expr::{Handle, Node};
-use crate::array::kernels::pick::{FindKernel, GatherKernel};
+use crate::array::kernels::pick::{FindKernel, GatherKernel, MergeKernel};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise};
+use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::graph::{AxisMap, BlockMap, Kernel};
 
 /// The elements along an axis at the positions in a vector of `i64`.
 ///
-/// Each block of the vector looks into each block of the array, and takes what is there; a second step puts
-/// together what belongs to one block of the vector.
+/// Each block of the vector looks into each block of the array, and takes what is there; a tree of further steps puts
+/// together what belongs to one block of the vector, which is one block of the result at each level.
 pub(crate) fn pick(call: Call, x: &Handle, index: &Handle, axis: &AxisRef) -> Handle {
     Handle::join(&[x, index], |nodes| {
         let (node, index) = (nodes[0], nodes[1]);
@@ -37,7 +38,11 @@ pub(crate) fn pick(call: Call, x: &Handle, index: &Handle, axis: &AxisRef) -> Ha
         let index = index.in_chunks(Chunks::new([out.chunks.axes()[axis].clone()]))?;
         let from = &node.meta.chunks.axes()[axis];
         check_listed(call.op, Some(call), from.n_blocks())?;
-        let found = found(call, node, &index, axis, &out)?;
+        let mut found = found(call, node, &index, axis, &out)?;
+        let size = (Config::current()?.split_every() as u64).max(2);
+        while found.meta.chunks.axes()[node.ndim()].n_blocks() > size {
+            found = merged(call, &found, axis, size)?;
+        }
         let of_index = out.chunks.axes()[axis].clone();
         let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
             Arc::new(GatherKernel::<T> { call, axis, len, index: of_index, element: PhantomData })
@@ -65,13 +70,12 @@ fn found(
     out: &Meta,
 ) -> Result<Arc<Node>> {
     let ndim = node.ndim();
+    let places_bytes = places_bytes(&out.chunks.axes()[axis])?;
     let from = node.meta.chunks.axes()[axis].clone();
     let mut axes = out.chunks.axes().to_vec();
     axes.push(AxisChunks::uniform(from.n_blocks(), 1));
     let of_array = |i| AxisMap::same(if i == axis { ndim } else { i });
     let maps = vec![BlockMap::axes((0..ndim).map(of_array)), BlockMap::axes([AxisMap::same(axis)])];
-    let n_places = index.meta.chunks.axes()[0].max_len();
-    let places_bytes = n_places.map_or(super::chunk_bytes()?, |n| n.saturating_mul(8));
     let block_bytes = out.block_bytes_max().unwrap_or(super::chunk_bytes()?);
     let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
         Arc::new(FindKernel::<T> { axis, from, element: PhantomData })
@@ -86,4 +90,29 @@ fn found(
         scratch_bytes: places_bytes,
     };
     Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node, index])
+}
+
+/// What `size` blocks of the array each have together.
+fn merged(call: Call, found: &Arc<Node>, axis: usize, size: u64) -> Result<Arc<Node>> {
+    let last = found.ndim() - 1;
+    let mut axes = found.meta.chunks.axes().to_vec();
+    axes[last] = AxisChunks::uniform(axes[last].n_blocks().div_ceil(size), 1);
+    // The last axis has a length of one in each block.
+    let block_bytes = found.meta.block_bytes_max().unwrap_or(super::chunk_bytes()?);
+    let bytes = block_bytes.saturating_add(places_bytes(&axes[axis])?);
+    let dtype = found.meta.dtype;
+    let kernel: Arc<dyn Kernel> = dispatch!(dtype, T => {
+        Arc::new(MergeKernel::<T> { call, axis, element: PhantomData })
+    });
+    let group = AxisMap::Group { axis: last, size };
+    let maps = vec![BlockMap::axes((0..last).map(AxisMap::same).chain([group]))];
+    let out = Meta { dtype, chunks: Chunks::new(axes) };
+    let name = format!("{} (merge)", call.op).into();
+    let blockwise = Blockwise { name, kernel, maps, out, out_bytes: Some(bytes), scratch_bytes: 0 };
+    Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[found])
+}
+
+/// Bytes of the places in a block of the index.
+fn places_bytes(index: &AxisChunks) -> Result<u64> {
+    Ok(index.max_len().map_or(super::chunk_bytes()?, |n| n.saturating_mul(8)))
 }

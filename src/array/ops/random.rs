@@ -169,6 +169,7 @@ impl Choice {
 
     /// What draws positions of `n` one by one.
     fn draws(&self, call: Call, n: u64) -> Result<Draws> {
+        check_positions(call, n)?;
         let Some(weights) = &self.weights else {
             let last = i128::from(n) - 1;
             return match last < 0 {
@@ -194,6 +195,7 @@ impl Choice {
             let source = RandomSource::new(stream, self.draws(call, n)?, DType::I64, vec![size]);
             return source.positions();
         }
+        check_positions(call, n)?;
         if size > n {
             return Err(unfit(call, "size", format!("{size} of {n} without replacement")));
         }
@@ -217,6 +219,14 @@ impl Choice {
         }
         chosen.shuffle(&mut bits);
         Ok(chosen)
+    }
+}
+
+/// Positions are `i64`.
+fn check_positions(call: Call, n: u64) -> Result<()> {
+    match i64::try_from(n) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(unfit(call, "n", format!("{n}, of which not all are int64"))),
     }
 }
 

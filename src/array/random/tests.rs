@@ -89,6 +89,11 @@ fn floats_have_their_distributions() {
     let mean = wald.iter().sum::<f64>() / N as f64;
     let var = wald.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / N as f64;
     assert!((mean - 2.0).abs() < 0.05 && (var - 8.0 / 3.0).abs() < 0.25, "{mean} {var}");
+    let steep = values(&g.wald(1e10, 1.0, N, 3000));
+    assert!(steep.iter().all(|x| *x > 0.0));
+    // Next to a Lévy distribution, whose distribution function at 1 is erfc(√½).
+    let below = steep.iter().filter(|x| **x <= 1.0).count() as f64 / N as f64;
+    assert!((below - 0.3173).abs() < 0.02, "{below}");
     let narrow: Array<f32> = g.random(1 << 16, 1000);
     let narrow = narrow.compute().unwrap();
     assert!(narrow.iter().all(|x| (0.0..1.0).contains(x)));
@@ -108,6 +113,10 @@ fn counts_have_their_distributions() {
     let binomial = known::Binomial::new(0.3, 40).unwrap();
     let failures = known::NegativeBinomial::new(3.0, 0.4).unwrap();
     let good = known::Hypergeometric::new(30, 10, 8).unwrap();
+    let rare = known::Hypergeometric::new(101_000, 1000, 500).unwrap();
+    let common = known::Hypergeometric::new(5300, 5000, 100).unwrap();
+    let nearly_all = known::Hypergeometric::new(5300, 300, 5200).unwrap();
+    let many_good = known::Hypergeometric::new(1100, 500, 400).unwrap();
     check! {
         poisson(2.5): |k| few.cdf(k);
         poisson(80.0): |k| many.cdf(k);
@@ -116,6 +125,10 @@ fn counts_have_their_distributions() {
         geometric(0.3): |k| 1.0 - 0.7_f64.powi(k as i32);
         negative_binomial(3.0, 0.4): |k| failures.cdf(k);
         hypergeometric(10.0, 20.0, 8.0): |k| good.cdf(k);
+        hypergeometric(1000.0, 100_000.0, 500.0): |k| rare.cdf(k);
+        hypergeometric(5000.0, 300.0, 100.0): |k| common.cdf(k);
+        hypergeometric(300.0, 5000.0, 5200.0): |k| nearly_all.cdf(k);
+        hypergeometric(500.0, 600.0, 400.0): |k| many_good.cdf(k);
     }
     let zipf = g.zipf(3.0, N, 3000).eq(1).cast::<f64>().mean(..).compute().unwrap()[[]];
     // 1 / ζ(3)
@@ -239,6 +252,11 @@ fn choices_are_from_what_there_is() {
     {
         let wrong = g.choice_index(2, 5, -1, &how);
         assert!(matches!(wrong.check(), Err(Error::InvalidArgument { .. })), "{how:?}");
+    }
+    for how in [Choice::default(), Choice::default().without_replacement()] {
+        let too_many = g.choice_index(u64::MAX, 3, -1, &how);
+        assert!(matches!(too_many.check(), Err(Error::InvalidArgument { .. })), "{how:?}");
+        assert_eq!(g.choice_index(i64::MAX as u64, 3, -1, &how).compute().unwrap().len(), 3);
     }
     assert!(
         g.integers(5, 5, 3, -1).check().is_err() && g.integers(0.0, 1.0, 3, -1).check().is_err()

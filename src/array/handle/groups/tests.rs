@@ -224,3 +224,13 @@ fn resampling_reads_a_few_blocks_each() {
     assert_eq!(first, arr1(&[1.0; 4]).into_dyn());
     assert_eq!(monthly.compute().unwrap(), ArrayD::from_elem(vec![40, 4], 1.0));
 }
+
+#[test]
+fn kept_axes_of_unknown_lengths_are_refused() {
+    let x = array::arange(0_i64, 12, 1, [12]).reshape([4, 3]);
+    let mask = array::from_ndarray(arr1(&[true, false, true]), [2]);
+    let some = x.compress(&mask, 1);
+    let groups = some.group_by_axis(0, vec![0, 1, 0, 1]);
+    assert!(matches!(groups.mean().check(), Err(Error::UnknownChunks { .. })));
+    assert!(matches!(groups.count().check(), Err(Error::UnknownChunks { .. })));
+}

@@ -166,6 +166,17 @@ fn positions_may_be_computed() {
 }
 
 #[test]
+fn positions_are_picked_from_more_blocks_than_fit_together() {
+    let x = array::arange(0_i64, 200_000, 1, [1000]);
+    let index: Vec<i64> = (0..1000).map(|i| (i * 7919) % 200_000).collect();
+    let lazy = array::from_ndarray(ndarray::Array1::from(index.clone()), [1000]);
+    // 200 results of 8 kB each are more than this.
+    let config = Config::new().with_memory_limit(600_000).with_split_every(8);
+    let got = config.scope(|| x.take_array(&lazy, 0).compute()).unwrap();
+    assert_eq!(got.into_raw_vec_and_offset().0, index);
+}
+
+#[test]
 fn lanes_become_others() {
     let x = array::arange(0.0, 24.0, 1.0, [5]).reshape([2, 3, 4]).rechunk([1, 2, 2]);
     let spread = x.apply_along_axis(1, 1, |lane| arr1(&[lane.var(0.0)])).squeeze(1);

@@ -206,9 +206,10 @@ impl NpyStackWriter {
     ) -> Result<()> {
         // Empty chunks begin where the next one does.
         let len = block.len_of(Axis(self.axis)) as u64;
-        let is_it =
-            |&i: &usize| self.starts[i] == start[self.axis] && self.chunks[self.axis][i] == len;
-        for i in (0..self.starts.len()).filter(is_it) {
+        let start = start[self.axis];
+        let first = self.starts.partition_point(|&other| other < start);
+        let there = (first..self.starts.len()).take_while(|&i| self.starts[i] == start);
+        for i in there.filter(|&i| self.chunks[self.axis][i] == len) {
             let shape: Vec<u64> = block.shape().iter().map(|&len| len as u64).collect();
             let path = self.dir.path().join(format!("{i}.npy"));
             let writer = NpyWriter::create(self.call, path, self.dtype, &shape)?;

@@ -3,10 +3,10 @@
 use rand::distr::{Open01, StandardUniform};
 use rand_distr::{
     Beta, Binomial, Cauchy, ChiSquared, Distribution, Exp1, FisherF, Gamma, Geometric, Gumbel,
-    Hypergeometric, InverseGaussian, Pareto, Poisson, StandardNormal, StudentT, Triangular,
-    Weibull, Zeta,
+    Pareto, Poisson, StandardNormal, StudentT, Triangular, Weibull, Zeta,
 };
 
+use super::hypergeometric::Hypergeometric;
 use super::stream::Bits;
 use crate::array::dtype::Element;
 
@@ -80,6 +80,17 @@ fn exponential(bits: &mut Bits) -> f64 {
 
 fn normal(bits: &mut Bits) -> f64 {
     StandardNormal.sample(bits)
+}
+
+/// The smaller root as a quotient: a difference of its large terms would cancel, and be below 0.
+///
+/// # Source
+/// Michael, Schucany, Haas, "Generating random variates using transformations with multiple roots" (1976).
+fn wald(bits: &mut Bits, mean: f64, scale: f64) -> f64 {
+    let half = mean * normal(bits).powi(2) / (2.0 * scale);
+    let smaller = 1.0 / (1.0 + half + half.sqrt() * (half + 2.0).sqrt());
+    let unit: f64 = StandardUniform.sample(bits);
+    if unit * (1.0 + smaller) <= 1.0 { mean * smaller } else { mean / smaller }
 }
 
 /// A parameter that counts, if it does.
@@ -179,7 +190,9 @@ impl Family {
                 drawn!(visit, is_scale(a), move |bits| a * (2.0 * exponential(bits)).sqrt())
             }
             Family::Triangular => drawn_from(visit, Triangular::new(a, c, b)),
-            Family::Wald => drawn_from(visit, InverseGaussian::new(a, b)),
+            Family::Wald => {
+                drawn!(visit, 0.0 < a && a.is_finite() && b > 0.0, move |bits| { wald(bits, a, b) })
+            }
             _ => self.draw_count(p, visit),
         }
     }
@@ -213,9 +226,8 @@ impl Family {
             }
             Family::Hypergeometric => {
                 let (good, bad, n) = (count(a)?, count(b)?, count(at(2))?);
-                let total = good.checked_add(bad).ok_or(Invalid)?;
-                let of_good = Hypergeometric::new(total, good, n).map_err(|_| Invalid)?;
-                Ok(visit.with(|bits: &mut Bits| of_good.sample(bits) as f64))
+                let of_good = Hypergeometric::new(good, bad, n).ok_or(Invalid)?;
+                Ok(visit.with(|bits: &mut Bits| of_good.sample(bits)))
             }
             Family::Zipf => drawn_from(visit, Zeta::new(a)),
             _ => Err(Invalid),

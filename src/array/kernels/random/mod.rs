@@ -4,6 +4,7 @@
 
 mod by_element;
 mod family;
+mod hypergeometric;
 mod stream;
 
 use std::sync::Arc;

@@ -44,6 +44,8 @@ impl From<f64> for Norm {
 
 /// The norm of the vectors along one axis, of the matrices along two, or, for the Frobenius norm, over any.
 pub(crate) fn norm(call: Call, x: &Handle, kind: Norm, how: &Over) -> Handle {
+    // Infinities have names of their own.
+    let kind = if let Norm::P(p) = kind { Norm::from(p) } else { kind };
     let x = as_float(call, x);
     let resolved = x.node().and_then(|node| how.resolve(call, node));
     let (axes, keepdims) = match resolved {

@@ -78,7 +78,7 @@ pub(super) fn of_block(call: Call, node: &Arc<Node>) -> Result<[Arc<Node>; 3]> {
 }
 
 /// Vectors with signs that do not depend on how they came about: the elements of no right vector add up to a
-/// negative number.
+/// negative number. Where they add up to 0, rounding decides.
 ///
 /// # Source
 /// Dask's `svd_flip`.
