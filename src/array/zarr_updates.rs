@@ -227,4 +227,47 @@ mod tests {
         assert_eq!(read(&path), values);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
+
+    #[test]
+    fn writes_that_did_not_see_each_other_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let values = ramp([11, 10], 1.);
+        let how = ZarrWrite::new().chunks(&[4, 5]);
+        crate::compute(lazy(&values, [4, 5]).store_zarr(&path, how)).unwrap();
+        let x = |n: u64| array::zeros::<f64>([n, 10], [4, 10]);
+        let append = || x(3).store_zarr_append(&path, 0);
+        let region = |from: u64, to: u64| x(to - from).store_zarr_region(&path, &[from..to, 0..10]);
+        for error in [
+            crate::compute((append(), append())).unwrap_err(),
+            crate::compute((region(8, 11), append())).unwrap_err(),
+            crate::compute((region(0, 8), region(4, 8))).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("another write of the same run"), "{error}");
+        }
+        assert_eq!(read(&path), values);
+        // Regions that are apart are one run.
+        crate::compute((region(0, 4), region(4, 8))).unwrap();
+        assert!(read(&path).slice(s![..8, ..]).iter().all(|&value| value == 0.));
+        assert_eq!(read(&path).slice(s![8.., ..]), values.slice(s![8.., ..]));
+    }
+
+    /// Other programs may make an array longer by its metadata alone.
+    #[test]
+    fn chunks_are_filled_up_with_the_fill_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let how = ZarrWrite::new().chunks(&[4, 5]);
+        crate::compute(array::zeros::<f64>([6, 5], [4, 5]).store_zarr(&path, how)).unwrap();
+        let change = |name: &str, to: serde_json::Value| {
+            let document = std::fs::read(path.join("zarr.json")).unwrap();
+            let mut document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+            document[name] = to;
+            std::fs::write(path.join("zarr.json"), document.to_string()).unwrap();
+        };
+        change("fill_value", (-1.5).into());
+        array::ones::<f64>([2, 5], [2, 5]).to_zarr_region(&path, &[4..6, 0..5]).unwrap();
+        change("shape", vec![8, 5].into());
+        assert!(read(&path).slice(s![6.., ..]).iter().all(|&value| value == -1.5));
+    }
 }

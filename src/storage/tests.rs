@@ -2,6 +2,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::testing::{TestStore, Trouble};
 use super::*;
@@ -141,6 +142,67 @@ fn a_directory_appears_when_it_is_finished_and_not_before() {
         assert_eq!(store.keys(), ["out/c"]);
     }
     assert_eq!(store.keys(), ["out/d"]);
+}
+
+#[test]
+fn a_directory_takes_the_place_of_an_object() {
+    let (store, url) = TestStore::register("object-to-dir");
+    let target = Path::new(&url).join("out");
+    NewFile::alone(call(), &target, |file| file.write_all(b"old")).unwrap();
+    let dir = NewDir::create(call(), &target).unwrap();
+    dir.write(Path::new("a"), |file| Ok(file.write_all(b"new").unwrap())).unwrap();
+    dir.finish(true).unwrap();
+    assert_eq!(store.keys(), ["out/a"]);
+}
+
+/// Consoles make objects without bytes that stand for directories.
+#[test]
+fn markers_of_directories_are_no_files() {
+    let (_store, url) = TestStore::register("markers");
+    for (key, n) in [("d", 0), ("d/sub", 0), ("d/sub/a", 3), ("d/b", 0), ("empty", 0)] {
+        object(&format!("{url}/{key}")).put(pattern(n).into()).unwrap();
+    }
+    let names = |path: &str| {
+        let (root, found) = find(call(), Path::new(&format!("{url}/{path}"))).unwrap();
+        let names = found.iter().map(|file| file.path.strip_prefix(&url).unwrap().to_path_buf());
+        (root, names.map(|name| name.display().to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(names("d"), (Path::new(&url).join("d"), vec!["d/b".into(), "d/sub/a".into()]));
+    assert_eq!(names("d/*").1, ["d/b", "d/sub/a"]);
+    assert_eq!(names("empty").1, ["empty"]);
+    let is_taken = |key: &str| NewDir::is_taken(call(), &Path::new(&url).join(key)).unwrap();
+    assert!(is_taken("d") && is_taken("d/sub/a") && !is_taken("empty") && !is_taken("none"));
+}
+
+#[test]
+fn options_of_the_longest_prefix_count_whatever_was_used_before() {
+    let n = |path: &str| match Location::of(call(), Path::new(path)) {
+        Ok(Location::Object(object)) => object.store.limit.as_secs(),
+        other => panic!("{other:?}"),
+    };
+    let limit = |secs| StoreOptions::new().timeout(Duration::from_secs(secs));
+    register("http://prefixes", limit(11)).unwrap();
+    register("http://prefixes/a", limit(12)).unwrap();
+    assert_eq!(
+        [n("http://prefixes/b"), n("http://prefixes/a/x"), n("http://prefixes/b")],
+        [11, 12, 11]
+    );
+    unregister("http://prefixes");
+    unregister("http://prefixes/a");
+}
+
+#[test]
+fn messages_have_no_secrets() {
+    for url in [
+        "http://me:hunter2@h/x",
+        "https://h/x?token=hunter2",
+        "s3://b/x?X-Amz-Signature=hunter2",
+        "az://c/x?sv=1&sig=hunter2",
+        "http://me:hunter2@h/x?y",
+    ] {
+        let error = Location::of(call(), Path::new(url)).unwrap_err().to_string();
+        assert!(error.contains("without a") && !error.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]

@@ -67,6 +67,14 @@ fn directories_of_keys_are_appended_to_and_replaced() {
     assert_eq!(store.keys().len(), 6);
     frame.to_parquet_with(&url, &options(IfExists::Append)).unwrap();
     assert_eq!(store.keys().len(), 12);
+    // Of two programs that append at a time none replaces files of the other.
+    let names: std::collections::HashSet<_> = store
+        .keys()
+        .iter()
+        .filter_map(|key| Some(key.split_once("part.0000")?.1[1..].to_string()))
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(store.keys().iter().any(|key| key.contains("part.00003-")));
     let read = DataFrame::read_parquet(&url).filter(col("k").eq(lit(1)));
     assert_eq!(read.len().unwrap(), 20);
     store.take_gets();

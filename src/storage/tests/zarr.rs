@@ -102,3 +102,35 @@ fn regions_and_appends_in_a_store() {
     assert!(got.slice(s![10..20, ..]).iter().all(|&x| x == 0.));
     assert!(got.slice(s![30.., ..]).iter().all(|&x| x == 1.));
 }
+
+/// What is read and replaced in one run would read zeros: chunks of a store can't be of both arrays.
+#[test]
+fn what_a_run_reads_is_not_replaced() {
+    let (store, url) = TestStore::register("zarr-self");
+    let (url, taken) = (format!("{url}/x"), format!("{url}/taken"));
+    ramp().to_zarr(&url).unwrap();
+    ramp().to_zarr(&taken).unwrap();
+    let keys = store.keys();
+    let x = array::open_zarr::<f64>(&url);
+    let overwrite = || ZarrWrite::new().overwrite();
+    let twice = &x * 2.;
+    let shifted = x.slice(s![10..20, ..]).store_zarr_region(format!("{url}/"), &[0..10, 0..20]);
+    for error in [
+        crate::compute(twice.store_zarr(&url, overwrite())).unwrap_err(),
+        crate::compute(shifted).unwrap_err(),
+        // What another result of the run reads.
+        crate::compute((x.sum(..), ramp().store_zarr(&url, overwrite()))).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("the same run reads"), "{error}");
+    }
+    // A write that is refused comes before anything is removed.
+    let taken = ramp().store_zarr(&taken, ZarrWrite::new());
+    let error = crate::compute((ramp().store_zarr(&url, overwrite()), taken)).unwrap_err();
+    assert!(error.to_string().contains("which exists"), "{error}");
+    assert_eq!(store.keys(), keys);
+    assert_eq!(x.compute().unwrap(), ramp().compute().unwrap());
+    // Appending changes nothing that is read.
+    x.slice(s![..5, ..]).append_zarr(&url, 0).unwrap();
+    let longer = array::open_zarr::<f64>(&url).compute().unwrap();
+    assert_eq!(longer.slice(s![30.., ..]), ramp().compute().unwrap().slice(s![..5, ..]));
+}

@@ -364,3 +364,77 @@ fn a_large_sparse_array_is_read_by_box() {
     let got = read_as::<f64>(&source, &[(1 << 30) - 2, 1023], &[2, 2]);
     assert_eq!(got.as_slice().unwrap(), [0.0; 4]);
 }
+
+/// Rows 4 to 6 behind an array of 4 rows, of which `seen` were there.
+fn appending(path: &Path, seen: u64) -> Result<ZarrWriter> {
+    let (seen, origin, shape) = (vec![seen, 2], vec![4, 0], vec![6, 2]);
+    ZarrWriter::update(call(), path, &ZarrUpdate { seen, origin, shape, unit_bytes: 32 })
+}
+
+#[test]
+fn updates_find_that_the_array_has_changed() {
+    for format in [ZarrFormat::V3, ZarrFormat::V2] {
+        let (dir, path) = temp();
+        let mut options = ZarrOptions::new(&[4, 2], &[2, 2], DType::F64);
+        options.format = format;
+        write(&path, options, &ramp(&[4, 2])).unwrap();
+        let error = appending(&path, 2).unwrap_err().to_string();
+        assert!(error.contains("of shape [4, 2] now and [2, 2]"), "{error}");
+        // Both begin with four rows.
+        let (first, second) = (appending(&path, 4).unwrap(), appending(&path, 4).unwrap());
+        let more = ramp(&[2, 2]);
+        second.write_block(&[0, 0], &more.mapv(|x| -x).view()).unwrap();
+        first.write_block(&[0, 0], &more.view()).unwrap();
+        first.finish().unwrap();
+        let error = second.finish().unwrap_err().to_string();
+        assert!(error.contains("of shape [6, 2] now and [4, 2]"), "{error}");
+        let source = ZarrSource::open(call(), &path).unwrap();
+        assert_eq!(read_as::<f64>(&source, &[4, 0], &[2, 2]), more);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
+
+/// Chunks are moved in from beside the array, as files move within one file system only.
+#[cfg(unix)]
+#[test]
+fn arrays_behind_links_are_written_where_they_are() {
+    let ((_dir, path), (other, link)) = (temp(), temp());
+    write(&path, ZarrOptions::new(&[4, 2], &[2, 2], DType::F64), &ramp(&[4, 2])).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let writer = appending(&link, 4).unwrap();
+    writer.write_block(&[0, 0], &ramp(&[2, 2]).view()).unwrap();
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
+    writer.finish().unwrap();
+    assert_eq!(ZarrSource::open(call(), &path).unwrap().shape(), [6, 2]);
+}
+
+/// A writer that fails, or comes too late, leaves the array that another one has made meanwhile.
+#[cfg(feature = "cloud")]
+#[test]
+fn arrays_of_other_writers_stay() {
+    let (store, url) = crate::storage::testing::TestStore::register("zarr-others");
+    for (name, format) in [("v3", ZarrFormat::V3), ("v2", ZarrFormat::V2)] {
+        let path = PathBuf::from(format!("{url}/{name}"));
+        let mut options = ZarrOptions::new(&[4, 2], &[2, 2], DType::F64);
+        options.format = format;
+        let start = || ZarrWriter::create(call(), &path, options.clone()).unwrap();
+        let (first, failing, late) = (start(), start(), start());
+        for at in [0, 2] {
+            first.write_block(&[at, 0], &cut(&ramp(&[4, 2]), &[at, 0], &[2, 2])).unwrap();
+        }
+        first.finish().unwrap();
+        drop(failing);
+        let error = late.finish().unwrap_err().to_string();
+        assert!(error.contains("another write has made meanwhile"), "{error}");
+        let source = ZarrSource::open(call(), &path).unwrap();
+        assert_eq!(read_as::<f64>(&source, &[0, 0], &[4, 2]), ramp(&[4, 2]));
+        // Nothing that is not finished is left.
+        let n_keys = store.keys().len();
+        let path = PathBuf::from(format!("{url}/none"));
+        let writer = ZarrWriter::create(call(), &path, options.clone()).unwrap();
+        writer.write_block(&[0, 0], &cut(&ramp(&[4, 2]), &[0, 0], &[2, 2])).unwrap();
+        assert_eq!(store.keys().len(), n_keys + 1);
+        drop(writer);
+        assert_eq!(store.keys().len(), n_keys);
+    }
+}

@@ -323,6 +323,13 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_allocated_for_fields_that_text_can_not_have() {
+        // A terabyte of ends of fields, if there were as many.
+        assert!(Records::find(&"\n".repeat(1 << 18), b',', 1 << 20).is_none());
+        assert!(Records::find("\n\n\n\n", b',', usize::MAX / 2).is_none());
+    }
+
+    #[test]
     fn ends_are_found_by_words_as_by_bytes() {
         let mut block = [0; 64];
         for (i, byte) in block.iter_mut().enumerate() {
