@@ -178,7 +178,7 @@ fn bytes_that_are_no_kernel_are_errors() {
     let forward = KernelSpec::new("forward", &());
     let mut nested = forward.clone();
     for _ in 0..2000 {
-        let wiring = Wiring { consumer: vec![], producer: vec![], n_slots: 0 };
+        let wiring = Wiring { consumer: vec![], producer: vec![], n_slots: 0, ..Wiring::default() };
         let grid: &[u64] = &[1];
         let chain = (nested, BlockMap::Linear, grid, grid, &forward, 0_usize, wiring, ["", ""]);
         nested = KernelSpec::new("chain", &chain);

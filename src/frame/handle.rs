@@ -237,7 +237,8 @@ impl DataFrame {
     ///
     /// A frame that is joined on its [index](Self::set_index) keeps it, if no rows without it come from the other side (that
     /// is, unless the join is full), or if it is the right frame of a right join; rows are then in its order. So a small frame
-    /// with an index is better the right one of an inner join, because copies of it would not keep its order.
+    /// with an index is better the right one of an inner join, because copies of it would not keep its order. An index of
+    /// categories is not kept.
     ///
     /// # Errors
     /// Carried: an unknown column, or keys of different dtypes.

@@ -121,6 +121,7 @@ impl Fusion {
         }
         let n_inputs_max = self.limits.n_inputs_max.max(consumer.inputs.len());
         let (inputs, wiring) = self.wire(consumer, slot, made, n_inputs_max)?;
+        let wiring = Wiring { lines: [self.lines[producer], self.lines[idx]], ..wiring };
         let keeps_place = !made.kernel.has_numbered_blocks()
             || (consumer.grid == made.grid && map.is_identity(&consumer.grid, &made.grid));
         let absorb = || consumer.kernel.absorb(slot, &*made.kernel, &wiring);
@@ -139,7 +140,6 @@ impl Fusion {
                 slot,
                 wiring,
                 names: [Arc::clone(&made.name), Arc::clone(&consumer.name)],
-                lines: [self.lines[producer], self.lines[idx]],
             })
         });
         // In one pass the producer's block is never whole in memory, unless the kernel says so.
@@ -195,7 +195,8 @@ impl Fusion {
             of_producer.push(place(LayerInput { layer: input.layer, map })?);
         }
         let n_slots = inputs.len();
-        Some((inputs, Wiring { consumer: of_consumer, producer: of_producer, n_slots }))
+        let lines = [None; 2];
+        Some((inputs, Wiring { consumer: of_consumer, producer: of_producer, n_slots, lines }))
     }
 
     /// Puts the fused layer in the place of the consumer and updates who is used how often.
@@ -274,8 +275,6 @@ struct Chain {
     wiring: Wiring,
     /// What the producer and the consumer are called.
     names: [Arc<str>; 2],
-    /// The lines of the user that they come from.
-    lines: [Option<Line>; 2],
 }
 
 impl Chain {
@@ -305,7 +304,8 @@ impl Kernel for Chain {
         let block = self.producer_block(task.block);
         let producer_task = TaskContext { block: &block, pool: task.pool };
         let of_producer = Inputs::from_slots(of_producer);
-        let made = line::at(self.lines[0], || self.producer.run(&producer_task, of_producer))?;
+        let made =
+            line::at(self.wiring.lines[0], || self.producer.run(&producer_task, of_producer))?;
         let mut made = Some(made);
         let of_consumer = self.wiring.consumer.iter().enumerate().map(|(slot, place)| {
             if slot == self.slot {
@@ -316,7 +316,7 @@ impl Kernel for Chain {
         });
         let of_consumer: Vec<_> = of_consumer.collect();
         let of_consumer = Inputs::from_slots(of_consumer);
-        line::at(self.lines[1], || self.consumer.run(task, of_consumer))
+        line::at(self.wiring.lines[1], || self.consumer.run(task, of_consumer))
     }
 
     /// A source that the producer absorbs, and maybe the consumer both.
@@ -331,14 +331,17 @@ impl Kernel for Chain {
         if !(is_source && is_its_own) {
             return None;
         }
-        let alone = Wiring { consumer: vec![usize::MAX], producer: vec![], n_slots: 0 };
+        let [of_producer, of_consumer] = self.wiring.lines;
+        let lines = [wiring.lines[0], of_producer];
+        let alone = Wiring { consumer: vec![usize::MAX], lines, ..Wiring::default() };
         let made = self.producer.absorb(0, producer, &alone)?;
         let place = |(i, &place): (usize, &usize)| match i == self.slot {
             true => usize::MAX,
             false => wiring.consumer[place],
         };
         let consumer = self.wiring.consumer.iter().enumerate().map(place).collect();
-        let wiring = Wiring { consumer, producer: vec![], n_slots: wiring.n_slots };
+        let lines = [of_producer, of_consumer];
+        let wiring = Wiring { consumer, producer: vec![], n_slots: wiring.n_slots, lines };
         let is_in_place = self.consumer_grid == self.producer_grid
             && self.producer_map.is_identity(&self.consumer_grid, &self.producer_grid);
         let all = || self.consumer.absorb(self.slot, &*made, &wiring);
@@ -354,7 +357,6 @@ impl Kernel for Chain {
             slot: self.slot,
             wiring,
             names: self.names.clone(),
-            lines: self.lines,
         }))
     }
 
@@ -431,7 +433,6 @@ pub(super) fn chain(spec: &KernelSpec, decoder: &Decoder<'_>) -> Result<Arc<dyn 
         slot: parts.slot,
         wiring: parts.wiring,
         names: parts.names,
-        lines: [None; 2],
     }))
 }
 

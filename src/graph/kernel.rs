@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Block;
+use super::{Block, Line};
 #[cfg(feature = "dist")]
 use super::{KernelSpec, Unsendable};
 use crate::error::Result;
@@ -186,7 +186,7 @@ impl Inputs {
 /// How the slots of a consumer and of a producer become the slots of the two fused.
 ///
 /// Inputs that both share appear once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Wiring {
     /// The new slot of each consumer slot; unused for the slot that the producer filled.
@@ -195,4 +195,7 @@ pub(crate) struct Wiring {
     pub(crate) producer: Vec<usize>,
     /// How many slots the fused kernel has.
     pub(crate) n_slots: usize,
+    /// The lines of the user that the producer and the consumer come from.
+    #[cfg_attr(feature = "dist", serde(skip))]
+    pub(crate) lines: [Option<Line>; 2],
 }

@@ -176,7 +176,12 @@ impl ReduceSpec {
         }
         x = b.cast(x, self.lane_dtype());
         let slots: Vec<usize> = (0..program.n_inputs()).collect();
-        let wiring = Wiring { consumer: vec![0], n_slots: slots.len(), producer: slots };
+        let wiring = Wiring {
+            consumer: vec![0],
+            n_slots: slots.len(),
+            producer: slots,
+            ..Wiring::default()
+        };
         b.finish(x).inline(0, program, &wiring)
     }
 

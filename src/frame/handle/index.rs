@@ -182,7 +182,8 @@ impl DataFrame {
         DataFrame::of(rows::repartition(&self.handle, Repartition::Count(n)))
     }
 
-    /// The same rows in partitions of about `bytes` bytes, as far as their bytes are known.
+    /// The same rows in partitions of about `bytes` bytes, as far as their bytes are known; of more bytes if there were more
+    /// than 65536 partitions otherwise.
     #[track_caller]
     #[must_use]
     pub fn repartition_bytes(&self, bytes: u64) -> Self {

@@ -45,6 +45,11 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether [`read_batches`](Self::read_batches) may hold a column of all rows of a part at once.
+    fn may_gather(&self, _request: &Request, _filter: Option<&dyn RowFilter>) -> bool {
+        true
+    }
+
     /// Reads a part.
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame>;
 

@@ -66,9 +66,10 @@ impl Kernel for AggregateKernel {
         &self,
         _slot: usize,
         producer: &dyn Kernel,
-        _wiring: &Wiring,
+        wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
         let is_of_rows = matches!(self.step, AggregateStep::Partial | AggregateStep::All);
-        is_of_rows.then(|| PipelineKernel::aggregating(producer, &self.plan, self.step))?
+        let (plan, lines) = (&self.plan, wiring.lines);
+        is_of_rows.then(|| PipelineKernel::aggregating(producer, plan, self.step, lines))?
     }
 }

@@ -12,23 +12,32 @@ use polars_core::prelude::{BooleanChunked, ChunkFillNullValue, PlSmallStr};
 
 use super::aggregate::AggregateStep;
 use super::eval::evaluate_rows;
-use super::group_by::{Running, finish};
+use super::group_by::Running;
 use super::tasks::{ScanKernel, filter, select};
 use super::values_error;
 use crate::error::Result;
 use crate::frame::expr::{AggregatePlan, Expr};
 use crate::frame::io::{Each, Request, RowFilter, gathered};
 use crate::frame::partition::block;
-use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext};
+use crate::graph::{Block, BytesRead, Inputs, Kernel, Line, TaskContext, at_line};
 
 /// Reads a part, and computes of each batch what the steps say.
 #[derive(Clone, Debug)]
 pub(crate) struct PipelineKernel {
     scan: ScanKernel,
+    /// The line of the user that the scan comes from.
+    line: Option<Line>,
     filter: Option<Arc<Predicate>>,
-    steps: Vec<Step>,
+    steps: Vec<(Step, Option<Line>)>,
     /// What the rows are aggregated to, if they are.
-    end: Option<(Arc<AggregatePlan>, AggregateStep)>,
+    end: Option<End>,
+}
+
+#[derive(Clone, Debug)]
+struct End {
+    plan: Arc<AggregatePlan>,
+    step: AggregateStep,
+    line: Option<Line>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,8 +47,8 @@ enum Step {
 }
 
 impl PipelineKernel {
-    /// What `producer` does, if something can be done with the rows that it reads.
-    fn of(producer: &dyn Kernel) -> Option<Self> {
+    /// What `producer` of this line does, if something can be done with the rows that it reads.
+    fn of(producer: &dyn Kernel, line: Option<Line>) -> Option<Self> {
         let producer: &dyn Any = producer;
         if let Some(pipeline) = producer.downcast_ref::<PipelineKernel>() {
             return pipeline.end.is_none().then(|| pipeline.clone());
@@ -47,26 +56,34 @@ impl PipelineKernel {
         let scan = producer.downcast_ref::<ScanKernel>()?;
         // Rows in memory are there in one piece, and are given out without a copy.
         let scan = (!scan.source.is_resident()).then(|| scan.clone())?;
-        Some(PipelineKernel { scan, filter: None, steps: Vec::new(), end: None })
+        Some(PipelineKernel { scan, line, filter: None, steps: Vec::new(), end: None })
     }
 
-    /// `producer`, and then only the rows for which the predicate is true.
-    pub(crate) fn filtering(producer: &dyn Kernel, predicate: &Expr) -> Option<Arc<dyn Kernel>> {
-        let mut pipeline = PipelineKernel::of(producer)?;
+    /// `producer`, and then only the rows for which the predicate is true; `lines` are those of both.
+    pub(crate) fn filtering(
+        producer: &dyn Kernel,
+        predicate: &Expr,
+        lines: [Option<Line>; 2],
+    ) -> Option<Arc<dyn Kernel>> {
+        let mut pipeline = PipelineKernel::of(producer, lines[0])?;
         let is_first = pipeline.filter.is_none() && pipeline.steps.is_empty();
         if is_first && pipeline.scan.request.n_rows_max.is_none() {
-            pipeline.filter = Some(Arc::new(Predicate::new(predicate.clone())));
+            pipeline.filter = Some(Arc::new(Predicate::new(predicate.clone(), lines[1])));
         } else {
-            pipeline.steps.push(Step::Filter(predicate.clone()));
+            pipeline.steps.push((Step::Filter(predicate.clone()), lines[1]));
         }
         Some(Arc::new(pipeline))
     }
 
     /// `producer`, and then these columns.
-    pub(crate) fn selecting(producer: &dyn Kernel, exprs: &Arc<[Expr]>) -> Option<Arc<dyn Kernel>> {
-        let mut pipeline = PipelineKernel::of(producer)?;
+    pub(crate) fn selecting(
+        producer: &dyn Kernel,
+        exprs: &Arc<[Expr]>,
+        lines: [Option<Line>; 2],
+    ) -> Option<Arc<dyn Kernel>> {
+        let mut pipeline = PipelineKernel::of(producer, lines[0])?;
         pipeline.needs_only(exprs.iter());
-        pipeline.steps.push(Step::Select(Arc::clone(exprs)));
+        pipeline.steps.push((Step::Select(Arc::clone(exprs)), lines[1]));
         Some(Arc::new(pipeline))
     }
 
@@ -75,20 +92,21 @@ impl PipelineKernel {
         producer: &dyn Kernel,
         plan: &Arc<AggregatePlan>,
         step: AggregateStep,
+        lines: [Option<Line>; 2],
     ) -> Option<Arc<dyn Kernel>> {
         if !Running::is_possible(plan) {
             return None;
         }
-        let mut pipeline = PipelineKernel::of(producer)?;
+        let mut pipeline = PipelineKernel::of(producer, lines[0])?;
         pipeline.needs_only(plan.keys.iter().chain(&plan.inputs));
-        pipeline.end = Some((Arc::clone(plan), step));
+        pipeline.end = Some(End { plan: Arc::clone(plan), step, line: lines[1] });
         Some(Arc::new(pipeline))
     }
 
     /// Leaves out columns that only the filter of the source looks at, if what comes next needs just these.
     fn needs_only<'a>(&mut self, exprs: impl IntoIterator<Item = &'a Expr>) {
         let mut needed: Vec<PlSmallStr> = Vec::new();
-        for step in &self.steps {
+        for (step, _) in &self.steps {
             match step {
                 Step::Filter(predicate) => predicate.add_columns(&mut needed),
                 Step::Select(_) => return,
@@ -100,34 +118,40 @@ impl PipelineKernel {
         *request = Request { columns: columns.cloned().collect(), ..request.clone() };
     }
 
+    /// The filter of the source.
+    fn of_source(&self) -> Option<&dyn RowFilter> {
+        self.filter.as_deref().map(|filter| filter as &dyn RowFilter)
+    }
+
     fn batches(&self, part: usize, each: Each<'_>) -> Result<()> {
-        let of_source = self.filter.as_deref().map(|filter| filter as &dyn RowFilter);
+        let of_source = self.of_source();
         let ScanKernel { source, request, .. } = &self.scan;
-        source.read_batches(part, request, of_source, &mut |mut rows| {
-            for step in &self.steps {
-                rows = match step {
-                    Step::Filter(predicate) => filter(&rows, predicate)?,
-                    Step::Select(exprs) => select(&rows, exprs)?,
-                };
+        let mut take = |mut rows: DataFrame| {
+            for (step, line) in &self.steps {
+                rows = at_line(*line, || match step {
+                    Step::Filter(predicate) => filter(&rows, predicate),
+                    Step::Select(exprs) => select(&rows, exprs),
+                })?;
             }
             each(rows)
-        })
+        };
+        at_line(self.line, || source.read_batches(part, request, of_source, &mut take))
     }
 }
 
 impl Kernel for PipelineKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
         let part = self.scan.parts[task.block[0] as usize];
-        let Some((plan, step)) = &self.end else {
+        let Some(End { plan, step, line }) = &self.end else {
             return gathered(|each| self.batches(part, each)).map(block);
         };
         let mut running = Running::new(plan);
-        self.batches(part, &mut |rows| running.add(&rows))?;
-        let states = running.finish()?;
-        Ok(block(match step {
-            AggregateStep::All => finish(&states, plan)?,
-            _ => states,
-        }))
+        self.batches(part, &mut |rows| at_line(*line, || running.add(&rows)))?;
+        at_line(*line, || match step {
+            AggregateStep::All => running.whole(),
+            _ => running.partial(),
+        })
+        .map(block)
     }
 
     fn n_steps(&self) -> usize {
@@ -144,7 +168,9 @@ impl Kernel for PipelineKernel {
 
     /// Where there are many groups, their rows are gathered first.
     fn may_gather(&self) -> bool {
-        self.end.as_ref().is_some_and(|(plan, _)| !plan.keys.is_empty())
+        let ScanKernel { source, request, .. } = &self.scan;
+        self.end.as_ref().is_some_and(|end| !end.plan.keys.is_empty())
+            || source.may_gather(request, self.of_source())
     }
 }
 
@@ -153,13 +179,14 @@ impl Kernel for PipelineKernel {
 struct Predicate {
     expr: Expr,
     columns: Vec<PlSmallStr>,
+    line: Option<Line>,
 }
 
 impl Predicate {
-    fn new(expr: Expr) -> Self {
+    fn new(expr: Expr, line: Option<Line>) -> Self {
         let mut columns = Vec::new();
         expr.add_columns(&mut columns);
-        Predicate { expr, columns }
+        Predicate { expr, columns, line }
     }
 }
 
@@ -170,7 +197,7 @@ impl RowFilter for Predicate {
 
     /// Where the expression is null the row is not wanted.
     fn mask(&self, frame: &DataFrame) -> Result<BooleanChunked> {
-        let mask = evaluate_rows(&self.expr, frame)?;
+        let mask = at_line(self.line, || evaluate_rows(&self.expr, frame))?;
         let mask = mask.bool().and_then(|mask| match mask.has_nulls() {
             true => mask.fill_null_with_values(false),
             false => Ok(mask.clone()),
@@ -222,6 +249,10 @@ mod tests {
 
         fn scratch_bytes(&self, _part: usize, _columns: &[PlSmallStr]) -> u64 {
             0
+        }
+
+        fn may_gather(&self, _request: &Request, _filter: Option<&dyn RowFilter>) -> bool {
+            false
         }
 
         fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
@@ -357,20 +388,110 @@ mod tests {
         assert!(frames_equal(&got, &partial(&rows, &plan).unwrap()));
     }
 
+    /// First rows of one key, and then of many, which judged by their beginning hardly repeat.
+    #[test]
+    fn groups_that_become_many_give_the_bits_of_all_rows_at_once() {
+        let (few, many) = (64, 20_000);
+        let key = |i: i64| if i < few { 0 } else { i * 7 % (many * 9 / 10) };
+        let value = |i: i64| 0.1 + i as f64 / 3.0;
+        let rows = polars_core::df!["k" => (0..few + many).map(key).collect::<Vec<_>>(),
+            "x" => (0..few + many).map(value).collect::<Vec<_>>()]
+        .unwrap();
+        let plan = plan(["k"], [col("x").sum(), len().alias("n")], &rows);
+        let batches: Vec<_> = (0..).map(|i| rows.slice(i * 100, 100)).take(201).collect();
+        for (step, expected) in [
+            (AggregateStep::Partial, partial(&rows, &plan).unwrap()),
+            (AggregateStep::All, whole(&rows, &plan).unwrap()),
+        ] {
+            let kernel = Arc::new(AggregateKernel { plan: Arc::clone(&plan), step });
+            let got = run(&fused(scan(batches.clone(), 1), vec![kernel]));
+            assert!(got.height() < 18_010, "{step:?}");
+            assert!(frames_equal(&got, &expected), "{step:?}");
+        }
+    }
+
+    /// Rows that hardly repeat are groups of their own only where they are merged later.
+    #[test]
+    fn the_result_has_each_group_once() {
+        let n = 20_000_i64;
+        let rows = polars_core::df!["k" => (0..n).map(|i| i % (n / 2)).collect::<Vec<_>>(),
+            "x" => (0..n).collect::<Vec<_>>()]
+        .unwrap();
+        let plan = plan(["k"], [col("x").sum()], &rows);
+        let kernel =
+            Arc::new(AggregateKernel { plan: Arc::clone(&plan), step: AggregateStep::All });
+        let batches = (0..20).map(|i| rows.slice(i * 1000, 1000)).collect();
+        let got = run(&fused(scan(batches, 1), vec![kernel]));
+        assert_eq!(got.height(), 10_000);
+        assert!(frames_equal(&got, &whole(&rows, &plan).unwrap()));
+    }
+
+    /// A source without batches.
+    #[derive(Debug)]
+    struct Whole(Batches);
+
+    impl Source for Whole {
+        fn name(&self) -> String {
+            self.0.name()
+        }
+
+        fn schema(&self) -> &SchemaRef {
+            self.0.schema()
+        }
+
+        fn n_parts(&self) -> usize {
+            1
+        }
+
+        fn n_rows(&self, part: usize) -> Option<u64> {
+            self.0.n_rows(part)
+        }
+
+        fn nbytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
+            self.0.nbytes(part, columns)
+        }
+
+        fn scratch_bytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
+            self.0.scratch_bytes(part, columns)
+        }
+
+        fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
+            self.0.read(part, request)
+        }
+    }
+
+    #[test]
+    fn parts_that_are_read_whole_are_declared() {
+        let rows = polars_core::df!["a" => [1.0, 2.0]].unwrap();
+        let sum: Arc<dyn Kernel> = Arc::new(AggregateKernel {
+            plan: plan(&[] as &[&str], [col("a").sum()], &rows),
+            step: AggregateStep::Partial,
+        });
+        let scratch_bytes = |scan| fused(scan, vec![Arc::clone(&sum)])[0].scratch_bytes;
+        let batches = scan(vec![rows.clone()], 1);
+        let schema = Arc::clone(rows.schema());
+        let source: Arc<dyn Source> = Arc::new(Whole(Batches(vec![rows], schema)));
+        assert_eq!(scratch_bytes(ScanKernel { source, ..batches.clone() }), 1);
+        assert_eq!(scratch_bytes(batches), 0);
+    }
+
     #[test]
     fn only_what_is_needed_comes_from_the_source() {
         let rows = polars_core::df!["a" => [1, 2], "b" => [1, 2], "c" => [1, 2]].unwrap();
         let predicate = col("a").gt(1);
-        let kernel = PipelineKernel::filtering(&scan(vec![rows.clone()], 1), &predicate).unwrap();
+        let kernel =
+            PipelineKernel::filtering(&scan(vec![rows.clone()], 1), &predicate, [None; 2]).unwrap();
         let plan = plan(&[] as &[&str], [col("b").sum()], &rows);
-        let kernel = PipelineKernel::aggregating(&*kernel, &plan, AggregateStep::Partial).unwrap();
+        let kernel =
+            PipelineKernel::aggregating(&*kernel, &plan, AggregateStep::Partial, [None; 2])
+                .unwrap();
         let kernel: &dyn Any = &*kernel;
         let pipeline = kernel.downcast_ref::<PipelineKernel>().unwrap();
         assert_eq!(*pipeline.scan.request.columns, ["b"]);
         // Rows are limited before they are filtered.
         let mut limited = scan(vec![rows], 1);
         limited.request.n_rows_max = Some(1);
-        let kernel = PipelineKernel::filtering(&limited, &predicate).unwrap();
+        let kernel = PipelineKernel::filtering(&limited, &predicate, [None; 2]).unwrap();
         let kernel: &dyn Any = &*kernel;
         assert!(kernel.downcast_ref::<PipelineKernel>().unwrap().filter.is_none());
     }
@@ -393,7 +514,10 @@ mod tests {
         for agg in [col("a").std(1), col("a").median(), col("a").product()] {
             let plan = plan(&[] as &[&str], [agg], &rows);
             let scan = scan(vec![rows.clone()], 1);
-            assert!(PipelineKernel::aggregating(&scan, &plan, AggregateStep::Partial).is_none());
+            assert!(
+                PipelineKernel::aggregating(&scan, &plan, AggregateStep::Partial, [None; 2])
+                    .is_none()
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::frame::expr::Expr;
 use crate::frame::io::{Request, Source};
 use crate::frame::op::MapPartitions;
 use crate::frame::partition::{block, borrowed, frame};
-use crate::frame::partitions::repartition::even;
+use crate::frame::partitions::repartition::even_piece;
 use crate::graph::{Block, BytesRead, Inputs, Kernel, TaskContext, Wiring};
 
 /// Reads part `parts[i]` of a source for block `i`.
@@ -60,9 +60,9 @@ impl Kernel for SelectKernel {
         &self,
         _slot: usize,
         producer: &dyn Kernel,
-        _wiring: &Wiring,
+        wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
-        PipelineKernel::selecting(producer, &self.exprs)
+        PipelineKernel::selecting(producer, &self.exprs, wiring.lines)
     }
 }
 
@@ -89,9 +89,9 @@ impl Kernel for FilterKernel {
         &self,
         _slot: usize,
         producer: &dyn Kernel,
-        _wiring: &Wiring,
+        wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
-        PipelineKernel::filtering(producer, &self.predicate)
+        PipelineKernel::filtering(producer, &self.predicate, wiring.lines)
     }
 }
 
@@ -136,8 +136,8 @@ impl Kernel for PieceKernel {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let rows = frame(inputs.take_one(0));
         let (i, n) = self.pieces[task.block[0] as usize];
-        let bounds = even(rows.height(), n);
-        Ok(block(rows.slice(bounds[i] as i64, bounds[i + 1] - bounds[i])))
+        let piece = even_piece(rows.height(), n, i);
+        Ok(block(rows.slice(piece.start as i64, piece.len())))
     }
 }
 

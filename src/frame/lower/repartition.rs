@@ -13,7 +13,7 @@ use crate::frame::kernels::tasks::{ConcatKernel, PieceKernel};
 use crate::frame::layout::{Divided, Layout};
 use crate::frame::op::Repartition;
 use crate::frame::partitions::repartition::{
-    Differs, Piece, by_divisions, by_size, even, fewer, more,
+    Differs, Piece, by_divisions, by_size, even_piece, fewer, more,
 };
 use crate::frame::partitions::{Divisions, Key};
 use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
@@ -35,7 +35,8 @@ impl Lowering<'_> {
                 Some(rows_of) => self.by_size(*bytes, &rows_of, input),
                 None => {
                     let n = input.layout.nbytes().div_ceil((*bytes).max(1));
-                    self.in_parts(n as usize, input)
+                    let n_max = MAX_PARTS.max(input.layout.n_parts);
+                    self.in_parts(usize::try_from(n).unwrap_or(n_max).min(n_max), input)
                 }
             }),
             (Repartition::Keys(keys), _) => Ok(self.together(keys, input)),
@@ -85,7 +86,7 @@ impl Lowering<'_> {
         let row_bytes = input.layout.row_bytes();
         let bytes: Vec<u64> =
             rows_of.iter().map(|rows| (*rows as f64 * row_bytes) as u64).collect();
-        let (splits, bounds) = by_size(&bytes, bytes_max);
+        let (splits, bounds) = by_size(&bytes, bytes_max, MAX_PARTS);
         let pieces = self.pieces(&splits, rows_of, input);
         if bounds.len() - 1 == pieces.layout.n_parts {
             return pieces;
@@ -111,8 +112,7 @@ impl Lowering<'_> {
             splits.iter().enumerate().flat_map(|(part, &n)| (0..n).map(move |i| (part, i, n)));
         let pieces: Vec<(usize, usize, usize)> = pieces.collect();
         let rows = |&(part, i, n): &(usize, usize, usize)| {
-            let bounds = even(rows_of[part] as usize, n);
-            (bounds[i + 1] - bounds[i]) as u64
+            even_piece(rows_of[part] as usize, n, i).len() as u64
         };
         let rows_of: Arc<[u64]> = pieces.iter().map(rows).collect();
         let layout = input.layout.in_parts(pieces.len());

@@ -162,7 +162,11 @@ impl Lowering<'_> {
         let layer = self.layers.get_mut(split);
         layer.inputs.push(ways);
         layer.scratch_bytes = split_bytes(&input.layout);
-        let order = input.layout.placement.order_along(ranged.by());
+        // Ranges that descend or begin with nulls turn the rows of an ascending frame around.
+        let order = match ranged.is_ascending() {
+            true => input.layout.placement.order_along(ranged.by()),
+            false => Placement::default(),
+        };
         self.taken(exchange, split, input.layout.in_parts(n_out).placed(order.ranged(ranged)))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use polars_core::prelude::DataType;
+
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{at_build, check_column};
 use crate::frame::kernels::join::{JoinHow, JoinSpec, join_schema};
@@ -29,6 +31,10 @@ fn kept_index(spec: &JoinSpec, nodes: [&Arc<Node>; 2]) -> Option<KeptIndex> {
         J::Right | J::Full | J::Cross => return None,
     };
     let index = nodes[side].note.as_ref()?;
+    // Ranges of categories are not those of the other frame, and both in one partition would be too high a price.
+    if nodes[side].meta.schema.get(index).is_some_and(DataType::is_categorical) {
+        return None;
+    }
     let key = [&spec.left_on, &spec.right_on][side].iter().position(|key| key == index)?;
     Some(KeptIndex { side, key })
 }

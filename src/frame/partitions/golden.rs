@@ -93,7 +93,7 @@ fn counts_of_partitions_change_as_in_dask() {
     });
     each_case("repartition.jsonl", "size", 100, |case| {
         let bytes: Vec<u64> = sizes(&case["bytes"]).iter().map(|&b| b as u64).collect();
-        let got = repartition::by_size(&bytes, size(&case["limit"]) as u64);
+        let got = repartition::by_size(&bytes, size(&case["limit"]) as u64, usize::MAX);
         Some((json!([got.0, got.1]), json!([case["nsplits"], case["boundaries"]])))
     });
 }

@@ -21,16 +21,29 @@ pub(crate) fn more(n_old: usize, n_new: usize) -> Vec<usize> {
 
 /// The bounds of `k` even pieces of `rows` rows.
 pub(crate) fn even(rows: usize, k: usize) -> Vec<usize> {
-    (0..=k).map(|i| (i as u128 * rows as u128 / k.max(1) as u128) as usize).collect()
+    (0..=k).map(|i| even_bound(rows, k, i)).collect()
 }
 
-/// Cuts and joins partitions of these sizes towards `limit` bytes each.
+/// The rows of piece `i` of `k` even pieces of `rows` rows.
+pub(crate) fn even_piece(rows: usize, k: usize, i: usize) -> Range<usize> {
+    even_bound(rows, k, i)..even_bound(rows, k, i + 1)
+}
+
+fn even_bound(rows: usize, k: usize, i: usize) -> usize {
+    (i as u128 * rows as u128 / k.max(1) as u128) as usize
+}
+
+/// Cuts and joins partitions of these sizes towards `limit` bytes each; cuts them into larger pieces if there were more than
+/// `n_max` otherwise.
 ///
 /// Returns into how many even pieces each partition is cut, and the bounds of the runs of pieces that
 /// are joined again.
-pub(crate) fn by_size(bytes: &[u64], limit: u64) -> (Vec<usize>, Vec<usize>) {
+pub(crate) fn by_size(bytes: &[u64], limit: u64, n_max: usize) -> (Vec<usize>, Vec<usize>) {
+    let all = bytes.iter().copied().fold(0, u64::saturating_add);
+    let n_cuts_max = n_max.saturating_sub(bytes.len()).max(1) as u64;
     let limit = limit.max(1);
-    let splits: Vec<usize> = bytes.iter().map(|b| 1 + (b / limit) as usize).collect();
+    let piece = limit.max(all.div_ceil(n_cuts_max));
+    let splits: Vec<usize> = bytes.iter().map(|b| 1 + (b / piece) as usize).collect();
     let (mut bounds, mut sum, mut piece) = (vec![0], 0.0, 0);
     for (&bytes, &n) in bytes.iter().zip(&splits) {
         let share = bytes as f64 / n as f64;
@@ -207,9 +220,12 @@ mod tests {
 
     #[test]
     fn sizes_never_make_empty_partitions() {
-        assert_eq!(by_size(&[0, 0, 0], 0), (vec![1, 1, 1], vec![0, 3]));
-        assert_eq!(by_size(&[10, 1], 4).0, [3, 1]);
-        assert_eq!(by_size(&[], 4), (vec![], vec![0, 0]));
+        assert_eq!(by_size(&[0, 0, 0], 0, 9), (vec![1, 1, 1], vec![0, 3]));
+        assert_eq!(by_size(&[10, 1], 4, 9).0, [3, 1]);
+        assert_eq!(by_size(&[], 4, 9), (vec![], vec![0, 0]));
+        // No more than nine pieces, and no cuts at all where there are more before.
+        assert_eq!(by_size(&[1000, 100], 1, 9).0, [7, 1]);
+        assert_eq!(by_size(&[1000, 100], 1, 1), (vec![1, 1], vec![0, 1, 2]));
     }
 
     #[test]

@@ -95,7 +95,7 @@ proptest! {
         let mut unfused = x.clone();
         for &(kind, c) in &ops {
             let program = step(kind, c);
-            let wiring = Wiring { consumer: vec![0, 1], producer: vec![0, 1], n_slots: 2 };
+            let wiring = Wiring { consumer: vec![0, 1], producer: vec![0, 1], n_slots: 2, ..Wiring::default() };
             fused = program.inline(0, &fused, &wiring);
             let kernel = ElemwiseKernel::new(program, chunks.clone());
             // Each result is overwritten by the next.
@@ -141,9 +141,9 @@ fn creations_are_absorbed_through_broadcasting() {
     let row = ElemwiseKernel::new(Program::index(0, 0, 1), whole(&[3]));
     let add = Program::binary(BinaryOp::Add, DType::I64).unwrap();
     let kernel = ElemwiseKernel::new(add, whole(&[2, 3]));
-    let wiring = Wiring { consumer: vec![0, 0], producer: vec![], n_slots: 1 };
+    let wiring = Wiring { consumer: vec![0, 0], producer: vec![], n_slots: 1, ..Wiring::default() };
     let kernel = kernel.absorb(1, &row, &wiring).unwrap();
-    let wiring = Wiring { consumer: vec![], producer: vec![], n_slots: 0 };
+    let wiring = Wiring { consumer: vec![], producer: vec![], n_slots: 0, ..Wiring::default() };
     let kernel = kernel.absorb(0, &column, &wiring).unwrap();
     let got = array::<i64>(run(&*kernel, 2, vec![]));
     assert_eq!(got, ArrayD::from_shape_fn(IxDyn(&[2, 3]), |i| i[1] as i64));
@@ -151,6 +151,7 @@ fn creations_are_absorbed_through_broadcasting() {
     let sine = ElemwiseKernel::new(Program::unary(UnaryOp::Sin, DType::F64).unwrap(), whole(&[3]));
     let add = Program::binary(BinaryOp::Add, DType::F64).unwrap();
     let kernel = ElemwiseKernel::new(add, whole(&[2, 3]));
-    let wiring = Wiring { consumer: vec![0, 0], producer: vec![1], n_slots: 2 };
+    let wiring =
+        Wiring { consumer: vec![0, 0], producer: vec![1], n_slots: 2, ..Wiring::default() };
     assert!(kernel.absorb(1, &sine, &wiring).is_none());
 }

@@ -23,17 +23,18 @@ fn programs_print_as_one_line() {
 #[test]
 fn equal_instructions_merge_and_constants_fold() {
     let square = Program::binary(BinaryOp::Mul, DType::F64).unwrap();
-    let wiring = Wiring { consumer: vec![0, 0], producer: vec![0], n_slots: 1 };
+    let wiring =
+        Wiring { consumer: vec![0, 0], producer: vec![0], n_slots: 1, ..Wiring::default() };
     let fused = square.inline(0, &example(), &wiring).inline(
         0,
         &example(),
-        &Wiring { consumer: vec![0], producer: vec![0], n_slots: 1 },
+        &Wiring { consumer: vec![0], producer: vec![0], n_slots: 1, ..Wiring::default() },
     );
     assert_eq!(fused.n_inputs(), 1);
     let folded = Program::unary(UnaryOp::Sqrt, DType::F64).unwrap().inline(
         0,
         &Program::constant(4.0),
-        &Wiring { consumer: vec![0], producer: vec![], n_slots: 0 },
+        &Wiring { consumer: vec![0], producer: vec![], n_slots: 0, ..Wiring::default() },
     );
     assert_eq!(folded.as_constant(), Some(Scalar::F64(2.0)));
 }

@@ -214,7 +214,8 @@ fn fused_reductions_have_the_same_bits() {
             let spec = spec(kind, axes, false, DType::F64);
             let plain = chunk_kernel(&spec, Program::input(DType::F64), whole(x.shape()));
             let elemwise = crate::array::kernels::ElemwiseKernel::new(example(), whole(x.shape()));
-            let wiring = Wiring { consumer: vec![0], producer: vec![0], n_slots: 1 };
+            let wiring =
+                Wiring { consumer: vec![0], producer: vec![0], n_slots: 1, ..Wiring::default() };
             let fused = plain.absorb(0, &elemwise, &wiring).unwrap();
             let finish = |partial| array::<f64>(run(&*finish_kernel(&spec), 2, vec![partial]));
             let made = run(&elemwise, 2, vec![block(x.clone())]);

@@ -2,7 +2,7 @@
 
 use polars_core::error::polars_ensure;
 use polars_core::prelude::{
-    Column, DataType, IntoColumn, ListChunked, PolarsResult, SortOptions, StringChunked,
+    Column, IntoColumn, ListChunked, PolarsResult, SortOptions, StringChunked,
 };
 use polars_ops::prelude::ListNameSpaceImpl;
 
@@ -57,14 +57,8 @@ fn join(inputs: &[Column]) -> PolarsResult<Column> {
 
 /// Inputs are the lists, and the value that is looked for.
 fn contains(inputs: &[Column]) -> PolarsResult<Column> {
-    let height = height(inputs);
-    let value = match inputs[0].dtype() {
-        DataType::List(inner) if inputs[1].dtype().is_primitive_numeric() => {
-            inputs[1].cast(inner)?
-        }
-        _ => inputs[1].clone(),
-    };
-    let found = compare::is_in(&[broadcast(&value, height), inputs[0].clone()])?;
+    let value = broadcast(&inputs[1], height(inputs));
+    let found = compare::is_in(&[value, inputs[0].clone()])?;
     Ok(found.with_name(inputs[0].name().clone()))
 }
 
@@ -169,7 +163,7 @@ mod tests {
     use crate::frame::expr::col;
     use crate::frame::kernels::eval::evaluate;
     use polars_core::df;
-    use polars_core::prelude::{DataFrame, NamedFrom, Series};
+    use polars_core::prelude::{DataFrame, DataType, NamedFrom, Series};
 
     fn frame() -> DataFrame {
         let lists = [Some(vec![3_i64, 1, 2]), Some(vec![]), None, Some(vec![7])];
@@ -199,6 +193,20 @@ mod tests {
         let found = evaluate(&l.contains(1), &frame()).unwrap();
         let found: Vec<_> = found.bool().unwrap().iter().collect();
         assert_eq!((found[0], found[1], found[3]), (Some(true), Some(false), Some(false)));
+    }
+
+    #[test]
+    fn a_value_that_the_elements_can_not_be_is_not_among_them() {
+        let bytes = Expr::cast(&col("l"), DataType::List(Box::new(DataType::UInt8)));
+        let is_found = |expr: Expr| {
+            let found = evaluate(&expr, &frame()).unwrap();
+            found.bool().unwrap().get(0)
+        };
+        assert_eq!(is_found(col("l").list().contains(1.0)), Some(true));
+        assert_eq!(is_found(col("l").list().contains(1.5)), Some(false));
+        assert_eq!(is_found(bytes.list().contains(3)), Some(true));
+        assert_eq!(is_found(bytes.list().contains(300)), Some(false));
+        assert_eq!(is_found(bytes.list().contains(259)), Some(false));
     }
 
     #[test]

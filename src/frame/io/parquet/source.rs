@@ -214,6 +214,12 @@ impl Source for ParquetFiles {
         stats.ok().flatten()
     }
 
+    /// Columns of the filter that are wanted too are kept until the others are decoded.
+    fn may_gather(&self, request: &Request, filter: Option<&dyn RowFilter>) -> bool {
+        let is_seen = |name| filter.is_some_and(|filter| filter.columns().contains(name));
+        request.columns.iter().any(is_seen) && !request.columns.iter().all(is_seen)
+    }
+
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
         gathered(|each| self.read_part(part, request, None, each))
     }
@@ -237,9 +243,7 @@ fn blame_of(call: Call, found: &FoundFile) -> Blame<'_> {
 fn read_footers(call: Call, files: &[&FoundFile]) -> Result<Vec<Footer>> {
     let opened = files.iter().map(|found| found.open(&blame_of(call, found)));
     let mut opened: Vec<Readable> = opened.collect::<Result<_>>()?;
-    if let Some(first) = files.first() {
-        prefetch_tails(&mut opened, TAIL_BYTES).map_err(|error| blame_of(call, first).io(error))?;
-    }
+    prefetch_tails(&mut opened, TAIL_BYTES);
     let opened = opened.into_iter().zip(files);
     opened
         .map(|(file, found)| Footer::read(&blame_of(call, found), &CheckedFile::new(file)))

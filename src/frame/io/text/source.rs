@@ -197,6 +197,10 @@ impl<F: Decode> Source for TextSource<F> {
         self.nbytes(part, columns).saturating_add(reading)
     }
 
+    fn may_gather(&self, _request: &Request, _filter: Option<&dyn RowFilter>) -> bool {
+        false
+    }
+
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
         gathered(|each| self.read_part(part, request, None, each))
     }

@@ -30,6 +30,10 @@ const SMALL_TABLE: usize = 1 << 16;
 const SAMPLE_PART: usize = 8;
 const SAMPLE_ROWS_MIN: usize = 1024;
 
+/// Of so many rows at the beginning it is looked at whether their groups are few: no more than one for so many rows.
+pub(super) const ROWS_JUDGED: usize = if cfg!(test) { 32 } else { 1 << 16 };
+const ROWS_OF_GROUP_MIN: usize = 16;
+
 impl Groups {
     /// Rows with equal keys. Nulls are equal to each other, as are NaNs, and both zeros.
     pub(crate) fn new(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
@@ -56,10 +60,21 @@ impl Groups {
 
     /// As [`new`](Self::new); each row alone if looking for others is not worth while.
     pub(super) fn worthwhile(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
-        match hardly_repeat(keys, n_rows)? {
-            true => Ok(Groups::each(n_rows)),
-            false => Groups::new(keys, n_rows),
+        if !hardly_repeat(keys, n_rows)? {
+            return Groups::new(keys, n_rows);
         }
+        // Rows that come in batches are put into groups after these, and have to give the same bits.
+        let first: Vec<Column> = keys.iter().map(|key| key.head(Some(ROWS_JUDGED))).collect();
+        match Groups::new(&first, ROWS_JUDGED.min(n_rows))?.are_few_at_first() {
+            true => Groups::new(keys, n_rows),
+            false => Ok(Groups::each(n_rows)),
+        }
+    }
+
+    /// Whether there are few groups among the first rows; not if these are all rows and fewer than are looked at.
+    pub(super) fn are_few_at_first(&self) -> bool {
+        let n = self.firsts.partition_point(|&row| (row as usize) < ROWS_JUDGED);
+        self.of_row.len() >= ROWS_JUDGED && n <= ROWS_JUDGED / ROWS_OF_GROUP_MIN
     }
 
     /// Rows whose hashes are equal, if these are the rows that are equal: of two rows with one hash that is nearly

@@ -6,22 +6,25 @@ use polars_core::prelude::{Column, DataFrame, IdxSize, PolarsResult};
 
 use super::super::concat::concat;
 use super::super::values_error;
+use super::groups::ROWS_JUDGED;
 use super::{Groups, build, fold, groups, merged_states, partial_of_projected, pick, project};
 use super::{state_of_rows, states_of_rows};
 use crate::error::Result;
 use crate::frame::expr::aggregate_plan::{AggregatePlan, State, input_column, state_column};
 
-/// If there are more groups in the first batch than one for so many rows, the other batches wait for each other: to find
-/// the groups of all rows at once is cheaper then than to look for those of each batch among all before.
-const ROWS_OF_GROUP_MIN: usize = 16;
-
 /// What [`partial`](super::partial) makes of the rows of all batches in one frame, to the same bits.
+///
+/// Rows wait until they are as many as there are groups so far: were groups looked for among all before for each batch, many
+/// groups would take quadratic time. Where even the first rows have [many groups](Groups::are_few_at_first), all rows wait.
 pub(crate) struct Running<'a> {
     plan: &'a AggregatePlan,
-    /// Of the batches so far; none if they had no rows.
+    /// Of the batches that do not wait.
     states: Option<DataFrame>,
-    /// Keys and inputs of batches that wait, or of the first one, if it had no rows.
+    /// Keys and inputs of batches that wait.
     waiting: Vec<DataFrame>,
+    n_waiting: usize,
+    /// How many rows have to wait before something is done.
+    n_enough: usize,
 }
 
 impl<'a> Running<'a> {
@@ -47,40 +50,68 @@ impl<'a> Running<'a> {
     }
 
     pub(crate) fn new(plan: &'a AggregatePlan) -> Self {
-        Running { plan, states: None, waiting: Vec::new() }
+        let n_enough = if plan.keys.is_empty() { 1 } else { ROWS_JUDGED };
+        Running { plan, states: None, waiting: Vec::new(), n_waiting: 0, n_enough }
     }
 
     /// Adds the rows of a batch.
     pub(crate) fn add(&mut self, frame: &DataFrame) -> Result<()> {
         let rows = project(frame, self.plan)?;
-        if rows.height() == 0 {
-            if self.states.is_none() && self.waiting.is_empty() {
-                self.waiting.push(rows);
-            }
+        if rows.height() == 0 && (self.states.is_some() || !self.waiting.is_empty()) {
             return Ok(());
         }
-        let is_waiting = self.waiting.iter().any(|rows| rows.height() > 0);
-        if is_waiting {
-            self.waiting.push(rows);
-            return Ok(());
+        self.n_waiting += rows.height();
+        self.waiting.push(rows);
+        match self.n_waiting >= self.n_enough {
+            true => self.take_waiting(),
+            false => Ok(()),
         }
+    }
+
+    fn take_waiting(&mut self) -> Result<()> {
+        let rows = concat(std::mem::take(&mut self.waiting))?;
         let groups = groups(&rows, self.plan)?;
-        self.states = match &self.states {
-            None if groups.len() > rows.height().div_ceil(ROWS_OF_GROUP_MIN) => {
-                self.waiting = vec![rows];
+        let states = match &self.states {
+            Some(before) => advance(before, &rows, &groups, self.plan)?,
+            None if self.plan.keys.is_empty() || groups.are_few_at_first() => {
+                super::with_states(&rows, &groups, self.plan, states_of_rows)?
+            }
+            None => {
+                self.waiting.push(rows);
+                self.n_enough = usize::MAX;
                 return Ok(());
             }
-            None => Some(super::with_states(&rows, &groups, self.plan, states_of_rows)?),
-            Some(before) => Some(advance(before, &rows, &groups, self.plan)?),
         };
+        (self.n_waiting, self.n_enough) = (0, states.height().max(1));
+        self.states = Some(states);
         Ok(())
     }
 
-    /// The states of all groups.
-    pub(crate) fn finish(self) -> Result<DataFrame> {
+    /// The states of groups, as [`partial`](super::partial) makes them.
+    pub(crate) fn partial(self) -> Result<DataFrame> {
+        self.end(partial_of_projected)
+    }
+
+    /// The result, as [`whole`](super::whole) makes it.
+    pub(crate) fn whole(self) -> Result<DataFrame> {
+        let plan = self.plan;
+        let states = self.end(|rows, plan| {
+            super::with_states(rows, &groups(rows, plan)?, plan, states_of_rows)
+        })?;
+        super::finish(&states, plan)
+    }
+
+    /// The states; `of_rows` makes them if all rows have waited.
+    fn end(
+        mut self,
+        of_rows: fn(&DataFrame, &AggregatePlan) -> Result<DataFrame>,
+    ) -> Result<DataFrame> {
+        if self.states.is_some() && self.n_waiting > 0 {
+            self.take_waiting()?;
+        }
         match self.states {
             Some(states) => Ok(states),
-            None => partial_of_projected(&concat(self.waiting)?, self.plan),
+            None => of_rows(&concat(self.waiting)?, self.plan),
         }
     }
 }
