@@ -93,13 +93,10 @@ impl Place {
 
     /// Removes the array that is replaced in a store, where two can't have the same keys. Called before the first chunk is
     /// written: until then another write of the run may be refused.
-    #[cfg_attr(not(feature = "cloud"), expect(unused_variables, reason = "directories are new"))]
+    #[cfg(feature = "cloud")]
     pub(super) fn make_room(&self, call: Call, path: &Path) -> Result<()> {
-        match self {
-            #[cfg(feature = "cloud")]
-            Place::Unseen(unseen) => unseen.make_room().map_err(Error::io(call, path)),
-            _ => Ok(()),
-        }
+        let Place::Unseen(unseen) = self else { return Ok(()) };
+        unseen.make_room().map_err(Error::io(call, path))
     }
 
     /// Makes the chunks appear, and then what the metadata says of them.
@@ -110,6 +107,7 @@ impl Place {
         documents: &Documents,
         overwrite: bool,
     ) -> Result<()> {
+        #[cfg(feature = "cloud")]
         self.make_room(call, path)?;
         let write = |location: Location| {
             let store = KeyStore::new(location, u64::MAX);

@@ -152,6 +152,7 @@ impl ZarrWriter {
         let start: Vec<u64> =
             start.iter().zip(&self.origin).map(|(start, at)| start + at).collect();
         self.check_block::<T>(&start, block.shape())?;
+        #[cfg(feature = "cloud")]
         self.place.make_room(self.call, &self.path)?;
         let unit = &self.unit;
         let axes = start.iter().zip(block.shape()).zip(unit);
