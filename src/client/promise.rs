@@ -110,6 +110,13 @@ impl Promise {
     }
 }
 
+#[cfg(test)]
+impl Promise {
+    pub(super) fn n_watchers(&self) -> usize {
+        self.0.change(|state| state.watchers.len())
+    }
+}
+
 /// Those who wait for a promise that was kept.
 #[must_use = "nobody is told before it is rung"]
 pub(super) struct Bell {

@@ -510,3 +510,117 @@ fn many_threads_may_use_one_client() {
         }
     });
 }
+
+/// What panics when it is dropped, and a waker that does when it is woken.
+struct Brittle;
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+impl Wake for Brittle {
+    fn wake(self: Arc<Self>) {
+        // Whoever holds it last would drop it too.
+        std::mem::forget(self);
+        panic!("woken");
+    }
+}
+
+#[test]
+fn panics_of_values_and_wakers_end_no_loop() {
+    let client = client(1);
+    let gates = occupied(&client);
+    let brittle = Brittle;
+    // The closure is dropped by the loop that has called it.
+    let first = client.submit(
+        move || {
+            let _held = &brittle;
+            1
+        },
+        (),
+    );
+    let mut polled = client.task().priority(1).submit(|| 2, ());
+    let waker = Waker::from(Arc::new(Brittle));
+    let context = &mut Context::from_waker(&waker);
+    assert!(std::pin::Pin::new(&mut polled).poll(context).is_pending());
+    let watched = client.task().priority(1).submit(|| 3, ());
+    let mut completed = as_completed([polled.clone(), watched]);
+    assert!(std::pin::Pin::new(&mut completed).poll_next(context).is_pending());
+    let others = client.map(|n: &u64| n + 1, 0..100);
+    std::mem::forget(waker);
+    release(&gates);
+    assert_eq!(wait(&others, LONG).done.len(), 100);
+    assert!(first.wait_timeout(LONG) && polled.wait_timeout(LONG));
+    assert_eq!((first.result().unwrap(), polled.result().unwrap()), (1, 2));
+    assert_eq!(completed.count(), 2);
+}
+
+#[test]
+fn a_task_that_waits_for_itself_is_told_so() {
+    let client = client(1);
+    let gates = occupied(&client);
+    let (send, receive) = channel::<Future<bool>>();
+    let receive = Mutex::new(receive);
+    let circle = client.submit(
+        move || {
+            let own = receive.lock().unwrap().recv_timeout(LONG).unwrap();
+            own.wait();
+            let is_told = matches!(own.result(), Err(Error::InvalidArgument { .. }));
+            is_told && !own.wait_timeout(Duration::from_millis(1))
+        },
+        (),
+    );
+    send.send(circle.clone()).unwrap();
+    release(&gates);
+    assert!(circle.result_timeout(LONG).unwrap());
+}
+
+/// A task of one client waits for one of another, which waits for a third one that needs the place of the first.
+#[test]
+fn who_waits_for_another_client_lends_its_place() {
+    let (one, other) = (client(1), client(1));
+    let (inner, far) = (one.clone(), other.clone());
+    let first = one.submit(
+        move || {
+            let inner = inner.clone();
+            let second = far.submit(move || inner.submit(|| 1, ()).result().unwrap() + 1, ());
+            second.result().unwrap() + 1
+        },
+        (),
+    );
+    assert_eq!(first.result_timeout(LONG).unwrap(), 3);
+}
+
+#[test]
+fn who_gave_up_waiting_is_forgotten() {
+    let client = client(1);
+    let gates = occupied(&client);
+    let slow = client.submit(|| 1, ());
+    for _ in 0..1000 {
+        let _waited = wait_any([&slow], Duration::ZERO);
+        let mut polled = slow.clone();
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let context = &mut Context::from_waker(&waker);
+        assert!(std::pin::Pin::new(&mut polled).poll(context).is_pending());
+    }
+    assert!(slow.held.promise.n_watchers() < 10, "{}", slow.held.promise.n_watchers());
+    release(&gates);
+    assert_eq!(block_on(slow).unwrap(), 1);
+}
+
+#[test]
+fn threads_are_no_resource_to_be_given() {
+    let error = Client::builder().threads(2).resource("threads", 9).build().unwrap_err();
+    assert!(matches!(error, Error::InvalidArgument { .. }), "{error}");
+}
+
+#[test]
+fn the_failed_task_is_the_innermost() {
+    let client = client(1);
+    let x = crate::delayed(|n: &i32| -> i32 { panic!("no {n}") }, (7,));
+    let error = client.compute(x).result().unwrap_err();
+    let task = error.failed_task().unwrap();
+    assert_eq!(task.n_inputs(), 1, "{error}");
+}

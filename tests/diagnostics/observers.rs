@@ -80,13 +80,16 @@ fn a_run_is_told_from_its_beginning_to_its_end() {
                 .all(|(span, _)| 0 < span.memory_bytes && span.memory_bytes <= end.peak_bytes)
         );
         // Each block that is needed, under the index that it has in the whole array.
-        let last = layers.len() as u32 - 1;
-        let of_last =
-            seen.iter().filter(|(span, _)| span.layer == last && layers[last as usize].1 == 994);
-        let mut blocks: Vec<_> = of_last.map(|(_, block)| block.clone()).collect();
-        blocks.sort();
-        blocks.dedup();
-        assert!(blocks.is_empty() || blocks.len() == 994, "{} blocks", blocks.len());
+        let of_array = (0..layers.len()).filter(|i| layers[*i].1 == 994);
+        let of_array: Vec<_> = of_array.map(|i| i as u32).collect();
+        assert!(!of_array.is_empty(), "{layers:?}");
+        for layer in of_array {
+            let of_layer = seen.iter().filter(|(span, _)| span.layer == layer);
+            let mut blocks: Vec<_> = of_layer.map(|(_, block)| block.clone()).collect();
+            blocks.sort();
+            let expected = (0..2).flat_map(|i| (3..500).map(move |j| vec![i, j]));
+            assert!(blocks.into_iter().eq(expected));
+        }
     }
 }
 
