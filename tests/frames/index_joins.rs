@@ -147,3 +147,37 @@ fn as_of_joins_follow_the_ranges_of_an_index() {
         }
     });
 }
+
+/// Two large frames of which the right one is in ranges that are not those of an ascending frame.
+#[test]
+fn rows_that_follow_ranges_do_not_keep_an_order_that_these_do_not_have() {
+    let keys: Vec<Option<i64>> = (0..200).map(|i| (i % 10 > 0).then_some(i * 37 % 200)).collect();
+    let valid: Vec<Option<i64>> = (0..200).map(|i| Some(i * 37 % 200)).collect();
+    Config::new().with_chunk_bytes(400).scope(|| {
+        for (keys, how, descending) in
+            [(&valid, JoinHow::Inner, true), (&keys, JoinHow::Left, false)]
+        {
+            let left = Frame::from_polars(&rows(keys, "x"), 8);
+            let left = left.sort_with("k", false, true).repartition(5);
+            let twice: Vec<_> = valid.iter().chain(&valid).copied().collect();
+            let right = Frame::from_polars(&rows(&twice, "y"), 8).sort("k", descending);
+            let both = left.join(&right, "k", how).sort_with("k", false, true);
+            let got = both.compute().unwrap();
+            assert!(is_sorted(&got), "{how:?}");
+            assert_eq!(sorted(&got), expected(how, keys, &twice));
+        }
+    });
+}
+
+#[test]
+fn a_join_by_an_index_of_categories_stays_in_partitions() {
+    let keys: Vec<String> = (0..200).map(|i| format!("key {}", i % 50)).collect();
+    let rows = df!["k" => keys, "x" => (0..200_i64).collect::<Vec<_>>()].unwrap();
+    let dtype = DataType::from_categories(Categories::global());
+    let frame = || Frame::from_polars(&rows, 8).with_columns([col("k").cast(dtype.clone())]);
+    Config::new().with_chunk_bytes(400).scope(|| {
+        let joined = frame().set_index("k").join(&frame(), "k", JoinHow::Inner);
+        assert!(joined.n_partitions().unwrap() > 1);
+        assert_eq!(joined.compute().unwrap().height(), 800);
+    });
+}

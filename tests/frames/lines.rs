@@ -94,6 +94,23 @@ fn mismatches_in_files_name_the_line_that_opened_them() {
 }
 
 #[test]
+fn steps_of_a_scan_name_their_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.csv");
+    std::fs::write(&path, "id,s\n1,1\n2,2\n3,c\n").unwrap();
+    let read = Frame::read_csv_with(&[&path], &dask_rs::frame::CsvOptions::default());
+    let line = line!() + 1;
+    let filtered = read.filter(number().gt(1));
+    names_line(&filtered, line);
+    names_line(&filtered.select([(col("id") + 1).alias("m")]), line);
+    names_line(&filtered.agg([col("id").sum()]), line);
+    let line = line!() + 1;
+    let panicking = read.filter(col("id").gt(1)).with_columns([panics()]);
+    names_line(&panicking.filter(col("p").gt(1)), line);
+    names_line(&panicking.agg([col("p").sum()]), line);
+}
+
+#[test]
 fn functions_of_blocks_name_their_line() {
     let x: Array<f64> = array::ones([4, 6], [2, 2]);
     let line = line!() + 1;
