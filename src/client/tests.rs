@@ -622,5 +622,5 @@ fn the_failed_task_is_the_innermost() {
     let x = crate::delayed(|n: &i32| -> i32 { panic!("no {n}") }, (7,));
     let error = client.compute(x).result().unwrap_err();
     let task = error.failed_task().unwrap();
-    assert_eq!(task.n_inputs(), 1, "{error}");
+    assert!(task.op().contains("the_failed_task_is"), "{}", task.op());
 }

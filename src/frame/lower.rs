@@ -163,7 +163,7 @@ impl Lowering<'_> {
             let schema = Arc::clone(source.schema());
             let none = DataFrame::empty_with_schema(&schema);
             let source = Arc::new(MemoryFrames::new("nothing", schema, vec![none]));
-            return self.scan(&Scan { source, ..scan.clone() });
+            return self.scan(&Scan { source, conditions: Arc::default(), ..scan.clone() });
         }
         let is_exact = scan.conditions.is_empty();
         let n_rows_max = scan.n_rows_max.unwrap_or(u64::MAX);

@@ -67,13 +67,13 @@ impl<T: Element> Kernel for FindKernel<T> {
 
 /// What some blocks of the array have for a block of the index, as if they were one.
 #[derive(Debug)]
-pub(crate) struct MergeKernel<T> {
+pub(crate) struct MergeFoundKernel<T> {
     pub(crate) call: Call,
     pub(crate) axis: usize,
     pub(crate) element: PhantomData<fn() -> T>,
 }
 
-impl<T: Element> Kernel for MergeKernel<T> {
+impl<T: Element> Kernel for MergeFoundKernel<T> {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let blocks: Vec<Block> = inputs.take_slot(0).collect();
         let found: Option<Vec<&Found<T>>> = blocks.iter().map(Block::downcast_ref).collect();

@@ -8,7 +8,7 @@ use crate::array::chunks::limit::check_listed;
 use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::{DType, dispatch};
 use crate::array::expr::{Handle, Node};
-use crate::array::kernels::pick::{FindKernel, GatherKernel, MergeKernel};
+use crate::array::kernels::pick::{FindKernel, GatherKernel, MergeFoundKernel};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise};
 use crate::config::Config;
@@ -102,7 +102,7 @@ fn merged(call: Call, found: &Arc<Node>, axis: usize, size: u64) -> Result<Arc<N
     let bytes = block_bytes.saturating_add(places_bytes(&axes[axis])?);
     let dtype = found.meta.dtype;
     let kernel: Arc<dyn Kernel> = dispatch!(dtype, T => {
-        Arc::new(MergeKernel::<T> { call, axis, element: PhantomData })
+        Arc::new(MergeFoundKernel::<T> { call, axis, element: PhantomData })
     });
     let group = AxisMap::Group { axis: last, size };
     let maps = vec![BlockMap::axes((0..last).map(AxisMap::same).chain([group]))];
