@@ -11,7 +11,7 @@ use crate::common::{PeakMemory, mib};
 const CHUNK: u64 = 128;
 /// The cases, and the length of both axes of their data of `f64`.
 const CASES: [(&str, u64); 4] =
-    [("anomaly", 4608), ("quadratic means", 2048), ("persisted", 3072), ("two reductions", 3072)];
+    [("anomaly", 4608), ("quadratic means", 2048), ("persisted", 4608), ("two reductions", 3072)];
 
 fn data_bytes(n: u64) -> u64 {
     n * n * 8
