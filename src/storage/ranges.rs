@@ -23,6 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "it is one range that is expected")]
     fn neighbours_are_one_and_nothing_is_lost() {
         let ranges = [40..50, 0..10, 12..20, 5..6, 30..30, 23..24];
         assert_eq!(merged(ranges.clone(), 2), [0..20, 23..24, 40..50]);

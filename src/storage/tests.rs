@@ -1,3 +1,10 @@
+#![allow(
+    clippy::disallowed_methods,
+    clippy::single_range_in_vec_init,
+    clippy::unit_arg,
+    reason = "servers of tests have threads of their own, and single ranges are what is expected"
+)]
+
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -26,7 +26,7 @@ fn a_persisted_frame_may_be_larger_than_the_limit() {
         assert!(kept.compute().unwrap().equals_missing(&expected));
         // What is known of partitions stays known of those on disk.
         assert_eq!(kept.len().unwrap(), N as u64);
-        let explained = explain(&kept.loc(100..=150)).unwrap();
+        let explained = explain(kept.loc(100..=150)).unwrap();
         assert_eq!(explained.n_tasks(), Some(1), "{explained}");
         let part = kept.loc(100..=150).compute().unwrap();
         assert!(part.equals_missing(&expected.slice(100, 51)));

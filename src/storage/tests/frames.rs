@@ -19,7 +19,7 @@ fn frame(n: i64) -> Polars {
 }
 
 #[track_caller]
-fn assert_same(got: DataFrame, expected: &Polars) {
+fn assert_same(got: &DataFrame, expected: &Polars) {
     let got = got.compute().unwrap();
     assert!(got.equals_missing(expected), "{got:?}\n{expected:?}");
 }
@@ -36,15 +36,15 @@ fn all_formats_go_there_and_back() {
     frame.to_ipc(at("a")).unwrap();
     assert_eq!(store.keys().len(), 4 * 4 + 1);
     for path in ["p", "p/*.parquet", "**/*.parquet", "p/part.0000[0-3]*"] {
-        assert_same(DataFrame::read_parquet(at(path)), &all);
+        assert_same(&DataFrame::read_parquet(at(path)), &all);
     }
-    assert_same(DataFrame::read_csv(at("c")), &all);
-    assert_same(DataFrame::read_csv(at("one.csv")), &all);
+    assert_same(&DataFrame::read_csv(at("c")), &all);
+    assert_same(&DataFrame::read_csv(at("one.csv")), &all);
     let options = CsvOptions { part_bytes: 300, ..CsvOptions::default() };
-    assert_same(DataFrame::read_csv_with(&[at("one.csv")], &options), &all);
-    assert_same(DataFrame::read_ndjson(at("n/*.ndjson")), &all);
-    assert_same(DataFrame::read_ipc(at("a")), &all);
-    assert_same(DataFrame::read_ipc_with(&[at("a")], &IpcOptions { part_bytes: 1 }), &all);
+    assert_same(&DataFrame::read_csv_with(&[at("one.csv")], &options), &all);
+    assert_same(&DataFrame::read_ndjson(at("n/*.ndjson")), &all);
+    assert_same(&DataFrame::read_ipc(at("a")), &all);
+    assert_same(&DataFrame::read_ipc_with(&[at("a")], &IpcOptions { part_bytes: 1 }), &all);
     let there = frame.to_parquet(at("p")).unwrap_err().to_string();
     assert!(there.contains(&at("p")), "{there}");
     for path in ["q", "p/*.csv", "q/*"] {
@@ -157,5 +157,5 @@ fn frames_are_read_from_web_servers() {
     let dir = tempfile::tempdir().unwrap();
     DataFrame::from_polars(&all, 1).to_parquet(dir.path().join("x")).unwrap();
     let bytes = std::fs::read(dir.path().join("x/part.00000.parquet")).unwrap();
-    assert_same(DataFrame::read_parquet(serve(bytes, true)), &all);
+    assert_same(&DataFrame::read_parquet(serve(bytes, true)), &all);
 }

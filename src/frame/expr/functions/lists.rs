@@ -132,7 +132,7 @@ impl ListNameSpace {
 
     /// The elements from number `offset` on, from the end if it is negative; `length` of them, or all.
     pub fn slice(&self, offset: i64, length: Option<u64>) -> Expr {
-        let length = length.map_or_else(crate::frame::expr::null, |n| lit(n));
+        let length = length.map_or_else(crate::frame::expr::null, lit);
         self.with(&SLICE, [lit(offset), length])
     }
 
