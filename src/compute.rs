@@ -90,8 +90,8 @@ impl crate::dist::Cluster {
     /// Computes one or several collections on the workers; see [`compute`](crate::compute()).
     ///
     /// # Errors
-    /// As [`compute`](crate::compute()), and [`Error::CannotSend`] before anything is sent if something can only run
-    /// in this process. [`Error::Worker`] if a worker is lost.
+    /// As [`compute`](crate::compute()), and [`Error::CannotSend`](crate::Error::CannotSend) before anything is sent if something can only run
+    /// in this process. [`Error::Worker`](crate::Error::Worker) if a worker is lost.
     ///
     /// # Example
     /// ```
@@ -110,7 +110,7 @@ impl crate::dist::Cluster {
     /// [`compute`](Self::compute), until `cancel` says to stop.
     ///
     /// # Errors
-    /// As [`compute`](Self::compute); [`Error::Cancelled`] once the token is cancelled and the tasks that ran have ended.
+    /// As [`compute`](Self::compute); [`Error::Cancelled`](crate::Error::Cancelled) once the token is cancelled and the tasks that ran have ended.
     #[track_caller]
     pub fn compute_with<C: Collection>(
         &self,
