@@ -34,7 +34,9 @@ pub(crate) use forward::ForwardKernel;
 pub(crate) use fuse::{FuseLimits, fuse};
 pub(crate) use kernel::{BytesRead, Identity, Inputs, Kernel, TaskContext, Wiring};
 pub(crate) use layer::{Layer, LayerGraph, LayerId, LayerInput};
-pub(crate) use line::{Line, at as at_line, take_failed};
+#[cfg(feature = "frame")]
+pub(crate) use line::at as at_line;
+pub(crate) use line::{Line, take_failed};
 pub(crate) use order::{by_rank, order, peak_bytes};
 pub(crate) use picture::Picture;
 pub(crate) use plan::{NodeId, Operation, Plan};
