@@ -48,8 +48,9 @@ one_axis! {
     /// ```
     /// use dask_rs::prelude::*;
     /// use dask_rs::array::fft::{FftNorm, fft};
-    /// let x = array::from_ndarray(ndarray::arr1(&[1.0, 0.0, 0.0, 0.0]), [2]);
-    /// assert!(fft(&x, None, 0, FftNorm::Backward).compute()?.iter().all(|y| y.re == 1.0 && y.im == 0.0));
+    /// let x: Array<f64> = array::from_ndarray(ndarray::arr1(&[1.0, 0.0, 0.0, 0.0]), [2]);
+    /// let y = fft(&x, None, 0, FftNorm::Backward).compute()?;
+    /// assert!(y.iter().all(|y| (y.re - 1.0).abs() < 1e-12 && y.im.abs() < 1e-12));
     /// # Ok::<(), Error>(())
     /// ```
     fft Forward Complex;

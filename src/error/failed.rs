@@ -20,7 +20,8 @@ use super::Result;
 ///     assert!(block[[0]] < 4., "too large");
 ///     block.to_owned()
 /// });
-/// let error = y.compute().unwrap_err();
+/// // Unfused: a task that makes its numbers itself reads no block.
+/// let error = Config::new().with_optimize(false).scope(|| y.compute()).unwrap_err();
 /// let task = error.failed_task().unwrap();
 /// assert_eq!(task.block(), [2]);
 /// assert_eq!(task.input_array::<f64>(0).unwrap().as_slice(), Some(&[4., 5.][..]));

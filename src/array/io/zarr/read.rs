@@ -235,6 +235,7 @@ impl Source for ZarrSource {
 }
 
 /// Where other processes find an array: on a disk, or in a store that is not a part of this one.
+#[cfg_attr(not(feature = "cloud"), expect(unused_variables, reason = "there are no stores"))]
 fn origin(path: &Path, location: &Location) -> Option<PathBuf> {
     match location {
         Location::Local(path) => Some(absolute(path)),
