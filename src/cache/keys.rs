@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Weak;
 
 /// An operation as far as it decides what its blocks are, without what keeps much memory alive.
@@ -89,6 +90,10 @@ const FEW: usize = 1 << 12;
 impl Keys {
     /// The number of a key of these inputs. Equal keys have the same `hash`.
     pub(super) fn intern<K: Key>(&mut self, key: K, hash: u64, inputs: Vec<KeyId>) -> KeyId {
+        // Many operations differ in their inputs alone.
+        let mut hasher = DefaultHasher::new();
+        (hash, &inputs).hash(&mut hasher);
+        let hash = hasher.finish();
         let ids = self.by_hash.entry(hash).or_default();
         let is_same = |id: &&KeyId| {
             let known = &self.known[id];
