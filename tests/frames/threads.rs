@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dask_rs::frame::polars_core::df;
-use dask_rs::frame::polars_core::prelude::DataFrame;
+use dask_rs::frame::polars_core::prelude::{DataFrame, SortMultipleOptions};
 use dask_rs::frame::{DataFrame as Frame, Interpolation, JoinHow, RankTies, col, len};
 use dask_rs::{Config, Result};
 
@@ -40,18 +40,29 @@ fn child() {
         // Sorting starts the threads of polars, whatever they do then.
         x.sort("k", false).compute().unwrap();
         for (name, run) in work() {
-            let before = busy().unwrap();
-            run(&x, &case.dir).unwrap_or_else(|error| panic!("{name}: {error}"));
-            for (thread, time) in busy().unwrap() {
-                let time = time.saturating_sub(before.get(&thread).copied().unwrap_or_default());
-                if !is_ours(&thread.1) && time > IDLE {
-                    others.push(format!("{name}: {time:?} on {}", thread.1));
-                }
-            }
+            others.extend(others_in(name, || run(&x, &case.dir)));
         }
+        // A function of the user may do so, which shows that it would be seen.
+        let sorted = x.map_partitions(x.schema().unwrap(), |part, _| {
+            let sort = |_| part.sort(["s"], SortMultipleOptions::default());
+            (0..20).map(sort).last().unwrap()
+        });
+        assert!(!others_in("a function", || done(&sorted)).is_empty());
     });
     assert!(others.is_empty(), "{others:#?}");
     eprintln!("all was run");
+}
+
+/// The threads that were busy and are not ours.
+fn others_in(name: &str, run: impl FnOnce() -> Result<()>) -> Vec<String> {
+    let before = busy().unwrap();
+    run().unwrap_or_else(|error| panic!("{name}: {error}"));
+    let times = busy().unwrap().into_iter().map(|(thread, time)| {
+        let before = before.get(&thread).copied().unwrap_or_default();
+        (thread.1, time.saturating_sub(before))
+    });
+    let others = times.filter(|(thread, time)| !is_ours(thread) && *time > IDLE);
+    others.map(|(thread, time)| format!("{name}: {time:?} on {thread}")).collect()
 }
 
 /// Pools of ours, and the thread that asks.
