@@ -20,10 +20,39 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use dask_rs::array::Element;
 use dask_rs::prelude::*;
-use dask_rs::{Collection, explain};
+use dask_rs::{Collection, Explain, explain};
 
 use crate::common::{Failure, Options, PeakMemory, mib};
+
+/// A workload among others of an example.
+pub type Work = fn(&mut Workload) -> Result<(), Failure>;
+
+/// Runs the one of some workloads that the command line names, or all of them, each in a process of its own, so that its
+/// peak memory is its own.
+pub fn main(example: &str, workloads: &[(&str, Work)], limit: u64) -> Result<(), Failure> {
+    let names: Vec<&str> = workloads.iter().map(|(name, _)| *name).collect();
+    let usage = format!("usage: {example} all|{} {OPTIONS}", names.join("|"));
+    let mut options = Options::from_args();
+    let workload = Workload::from_options(&mut options, limit)?;
+    let name = options.finish(&usage)?.unwrap_or_default();
+    if name == "all" {
+        return names.into_iter().try_for_each(run_alone);
+    }
+    let found = workloads.iter().find(|(other, _)| *other == name);
+    let (_, work) = found.ok_or(usage)?;
+    println!("{name}");
+    workload.run(work)
+}
+
+/// With the options of this process.
+fn run_alone(name: &str) -> Result<(), Failure> {
+    let words = std::env::args().skip(1);
+    let words = words.map(|word| if word == "all" { name.to_owned() } else { word });
+    let status = std::process::Command::new(std::env::current_exe()?).args(words).status()?;
+    if status.success() { Ok(()) } else { Err(format!("{name} failed").into()) }
+}
 
 /// The options of every workload, for the text of a `USAGE`.
 pub const OPTIONS: &str = "[--memory-limit BYTES] [--factor NUMBER] [--picture FILE.png]";
@@ -37,6 +66,7 @@ pub struct Workload {
     memory: PeakMemory,
     peak: Option<u64>,
     n_tasks: u64,
+    bytes_read: u64,
     seconds: f64,
     n_wrong: usize,
 }
@@ -54,6 +84,7 @@ impl Workload {
             dir: tempfile::tempdir()?,
             peak: Some(0),
             n_tasks: 0,
+            bytes_read: 0,
             seconds: 0.0,
             n_wrong: 0,
         })
@@ -87,11 +118,20 @@ impl Workload {
     /// Computes what the workload is about: tasks, time and peak memory are those of these calls.
     pub fn compute<C: Collection>(&mut self, what: C) -> Result<C::Output> {
         let plan = explain(&what)?;
+        self.measure(&plan, || compute(what))
+    }
+
+    /// The same for an array that is kept.
+    pub fn persist<T: Element>(&mut self, x: &Array<T>) -> Result<Array<T>> {
+        self.measure(&explain(x)?, || x.persist())
+    }
+
+    fn measure<R>(&mut self, plan: &Explain, step: impl FnOnce() -> Result<R>) -> Result<R> {
         self.n_tasks += plan.n_tasks().unwrap_or(0);
-        println!("{} read, {} to use", mib(plan.bytes_read()), mib(self.limit));
+        self.bytes_read += plan.bytes_read();
         self.memory.forget();
         let start = Instant::now();
-        let computed = compute(what)?;
+        let computed = step()?;
         self.seconds += start.elapsed().as_secs_f64();
         let peak = self.memory.bytes();
         self.peak = self.peak.and_then(|before| Some(before.max(peak?)));
@@ -127,13 +167,16 @@ impl Workload {
         self.n_wrong += usize::from(!is_right);
         let mark = if is_right { "" } else { "   WRONG" };
         let (value, oracle) = worst;
-        println!("  {what:<40} {value:>14.6}  oracle {oracle:>14.6}  ± {tolerance:.0e} of {n}{mark}");
+        println!(
+            "  {what:<40} {value:>14.6}  oracle {oracle:>14.6}  ± {tolerance:.0e} of {n}{mark}"
+        );
     }
 
     fn finish(self) -> Result<(), Failure> {
         let peak = self.peak.map_or("unknown".to_owned(), mib);
         let (limit, tasks) = (mib(self.limit), self.n_tasks);
-        println!("peak {peak} of {limit}, {tasks} tasks, {:.2} s\n", self.seconds);
+        let (read, seconds) = (mib(self.bytes_read), self.seconds);
+        println!("peak {peak} of {limit}, {read} read, {tasks} tasks, {seconds:.2} s\n");
         if self.n_wrong > 0 {
             return Err(format!("{} values are not those of the oracle", self.n_wrong).into());
         }

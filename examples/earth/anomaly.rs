@@ -47,7 +47,12 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
         let stripes = by_year.to_shape((1, N_YEARS as usize))?;
         let scale = Scale { range: -0.18..0.18, colours: DIVERGING };
         let area = picture::canvas(path, (560, 180))?;
-        picture::map(&area, "How much warmer each year is than all of them, K", stripes.view(), &scale)?;
+        picture::map(
+            &area,
+            "How much warmer each year is than all of them, K",
+            stripes.view(),
+            &scale,
+        )?;
         area.present()?;
     }
     Ok(())

@@ -12,24 +12,23 @@ mod anomaly;
 mod circulation;
 #[path = "../common/mod.rs"]
 mod common;
+mod counties;
 mod grid;
 mod hourly;
 mod ndvi;
 #[path = "../common/picture.rs"]
 mod picture;
 mod quadratic;
+mod quantiles;
 mod regrid;
 mod series;
 mod vorticity;
 #[path = "../common/workload.rs"]
 mod workload;
 
-use common::{Failure, Options};
-use workload::{OPTIONS, Workload};
+use common::Failure;
 
-type Work = fn(&mut Workload) -> Result<(), Failure>;
-
-const WORKLOADS: [(&str, Work); 8] = [
+const WORKLOADS: [(&str, workload::Work); 10] = [
     ("anomaly", anomaly::run),
     ("quadratic", quadratic::run),
     ("vorticity", vorticity::run),
@@ -38,29 +37,10 @@ const WORKLOADS: [(&str, Work); 8] = [
     ("hourly", hourly::run),
     ("regrid", regrid::run),
     ("ndvi", ndvi::run),
+    ("counties", counties::run),
+    ("quantiles", quantiles::run),
 ];
 
 fn main() -> Result<(), Failure> {
-    let names: Vec<&str> = WORKLOADS.iter().map(|(name, _)| *name).collect();
-    let usage = format!("usage: earth all|{} {OPTIONS}", names.join("|"));
-    let mut options = Options::from_args();
-    let workload = Workload::from_options(&mut options, 256 << 20)?;
-    let name = options.finish(&usage)?.unwrap_or_default();
-    if name == "all" {
-        return names.into_iter().try_for_each(in_a_process_of_its_own);
-    }
-    let found = WORKLOADS.iter().find(|(other, _)| *other == name);
-    let (_, work) = found.ok_or(usage)?;
-    println!("{name}");
-    workload.run(work)
-}
-
-/// With the options of this one; so that its peak memory is its own.
-fn in_a_process_of_its_own(name: &str) -> Result<(), Failure> {
-    let options = std::env::args().skip(1).map(|word| match &*word {
-        "all" => name.to_owned(),
-        _ => word,
-    });
-    let status = std::process::Command::new(std::env::current_exe()?).args(options).status()?;
-    if status.success() { Ok(()) } else { Err(format!("{name} failed").into()) }
+    workload::main("earth", &WORKLOADS, 256 << 20)
 }

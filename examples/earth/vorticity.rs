@@ -59,7 +59,12 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
         let map = last.view().into_dimensionality::<ndarray::Ix2>()?;
         let map = map.mapv(|x| f64::from(x) / difference);
         let area = picture::canvas(path, (360, 312))?;
-        picture::map(&area, "Vorticity in the last step", map.view(), &Scale::of(map.iter().copied()))?;
+        picture::map(
+            &area,
+            "Vorticity in the last step",
+            map.view(),
+            &Scale::of(map.iter().copied()),
+        )?;
         area.present()?;
     }
     Ok(())
