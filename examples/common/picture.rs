@@ -132,7 +132,7 @@ pub fn colour_bar(
         area.draw(&Rectangle::new([(left, y), (right, y + 1)], scale.colour(value).filled()))?;
     }
     frame(area, (left, top), (right, bottom))?;
-    for (tick, label) in ticks(&scale.range, 6) {
+    for (tick, label) in ticks(&scale.range, (n as usize / 60).clamp(3, 8)) {
         let part = (tick - scale.range.start) / (scale.range.end - scale.range.start);
         let y = bottom - (part * f64::from(n)).round() as i32;
         area.draw(&PathElement::new(vec![(right, y), (right + 5, y)], INK))?;
@@ -203,7 +203,7 @@ pub fn ticks(range: &Range<f64>, n: usize) -> Vec<(f64, String)> {
 }
 
 /// The distance of about `n` round numbers in a range; 30 and 60 are round for degrees.
-pub fn step(range: &Range<f64>, n: usize) -> f64 {
+fn step(range: &Range<f64>, n: usize) -> f64 {
     let wanted = (range.end - range.start) / n as f64;
     let power = 10_f64.powf(wanted.log10().floor());
     let steps = [1.0, 2.0, if power == 10.0 { 3.0 } else { 2.5 }, 5.0, 6.0, 10.0];
