@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView, ArrayView2, Dimension, Ix2};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -93,6 +93,21 @@ pub fn canvas(path: &Path, size: (u32, u32)) -> Result<Area<'_>, Failure> {
     let area = BitMapBackend::new(path, size).into_drawing_area();
     area.fill(&WHITE)?;
     Ok(area)
+}
+
+/// A file with nothing but one map, in the colours of its values unless there is a scale.
+pub fn save_map<T: Copy + Into<f64>, D: Dimension>(
+    path: &Path,
+    size: (u32, u32),
+    title: &str,
+    values: ArrayView<'_, T, D>,
+    scale: Option<Scale>,
+) -> Result<(), Failure> {
+    let values = values.into_dimensionality::<Ix2>()?;
+    let area = canvas(path, size)?;
+    let scale = scale.unwrap_or_else(|| Scale::of(values.iter().copied()));
+    map(&area, title, values, &scale)?;
+    Ok(area.present()?)
 }
 
 /// A map under a title, the first row of `values` on top, with a bar of its colours.

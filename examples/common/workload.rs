@@ -127,7 +127,9 @@ impl Workload {
         self.n_wrong += usize::from(!is_right);
         let mark = if is_right { "" } else { "   WRONG" };
         let (value, oracle) = worst;
-        println!("  {what:<40} {value:>14.6}  oracle {oracle:>14.6}  ± {tolerance:.0e} of {n}{mark}");
+        println!(
+            "  {what:<40} {value:>14.6}  oracle {oracle:>14.6}  ± {tolerance:.0e} of {n}{mark}"
+        );
     }
 
     fn finish(self) -> Result<(), Failure> {

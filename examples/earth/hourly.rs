@@ -40,7 +40,8 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
                 .pad([("day", (0, 366 - n))], PadMode::Edge)
         })
         .collect();
-    let mean = array::stack(&years, 0).mean(0).with_dim_names(["day", "hour", "latitude", "longitude"]);
+    let mean =
+        array::stack(&years, 0).mean(0).with_dim_names(["day", "hour", "latitude", "longitude"]);
     let around = mean.pad([("day", (HALF, HALF))], PadMode::Wrap);
     let windows = around.sliding_window_view([("day", 2 * HALF + 1)]);
     let climatology = (windows * &weights()).sum(-1);
@@ -67,14 +68,22 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
             (["0 h", "6 h", "12 h", "18 h"][hour], points.collect())
         };
         let area = picture::canvas(path, (560, 300))?;
-        picture::curves(&area, "Usual temperature of a place by day of the year, K", &[0, 1, 2, 3].map(curve))?;
+        picture::curves(
+            &area,
+            "Usual temperature of a place by day of the year, K",
+            &[0, 1, 2, 3].map(curve),
+        )?;
         area.present()?;
     }
     Ok(())
 }
 
 fn days_of(year: u64) -> u64 {
-    if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) { 366 } else { 365 }
+    if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) {
+        366
+    } else {
+        365
+    }
 }
 
 /// Of the days of a window: one in the middle, none just beyond its ends.
@@ -99,7 +108,8 @@ fn climate(lat: f64, lon: f64) -> (f64, f64) {
 
 fn temperature(grid: Grid) -> Array<f32> {
     let hours = YEARS.flat_map(|year| {
-        (0..days_of(year)).flat_map(move |day| (0..N_HOURS).map(move |hour| season(year, day, hour)))
+        (0..days_of(year))
+            .flat_map(move |day| (0..N_HOURS).map(move |hour| season(year, day, hour)))
     });
     let season = array::from_ndarray(Array1::from_iter(hours), [N_HOURS * 30]).expand_dims([1, 2]);
     let (lat, lon) = (grid.latitudes(), grid.longitudes());

@@ -4,7 +4,7 @@
 //! the scenes of a month, the median of what is left is kept.
 
 use dask_rs::prelude::*;
-use ndarray::{Array2, arr1};
+use ndarray::arr1;
 
 use crate::common::Failure;
 use crate::picture::{self, LEAVES, Scale};
@@ -110,9 +110,11 @@ impl Pixel {
         let (v, u) = (y as f64 / n as f64, x as f64 / n as f64);
         let woods = ((7.0 * u).sin() + (9.0 * v + 3.0 * u).cos()) * 0.2 + 0.5;
         let field = ((u * 12.0) as u64 * 5 + (v * 12.0) as u64 * 3) % 4;
-        let season = (t as f64 / N_SCENES as f64 * std::f64::consts::TAU).cos() * 0.05 * field as f64;
+        let season =
+            (t as f64 / N_SCENES as f64 * std::f64::consts::TAU).cos() * 0.05 * field as f64;
         let t = t as f64;
-        let cloud = (5.0 * u + 1.7 * t).sin() * (4.0 * v - 2.3 * t).sin() + 0.3 * (23.0 * (u + v) + t).sin();
+        let cloud = (5.0 * u + 1.7 * t).sin() * (4.0 * v - 2.3 * t).sin()
+            + 0.3 * (23.0 * (u + v) + t).sin();
         Pixel { green: woods + season, cloud, offset: if at[0] < NEW_BASELINE { 0 } else { 1000 } }
     }
 }
@@ -143,7 +145,8 @@ fn median_of_month(month: usize, y: u64, x: u64, n: u64) -> f64 {
         .map(|scene| Pixel::of(&[scene, y, x], n))
         .filter(|pixel| !CLOUDY.contains(&class(*pixel)))
         .map(|pixel| {
-            let [red, infrared] = [red, near_infrared].map(|band| f64::from(band(pixel) - pixel.offset));
+            let [red, infrared] =
+                [red, near_infrared].map(|band| f64::from(band(pixel) - pixel.offset));
             (infrared - red) / (infrared + red)
         })
         .collect();

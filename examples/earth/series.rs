@@ -16,11 +16,8 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     archive(grid).to_zarr(w.path("by_hour"))?;
 
     let maps: Array<i32> = array::open_zarr(w.path("by_hour"));
-    let chunks = [
-        ("time", AxisSpec::Whole),
-        ("latitude", AxisSpec::Auto),
-        ("longitude", AxisSpec::Auto),
-    ];
+    let chunks =
+        [("time", AxisSpec::Whole), ("latitude", AxisSpec::Auto), ("longitude", AxisSpec::Auto)];
     w.compute(maps.rechunk(chunks).store_zarr(w.path("by_place"), ZarrWrite::new()))?;
 
     let series: Array<i32> = array::open_zarr(w.path("by_place"));

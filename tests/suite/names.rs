@@ -52,7 +52,8 @@ fn margins_of_some_axes_by_name() -> Result<()> {
 
     let difference = |x: ndarray::ArrayViewD<'_, f32>| {
         let mut y = x.to_owned();
-        y.slice_mut(s![1.., .., ..]).zip_mut_with(&x.slice(s![..-1, .., ..]), |y, before| *y -= before);
+        y.slice_mut(s![1.., .., ..])
+            .zip_mut_with(&x.slice(s![..-1, .., ..]), |y, before| *y -= before);
         y
     };
     let steps = x.map_overlap([("time", (1, 0))], Boundary::Nearest, move |x, _| difference(x));
@@ -69,7 +70,7 @@ fn functions_of_blocks_and_quantiles_keep_names() -> Result<()> {
     assert_eq!(names(&x.map_blocks(|x, _| x.to_owned()))?, ["time", "lat", "lon"]);
     assert_eq!(names(&x.median("lat"))?, ["time", "lon"]);
     assert_eq!(names(&x.median(over("lat").keepdims()))?, ["time", "lat", "lon"]);
-    let several = x.quantile([0.1, 0.9], "lat", QuantileMethod::Linear);
+    let several = x.quantile([0.1, 0.9], QuantileMethod::Linear, "lat");
     assert_eq!(several.dim_names()?, None);
     Ok(())
 }

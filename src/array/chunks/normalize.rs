@@ -10,8 +10,9 @@ use crate::error::{Call, Error, Result};
 /// Chunks as a user asks for them, for a whole array.
 ///
 /// Anything that converts is accepted: a number or a text for all axes, a list with an entry per
-/// axis, a list of lists of block lengths, a list of dimension names with their entries (`[("time", -1)]`). For an array of one dimension, a list of two or more
-/// numbers is the list of its block lengths.
+/// axis, a list of lists of block lengths, a list of dimension names with an entry for each
+/// (`[("time", -1)]`). For an array of one dimension, a list of two or more numbers is the list of its
+/// block lengths.
 ///
 /// # Source
 /// Dask, `normalize_chunks`.
@@ -75,7 +76,9 @@ impl<S: Into<AxisSpec>, const N: usize> From<[S; N]> for ChunkSpec {
 
 impl<S: Into<AxisSpec>, const N: usize> From<[(&str, S); N]> for ChunkSpec {
     fn from(axes: [(&str, S); N]) -> Self {
-        ChunkSpec::Named(axes.into_iter().map(|(name, spec)| (name.to_owned(), spec.into())).collect())
+        ChunkSpec::Named(
+            axes.into_iter().map(|(name, spec)| (name.to_owned(), spec.into())).collect(),
+        )
     }
 }
 
