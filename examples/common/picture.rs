@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView, ArrayView2, Dimension, Ix2};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -95,6 +95,21 @@ pub fn canvas(path: &Path, size: (u32, u32)) -> Result<Area<'_>, Failure> {
     Ok(area)
 }
 
+/// A file with nothing but one map, in the colours of its values unless there is a scale.
+pub fn save_map<T: Copy + Into<f64>, D: Dimension>(
+    path: &Path,
+    size: (u32, u32),
+    title: &str,
+    values: ArrayView<'_, T, D>,
+    scale: Option<Scale>,
+) -> Result<(), Failure> {
+    let values = values.into_dimensionality::<Ix2>()?;
+    let area = canvas(path, size)?;
+    let scale = scale.unwrap_or_else(|| Scale::of(values.iter().copied()));
+    map(&area, title, values, &scale)?;
+    Ok(area.present()?)
+}
+
 /// A map under a title, the first row of `values` on top, with a bar of its colours.
 pub fn map<T: Copy + Into<f64>>(
     area: &Area<'_>,
@@ -132,7 +147,7 @@ pub fn colour_bar(
         area.draw(&Rectangle::new([(left, y), (right, y + 1)], scale.colour(value).filled()))?;
     }
     frame(area, (left, top), (right, bottom))?;
-    for (tick, label) in ticks(&scale.range, 6) {
+    for (tick, label) in ticks(&scale.range, (n as usize / 60).clamp(3, 8)) {
         let part = (tick - scale.range.start) / (scale.range.end - scale.range.start);
         let y = bottom - (part * f64::from(n)).round() as i32;
         area.draw(&PathElement::new(vec![(right, y), (right + 5, y)], INK))?;
@@ -203,7 +218,7 @@ pub fn ticks(range: &Range<f64>, n: usize) -> Vec<(f64, String)> {
 }
 
 /// The distance of about `n` round numbers in a range; 30 and 60 are round for degrees.
-pub fn step(range: &Range<f64>, n: usize) -> f64 {
+fn step(range: &Range<f64>, n: usize) -> f64 {
     let wanted = (range.end - range.start) / n as f64;
     let power = 10_f64.powf(wanted.log10().floor());
     let steps = [1.0, 2.0, if power == 10.0 { 3.0 } else { 2.5 }, 5.0, 6.0, 10.0];

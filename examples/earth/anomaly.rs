@@ -46,14 +46,8 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
         // A stripe for each year, after Ed Hawkins.
         let stripes = by_year.to_shape((1, N_YEARS as usize))?;
         let scale = Scale { range: -0.18..0.18, colours: DIVERGING };
-        let area = picture::canvas(path, (560, 180))?;
-        picture::map(
-            &area,
-            "How much warmer each year is than all of them, K",
-            stripes.view(),
-            &scale,
-        )?;
-        area.present()?;
+        let title = "How much warmer each year is than all of them, K";
+        picture::save_map(path, (560, 180), title, stripes.view(), Some(scale))?;
     }
     Ok(())
 }

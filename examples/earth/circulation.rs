@@ -9,7 +9,7 @@ use dask_rs::prelude::*;
 
 use crate::common::Failure;
 use crate::grid::Grid;
-use crate::picture::{self, Scale};
+use crate::picture;
 use crate::workload::Workload;
 
 const N_DAYS: u64 = 5;
@@ -64,12 +64,8 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     w.check_all("momentum carried upwards, m²/s²", pairs, 1e-4);
 
     if let Some(path) = w.picture() {
-        let of_day = uv.index_axis(ndarray::Axis(0), 0);
-        let map = of_day.into_dimensionality::<ndarray::Ix2>()?;
-        let area = picture::canvas(path, (560, 240))?;
         let title = "Momentum carried northwards, south to north, by level";
-        picture::map(&area, title, map, &Scale::of(map.iter().copied()))?;
-        area.present()?;
+        picture::save_map(path, (560, 240), title, uv.slice(s![0, .., ..]), None)?;
     }
     Ok(())
 }

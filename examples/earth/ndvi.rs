@@ -4,7 +4,7 @@
 //! the scenes of a month, the median of what is left is kept.
 
 use dask_rs::prelude::*;
-use ndarray::{Array2, arr1};
+use ndarray::arr1;
 
 use crate::common::Failure;
 use crate::picture::{self, LEAVES, Scale};

@@ -8,7 +8,7 @@ use dask_rs::prelude::*;
 
 use crate::common::Failure;
 use crate::grid::{Grid, steps};
-use crate::picture::{self, Scale};
+use crate::picture;
 use crate::workload::Workload;
 
 const N_STEPS: u64 = 960;
@@ -41,12 +41,8 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     w.check_all("mean of u v, m²/s²", flux, 1e-3);
 
     if let Some(path) = w.picture() {
-        let map = uv.view().into_dimensionality::<ndarray::Ix2>()?;
-        let map = map.slice(s![..;-1, ..]);
-        let area = picture::canvas(path, (560, 280))?;
         let title = "Momentum that eddies carry northwards, m²/s²";
-        picture::map(&area, title, map, &Scale::of(map.iter().copied()))?;
-        area.present()?;
+        picture::save_map(path, (560, 280), title, uv.slice(s![..;-1, ..]), None)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayD, ArrayViewD};
 
 use crate::common::Failure;
 use crate::grid::{Grid, steps};
-use crate::picture::{self, Scale};
+use crate::picture;
 use crate::workload::Workload;
 
 const N_DAYS: u64 = 512;
@@ -41,17 +41,13 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
             (x.into(), kelvin(day as f64, lat, lon))
         });
         let distance = std::f64::consts::PI / source.n_lat as f64;
-        w.check_all(&format!("temperature on day {day}, K"), pairs, 40.0 * distance.powi(2));
+        w.check_all(&format!("temperature on day {day}, K"), pairs, 12.0 * distance.powi(2));
     }
 
     if let Some(path) = w.picture() {
         let day = stored.slice(s![0, ..;-1, ..]).compute()?;
-        let map = day.view().into_dimensionality::<ndarray::Ix2>()?;
-        let area = picture::canvas(path, (560, 280))?;
-        let title =
-            format!("Sea surface temperature on {} by {} places, K", target.n_lat, target.n_lon);
-        picture::map(&area, &title, map, &Scale::of(map.iter().copied()))?;
-        area.present()?;
+        let title = format!("Sea surface on {} by {} places, K", target.n_lat, target.n_lon);
+        picture::save_map(path, (560, 280), &title, day.view(), None)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use dask_rs::prelude::*;
 
 use crate::common::Failure;
 use crate::grid::steps;
-use crate::picture::{self, Scale};
+use crate::picture;
 use crate::workload::Workload;
 
 const N_STEPS: u64 = 256;
@@ -56,16 +56,9 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     w.check_all("vorticity of a cell, of the largest", pairs, 1e-4);
 
     if let Some(path) = w.picture() {
-        let map = last.view().into_dimensionality::<ndarray::Ix2>()?;
-        let map = map.mapv(|x| f64::from(x) / difference);
-        let area = picture::canvas(path, (360, 312))?;
-        picture::map(
-            &area,
-            "Vorticity in the last step",
-            map.view(),
-            &Scale::of(map.iter().copied()),
-        )?;
-        area.present()?;
+        let of_largest = last.mapv(|x| f64::from(x) / difference);
+        let title = "Vorticity in the last step";
+        picture::save_map(path, (360, 312), title, of_largest.view(), None)?;
     }
     Ok(())
 }
