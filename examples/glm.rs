@@ -292,6 +292,7 @@ fn solved(mut matrix: Array2<f64>, mut right: Array1<f64>) -> Array1<f64> {
     for i in 0..right.len() {
         let (pivot, row) = (matrix[[i, i]], &matrix.row(i) / matrix[[i, i]]);
         right[i] /= pivot;
+        matrix.row_mut(i).assign(&row);
         for other in (0..right.len()).filter(|other| *other != i) {
             let factor = matrix[[other, i]];
             matrix.row_mut(other).scaled_add(-factor, &row);
@@ -306,9 +307,9 @@ type Sample = [f64; N_FEATURES + 1];
 
 fn samples(n: u64) -> Array<f64> {
     let width = N_FEATURES as u64 + 1;
-    array::zeros::<bool>([n, width], ["auto".into(), AxisSpec::Whole]).map_blocks(|block, info| {
+    array::zeros([n, width], ["auto".into(), AxisSpec::Whole]).map_blocks(|block, info| {
         let first = info.start.as_ref().map_or(0, |start| start[0]);
-        let mut rows = ArrayD::zeros(block.raw_dim());
+        let mut rows = block.to_owned();
         for (i, mut row) in (first..).zip(rows.rows_mut()) {
             row.assign(&ArrayView1::from(&sample(i)));
         }
