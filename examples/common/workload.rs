@@ -38,7 +38,7 @@ pub fn main(example: &str, workloads: &[(&str, Work)], limit: u64) -> Result<(),
         return names.into_iter().try_for_each(run_alone);
     }
     let found = workloads.iter().find(|(other, _)| *other == name);
-    let (_, work) = found.ok_or(usage)?;
+    let (_, work) = *found.ok_or(usage)?;
     println!("{name}");
     workload.run(work)
 }
