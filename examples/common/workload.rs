@@ -1,17 +1,14 @@
 //! A workload of the gallery: what it may use, how it is measured, and what it has to show.
 //!
-//! For the `main` of an example, which has `mod common` too:
+//! An example that has `mod common` and `mod workload` says `workload::main("name", &[("mean", run)], 256 << 20)`:
 //!
 //! ```text
-//! let mut options = Options::from_args();
-//! let workload = Workload::from_options(&mut options, 256 << 20)?;
-//! options.finish(USAGE)?;
-//! workload.run(|workload| {
-//!     make(workload.path("x.npy"), workload.data_bytes())?;
-//!     let mean = workload.compute(array::open_npy::<f64>(workload.path("x.npy")).mean(..))?;
-//!     workload.check("mean", mean[[]], 0.5, 1e-6);
+//! fn run(w: &mut Workload) -> Result<(), Failure> {
+//!     make(w.path("x.npy"), w.data_bytes())?;
+//!     let mean = w.compute(array::open_npy::<f64>(w.path("x.npy")).mean(..))?;
+//!     w.check("mean", mean[[]], 0.5, 1e-6);
 //!     Ok(())
-//! })
+//! }
 //! ```
 #![allow(dead_code, reason = "each program uses a part")]
 #![allow(unreachable_pub, reason = "the module is compiled into several programs")]
@@ -41,7 +38,7 @@ pub fn main(example: &str, workloads: &[(&str, Work)], limit: u64) -> Result<(),
         return names.into_iter().try_for_each(run_alone);
     }
     let found = workloads.iter().find(|(other, _)| *other == name);
-    let (_, work) = found.ok_or(usage)?;
+    let (_, work) = *found.ok_or(usage)?;
     println!("{name}");
     workload.run(work)
 }
@@ -69,13 +66,12 @@ pub struct Workload {
     bytes_read: u64,
     seconds: f64,
     n_wrong: usize,
+    is_rehearsal: bool,
 }
 
 impl Workload {
     /// Takes `--memory-limit`, `--factor` (how many times the limit the data are, by default 4) and `--picture`.
     pub fn from_options(options: &mut Options, limit: u64) -> Result<Self, Failure> {
-        // Threads and tables that every program has are not part of the computation.
-        array::ones::<f32>([64, 64], [16, 16]).sum(..).compute()?;
         Ok(Workload {
             memory: PeakMemory::start(),
             limit: options.take_bytes("--memory-limit", limit)?,
@@ -87,17 +83,36 @@ impl Workload {
             bytes_read: 0,
             seconds: 0.0,
             n_wrong: 0,
+            is_rehearsal: false,
         })
     }
 
     /// Runs `work` inside the memory limit and prints what came out. The error of a value that is not the oracle's, or of
     /// more memory than the limit and 15 %.
-    pub fn run(
-        mut self,
-        work: impl FnOnce(&mut Workload) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        Config::new().with_memory_limit(self.limit).scope(|| work(&mut self))?;
+    pub fn run(mut self, work: Work) -> Result<(), Failure> {
+        Config::new().with_memory_limit(self.limit).scope(|| {
+            self.rehearse(work)?;
+            work(&mut self)
+        })?;
         self.finish()
+    }
+
+    /// All of it with little data, so that code, threads and tables are there before memory is measured: they are not
+    /// what the limit is for.
+    fn rehearse(&mut self, work: Work) -> Result<(), Failure> {
+        let mut rehearsal = Workload {
+            limit: self.limit,
+            factor: 1.0 / 32.0,
+            picture: None,
+            dir: tempfile::tempdir()?,
+            memory: PeakMemory::start(),
+            peak: None,
+            is_rehearsal: true,
+            ..*self
+        };
+        work(&mut rehearsal)?;
+        self.memory = PeakMemory::start();
+        Ok(())
     }
 
     /// How many bytes of data there should be.
@@ -138,6 +153,13 @@ impl Workload {
         Ok(computed)
     }
 
+    /// Prints what is worth to be known besides.
+    pub fn note(&self, text: &str) {
+        if !self.is_rehearsal {
+            println!("  {text}");
+        }
+    }
+
     /// Prints a value beside what it should be, and remembers if they differ by more than `tolerance`.
     pub fn check(&mut self, what: &str, value: f64, oracle: f64, tolerance: f64) {
         self.check_all(what, [(value, oracle)], tolerance);
@@ -162,6 +184,9 @@ impl Workload {
             if apart > distance {
                 (worst, distance) = ((value, oracle), apart);
             }
+        }
+        if self.is_rehearsal {
+            return;
         }
         let is_right = n > 0 && distance <= tolerance;
         self.n_wrong += usize::from(!is_right);

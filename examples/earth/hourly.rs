@@ -14,7 +14,8 @@ use crate::grid::Grid;
 use crate::picture;
 use crate::workload::Workload;
 
-const YEARS: std::ops::Range<u64> = 1991..2001;
+/// Those of the normals of the World Meteorological Organization.
+const YEARS: std::ops::Range<u64> = 1991..2021;
 /// Observations a day.
 const N_HOURS: u64 = 4;
 /// Days on each side of a day.
