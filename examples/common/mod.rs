@@ -96,18 +96,14 @@ pub fn rate(bytes: u64, seconds: f64) -> String {
 }
 
 /// How much more memory than at its start the process has used.
-///
-/// Pages of files that are mapped are those of the program itself, as its code is first used, and are not counted.
 pub struct PeakMemory {
     baseline: u64,
-    mapped: u64,
 }
 
 impl PeakMemory {
     /// Starts with what the process has now, and forgets earlier peaks where Linux allows that.
     pub fn start() -> Self {
-        let [baseline, mapped] = ["VmRSS", "RssFile"].map(|field| status_bytes(field).unwrap_or(0));
-        let peak = PeakMemory { baseline, mapped };
+        let peak = PeakMemory { baseline: status_bytes("VmRSS").unwrap_or(0) };
         peak.forget();
         peak
     }
@@ -121,8 +117,7 @@ impl PeakMemory {
     /// The largest number of resident bytes since the last [`forget`](Self::forget), without the baseline;
     /// `None` where the system does not tell.
     pub fn bytes(&self) -> Option<u64> {
-        let mapped = status_bytes("RssFile")?.saturating_sub(self.mapped);
-        Some(status_bytes("VmHWM")?.saturating_sub(self.baseline + mapped))
+        Some(status_bytes("VmHWM")?.saturating_sub(self.baseline))
     }
 }
 
