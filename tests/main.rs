@@ -18,6 +18,7 @@ mod suite {
     mod held_memory;
     mod limits;
     mod linalg_memory;
+    mod names;
     mod no_panic;
     mod oracle;
     mod peak_memory;

@@ -70,7 +70,10 @@ pub(crate) fn quantile(call: Call, x: &Handle, wanted: &Quantiles, how: &Over) -
         if wanted.is_list {
             places.insert(0, Some(quantiles.ndim() - 1));
         }
-        permute(&quantiles, places)
+        let left = (0..node.ndim()).filter(|axis| keepdims || !axes.contains(axis));
+        let names = node.dim_names().filter(|_| !wanted.is_list);
+        let names = names.map(|names| left.map(|axis| Arc::clone(&names[axis])).collect());
+        Ok(permute(&quantiles, places)?.with_note(names))
     })
 }
 
