@@ -10,6 +10,7 @@ mod child;
 mod suite {
     mod bits;
     mod breadth;
+    mod cache;
     mod cost;
     mod errors;
     mod files;

@@ -348,8 +348,8 @@ macro_rules! untyped_methods {
         /// kept goes with the last array that is made of it.
         ///
         /// # Errors
-        /// As `compute`; [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a chunk
-        /// can't be written.
+        /// As `compute`; if a chunk can't be written, [`Error::TaskFailed`](crate::Error::TaskFailed), of which
+        /// [`Error::Spill`](crate::Error::Spill) or [`Error::SpillLimit`](crate::Error::SpillLimit) is the source.
         #[track_caller]
         pub fn persist(&self) -> Result<Self> {
             let call = Call::new("persist");

@@ -26,7 +26,7 @@ mod traced;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use budget::check_budget;
+pub(crate) use budget::{check_budget, largest_task};
 pub use cancel::CancelToken;
 pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
 pub(crate) use executor::{Executor, Run, Sink};

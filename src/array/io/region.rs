@@ -13,7 +13,7 @@ use super::bytes::{ByteOrder, Stored, decode_slice, encode_slice};
 use super::errors::box_outside;
 use super::layout::{Layout, Run};
 use crate::error::{Blame, Call, Error, Result};
-use crate::storage::read_exact_at;
+use crate::storage::{read_exact_at, version_of};
 
 /// The most that is read or written at once: it fits into L2.
 pub(crate) const SCRATCH_BYTES: u64 = 256 << 10;
@@ -51,6 +51,11 @@ impl PositionedFile {
 
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// What changes when the file does.
+    pub(crate) fn version(&self) -> Option<String> {
+        version_of(&self.path, &self.file.metadata().ok()?)
     }
 
     /// The length of the file.

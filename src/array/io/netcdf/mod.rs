@@ -196,6 +196,10 @@ impl Source for NetcdfSource {
         Some(Origin::Netcdf(absolute(self.file.path()), self.variable.clone()))
     }
 
+    fn version(&self) -> Option<String> {
+        Some(format!("netcdf {} {}", self.variable, self.file.version()?))
+    }
+
     fn scratch_bytes(&self) -> u64 {
         SCRATCH_BYTES
     }

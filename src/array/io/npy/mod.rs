@@ -84,6 +84,10 @@ impl Source for NpySource {
         Some(Origin::Npy(absolute(self.file.path())))
     }
 
+    fn version(&self) -> Option<String> {
+        Some(format!("npy {}", self.file.version()?))
+    }
+
     fn scratch_bytes(&self) -> u64 {
         SCRATCH_BYTES
     }
