@@ -8,6 +8,9 @@ mod common;
 mod child;
 
 mod suite {
+    mod array_breadth;
+    mod array_defects;
+    mod array_memory;
     mod bits;
     mod breadth;
     mod cost;
@@ -15,6 +18,8 @@ mod suite {
     mod files;
     mod first;
     mod golden_values;
+    #[cfg(feature = "hdf5")]
+    mod hdf5;
     mod held_memory;
     mod limits;
     mod linalg_memory;

@@ -4,6 +4,7 @@ mod groups;
 mod orders;
 mod rearrange;
 mod select;
+mod sketches;
 mod statistics;
 
 use std::fmt;

@@ -31,6 +31,7 @@ pub(crate) mod reductions;
 pub(crate) mod repeats;
 pub(crate) mod scans;
 pub(crate) mod selections;
+pub(crate) mod sketches;
 pub(crate) mod statistics;
 pub(crate) mod t_tests;
 pub(crate) mod take;
