@@ -28,6 +28,8 @@ mod suite {
     mod peak_memory;
     mod reads;
     mod recorder;
+    #[cfg(feature = "cloud")]
+    mod remote;
     mod slices;
     mod spill;
     mod tasks;

@@ -1,5 +1,6 @@
 //! The handles that users hold.
 
+mod composed;
 mod groups;
 mod orders;
 mod rearrange;

@@ -14,7 +14,7 @@ fn check<T: array::Element>(lazy: &Array<T>, expected: &ArrayD<T>) {
         // What is not equal to itself is NaN.
         let is_same = |(a, b): (&T, &T)| a == b || (PartialEq::ne(a, a) && PartialEq::ne(b, b));
         assert_eq!(got.shape(), expected.shape());
-        assert!(got.iter().zip(expected).all(is_same), "{got}\nexpected\n{expected}");
+        assert!(got.iter().zip(expected).all(is_same), "{got:?}\nexpected\n{expected:?}");
     }
 }
 
@@ -136,4 +136,34 @@ fn coarse_blocks_come_from_whole_groups() {
     let y = x.coarsen([(0, 4)], |x, axes| x.sum(axes));
     check(&y, &Array1::from_iter((0..6).map(|i| 16 * i + 6_i64)).into_dyn());
     assert_eq!(y.chunks().unwrap().sizes(0).unwrap(), [2, 2, 1, 1]);
+}
+
+#[test]
+fn closeness_rounding_and_numbers_in_place_of_nan() {
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let a = array::from_ndarray(arr1(&[1.0, 1.0, inf, inf, nan, 0.0, 1e9]), [3]);
+    let b = array::from_ndarray(arr1(&[1.00001, 1.1, inf, 1.0, nan, 1e-9, inf]), [2]);
+    let near = arr1(&[true, false, true, false, false, true, false]);
+    check(&a.isclose(&b, 1e-5, 1e-8), &near.clone().into_dyn());
+    let mut with_nan = near;
+    with_nan[4] = true;
+    check(&a.isclose_or_nan(&b, 1e-5, 1e-8), &with_nan.into_dyn());
+    check(&a.allclose(&a, 0.0, 0.0), &ndarray::arr0(false).into_dyn());
+    let integers = array::arange(0, 4, 1, [2]);
+    check(&integers.isclose(2, 0.0, 1.0), &arr1(&[false, true, true, true]).into_dyn());
+    let complex = array::full([2], num_complex::Complex::new(3.0, 4.0), [1]);
+    let other = array::full([2], num_complex::Complex::new(3.0, 4.1), [1]);
+    check(&complex.isclose(&other, 0.0, 0.11), &arr1(&[true, true]).into_dyn());
+    let x = array::from_ndarray(arr1(&[1.25, -2.675, 0.5, 1.5, 1234.5]), [2]);
+    check(&x.round(0), &arr1(&[1.0, -3.0, 0.0, 2.0, 1234.0]).into_dyn());
+    check(&x.round(1), &arr1(&[1.2, -2.7, 0.5, 1.5, 1234.5]).into_dyn());
+    check(&x.round(-2), &arr1(&[0.0, -0.0, 0.0, 0.0, 1200.0]).into_dyn());
+    let i = array::from_ndarray(arr1(&[15, 25, -36]), [2]);
+    check(&i.round(-1), &arr1(&[20, 20, -40]).into_dyn());
+    check(&i.round(3), &arr1(&[15, 25, -36]).into_dyn());
+    let numbers = arr1(&[1.0, 1.0, f64::MAX, f64::MAX, 0.0, 0.0, 1e9]);
+    check(&a.nan_to_num(), &numbers.into_dyn());
+    let least = array::full([1], f32::NEG_INFINITY, [1]).nan_to_num();
+    check(&least, &arr1(&[f32::MIN]).into_dyn());
+    assert!(complex.nan_to_num().check().is_err());
 }

@@ -3,6 +3,7 @@
 //! Each takes untyped handles and gives one back; the typed methods of `Array` and `DynArray` call them.
 
 pub(crate) mod assign;
+pub(crate) mod composed;
 pub(crate) mod creation;
 pub(crate) mod differences;
 pub(crate) mod elementwise;

@@ -1,7 +1,7 @@
 //! Which elements of HDF5 arrays have, and how they are decoded.
 
 use hdf5_reader::error::{Error, Result as Read};
-use hdf5_reader::{ByteOrder as Order, Datatype, H5Type, StringSize};
+use hdf5_reader::{ByteOrder as Order, Datatype, H5Type, StringSize, VarLenKind};
 
 use crate::array::dtype::DType;
 use crate::array::io::bytes::{ByteOrder, Stored};
@@ -77,6 +77,7 @@ pub(super) fn dtype_of(dtype: &Datatype) -> Result<DType, String> {
         Datatype::FixedPoint { size, .. } => return Err(format!("integers of {size} bytes")),
         Datatype::FloatingPoint { size, .. } => return Err(format!("floats of {size} bytes")),
         Datatype::String { .. } => return Err("strings".into()),
+        Datatype::VarLen { kind: VarLenKind::String, .. } => return Err("strings".into()),
         Datatype::VarLen { .. } => return Err("elements of variable length".into()),
         Datatype::Array { .. } => return Err("elements that are arrays".into()),
         Datatype::Reference { .. } => return Err("references".into()),
