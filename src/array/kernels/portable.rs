@@ -53,8 +53,9 @@ pub(crate) static CODECS: Codecs = Codecs {
         }),
         ("argtopk", |spec, _| {
             let (dtype, k, axis, step) = spec.parameters()?;
-            let element = PhantomData;
-            Ok(dispatch!(dtype, T => Arc::new(ArgTopKernel::<T> { k, axis, step, element })))
+            Ok(
+                dispatch!(dtype, T => Arc::new(ArgTopKernel::<T> { k, axis, step, element: PhantomData })),
+            )
         }),
         ("count", |spec, _| {
             let (dtype, bins, has_weights) = spec.parameters()?;
