@@ -1,9 +1,11 @@
 //! The handles that users hold.
 
+mod composed;
 mod groups;
 mod orders;
 mod rearrange;
 mod select;
+mod sketches;
 mod statistics;
 
 use std::fmt;

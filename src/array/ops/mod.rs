@@ -3,6 +3,7 @@
 //! Each takes untyped handles and gives one back; the typed methods of `Array` and `DynArray` call them.
 
 pub(crate) mod assign;
+pub(crate) mod composed;
 pub(crate) mod creation;
 pub(crate) mod differences;
 pub(crate) mod elementwise;
@@ -31,6 +32,7 @@ pub(crate) mod reductions;
 pub(crate) mod repeats;
 pub(crate) mod scans;
 pub(crate) mod selections;
+pub(crate) mod sketches;
 pub(crate) mod statistics;
 pub(crate) mod t_tests;
 pub(crate) mod take;
