@@ -46,7 +46,7 @@ pub mod frame;
 
 /// Object stores: with which settings, and stores of your own.
 ///
-/// With this feature, a URL stands wherever a path does for frames and Zarr arrays: `s3://bucket/key/*.parquet`, `gs://…`, `az://…`,
+/// With this feature, a URL stands wherever a path does for frames, Zarr arrays, and `.npy`, NetCDF and HDF5 files to read: `s3://bucket/key/*.parquet`, `gs://…`, `az://…`,
 /// `http://…` (single files), `memory://…` (of this process) and `file://…`. Credentials and regions come from the
 /// environment, or from [`StoreOptions`](cloud::StoreOptions).
 #[cfg(all(feature = "cloud", any(feature = "array", feature = "frame")))]

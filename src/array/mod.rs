@@ -62,6 +62,8 @@ pub(crate) mod bridge {
     pub(crate) use super::meta::Meta;
     pub(crate) use super::op::{ArrayOp, Bridged};
 }
+#[cfg(feature = "hdf5")]
+pub use files::open_hdf5;
 #[cfg(feature = "netcdf")]
 pub use files::open_netcdf;
 pub use files::{Store, open_npy};

@@ -19,6 +19,7 @@ mod shell;
 mod spill;
 pub(crate) mod state;
 mod sync;
+pub(crate) mod tape;
 mod threaded;
 mod traced;
 
