@@ -26,7 +26,7 @@ use workload::{OPTIONS, Workload};
 const N_FEATURES: usize = 5;
 const TRUE: [f64; N_FEATURES] = [-0.4, 1.2, -0.8, 0.5, 0.0];
 /// Where all four stop: the largest element of the gradient of the mean loss.
-const GRADIENT: f64 = 1e-8;
+const GRADIENT: f64 = 1e-7;
 const N_STEPS_MAX: usize = 60;
 
 fn main() -> Result<(), Failure> {
@@ -53,7 +53,7 @@ fn run(w: &mut Workload) -> Result<(), Failure> {
         method(&mut Fit { w, samples: &samples, n: n as f64 }, &mut path)?;
         let found = path.last().expect("each begins somewhere");
         w.check_all(name, found.iter().copied().zip(direct.iter().copied()), 1e-6);
-        println!("  {name}: {} steps", path.len() - 1);
+        w.note(&format!("after {} steps", path.len() - 1));
         let distance = |found: &Array1<f64>| (found - &direct).fold(0.0_f64, |a, b| a.max(b.abs()));
         let line = path.iter().map(|found| distance(found).max(1e-12).log10());
         curves.push((name, line.enumerate().map(|(i, y)| (i as f64, y)).collect()));
@@ -292,6 +292,7 @@ fn solved(mut matrix: Array2<f64>, mut right: Array1<f64>) -> Array1<f64> {
     for i in 0..right.len() {
         let (pivot, row) = (matrix[[i, i]], &matrix.row(i) / matrix[[i, i]]);
         right[i] /= pivot;
+        matrix.row_mut(i).assign(&row);
         for other in (0..right.len()).filter(|other| *other != i) {
             let factor = matrix[[other, i]];
             matrix.row_mut(other).scaled_add(-factor, &row);
@@ -306,9 +307,9 @@ type Sample = [f64; N_FEATURES + 1];
 
 fn samples(n: u64) -> Array<f64> {
     let width = N_FEATURES as u64 + 1;
-    array::zeros::<bool>([n, width], ["auto".into(), AxisSpec::Whole]).map_blocks(|block, info| {
+    array::zeros([n, width], ["auto".into(), AxisSpec::Whole]).map_blocks(|block, info| {
         let first = info.start.as_ref().map_or(0, |start| start[0]);
-        let mut rows = ArrayD::zeros(block.raw_dim());
+        let mut rows = block.to_owned();
         for (i, mut row) in (first..).zip(rows.rows_mut()) {
             row.assign(&ArrayView1::from(&sample(i)));
         }

@@ -16,7 +16,6 @@ use common::{Failure, Options};
 use dask_rs::array::AxisSpec;
 use dask_rs::array::linalg::{Compressed, svd_compressed};
 use dask_rs::prelude::*;
-use ndarray::{ArrayD, ArrayViewD};
 use workload::{OPTIONS, Workload};
 
 const N_FEATURES: u64 = 128;
@@ -58,10 +57,10 @@ fn run(w: &mut Workload) -> Result<(), Failure> {
 
 /// Patterns by sample and feature, each feature with a mean and a scale of its own.
 fn samples(n: u64) -> Array<f64> {
-    let frame: Array<bool> = array::zeros([n, N_FEATURES], ["auto".into(), AxisSpec::Whole]);
-    frame.map_blocks(move |block: ArrayViewD<'_, bool>, info| {
+    let zeros: Array<f64> = array::zeros([n, N_FEATURES], ["auto".into(), AxisSpec::Whole]);
+    zeros.map_blocks(move |block, info| {
         let first = info.start.as_ref().map_or(0, |start| start[0]);
-        let mut samples = ArrayD::zeros(block.raw_dim());
+        let mut samples = block.to_owned();
         for (i, mut sample) in (first..).zip(samples.rows_mut()) {
             let waves: [f64; N_PATTERNS] = std::array::from_fn(|k| amplitude(k) * wave(k, i, n));
             for (feature, value) in sample.iter_mut().enumerate() {

@@ -19,7 +19,7 @@ use common::{Failure, Options};
 use dask_rs::array::AxisSpec;
 use dask_rs::array::linalg::{Norm, norm, svd};
 use dask_rs::prelude::*;
-use ndarray::{ArrayD, ArrayView1, ArrayViewD, Axis};
+use ndarray::{ArrayD, ArrayView1, Axis};
 use plotters::prelude::*;
 use workload::{OPTIONS, Workload};
 
@@ -116,10 +116,10 @@ fn nearest(rows: &Array<f64>, centres: &ArrayD<f64>) -> Array<i64> {
 
 /// Points of the rings by turns, with noise along all axes.
 fn points(n: u64) -> Array<f64> {
-    let frame: Array<bool> = array::zeros([n, N_AXES], ["auto".into(), AxisSpec::Whole]);
-    frame.map_blocks(|block: ArrayViewD<'_, bool>, info| {
+    let zeros: Array<f64> = array::zeros([n, N_AXES], ["auto".into(), AxisSpec::Whole]);
+    zeros.map_blocks(|block, info| {
         let first = info.start.as_ref().map_or(0, |start| start[0]);
-        let mut points = ArrayD::zeros(block.raw_dim());
+        let mut points = block.to_owned();
         for (i, mut row) in (first..).zip(points.rows_mut()) {
             row.assign(&ArrayView1::from(&point(i)));
         }

@@ -97,7 +97,7 @@ fn weights() -> Array1<f32> {
 
 /// What all places have in common at an hour of a day.
 fn season(year: u64, day: u64, hour: u64) -> f64 {
-    let of_day = (hour as f64 * TAU / N_HOURS as f64).cos() * 0.2;
+    let of_day = (hour as f64 * TAU / N_HOURS as f64 - 0.6).cos() * 0.2;
     let weather = (day as f64 * 0.7 + year as f64).sin() * 0.3;
     (day as f64 * TAU / 366.0).cos() + of_day + weather + 0.01 * (year - YEARS.start) as f64
 }

@@ -73,7 +73,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     let labels = numbers.map_blocks(move |block, _| block.map(|&number| same.first(number)));
     w.compute(labels.store_zarr(w.path("labels"), ZarrWrite::new()))?;
     let labels: Array<i64> = array::open_zarr(w.path("labels"));
-    let nuclei = measured(w, &labels.rechunk(FIELD), &slide)?;
+    let nuclei = measured(w, &labels.rechunk("auto"), &slide)?;
 
     let n_boxes = n * FIELDS[0] * FIELD[0] / BOX[0] * (FIELDS[1] * FIELD[1] / BOX[1]);
     let mut found: BTreeMap<Nucleus, u64> = BTreeMap::new();

@@ -140,9 +140,10 @@ impl AxisMap {
             AxisMap::Axis { axis, step, .. } => step.abs() == 1 && out_grid[axis] == n_in,
             AxisMap::Window { axis, first, len } => len == n_in && first + len <= out_grid[axis],
             AxisMap::Group { axis, size } => out_grid[axis].saturating_mul(size) >= n_in,
-            AxisMap::Ranges { ref ranges, .. } => {
+            AxisMap::Ranges { axis, ref ranges } => {
                 let mut next = 0;
-                for &(start, end) in ranges.iter() {
+                // After a slice, there may be more of them than blocks that read.
+                for &(start, end) in ranges.iter().take(out_grid[axis] as usize) {
                     if start > next {
                         return false;
                     }
@@ -341,6 +342,14 @@ mod tests {
         assert!(blocks(&map, &[1], &[3]).is_empty());
         assert_eq!(blocks(&map, &[2], &[3]), [0]);
         assert!(map.is_onto(&[6], &[3]));
+    }
+
+    #[test]
+    fn ranges_of_blocks_that_a_slice_has_left_out_are_not_read() {
+        let ranges: Arc<[(u64, u64)]> = [(0, 2), (1, 3), (2, 3)].into();
+        let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
+        assert!(map.is_onto(&[3], &[3]) && map.is_onto(&[2], &[3]));
+        assert!(!map.is_onto(&[1], &[3]));
     }
 
     #[test]
