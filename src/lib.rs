@@ -16,6 +16,7 @@ mod atomic;
 #[doc(hidden)]
 pub mod bench_support;
 mod bytes;
+mod cache;
 pub mod client;
 mod compute;
 mod config;
@@ -54,6 +55,7 @@ pub mod cloud {
     pub use object_store;
 }
 
+pub use cache::Cache;
 pub use client::{Client, Future, as_completed};
 pub use compute::{Collection, compute, compute_with};
 pub use config::{Config, ExecutorKind};

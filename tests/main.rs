@@ -13,6 +13,7 @@ mod suite {
     mod array_memory;
     mod bits;
     mod breadth;
+    mod cache;
     mod cost;
     mod errors;
     mod files;
@@ -23,6 +24,7 @@ mod suite {
     mod held_memory;
     mod limits;
     mod linalg_memory;
+    mod names;
     mod no_panic;
     mod oracle;
     mod peak_memory;

@@ -8,6 +8,7 @@
 
 mod any;
 mod args;
+mod cached;
 mod chunk;
 mod chunks;
 mod collect;
@@ -92,6 +93,7 @@ pub use stacks::read_images;
 
 use std::sync::Arc;
 
+use crate::cache::Caching;
 use crate::compute::Watch;
 use crate::config::Config;
 use crate::error::Result;
@@ -101,13 +103,16 @@ use crate::graph::{ExpressionId, Lower, import};
 pub(crate) fn plan_all(
     nodes: Vec<Arc<Node>>,
     config: &Config,
+    caching: Option<&Caching>,
     watch: &mut dyn Watch,
 ) -> Result<impl Lower + use<>> {
     let roots = nodes.iter().map(ExpressionId::of).collect();
     let mut plan = import(&nodes);
     drop(nodes);
     watch.on_imported(&plan);
-    let trace = rules::optimize(&mut plan, config.optimize())?;
+    let n_cached = caching.map_or(Ok(0), |caching| cached::use_cache(&mut plan, caching))?;
+    let mut trace = rules::optimize(&mut plan, config.optimize())?;
+    trace.0.extend((n_cached > 0).then_some(("UseCache", n_cached)));
     if cfg!(debug_assertions) {
         plan.check()?;
     }

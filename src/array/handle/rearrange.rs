@@ -72,8 +72,8 @@ impl<T: Element> Array<T> {
         Array::of(repeats::tile(Call::new("tile"), &self.handle, &times.into()))
     }
 
-    /// More elements before and after each axis: as many as `width` says (a number, a pair, or a list of a
-    /// pair for each axis), of what `mode` says. Mirror images go on beyond the array if it is shorter
+    /// More elements before and after each axis: as many as `width` says (a number, a pair, a list of a
+    /// pair for each axis, or some axes with pairs, such as `[("longitude", (1, 1))]`), of what `mode` says. Mirror images go on beyond the array if it is shorter
     /// than they have to be.
     ///
     /// # Shape and chunks

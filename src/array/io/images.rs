@@ -13,7 +13,7 @@ use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, Element};
 use crate::error::{Blame, Call, Error, Result};
-use crate::storage::{Cursor, FoundFile, find};
+use crate::storage::{Cursor, FoundFile, find, version_of_files};
 
 /// Images of one size and kind. The first says which.
 #[derive(Debug)]
@@ -114,6 +114,13 @@ impl Source for ImageStack {
 
     fn dim_names(&self) -> Option<Vec<String>> {
         Some(self.names.clone())
+    }
+
+    /// Of files on this machine.
+    fn version(&self) -> Option<String> {
+        let is_remote = self.files.iter().any(FoundFile::is_remote);
+        let files = || version_of_files(self.files.iter().map(|file| &file.path));
+        Some(format!("images {}", (!is_remote).then(files)??))
     }
 
     /// An image as bytes and as samples, and about as much again for the decoder.

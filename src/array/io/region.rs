@@ -13,7 +13,7 @@ use super::bytes::{ByteOrder, Stored, decode_slice, encode_slice};
 use super::errors::box_outside;
 use super::layout::{Layout, Run};
 use crate::error::{Blame, Call, Error, Result};
-use crate::storage::{FoundFile, read_exact_at};
+use crate::storage::{FoundFile, read_exact_at, version_of};
 
 /// The most that is read or written at once: it fits into L2.
 pub(crate) const SCRATCH_BYTES: u64 = 256 << 10;
@@ -74,6 +74,15 @@ impl PositionedFile {
             Place::File(file) => file,
             #[cfg(feature = "cloud")]
             Place::Object(_) => unreachable!("objects are opened for reading"),
+        }
+    }
+
+    /// What changes when the file does; objects say nothing of the kind.
+    pub(crate) fn version(&self) -> Option<String> {
+        match &self.place {
+            Place::File(file) => version_of(&self.path, &file.metadata().ok()?),
+            #[cfg(feature = "cloud")]
+            Place::Object(_) => None,
         }
     }
 

@@ -64,6 +64,19 @@ pub(crate) fn chunk_bytes() -> Result<u64> {
     Ok(Config::current()?.chunk_bytes())
 }
 
+/// The lengths of the axes of a matrix.
+fn matrix_lengths(call: Call, node: &Node) -> Result<[u64; 2]> {
+    if node.ndim() != 2 {
+        return Err(Error::InvalidArgument {
+            call,
+            argument: "array",
+            got: format!("{} dimensions", node.ndim()),
+            expected: "a matrix",
+        });
+    }
+    Ok([node.axis_len(call, 0)?, node.axis_len(call, 1)?])
+}
+
 /// Refuses a result whose elements can't be counted, as creation does: inputs that can be counted may
 /// broadcast or be put together to more.
 pub(crate) fn countable(call: Call, chunks: Chunks) -> Result<Chunks> {

@@ -9,6 +9,7 @@ use super::joins::join_pieces;
 use super::manipulation::flipped;
 use super::quantiles::{Quantiles, quantile};
 use super::reductions::{over, reduce};
+use crate::array::args::AxisRef;
 use crate::array::chunks::{AxisChunks, AxisSlice, limit};
 use crate::array::dtype::{DType, Element};
 use crate::array::expr::{Handle, Node};
@@ -60,8 +61,8 @@ impl<T: Element> PadMode<T> {
     }
 }
 
-/// How many elements before and after each axis: a number or a pair for all axes, or a list of
-/// pairs.
+/// How many elements before and after each axis: a number or a pair for all axes, a list of
+/// pairs, or a list of axes, by name or number, with a pair each (`[("longitude", (1, 1))]`); the others get none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Widths(PerAxis);
 
@@ -69,6 +70,7 @@ pub struct Widths(PerAxis);
 enum PerAxis {
     All([i64; 2]),
     Each(Vec<[i64; 2]>),
+    Of(Vec<(AxisRef, [i64; 2])>),
 }
 
 macro_rules! widths {
@@ -92,6 +94,14 @@ macro_rules! widths {
             }
         }
 
+        impl<A: Into<AxisRef>, const N: usize> From<[(A, ($int, $int)); N]> for Widths {
+            fn from(axes: [(A, ($int, $int)); N]) -> Self {
+                let number = |n| i64::try_from(n).unwrap_or(i64::MAX);
+                let pair = |(axis, (a, b)): (A, _)| (axis.into(), [a, b].map(number));
+                Widths(PerAxis::Of(axes.into_iter().map(pair).collect()))
+            }
+        }
+
         impl<const N: usize> From<[($int, $int); N]> for Widths {
             fn from(axes: [($int, $int); N]) -> Self {
                 Widths::from(axes.to_vec())
@@ -103,16 +113,24 @@ macro_rules! widths {
 widths!(i32 i64 u64 usize);
 
 impl Widths {
-    /// The two widths of each axis, which are `argument` of `call`.
+    /// The two widths of each axis of an array, which are `argument` of `call`.
     pub(crate) fn resolve(
         &self,
         call: Call,
-        ndim: usize,
+        node: &Node,
         argument: &'static str,
     ) -> Result<Vec<[u64; 2]>> {
+        let ndim = node.ndim();
         let (widths, expected) = match &self.0 {
             PerAxis::All(both) => (vec![*both; ndim], "lengths of 0 or more"),
             PerAxis::Each(axes) if axes.len() == ndim => (axes.clone(), "lengths of 0 or more"),
+            PerAxis::Of(axes) => {
+                let mut widths = vec![[0, 0]; ndim];
+                for (axis, pair) in axes {
+                    widths[axis.resolve(call, ndim, node.dim_names())?] = *pair;
+                }
+                (widths, "lengths of 0 or more")
+            }
             PerAxis::Each(_) => (vec![[-1; 2]], "a pair for each axis"),
         };
         let lengths =
@@ -130,7 +148,7 @@ impl Widths {
 /// The array with more elements at the ends of its axes.
 pub(crate) fn pad(call: Call, x: &Handle, width: &Widths, mode: PadMode<Scalar>) -> Handle {
     x.then(|node| {
-        let widths = width.resolve(call, node.ndim(), "width")?;
+        let widths = width.resolve(call, node, "width")?;
         let mut current = Arc::clone(node);
         for (axis, width) in widths.into_iter().enumerate() {
             current = pad_axis(call, &current, axis, width, mode)?;

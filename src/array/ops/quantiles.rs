@@ -57,7 +57,11 @@ pub(crate) fn quantile(call: Call, x: &Handle, wanted: &Quantiles, how: &Over) -
             });
         }
         let quantiles = of_lanes(call, &lanes, wanted)?;
-        permute(&quantiles, result_places(node.ndim(), &axes, keepdims, wanted.is_list))
+        let places = result_places(node.ndim(), &axes, keepdims, wanted.is_list);
+        let left = (0..node.ndim()).filter(|axis| keepdims || !axes.contains(axis));
+        let names = node.dim_names().filter(|_| !wanted.is_list);
+        let names = names.map(|names| left.map(|axis| Arc::clone(&names[axis])).collect());
+        Ok(permute(&quantiles, places)?.with_note(names))
     })
 }
 

@@ -49,6 +49,9 @@ pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
         .with_nulls_last_multi(spec.nulls_last.iter().copied())
         .with_maintain_order(true)
         .with_multithreaded(false);
+    let mut frame = frame.clone();
+    // What is not in one piece polars puts together on threads of its own.
+    frame.rechunk_mut();
     frame.sort(&spec.by, options).map_err(failed("sort"))
 }
 

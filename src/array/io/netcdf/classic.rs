@@ -136,6 +136,10 @@ impl Source for NetcdfSource {
         Some(Origin::Netcdf(path, self.variable.clone()))
     }
 
+    fn version(&self) -> Option<String> {
+        Some(format!("netcdf {} {}", self.variable, self.file.version()?))
+    }
+
     fn scratch_bytes(&self) -> u64 {
         self.file.scratch_bytes()
     }

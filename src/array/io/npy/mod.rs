@@ -84,6 +84,10 @@ impl Source for NpySource {
         shared_path(self.call, self.file.path()).map(Origin::Npy)
     }
 
+    fn version(&self) -> Option<String> {
+        Some(format!("npy {}", self.file.version()?))
+    }
+
     fn scratch_bytes(&self) -> u64 {
         self.file.scratch_bytes()
     }

@@ -18,6 +18,7 @@ use crate::array::io::Source;
 use crate::array::io::errors::check_box;
 use crate::atomic::AtomicDir;
 use crate::error::{Blame, Call, Error, Result};
+use crate::storage::version_of_directory;
 
 /// The `info` of a million files is shorter.
 const INFO_BYTES_MAX: u64 = 64 << 20;
@@ -127,6 +128,10 @@ impl Source for NpyStackSource {
 
     fn shape(&self) -> &[u64] {
         &self.shape
+    }
+
+    fn version(&self) -> Option<String> {
+        Some(format!("npy stack {}", version_of_directory(&self.dir)?))
     }
 
     fn scratch_bytes(&self) -> u64 {

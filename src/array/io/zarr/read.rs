@@ -22,7 +22,7 @@ use super::store::KeyStore;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, dispatch};
 use crate::error::{Blame, Call, Error, Result};
-use crate::storage::{Location, io_error_in};
+use crate::storage::{Location, io_error_in, version_of_directory};
 
 /// Metadata documents are never as long as this.
 const METADATA_BYTES_MAX: u64 = 64 << 20;
@@ -197,6 +197,12 @@ impl Source for ZarrSource {
 
     fn origin(&self) -> Option<Origin> {
         self.origin.clone().map(Origin::Zarr)
+    }
+
+    /// Of arrays on this machine.
+    fn version(&self) -> Option<String> {
+        let location = Location::of(self.call, &self.path).ok()?;
+        Some(format!("zarr {}", version_of_directory(location.local()?)?))
     }
 
     /// A chunk as it is stored, the same decoded, and the part of it that is wanted.

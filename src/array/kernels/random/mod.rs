@@ -167,6 +167,12 @@ impl Source for RandomSource {
         &self.shape
     }
 
+    /// The stream and what is drawn from it say all, but for tables of weights, which are too long.
+    fn version(&self) -> Option<String> {
+        let is_table = matches!(self.draws, Draws::Weighted(_));
+        (!is_table).then(|| format!("random {self:?}"))
+    }
+
     fn is_computed(&self) -> bool {
         true
     }
