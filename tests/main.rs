@@ -23,6 +23,7 @@ mod suite {
     mod peak_memory;
     mod reads;
     mod recorder;
+    mod selection;
     mod slices;
     mod spill;
     mod tasks;
