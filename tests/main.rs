@@ -32,6 +32,7 @@ mod suite {
     mod recorder;
     #[cfg(feature = "cloud")]
     mod remote;
+    mod selection;
     mod slices;
     mod spill;
     mod tasks;

@@ -45,7 +45,7 @@ pub(crate) use rechunk::{Overlap, THRESHOLD, overlap, overlap_around, plan_rechu
 pub(crate) use reshape::{ReshapePlan, plan_reshape_within, reshape_steps, resolve_shape};
 pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;
-pub(crate) use take::{shuffle_chunks, take_blocks, take_chunks, take_sources};
+pub(crate) use take::{by_block, shuffle_chunks, take_blocks, take_chunks, take_sources};
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
 pub(crate) use windows::window_chunks;

@@ -36,6 +36,7 @@ pub(crate) mod points;
 pub(crate) mod portable;
 mod program;
 pub(crate) mod quantile;
+pub(crate) mod radix;
 pub(crate) mod random;
 pub(crate) mod read;
 pub(crate) mod rearrange;

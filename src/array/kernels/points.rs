@@ -1,6 +1,7 @@
 //! Picks single points of a block.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{ArrayViewD, Axis};
@@ -25,6 +26,17 @@ pub(crate) struct PointsKernel<T> {
     pub(crate) element: PhantomData<fn() -> T>,
 }
 
+impl<T: Element> PointsKernel<T> {
+    /// Picks single elements of a block in C order.
+    fn pick(&self, all: &[T], strides: &[isize], range: Range<usize>, out: &mut [T]) {
+        for (i, out) in range.zip(out) {
+            let axes = self.axes.iter().zip(strides);
+            let at = axes.map(|((_, positions), stride)| positions[i] as usize * *stride as usize);
+            *out = all[at.sum::<usize>()];
+        }
+    }
+}
+
 impl<T: Element> Kernel for PointsKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let block = chunk::<T>(inputs.take_one(0));
@@ -34,6 +46,11 @@ impl<T: Element> Kernel for PointsKernel<T> {
         let mut shape = vec![range.len()];
         shape.extend(kept.map(|axis| block.view().shape()[axis]));
         let out = filled::<T>(&shape, task.pool, |mut out| {
+            if let (Some(all), Some(out), true) =
+                (block.data().as_slice(), out.as_slice_mut(), shape.len() == 1)
+            {
+                return self.pick(all, block.data().strides(), range, out);
+            }
             for (i, mut out) in range.zip(out.axis_iter_mut(Axis(0))) {
                 let mut part: ArrayViewD<'_, T> = block.view();
                 // From the last axis on, so that the numbers of the others stay.

@@ -25,7 +25,7 @@ pub(crate) struct SegmentsKernel<T, U> {
     pub(crate) groups: AxisChunks,
 }
 
-impl<T: Ordered, U: Between<T>> Kernel for SegmentsKernel<T, U> {
+impl<T: Ordered + PartialOrd, U: Between<T>> Kernel for SegmentsKernel<T, U> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let block = chunk::<T>(inputs.take_one(0));
         let view = block.view();
