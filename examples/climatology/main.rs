@@ -14,6 +14,8 @@
 mod common;
 mod field;
 mod map;
+#[path = "../common/picture.rs"]
+mod picture;
 mod sample;
 
 use std::path::PathBuf;

@@ -24,4 +24,5 @@ mod persisted;
 mod shuffles;
 mod sources;
 mod tables;
+mod threads;
 mod tpch;

@@ -1,7 +1,9 @@
 //! Chunks of elements that are picked by position along one axis.
 
 use super::axis::AxisChunks;
+use super::grid::Chunks;
 use super::limit::MAX_LISTED;
+use super::windows::shrunk;
 
 /// How much longer than the average input block an output block may be.
 const TOLERANCE: f64 = 1.25;
@@ -41,16 +43,37 @@ pub(crate) fn take_chunks(axis: &AxisChunks, index: &[u64]) -> Option<AxisChunks
         return None;
     }
     let most = (len as f64 / axis.n_blocks() as f64 * TOLERANCE) as u64;
-    AxisChunks::from_size_iter(packed(n, group, most))
+    let groups = (0..n.div_ceil(group)).map(|i| group.min(n - i * group));
+    AxisChunks::from_size_iter(packed(groups, most))
+}
+
+/// Chunks of an array whose positions along an axis are picked in groups of these lengths: no group is cut, and if one is
+/// longer than a block, the other axes are cut instead. `None` if lengths are unknown, or there are too many blocks to list.
+///
+/// # Source
+/// Dask, `shuffle`.
+pub(crate) fn shuffle_chunks(chunks: &Chunks, axis: usize, groups: &[u64]) -> Option<Chunks> {
+    let old = &chunks.axes()[axis];
+    let most = (old.len()? as f64 / old.n_blocks() as f64 * TOLERANCE) as u64;
+    let sizes = packed(groups.iter().copied().filter(|&n| n > 0), most);
+    if sizes.len() as u64 > MAX_LISTED {
+        return None;
+    }
+    let longest = groups.iter().copied().max().unwrap_or(0);
+    let mut cut = chunks.clone();
+    if longest as f64 > old.max_len()? as f64 * TOLERANCE {
+        let others = (0..chunks.ndim()).filter(|&i| i != axis && chunks.axes()[i].is_known());
+        cut = shrunk(chunks, cut.with_axis(axis, AxisChunks::whole(longest)), others.collect(), 1);
+    }
+    let new = AxisChunks::from_size_iter(sizes).unwrap_or_else(|| AxisChunks::whole(0));
+    Some(cut.with_axis(axis, new))
 }
 
 /// Packs groups into blocks of at most `most` elements, unless a group itself has more.
-fn packed(n: u64, group: u64, most: u64) -> Vec<u64> {
+fn packed(groups: impl Iterator<Item = u64>, most: u64) -> Vec<u64> {
     let mut sizes = Vec::new();
-    let (mut open, mut left) = (0, n);
-    while left > 0 {
-        let next = group.min(left);
-        left -= next;
+    let mut open = 0;
+    for next in groups {
         if open > 0 && open + next > most {
             sizes.push(open);
             open = next;

@@ -9,9 +9,12 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Where elements are counted.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Bins {
     /// From each edge, inclusive, to the next, which only the last bin includes.
     Edges(Arc<[f64]>),
@@ -92,6 +95,11 @@ impl<T: Element + AsFloat> Kernel for CountKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("count", T::DTYPE.name(), (&self.bins, self.has_weights)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("count", &(T::DTYPE, &self.bins, self.has_weights)))
     }
 }
 

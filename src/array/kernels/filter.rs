@@ -9,6 +9,8 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Keeps the positions of an axis for which a block of a mask, slot 1, holds.
 #[derive(Debug)]
@@ -58,5 +60,10 @@ impl<T: Element> Kernel for FilterKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("filter", T::DTYPE.name(), self.axis))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("filter", &(T::DTYPE, self.axis)))
     }
 }

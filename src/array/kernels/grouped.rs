@@ -9,14 +9,21 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 
 use super::copy::to_usize;
+#[cfg(feature = "dist")]
+use super::portable::{append, checked, head, items};
 use super::reduce::{ReduceSpec, ReducerVisitor, no_reducer};
 use super::reducers::Reducer;
 use super::scalar::{Lane, Scalar};
 use super::strip::STRIP;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{Chunks, NO_GROUP};
+use crate::array::io::Stored;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable, encoded, undecodable};
+#[cfg(feature = "dist")]
+use crate::memory::BufferPool;
 
 /// Rows that are added to a tile before it is merged, as in `fold.rs`.
 const ROWS: usize = 128;
@@ -30,6 +37,9 @@ const ROW_LEN_MIN: usize = 64;
 /// Accumulators of some groups.
 #[derive(Debug)]
 struct GroupPartial<A> {
+    /// What they are of, by which they are decoded.
+    #[cfg(feature = "dist")]
+    spec: ReduceSpec,
     /// Ascending.
     groups: Vec<u32>,
     /// How many elements each group has.
@@ -38,10 +48,44 @@ struct GroupPartial<A> {
     accs: Vec<A>,
 }
 
-impl<A: std::fmt::Debug + Send + Sync + 'static> Value for GroupPartial<A> {
+impl<A: Stored + std::fmt::Debug + Send + Sync + 'static> Value for GroupPartial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>() + self.groups.len() * 12) as u64
     }
+
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        bytes.extend(encoded(&(&self.spec, &self.groups, &self.counts)));
+        append(&self.accs, bytes);
+        Some("group_partial")
+    }
+}
+
+/// Decodes a [`GroupPartial`] of any reduction.
+#[cfg(feature = "dist")]
+pub(super) fn decode_groups(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Block> {
+    const WHAT: &str = "a partial result of groups";
+    struct Decode<'a>(ReduceSpec, Vec<u32>, Vec<u64>, &'a [u8]);
+    impl ReducerVisitor for Decode<'_> {
+        type Result = Result<Block>;
+        fn visit<R: Reducer>(self, _reducer: R) -> Result<Block> {
+            let Decode(spec, groups, counts, data) = self;
+            let accs = items::<R::Acc>(WHAT, data)?;
+            let is_whole = groups.len() == counts.len()
+                && (if groups.is_empty() {
+                    accs.is_empty()
+                } else {
+                    accs.len() % groups.len() == 0
+                });
+            if !is_whole {
+                return Err(undecodable(WHAT, "groups without their accumulators"));
+            }
+            Ok(Block::new(GroupPartial { spec, groups, counts, accs }))
+        }
+    }
+    let ((spec, groups, counts), data): ((ReduceSpec, _, _), _) = head(WHAT, bytes)?;
+    let spec = checked(spec)?;
+    spec.visit(Decode(spec.clone(), groups, counts, data)).unwrap_or_else(|| no_reducer(&spec))
 }
 
 /// Bytes of a partial result of so many groups and kept positions.
@@ -174,7 +218,13 @@ impl GroupChunkKernel {
             });
         }
         let counts = members.ranges().map(|range| range.len() as u64).collect();
-        Block::new(GroupPartial { groups: members.groups, counts, accs })
+        Block::new(GroupPartial {
+            #[cfg(feature = "dist")]
+            spec: self.spec.clone(),
+            groups: members.groups,
+            counts,
+            accs,
+        })
     }
 }
 
@@ -295,6 +345,14 @@ impl Kernel for GroupChunkKernel {
         let parameters = (&self.spec, &self.codes, &self.chunks, self.n_kept);
         Some(Identity::new("group", self.spec.in_dtype.name(), parameters))
     }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new(
+            "group",
+            &(&self.spec, &self.codes, self.n_groups, &self.chunks, self.n_kept),
+        ))
+    }
 }
 
 /// What an extreme of nothing is where elements can say so.
@@ -350,7 +408,13 @@ impl GroupCombineKernel {
                 counts[to] += n;
             }
         }
-        Some(GroupPartial { groups: all, counts, accs })
+        Some(GroupPartial {
+            #[cfg(feature = "dist")]
+            spec: self.spec.clone(),
+            groups: all,
+            counts,
+            accs,
+        })
     }
 
     fn finish<R: Reducer>(
@@ -414,6 +478,11 @@ impl Kernel for GroupCombineKernel {
     fn identity(&self) -> Option<Identity> {
         let parameters = (&self.spec, &self.groups, &self.out);
         Some(Identity::new("group_combine", self.spec.in_dtype.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("group_combine", &(&self.spec, &self.groups, &self.out)))
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) mod rearrange;
 mod reduce;
 mod reducers;
 pub(crate) mod resident;
+pub(crate) mod samples;
 mod scalar;
 pub(crate) mod scan;
 pub(crate) mod segments;
@@ -51,13 +52,14 @@ pub(crate) mod take;
 pub(crate) mod topk;
 pub(crate) mod unique;
 mod vector_math;
+pub(crate) mod weighted;
 pub(crate) mod windows;
 
 pub(crate) use builder::Builder;
 pub(crate) use copy::to_usize;
 pub(crate) use elemwise::ElemwiseKernel;
 pub(crate) use ops::{BinaryOp, UnaryOp};
-pub(crate) use program::{Instr, Program, Unsupported};
+pub(crate) use program::{Instr, Program, Reg, Unsupported};
 pub(crate) use reduce::{ReduceKind, ReduceSpec, chunk_kernel, combine_kernel, finish_kernel};
 #[cfg(test)]
 pub(crate) use scalar::Lane;

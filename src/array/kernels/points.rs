@@ -11,6 +11,8 @@ use crate::array::chunks::AxisChunks;
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Picks the points that an output block has, all of which are in one input block. They stand along a
 /// new first axis; the other axes stay.
@@ -46,5 +48,10 @@ impl<T: Element> Kernel for PointsKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("points", T::DTYPE.name(), &self.axes))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("points", &(T::DTYPE, &self.axes, &self.points)))
     }
 }

@@ -11,9 +11,12 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Which number to take where a quantile falls between two elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum QuantileMethod {
     /// The point between them, in proportion.
@@ -160,5 +163,10 @@ impl<T: Ordered, U: Between<T>> Kernel for QuantileKernel<T, U> {
     fn identity(&self) -> Option<Identity> {
         let parameters = (&self.quantiles, self.method, self.skip_nan);
         Some(Identity::new("quantile", T::DTYPE.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("quantile", &(T::DTYPE, &self.quantiles, self.method, self.skip_nan)))
     }
 }

@@ -13,9 +13,12 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// What a scan combines with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ScanKind {
     Sum,
     Prod,
@@ -82,6 +85,7 @@ combine_floats!(f32 f64);
 
 /// A part of a scan that is one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ScanStep {
     /// A block as the combination of its elements, of length 1 along the axis.
     Total,
@@ -182,5 +186,10 @@ impl<T: Combine> Kernel for ScanKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("scan", T::DTYPE.name(), (self.kind, self.step, self.axis)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("scan", &(T::DTYPE, self.kind, self.step, self.axis)))
     }
 }

@@ -11,6 +11,8 @@ use crate::array::chunks::{AxisChunks, take_sources};
 use crate::array::dtype::Element;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Picks the elements of an output block from the input blocks that have some of them.
 #[derive(Debug)]
@@ -61,6 +63,11 @@ impl<T: Element> Kernel for TakeKernel<T> {
             T::DTYPE.name(),
             (self.axis, &self.from, &self.index, &self.chunks),
         ))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("take", &(T::DTYPE, self.axis, &self.from, &self.index, &self.chunks)))
     }
 }
 

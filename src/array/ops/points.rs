@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::indexing::positions;
+use super::matrix_lengths;
 use super::take::take_positions;
 use crate::array::args::{AxisRef, Shape};
 use crate::array::chunks::limit::check_listed;
@@ -121,15 +122,7 @@ fn gathered(
 pub(crate) fn diagonal(call: Call, x: &Handle, k: i64) -> Handle {
     let lists = || -> Result<[(AxisRef, Shape); 2]> {
         let node = x.node()?;
-        if node.ndim() != 2 {
-            return Err(Error::InvalidArgument {
-                call,
-                argument: "array",
-                got: format!("{} dimensions", node.ndim()),
-                expected: "a matrix",
-            });
-        }
-        let [n, m] = [node.axis_len(call, 0)?, node.axis_len(call, 1)?];
+        let [n, m] = matrix_lengths(call, node)?;
         let [down, right] = if k < 0 { [k.unsigned_abs(), 0] } else { [0, k.unsigned_abs()] };
         let len = n.saturating_sub(down).min(m.saturating_sub(right));
         check_listed(call.op, Some(call), len)?;

@@ -57,27 +57,37 @@ pub(crate) fn quantile(call: Call, x: &Handle, wanted: &Quantiles, how: &Over) -
             });
         }
         let quantiles = of_lanes(call, &lanes, wanted)?;
-        // The lanes' axis is now that of the quantiles.
-        let kept = (0..node.ndim()).filter(|axis| !axes.contains(axis));
-        let mut places: Vec<Option<usize>> = match keepdims {
-            true => {
-                let mut kept = 0..;
-                let place = |axis: usize| if axes.contains(&axis) { None } else { kept.next() };
-                (0..node.ndim()).map(place).collect()
-            }
-            false => kept.enumerate().map(|(i, _)| Some(i)).collect(),
-        };
-        if wanted.is_list {
-            places.insert(0, Some(quantiles.ndim() - 1));
-        }
-        permute(&quantiles, places)
+        let places = result_places(node.ndim(), &axes, keepdims, wanted.is_list);
+        let left = (0..node.ndim()).filter(|axis| keepdims || !axes.contains(axis));
+        let names = node.dim_names().filter(|_| !wanted.is_list);
+        let names = names.map(|names| left.map(|axis| Arc::clone(&names[axis])).collect());
+        Ok(permute(&quantiles, places)?.with_note(names))
     })
+}
+
+/// Where the axes of a result come from, whose last axis is that of the quantiles: those of a list stand first.
+pub(super) fn result_places(
+    ndim: usize,
+    axes: &[usize],
+    keepdims: bool,
+    is_list: bool,
+) -> Vec<Option<usize>> {
+    let mut kept = 0..;
+    let place = |axis: usize| match axes.contains(&axis) {
+        true => keepdims.then_some(None),
+        false => Some(kept.next()),
+    };
+    let mut places: Vec<Option<usize>> = (0..ndim).filter_map(place).collect();
+    if is_list {
+        places.insert(0, Some(ndim - axes.len()));
+    }
+    places
 }
 
 /// The array with some axes merged into one that comes last and is one block.
 ///
 /// The other axes are cut, so that no block outgrows those of the array and the chunk size.
-fn lanes_last(call: Call, node: &Arc<Node>, axes: &[usize]) -> Result<Arc<Node>> {
+pub(super) fn lanes_last(call: Call, node: &Arc<Node>, axes: &[usize]) -> Result<Arc<Node>> {
     let kept = (0..node.ndim()).filter(|axis| !axes.contains(axis));
     let order: Vec<_> = kept.chain(axes.iter().copied()).map(Some).collect();
     let mut lanes = permute(node, order)?;

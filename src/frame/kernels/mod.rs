@@ -13,6 +13,7 @@ pub(crate) mod group_by;
 mod hash;
 pub(crate) mod join;
 pub(crate) mod neighbours;
+pub(crate) mod one_thread;
 pub(crate) mod ordered;
 pub(crate) mod per_group;
 pub(crate) mod periods;

@@ -16,7 +16,9 @@ pub(crate) fn bounds(column: &Column) -> Result<Option<(Key, Key)>> {
     let values = keys("min and max", column)?;
     let (min, max) = if values.dtype().is_categorical() || values.dtype().is_enum() {
         // The extremes of polars are those of the numbers of categories, sorting is by name.
-        let sorted = values.sort(SortOptions::default()).map_err(failed("min and max"))?;
+        let sorted = values
+            .sort(SortOptions::default().with_multithreaded(false))
+            .map_err(failed("min and max"))?;
         (sorted.first(), sorted.last())
     } else {
         let min = values.min_reduce().map_err(failed("min and max"))?;
@@ -57,7 +59,7 @@ pub(crate) fn quantile_sketch(column: &Column, percentiles: &[f64]) -> Result<Sk
     }
     let values = match order_by(&values.clone().into(), false, true)? {
         Some(order) => values.take_slice(&order),
-        None => values.sort(SortOptions::default()),
+        None => values.sort(SortOptions::default().with_multithreaded(false)),
     };
     let values = values.map_err(failed(operation))?;
     let last = values.len() - 1;

@@ -16,7 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use polars_core::prelude::{
-    Column, DataFrame, DataType, IdxSize, PlSmallStr, PolarsResult, Schema, SchemaRef,
+    AnyValue, Column, DataFrame, DataType, IdxSize, PlSmallStr, PolarsResult, Schema, SchemaRef,
 };
 
 use super::super::hive::directory_name;
@@ -239,7 +239,8 @@ fn hardly_repeats(column: &Column) -> PolarsResult<bool> {
     let place = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract() * column.len() as f64;
     let rows = (0..SAMPLE).map(|i| place(i) as IdxSize).collect::<Vec<_>>();
     let sample = column.take_slice(&rows)?;
-    Ok(sample.n_unique()? >= SAMPLE / 100 * 99)
+    let different: HashSet<AnyValue<'_>> = sample.as_materialized_series().iter().collect();
+    Ok(different.len() >= SAMPLE / 100 * 99)
 }
 
 /// Moves files in among those of a directory; what was moved is taken back if one can't be.

@@ -163,7 +163,7 @@ impl Spill for Built {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         spill::save(self.rows.clone(), to)?;
         let (schema, spec, side) = (Arc::clone(self.rows.schema()), self.spec.clone(), self.side);
-        Ok(Box::new(move |from| {
+        Ok(Box::new(move |from, _| {
             let built = Built::new(spill::load(from, &schema)?, &spec, side);
             built.map(Block::new).map_err(io::Error::other)
         }))
