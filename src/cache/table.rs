@@ -250,9 +250,9 @@ mod tests {
             let lend: fn(Block) -> Block = |block| block;
             let recall = |block: Block| block.try_unwrap::<Chunk>().map(Block::new);
             let ownership = Ownership { lend, recall };
-            let new = New { limit: self.memory_limit, room: &self.room, worth, ownership };
             let key = self.key(op);
             let block = Block::new(Chunk { bytes, digest: op.into() });
+            let new = New { limit: self.memory_limit, room: &self.room, worth, ownership };
             self.table.insert(key, 0, block, &new, &mut Vec::new())
         }
 

@@ -220,6 +220,7 @@ fn in_order(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::BufferPool;
     use polars_core::df;
 
     #[test]
@@ -240,7 +241,8 @@ mod tests {
         let built = Built::new(right, &spec, 1).unwrap();
         let mut bytes = Vec::new();
         let load = built.as_spill().unwrap().save(&mut bytes).unwrap();
-        let loaded = load(&mut &bytes[..]).unwrap();
+        let pool = Arc::new(BufferPool::new(0));
+        let loaded = load(&mut &bytes[..], &pool).unwrap();
         let left = df!["k" => [1_i64, 3, 2]].unwrap();
         let joined = loaded.downcast_ref::<Built>().unwrap().join(&left).unwrap();
         let expected = df!["k" => [1_i64, 3, 3, 2], "v" => [Some("y"), Some("x"), Some("z"), None]];
