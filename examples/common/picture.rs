@@ -80,7 +80,9 @@ impl Scale {
             return NOTHING;
         }
         let part = (value - self.range.start) / (self.range.end - self.range.start);
-        let at = part.clamp(0.0, 1.0) * (self.colours.len() - 1) as f64;
+        // So few steps that pictures stay small files, and so many that they are not seen.
+        let part = (part.clamp(0.0, 1.0) * 64.0).round() / 64.0;
+        let at = part * (self.colours.len() - 1) as f64;
         let i = (at as usize).min(self.colours.len() - 2);
         let (a, b, t) = (self.colours[i], self.colours[i + 1], at - i as f64);
         let mix = |a: u8, b: u8| (f64::from(a) + t * (f64::from(b) - f64::from(a))).round() as u8;
@@ -147,7 +149,7 @@ pub fn colour_bar(
         area.draw(&Rectangle::new([(left, y), (right, y + 1)], scale.colour(value).filled()))?;
     }
     frame(area, (left, top), (right, bottom))?;
-    for (tick, label) in ticks(&scale.range, (n as usize / 60).clamp(3, 8)) {
+    for (tick, label) in ticks(&scale.range, (n as usize / 60).clamp(4, 8)) {
         let part = (tick - scale.range.start) / (scale.range.end - scale.range.start);
         let y = bottom - (part * f64::from(n)).round() as i32;
         area.draw(&PathElement::new(vec![(right, y), (right + 5, y)], INK))?;
@@ -211,7 +213,11 @@ fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
 /// About `n` round numbers inside a range, and how they are written.
 pub fn ticks(range: &Range<f64>, n: usize) -> Vec<(f64, String)> {
     let step = step(range, n);
-    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    let is_enough = |decimals: &usize| {
+        let scaled = step * 10_f64.powi(*decimals as i32);
+        (scaled - scaled.round()).abs() < 1e-6 * scaled
+    };
+    let decimals = (0..9).find(is_enough).unwrap_or(9);
     let (first, last) = ((range.start / step).ceil() as i64, (range.end / step).floor() as i64);
     let tick = |i: i64| (i as f64 * step, format!("{:.decimals$}", i as f64 * step));
     (first..=last).map(tick).collect()

@@ -64,8 +64,8 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     w.check_all("momentum carried upwards, m²/s²", pairs, 1e-4);
 
     if let Some(path) = w.picture() {
-        let title = "Momentum carried northwards, south to north, by level";
-        picture::save_map(path, (560, 240), title, uv.slice(s![0, .., ..]), None)?;
+        let title = "Mean wind to the east from the ground up, south to north, m/s";
+        picture::save_map(path, (560, 240), title, u.slice(s![0, ..;-1, ..]), None)?;
     }
     Ok(())
 }

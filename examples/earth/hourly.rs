@@ -46,9 +46,9 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     let around = mean.pad([("day", (HALF, HALF))], PadMode::Wrap);
     let windows = around.sliding_window_view([("day", 2 * HALF + 1)]);
     let climatology = (windows * &weights()).sum(-1);
-    // A chunk for each forecast that will ask for it.
-    let by_hour = ZarrWrite::new().chunks(&[1, 1, grid.n_lat, grid.n_lon]);
-    w.compute(climatology.store_zarr(w.path("climatology"), by_hour))?;
+    // A chunk for each day that a forecast will be for.
+    let by_day = ZarrWrite::new().chunks(&[1, N_HOURS, grid.n_lat, grid.n_lon]);
+    w.compute(climatology.store_zarr(w.path("climatology"), by_day))?;
 
     let stored: Array<f32> = array::open_zarr(w.path("climatology"));
     let oracle = of_one_place();
@@ -97,7 +97,7 @@ fn weights() -> Array1<f32> {
 
 /// What all places have in common at an hour of a day.
 fn season(year: u64, day: u64, hour: u64) -> f64 {
-    let of_day = (hour as f64 * TAU / N_HOURS as f64).cos() * 0.2;
+    let of_day = (hour as f64 * TAU / N_HOURS as f64 - 0.6).cos() * 0.2;
     let weather = (day as f64 * 0.7 + year as f64).sin() * 0.3;
     (day as f64 * TAU / 366.0).cos() + of_day + weather + 0.01 * (year - YEARS.start) as f64
 }
@@ -112,7 +112,7 @@ fn temperature(grid: Grid) -> Array<f32> {
         (0..days_of(year))
             .flat_map(move |day| (0..N_HOURS).map(move |hour| season(year, day, hour)))
     });
-    let season = array::from_ndarray(Array1::from_iter(hours), [N_HOURS * 30]).expand_dims([1, 2]);
+    let season = array::from_ndarray(Array1::from_iter(hours), [N_HOURS * 60]).expand_dims([1, 2]);
     let (lat, lon) = (grid.latitudes(), grid.longitudes());
     let mean = 294.0 - lat.sin().square() * 48.0;
     let swing = (lon.cos() * 4.0 + 10.0) * lat.sin() * -1.0;

@@ -69,8 +69,8 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     if let Some(path) = w.picture() {
         let scene: ndarray::ArrayD<f32> = clear.slice(s![70, .., ..]).compute()?;
         let composite = median.index_axis(ndarray::Axis(0), 11);
-        let area = picture::canvas(path, (700, 330))?;
-        let (left, right) = area.split_horizontally(350);
+        let area = picture::canvas(path, (480, 228))?;
+        let (left, right) = area.split_horizontally(240);
         let scale = Scale { range: 0.0..0.9, colours: LEAVES };
         for (area, title, map) in
             [(&left, "NDVI, one scene", scene.view()), (&right, "median of July", composite)]

@@ -5,6 +5,7 @@
 use std::f64::consts::TAU;
 
 use dask_rs::prelude::*;
+use ndarray::{ArrayD, IxDyn};
 
 use crate::common::Failure;
 use crate::grid::{Grid, steps};
@@ -14,7 +15,7 @@ use crate::workload::Workload;
 const N_STEPS: u64 = 960;
 /// A wave goes by in so many steps.
 const PERIOD: f64 = 16.0;
-/// Metres a second.
+/// Metres a second, where storms are neither rare nor frequent.
 const WAVE: [f64; 2] = [10.0, 8.0];
 
 pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
@@ -30,14 +31,17 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
 
     // Over whole periods, a squared cosine is a half, and a product of two the half of the cosine of their distance.
     let [a, b] = WAVE;
-    let jet = |row: usize| 30.0 * grid.latitude(row).cos().powi(2);
-    let pairs = |values: &ndarray::ArrayD<f32>, oracle: &dyn Fn(usize) -> f64| -> Vec<(f64, f64)> {
-        values.indexed_iter().map(|(at, &x)| (x.into(), oracle(at[0]))).collect()
+    let jet = |lat: f64| 30.0 * lat.cos().powi(2);
+    let storms = |lat: f64, lon: f64| (lat.cos() * (1.0 + 0.5 * (2.0 * lon).cos())).powi(2);
+    let pairs = |values: &ArrayD<f32>, oracle: &dyn Fn(f64, f64) -> f64| -> Vec<(f64, f64)> {
+        let oracle = |at: IxDyn| oracle(grid.latitude(at[0]), grid.longitude(at[1]));
+        values.indexed_iter().map(|(at, &x)| (x.into(), oracle(at))).collect()
     };
-    let energy = pairs(&uu, &|row| jet(row).powi(2) + a * a / 2.0);
+    let energy = pairs(&uu, &|lat, lon| jet(lat).powi(2) + a * a / 2.0 * storms(lat, lon));
     w.check_all("mean of u², m²/s²", energy, 1e-2);
-    w.check_all("mean of v², m²/s²", pairs(&vv, &|_| b * b / 2.0), 1e-3);
-    let flux = pairs(&uv, &|row| a * b / 2.0 * (2.0 * grid.latitude(row)).cos());
+    let energy = pairs(&vv, &|lat, lon| b * b / 2.0 * storms(lat, lon));
+    w.check_all("mean of v², m²/s²", energy, 1e-3);
+    let flux = pairs(&uv, &|lat, lon| a * b / 2.0 * (2.0 * lat).cos() * storms(lat, lon));
     w.check_all("mean of u v, m²/s²", flux, 1e-3);
 
     if let Some(path) = w.picture() {
@@ -47,12 +51,13 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The winds to the east and to the north: a jet, and waves that lean with latitude.
+/// The winds to the east and to the north: a jet, and waves that lean with latitude and grow where storms are frequent.
 fn winds(grid: Grid) -> (Array<f32>, Array<f32>) {
     let phase = grid.longitudes() * 6.0 - (steps(N_STEPS, 10) % PERIOD) * (TAU / PERIOD);
     let lat = grid.latitudes();
-    let u = lat.cos().square() * 30.0 + phase.cos() * WAVE[0];
-    let v = (phase + lat * 2.0).cos() * WAVE[1];
+    let storms = lat.cos() * ((grid.longitudes() * 2.0).cos() * 0.5 + 1.0);
+    let u = lat.cos().square() * 30.0 + phase.cos() * &storms * WAVE[0];
+    let v = (phase + lat * 2.0).cos() * storms * WAVE[1];
     let named = |x: Array<f64>| x.cast::<f32>().with_dim_names(["time", "latitude", "longitude"]);
     (named(u), named(v))
 }

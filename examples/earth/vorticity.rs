@@ -58,7 +58,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     if let Some(path) = w.picture() {
         let of_largest = last.mapv(|x| f64::from(x) / difference);
         let title = "Vorticity in the last step";
-        picture::save_map(path, (360, 312), title, of_largest.view(), None)?;
+        picture::save_map(path, (320, 272), title, of_largest.view(), None)?;
     }
     Ok(())
 }

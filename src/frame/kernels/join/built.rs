@@ -220,7 +220,6 @@ fn in_order(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::BufferPool;
     use polars_core::df;
 
     #[test]
@@ -241,7 +240,7 @@ mod tests {
         let built = Built::new(right, &spec, 1).unwrap();
         let mut bytes = Vec::new();
         let load = built.as_spill().unwrap().save(&mut bytes).unwrap();
-        let pool = Arc::new(BufferPool::new(0));
+        let pool = Arc::new(crate::memory::BufferPool::plain());
         let loaded = load(&mut &bytes[..], &pool).unwrap();
         let left = df!["k" => [1_i64, 3, 2]].unwrap();
         let joined = loaded.downcast_ref::<Built>().unwrap().join(&left).unwrap();
