@@ -253,7 +253,6 @@ mod tests {
             let key = self.key(op);
             let new = New { limit: self.memory_limit, room: &self.room, worth, ownership };
             let block = Block::new(Chunk { bytes, digest: op.into() });
-            let new = New { limit: self.memory_limit, room: &self.room, worth, ownership };
             self.table.insert(key, 0, block, &new, &mut Vec::new())
         }
 
