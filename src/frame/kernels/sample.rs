@@ -4,6 +4,7 @@ use polars_core::prelude::{
     AnyValue, Column, DataType, NamedFrom, PlSmallStr, Series, SortOptions,
 };
 
+use super::sort::order_by;
 use super::{failed, refused};
 use crate::error::Result;
 use crate::frame::partitions::divisions::is_orderable;
@@ -56,8 +57,11 @@ pub(crate) fn quantile_sketch(column: &Column, percentiles: &[f64]) -> Result<Sk
     if values.is_empty() {
         return Ok(Sketch { values: Vec::new(), weights: Vec::new() });
     }
-    let values =
-        values.sort(SortOptions::default().with_multithreaded(false)).map_err(failed(operation))?;
+    let values = match order_by(&values.clone().into(), false, true)? {
+        Some(order) => values.take_slice(&order),
+        None => values.sort(SortOptions::default().with_multithreaded(false)),
+    };
+    let values = values.map_err(failed(operation))?;
     let last = values.len() - 1;
     let places = percentiles.iter().map(|q| (q / 100.0).clamp(0.0, 1.0) * last as f64);
     let keys: Option<Vec<Key>> = if values.dtype().is_float() {
