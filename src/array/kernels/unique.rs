@@ -1,5 +1,6 @@
 //! Distinct elements and how often they occur.
 
+use std::io::{self, Write};
 use std::marker::PhantomData;
 
 use ndarray::Array1;
@@ -8,8 +9,9 @@ use super::copy::to_usize;
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
+use crate::array::io::Strips;
 use crate::error::Result;
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 
 /// A distinct element, how often it occurs, and where first.
 type Entry<T> = (T, i64, i64);
@@ -40,6 +42,21 @@ impl<T: Ordered> Tally<T> {
 impl<T: Ordered> Value for Tally<T> {
     fn nbytes(&self) -> u64 {
         (self.counted.capacity() * size_of::<Entry<T>>()) as u64
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<T: Ordered> Spill for Tally<T> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        Strips::new().write(&self.counted, to)?;
+        let len = self.counted.len();
+        Ok(Box::new(move |from| {
+            let counted = Strips::new().read::<Entry<T>>(from, len)?;
+            Ok(Block::new(Tally { counted }))
+        }))
     }
 }
 
