@@ -125,7 +125,7 @@ fn in_parts(kind: &str) -> (Array<f64>, ArrayD<f64>) {
                 whole.select(Axis(0), &members.collect::<Vec<_>>()).std_axis(Axis(0), 0.0)
             };
             let groups: Vec<_> = [0, 1, 4].map(of).into();
-            let views: Vec<_> = groups.iter().map(ArrayD::view).collect();
+            let views: Vec<_> = groups.iter().map(|group| group.view()).collect();
             (x.group_by_axis(0, labels.clone()).std(0.0), ndarray::stack(Axis(0), &views).unwrap())
         }
         "distinct" => {
