@@ -18,7 +18,7 @@ use dask_rs::{CancelToken, Config, Error, ExecutorKind, Result};
 use crate::child::{Case, output_of_child, wait_to_be_killed};
 
 const N_PARTS: usize = 8;
-const PART_ROWS: usize = 500;
+const PART_ROWS: usize = 1000;
 
 /// What happens to one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ fn check_error(trouble: Trouble, error: &Error) {
 
 /// So little that shuffles write files.
 fn tight(dir: &Path, executor: ExecutorKind) -> Config {
-    let config = Config::new().with_memory_limit(160 << 10).with_chunk_bytes(8 << 10);
+    let config = Config::new().with_memory_limit(128 << 10).with_chunk_bytes(8 << 10);
     config.with_threads(2).with_spill_directory(dir).with_executor(executor)
 }
 

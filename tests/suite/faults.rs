@@ -260,7 +260,8 @@ fn a_write_with_trouble_at_any_task_leaves_what_was_there() {
         for executor in [ExecutorKind::Serial, ExecutorKind::Threaded] {
             let config = tight(spilled.path(), executor).with_memory_limit(1 << 20);
             for trouble in TROUBLES {
-                for k in 0..N_BLOCKS {
+                // A write that is cancelled when all blocks are made may be complete.
+                for k in 0..N_BLOCKS - usize::from(trouble == Trouble::Cancels) {
                     let store = format.store(&x, dir);
                     let cancel = script.set(Some((trouble, k)));
                     let error = config.scope(|| dask_rs::compute_with(store, &cancel));

@@ -83,9 +83,13 @@ fn run(case: &str, n: u64) -> Result<String> {
             let (rows, columns) = ([n / 256, n], [n, n / 256]);
             let (from, to) =
                 if case == "rows to columns" { (rows, columns) } else { (columns, rows) };
-            // Made by a function, so that it can't be made in other chunks.
-            let made = x.rechunk(from).map_blocks(|block, _| block.to_owned());
-            vec![sums(&made.rechunk(to), move |index| value(index[0], index[1])).compute()?]
+            let i = |chunk: u64| array::arange(0.0, n as f64, 1.0, chunk);
+            let x = (i(from[0]) % 7.0).expand_dims(1) * 0.1 + (i(from[1]) % 5.0).expand_dims(0);
+            // With the optimizer it would be made in other chunks at once.
+            Config::new().with_optimize(false).scope(|| -> Result<_> {
+                let moved = x.rechunk(to);
+                Ok(vec![sums(&moved, &to, move |index| value(index[0], index[1])).compute()?])
+            })?
         }
         "partial results" => {
             // Few long rows, so that partial results are larger than their blocks, and those of all columns grow at once.
@@ -94,10 +98,13 @@ fn run(case: &str, n: u64) -> Result<String> {
             let rows = array::from_fn([64, len], [1, len], move |index| {
                 ((index[0] * 7 + index[1] * 3) % 64) as f64 * scale(index[1])
             });
-            let std = rows.map_blocks(|block, _| block.to_owned()).rechunk([1, len / 16]).std(0);
-            // Each column has all numbers below 64.
-            let of_all = ((64.0 * 64.0 - 1.0) / 12.0_f64).sqrt();
-            vec![sums(&std, move |index| of_all * scale(index[0])).compute()?]
+            Config::new().with_optimize(false).scope(|| -> Result<_> {
+                let std = rows.rechunk([1, len / 16]).std(0);
+                // Each column has all numbers below 64.
+                let of_all = ((64.0 * 64.0 - 1.0) / 12.0_f64).sqrt();
+                let expected = move |index: &[u64]| of_all * scale(index[0]);
+                Ok(vec![sums(&std, &[len / 16], expected).compute()?])
+            })?
         }
         "two reductions" => {
             let (largest, std) = compute((x.max(1), x.std(0)))?;
@@ -113,18 +120,21 @@ fn check(got: f64, expected: f64) {
     assert!((got - expected).abs() <= 1e-9 * expected.abs(), "{got} is not {expected}");
 }
 
-/// The sum of each block of an array whose elements are these.
-fn sums(x: &Array<f64>, expected: impl Fn(&[u64]) -> f64 + Send + Sync + 'static) -> Array<f64> {
+/// The sum of each block, of this shape, of an array whose elements are these.
+fn sums(
+    x: &Array<f64>,
+    shape: &[u64],
+    expected: impl Fn(&[u64]) -> f64 + Send + Sync + 'static,
+) -> Array<f64> {
     let ones: Vec<Vec<u64>> = x.grid().unwrap().into_iter().map(|n| vec![1; n as usize]).collect();
+    let shape = shape.to_vec();
     x.map_blocks_with_chunks(&ones, move |block, info| {
-        let start = info.start.as_ref().expect("all lengths are known");
+        let start: Vec<u64> = info.block.iter().zip(&shape).map(|(i, len)| i * len).collect();
         let mut index = start.clone();
         for (place, &got) in block.indexed_iter() {
-            index
-                .iter_mut()
-                .zip(start)
-                .enumerate()
-                .for_each(|(i, (at, start))| *at = start + place[i] as u64);
+            for (axis, at) in index.iter_mut().enumerate() {
+                *at = start[axis] + place[axis] as u64;
+            }
             check(got, expected(&index));
         }
         ArrayD::from_elem(vec![1; start.len()], block.sum())

@@ -173,9 +173,10 @@ fn partial_results_wait_on_disk_like_chunks() {
             assert_eq!(bits(&got), bits(&expected), "{kind}, {executor:?}");
             let RunEnded { peak_bytes, spilled_bytes, .. } =
                 ends.0.lock().unwrap().clone().unwrap();
-            println!("{kind}, {executor:?}: peak {peak_bytes} of {limit}, spilled {spilled_bytes}");
             assert!(peak_bytes <= limit, "{kind}, {executor:?}: {peak_bytes} of {limit}");
-            assert!(spilled_bytes > 0, "{kind}, {executor:?}");
+            // Those of the others are declared larger than they are, so that the least limit has room for them.
+            let has_room = !["std", "groups"].contains(&kind);
+            assert!(spilled_bytes > 0 || has_room, "{kind}, {executor:?}");
             assert!(is_empty(dir.path()));
         }
     }

@@ -139,3 +139,17 @@ impl<T: Ordered> Kernel for ArgTopKernel<T> {
         Some(Identity::new("argtopk", T::DTYPE.name(), (self.k, self.axis, &self.step)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranked_elements_come_back_from_disk_in_their_places() {
+        let ranked = ArrayD::from_shape_fn(IxDyn(&[2, 3]), |at| (at[0] as f32 / 3.0, at[1] as i64));
+        for ranked in [ranked.clone(), ranked.reversed_axes()] {
+            let back = Block::new(Ranked(ranked.clone())).through_disk();
+            assert_eq!(back.downcast_ref::<Ranked<f32>>().expect("the same type").0, ranked);
+        }
+    }
+}

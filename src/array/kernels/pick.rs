@@ -157,3 +157,22 @@ impl<T: Element> Kernel for GatherKernel<T> {
         Some(Identity::new("gather", T::DTYPE.name(), (self.axis, self.len, &self.index)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::IxDyn;
+
+    #[test]
+    fn what_was_found_comes_back_from_disk() {
+        let elements = ArrayD::from_shape_fn(IxDyn(&[2, 2]), |at| (at[0] * 2 + at[1]) as u16);
+        for (elements, outside) in [(elements.clone(), None), (elements.reversed_axes(), Some(-9))]
+        {
+            let found = Found { places: vec![5, 0], elements: elements.clone(), outside };
+            let back = Block::new(found).through_disk();
+            let back: &Found<u16> = back.downcast_ref().expect("the same type");
+            assert_eq!((&back.places[..], &back.elements), (&[5, 0][..], &elements));
+            assert_eq!(back.outside, outside);
+        }
+    }
+}

@@ -159,6 +159,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tally_comes_back_from_disk() {
+        let counted = vec![(-0.0, 3, 7), (1.5, 1, 0), (f64::NAN, 2, 1 << 40)];
+        let back = Block::new(Tally { counted: counted.clone() }).through_disk();
+        let bits = |entry: &Entry<f64>| (entry.0.to_bits(), entry.1, entry.2);
+        let back: Vec<_> = tally::<f64>(&back).counted.iter().map(bits).collect();
+        assert_eq!(back, counted.iter().map(bits).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_tally_takes_the_memory_of_distinct_elements() {
         let tally = Tally::new((0..1000).rev().map(|i| (i % 3, 1, i64::from(i))).collect());
         assert_eq!(tally.counted, [(0, 334, 0), (1, 333, 1), (2, 333, 2)]);
