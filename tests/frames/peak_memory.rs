@@ -12,7 +12,7 @@ use dask_rs::{Config, Result};
 use crate::child::{self, Case, Peaks};
 
 /// Partitions as they are made, their rows, and the bytes of all of them: three columns of 8 bytes.
-const N_PARTS: u64 = 320;
+const N_PARTS: u64 = 160;
 const PART_ROWS: u64 = 20_000;
 const DATA_BYTES: u64 = N_PARTS * PART_ROWS * 24;
 const CASES: [&str; 6] = ["write", "few groups", "many groups", "sort", "join", "set_index"];
