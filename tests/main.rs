@@ -16,6 +16,7 @@ mod suite {
     mod cache;
     mod cost;
     mod errors;
+    mod faults;
     mod files;
     mod first;
     mod golden_values;

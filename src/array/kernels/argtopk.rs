@@ -1,10 +1,11 @@
 //! Where the largest or smallest elements along an axis are.
 
+use std::io::{self, Write};
 use std::marker::PhantomData;
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use super::copy::filled;
+use super::copy::{filled, save_array};
 use super::ordered::Ordered;
 #[cfg(feature = "dist")]
 use super::portable::{append, head, items, n_items};
@@ -12,8 +13,9 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::AxisChunks;
 #[cfg(feature = "dist")]
 use crate::array::dtype::{DType, dispatch};
+use crate::array::io::Strips;
 use crate::error::{Error, Result};
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 #[cfg(feature = "dist")]
 use crate::graph::{KernelSpec, Unsendable, encoded};
 #[cfg(feature = "dist")]
@@ -35,6 +37,17 @@ impl<T: Ordered> Value for Ranked<T> {
         bytes.extend(encoded(&(T::DTYPE, self.0.shape())));
         append(&self.0.iter().copied().collect::<Vec<_>>(), bytes);
         Some("ranked")
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<T: Ordered> Spill for Ranked<T> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let load = save_array(&self.0, &mut Strips::new(), to)?;
+        Ok(Box::new(move |from, _| Ok(Block::new(Ranked(load(&mut Strips::new(), from)?)))))
     }
 }
 
@@ -159,5 +172,19 @@ impl<T: Ordered> Kernel for ArgTopKernel<T> {
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
         Ok(KernelSpec::new("argtopk", &(T::DTYPE, self.k, self.axis, &self.step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranked_elements_come_back_from_disk_in_their_places() {
+        let ranked = ArrayD::from_shape_fn(IxDyn(&[2, 3]), |at| (at[0] as f32 / 3.0, at[1] as i64));
+        for ranked in [ranked.clone(), ranked.reversed_axes()] {
+            let back = Block::new(Ranked(ranked.clone())).through_disk();
+            assert_eq!(back.downcast_ref::<Ranked<f32>>().expect("the same type").0, ranked);
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! The grouped axes come last. A block becomes a partial result with an accumulator for each group that it has and
 //! each kept position, groups first; partial results of several blocks are merged in the order of the blocks.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,9 +19,9 @@ use super::scalar::{Lane, Scalar};
 use super::strip::STRIP;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{Chunks, NO_GROUP};
-use crate::array::io::Stored;
+use crate::array::io::{Stored, Strips};
 use crate::error::{Error, Result};
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 #[cfg(feature = "dist")]
 use crate::graph::{KernelSpec, Unsendable, encoded, undecodable};
 use crate::memory::{BufferPool, Item, Lent};
@@ -47,7 +49,7 @@ struct GroupPartial<A: Item> {
     accs: Lent<A>,
 }
 
-impl<A: Item + Stored + std::fmt::Debug + Sync> Value for GroupPartial<A> {
+impl<A: Item + Stored + fmt::Debug + Sync> Value for GroupPartial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>() + self.groups.len() * 12) as u64
     }
@@ -57,6 +59,35 @@ impl<A: Item + Stored + std::fmt::Debug + Sync> Value for GroupPartial<A> {
         bytes.extend(encoded(&(&self.spec, &self.groups, &self.counts)));
         append(&self.accs, bytes);
         Some("group_partial")
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<A: Item + Stored + fmt::Debug + Sync> Spill for GroupPartial<A> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let mut strips = Strips::new();
+        strips.write(&self.groups, to)?;
+        strips.write(&self.counts, to)?;
+        strips.write(&self.accs, to)?;
+        let (n_groups, n_accs) = (self.groups.len(), self.accs.len());
+        #[cfg(feature = "dist")]
+        let spec = self.spec.clone();
+        Ok(Box::new(move |from, pool| {
+            let mut strips = Strips::new();
+            let groups = strips.read(from, n_groups)?;
+            let counts = strips.read(from, n_groups)?;
+            let accs = Lent::of(pool, strips.read::<A>(from, n_accs)?);
+            Ok(Block::new(GroupPartial {
+                #[cfg(feature = "dist")]
+                spec: spec.clone(),
+                groups,
+                counts,
+                accs,
+            }))
+        }))
     }
 }
 
