@@ -315,7 +315,11 @@ impl Lowering<'_> {
     fn rechunk(&mut self, old: &Chunks, out: &Meta, input: LayerId) -> Result<LayerId> {
         let itemsize = out.dtype.nbytes() as u64;
         let limit = self.options.chunk_bytes;
-        let stages = plan_rechunk(old, &out.chunks, itemsize, THRESHOLD, limit);
+        // Pieces of blocks that are in memory anyway cost no more than edges.
+        let from = self.layers.get_mut(input);
+        let is_there = from.kernel.is_resident() && from.out_bytes == 0;
+        let threshold = if is_there { RESIDENT_THRESHOLD } else { THRESHOLD };
+        let stages = plan_rechunk(old, &out.chunks, itemsize, threshold, limit);
         let (mut old, mut layer) = (old.clone(), input);
         for new in stages {
             let axes = old.axes().iter().zip(new.axes());
@@ -439,6 +443,9 @@ impl Lowering<'_> {
         Ok(self.push("contract", out, scratch_bytes, kernel, slots))
     }
 }
+
+/// Pieces for each block of old and new chunks that one step of a rechunk may have, if the old blocks are in memory.
+const RESIDENT_THRESHOLD: u64 = 500;
 
 /// Bytes that a take uses for each position while it sorts them by the block that they are in: the position
 /// and its place, and both again in lists that double as they grow.

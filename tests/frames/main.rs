@@ -27,4 +27,5 @@ mod rules;
 mod shuffles;
 mod sources;
 mod tables;
+mod threads;
 mod tpch;
