@@ -9,8 +9,10 @@ mod child;
 
 mod aggregations;
 mod arrays;
+mod categories;
 mod cost;
 mod defects;
+mod dialect;
 mod divisions;
 mod errors;
 mod faults;
@@ -22,6 +24,7 @@ mod oracle;
 mod ordered;
 mod peak_memory;
 mod persisted;
+mod rules;
 mod shuffles;
 mod sources;
 mod tables;

@@ -132,7 +132,33 @@ impl Expr {
     /// let share = col("fare") / col("fare").sum().over(["vendor"]);
     /// ```
     pub fn over(&self, keys: impl super::IntoExprs) -> Expr {
-        Expr::new(ExprKind::Over { input: self.clone(), keys: keys.into_exprs() })
+        let (input, keys) = (self.clone(), keys.into_exprs());
+        Expr::new(ExprKind::Over { input, keys, order: vec![] })
+    }
+
+    /// As [`over`](Self::over), where the rows of a group come in the order of `order_by` instead of that of the frame: for
+    /// running sums, first and last values, shifts and ranks. Rows that are equal there keep their order; nulls come first.
+    ///
+    /// The rows of the result stay where they are.
+    ///
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let rows = df!["k" => ["a", "b", "a"], "day" => [2, 1, 1], "x" => [10, 20, 30]]?;
+    /// let running = col("x").cum_sum(false).over_ordered(["k"], ["day"], false);
+    /// let out = DataFrame::from_polars(&rows, 2).select([running]).compute()?;
+    /// assert!(out.equals(&df!["x" => [40, 20, 30]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn over_ordered(
+        &self,
+        keys: impl super::IntoExprs,
+        order_by: impl super::IntoExprs,
+        descending: bool,
+    ) -> Expr {
+        let order = order_by.into_exprs().into_iter();
+        let order = order.map(|by| super::OrderBy { by, descending, nulls_last: false }).collect();
+        let (input, keys) = (self.clone(), keys.into_exprs());
+        Expr::new(ExprKind::Over { input, keys, order })
     }
 }
 
@@ -185,6 +211,10 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
         Aggregate::Implode => Ok(column.implode()?.into_column()),
         Aggregate::MinBy(_) => at(inputs[1].as_materialized_series().arg_min()),
         Aggregate::MaxBy(_) => at(inputs[1].as_materialized_series().arg_max()),
+        Aggregate::LastBy(_) => {
+            let is_known = inputs[1].is_not_null();
+            at((0..is_known.len()).rev().find(|&row| is_known.get(row) == Some(true)))
+        }
         Aggregate::Custom(aggregation) => aggregation.of_all(column),
     }
 }

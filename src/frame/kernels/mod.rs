@@ -22,6 +22,7 @@ pub(crate) mod ranges;
 pub(crate) mod reshape;
 mod rows;
 pub(crate) mod sample;
+pub(crate) mod shapes;
 pub(crate) mod shuffle;
 pub(crate) mod sketches;
 pub(crate) mod sort;

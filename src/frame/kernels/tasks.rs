@@ -10,7 +10,7 @@ use super::eval::{evaluate, evaluate_rows};
 use super::join::{Built, JoinSpec, join};
 use super::pipeline::PipelineKernel;
 use super::rows::gather;
-use super::sort::{SortSpec, sort, top_k};
+use super::sort::{Limit, SortSpec, sort, sort_end};
 use super::values_error;
 use crate::error::{Error, Result};
 use crate::frame::expr::Expr;
@@ -189,18 +189,18 @@ pub(super) fn table_of(block: &Block) -> &Built {
     block.downcast_ref().expect("the layer of this slot makes tables")
 }
 
-/// Sorts a block, or finds the first rows of its order.
+/// Sorts a block, or finds the rows at one end of its order.
 #[derive(Clone, Debug)]
 pub(crate) struct SortKernel {
     pub(crate) spec: Arc<SortSpec>,
-    pub(crate) limit: Option<u64>,
+    pub(crate) limit: Option<Limit>,
 }
 
 impl Kernel for SortKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let rows = frame(inputs.take_one(0));
         Ok(block(match self.limit {
-            Some(n) => top_k(&rows, &self.spec, n as usize)?,
+            Some(limit) => sort_end(&rows, &self.spec, limit)?,
             None => sort(&rows, &self.spec)?,
         }))
     }

@@ -9,7 +9,7 @@ use crate::error::Call;
 use crate::frame::kernels::divide::CheckSortedKernel;
 use crate::frame::kernels::ordered::{OrderedSpec, Side};
 use crate::frame::kernels::ranges::{DivideKernel, FollowKernel, RangeSplitKernel, SampleKernel};
-use crate::frame::kernels::sort::SortSpec;
+use crate::frame::kernels::sort::{Limit, SortSpec};
 use crate::frame::kernels::tasks::SortKernel;
 use crate::frame::layout::{Divided, Layout, Placement, Ranged};
 use crate::frame::op::{Ranges, Sort};
@@ -23,8 +23,12 @@ impl Lowering<'_> {
     pub(super) fn sort(&mut self, id: NodeId, sort: &Sort, input: &Lowered) -> Lowered {
         let is_in_order = input.layout.placement.is_in_order(&sort.spec);
         match (&sort.ranges, sort.limit) {
-            (Ranges::Sampled | Ranges::Kept { .. }, None) if is_in_order => input.clone(),
-            (_, Some(limit)) if is_in_order => self.slice(0, limit, input),
+            (Ranges::Sampled | Ranges::Kept { .. }, None) if is_in_order => {
+                let placement = input.layout.placement.clone().said_in_order(&sort.spec);
+                Lowered { layout: input.layout.clone().placed(placement), ..*input }
+            }
+            (_, Some(Limit::First(n))) if is_in_order => self.slice(0, n, input),
+            (_, Some(Limit::Last(n))) if is_in_order => self.tail(n, input),
             (Ranges::Given { divisions, call }, None) => {
                 self.sort_between(sort, divisions, *call, input)
             }
@@ -42,7 +46,7 @@ impl Lowering<'_> {
         let name = format!("sort by {}", sort.spec.by.join(", "));
         let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
         let layout = match sort.limit {
-            Some(limit) => input.layout.with_rows(limit, limit),
+            Some(limit) => input.layout.with_rows(limit.n_rows(), limit.n_rows()),
             None => input.layout.clone(),
         };
         let layout = layout.placed(placement.sorted(&sort.spec));
@@ -89,8 +93,8 @@ impl Lowering<'_> {
     fn sort_sampled(&mut self, id: NodeId, sort: &Sort, input: &Lowered) -> Lowered {
         let mut input = input.clone();
         input.layout = input.layout.with_fewer_rows();
-        if let Some(limit) = sort.limit {
-            // The first rows of all are among the first rows of each partition.
+        if let Some(limit) = sort.limit.map(Limit::n_rows) {
+            // The first rows of all are among the first rows of each partition, and so are the last.
             let rows = input.layout.rows.min(limit.saturating_mul(input.layout.n_parts as u64));
             let layout = input.layout.with_rows(rows, limit).placed(Placement::default());
             if input.layout.n_parts > 1 {

@@ -214,7 +214,7 @@ fn fold_alike(state: &State, column: &Column, groups: &Groups) -> PolarsResult<C
         State::Product => fold::product(column, groups),
         State::Any => fold::logic(column, groups, true),
         State::All => fold::logic(column, groups, false),
-        State::Min | State::Max | State::First | State::Last => {
+        State::Min | State::Max | State::First | State::Last | State::LastKnown => {
             pick::take(column, &pick::rows(state, column, groups)?)
         }
         State::At { .. } | State::Custom(_) => {
