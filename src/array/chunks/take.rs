@@ -95,7 +95,7 @@ pub(crate) fn by_block(blocks: &[u64]) -> Vec<(u64, Vec<usize>)> {
         return Vec::new();
     };
     let mut found: Vec<(u64, Vec<usize>)> = Vec::new();
-    if (last - first) as usize > 4 * blocks.len() {
+    if (last - first) as usize >= blocks.len() / 4 {
         let mut order: Vec<(u64, usize)> = blocks.iter().copied().zip(0..).collect();
         order.sort_unstable();
         let groups = order.chunk_by(|a, b| a.0 == b.0);
