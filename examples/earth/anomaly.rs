@@ -13,7 +13,7 @@ use crate::picture::{self, DIVERGING, Scale};
 use crate::workload::Workload;
 
 /// Of 365 days, as in the calendars of many models.
-const N_YEARS: u64 = 12;
+const N_YEARS: u64 = 30;
 const N_DAYS: u64 = N_YEARS * 365;
 /// Kelvin a year.
 const WARMING: f64 = 0.03;
@@ -45,7 +45,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     if let Some(path) = w.picture() {
         // A stripe for each year, after Ed Hawkins.
         let stripes = by_year.to_shape((1, N_YEARS as usize))?;
-        let scale = Scale { range: -0.18..0.18, colours: DIVERGING };
+        let scale = Scale { range: -0.45..0.45, colours: DIVERGING };
         let title = "How much warmer each year is than all of them, K";
         picture::save_map(path, (560, 180), title, stripes.view(), Some(scale))?;
     }
