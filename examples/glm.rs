@@ -213,7 +213,7 @@ fn newton(fit: &mut Fit<'_>, path: &mut Vec<Array1<f64>>) -> Result<()> {
 /// The alternating direction method of multipliers, as consensus (Boyd et al. 2011, section 8.2): each block finds
 /// coefficients for its own samples, at a price for being far from the mean of all.
 fn admm(fit: &mut Fit<'_>, path: &mut Vec<Array1<f64>>) -> Result<()> {
-    const PRICE: f64 = 0.1;
+    const PRICE: f64 = 0.15;
     let rows = fit.samples.chunks()?.sizes(0).unwrap_or_default();
     let shares: Array1<f64> = rows.iter().map(|&rows| rows as f64 / fit.n).collect();
     let one_each = [vec![1; rows.len()], vec![N_FEATURES as u64]];
@@ -231,9 +231,10 @@ fn admm(fit: &mut Fit<'_>, path: &mut Vec<Array1<f64>>) -> Result<()> {
         // Blocks count as much as they have samples.
         let next = (&local + &prices).t().dot(&shares);
         prices = prices + &local - &next;
-        let apart = (&next - &mean).fold(0.0_f64, |a, b| a.max(b.abs()));
+        let moved = &next - &mean;
+        let apart = moved.iter().chain(&(&local - &next)).fold(0.0_f64, |a, b| a.max(b.abs()));
         path.push(next);
-        if apart < 10.0 * GRADIENT {
+        if apart < GRADIENT {
             return Ok(());
         }
     }
@@ -245,7 +246,7 @@ fn near(block: &ArrayViewD<'_, f64>, wanted: ArrayView1<'_, f64>, price: f64) ->
     let block = block.view().into_dimensionality::<Ix2>().expect("samples are rows");
     let rows = block.rows().into_iter().map(|row| std::array::from_fn(|i| row[i]));
     let mut at = wanted.to_owned();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let (mut hessian, mut gradient) = derivatives(rows.clone(), &at);
         hessian.diag_mut().mapv_inplace(|curvature| curvature + price);
         gradient.scaled_add(price, &(&at - &wanted));

@@ -18,9 +18,9 @@ use crate::common::Failure;
 use crate::picture::{self, GREY, Scale};
 use crate::workload::Workload;
 
-/// Pixels of a field of view.
-const FIELD: [u64; 2] = [260, 348];
-/// The pattern of nuclei repeats itself; that of so many fields has whole repeats.
+/// Pixels of a field of view, or a fourth of that with little memory.
+const FIELD: [u64; 2] = [400, 464];
+/// The pattern of nuclei repeats itself; so many fields have whole repeats.
 const BOX: [u64; 2] = [120, 145];
 const FIELDS: [u64; 2] = [6, 5];
 /// Rows, columns and radii of the nuclei in a box, of which fields cut each somewhere.
@@ -57,16 +57,18 @@ struct Nucleus {
 }
 
 pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
-    let bytes_of_fields: u64 = FIELDS.iter().chain(&FIELD).product::<u64>() * 2;
+    let is_small = Config::current()?.chunk_bytes() < 1 << 20;
+    let field = FIELD.map(|len| if is_small { len / 4 } else { len });
+    let bytes_of_fields: u64 = FIELDS.iter().chain(&field).product::<u64>() * 2;
     let n = (w.data_bytes() / bytes_of_fields).max(1);
     let grid = [n * FIELDS[0], FIELDS[1]];
-    photograph(w, grid)?;
+    photograph(w, grid, field)?;
 
     let slide = slide(&w.path("*.png"), grid);
     let mask = closed(&is_bright(&smoothed(&slide)));
     w.compute(mask.store_zarr(w.path("mask"), ZarrWrite::new()))?;
     let mask: Array<bool> = array::open_zarr(w.path("mask"));
-    let numbers = numbered(&mask.rechunk(FIELD))?;
+    let numbers = numbered(&mask.rechunk(field))?;
     let ((above, below), (left, right)) =
         w.compute((meeting(&numbers, 0)?, meeting(&numbers, 1)?))?;
     let same = Same::of(above.iter().zip(&below).chain(left.iter().zip(&right)));
@@ -75,7 +77,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     let labels: Array<i64> = array::open_zarr(w.path("labels"));
     let nuclei = measured(w, &labels.rechunk("auto"), &slide)?;
 
-    let n_boxes = n * FIELDS[0] * FIELD[0] / BOX[0] * (FIELDS[1] * FIELD[1] / BOX[1]);
+    let n_boxes = n * FIELDS[0] * field[0] / BOX[0] * (FIELDS[1] * field[1] / BOX[1]);
     let mut found: BTreeMap<Nucleus, u64> = BTreeMap::new();
     for nucleus in nuclei {
         *found.entry(nucleus).or_default() += 1;
@@ -85,7 +87,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     w.check_all("nuclei of a known area and light", numbers.map(|n| (n, n_boxes as f64)), 0.0);
 
     if let Some(path) = w.picture() {
-        draw(path, &slide, &labels)?;
+        draw(path, &slide, &labels, field)?;
     }
     Ok(())
 }
@@ -238,7 +240,7 @@ fn measured(w: &mut Workload, labels: &Array<i64>, slide: &Array<u16>) -> Result
 }
 
 /// Writes a file for each field of view.
-fn photograph(w: &Workload, [rows, columns]: [u64; 2]) -> Result<(), Failure> {
+fn photograph(w: &Workload, [rows, columns]: [u64; 2], field: [u64; 2]) -> Result<(), Failure> {
     let file = |row: u64, column: u64| w.path(&format!("{}.png", row * columns + column));
     for row in 0..rows {
         for column in 0..columns {
@@ -246,8 +248,8 @@ fn photograph(w: &Workload, [rows, columns]: [u64; 2]) -> Result<(), Failure> {
                 std::fs::copy(file(row % FIELDS[0], column), file(row, column))?;
                 continue;
             }
-            let [height, width] = FIELD.map(|len| len as u32);
-            let (top, left) = (row * FIELD[0], column * FIELD[1]);
+            let [height, width] = field.map(|len| len as u32);
+            let (top, left) = (row * field[0], column * field[1]);
             let field = image::ImageBuffer::from_fn(width, height, |x, y| {
                 image::Luma([light(top + u64::from(y), left + u64::from(x))])
             });
@@ -270,29 +272,30 @@ fn light(y: u64, x: u64) -> u16 {
     (200.0 + light) as u16 + grain as u16
 }
 
-/// A corner of the slide and its labels, with the borders of fields.
-fn draw(path: &Path, slide: &Array<u16>, labels: &Array<i64>) -> Result<(), Failure> {
-    let corner = s![150..450, 200..520];
-    let (slide, labels) = compute((slide.slice(corner), labels.slice(corner)))?;
-    let area = picture::canvas(path, (660, 340))?;
+/// A part of the slide and its labels, with the borders of fields.
+fn draw(
+    path: &Path,
+    slide: &Array<u16>,
+    labels: &Array<i64>,
+    field: [u64; 2],
+) -> Result<(), Failure> {
+    let part = s![60..260, 40..270];
+    let (slide, labels) = compute((slide.slice(part), labels.slice(part)))?;
+    let area = picture::canvas(path, (480, 244))?;
     let grey = Scale { range: 200.0..1200.0, colours: GREY };
-    picture::text(
-        &area,
-        "nuclei across the borders of fields of view, and their numbers",
-        (4, 10),
-        RasterHeight::Size16,
-    )?;
+    let title = "nuclei across borders of fields, and their labels";
+    picture::text(&area, title, (8, 10), RasterHeight::Size16)?;
     for ((y, x), &light) in slide.into_dimensionality::<Ix2>()?.indexed_iter() {
-        let label = labels[[y, x]];
-        let colour = match label {
+        let label = match labels[[y, x]] {
             0 => RGBColor(20, 20, 24),
-            _ => picture::CURVES[(label % 1009) as usize % picture::CURVES.len()],
+            label => picture::CURVES[label as usize % picture::CURVES.len()],
         };
-        let is_border = (y as u64 + 150) % FIELD[0] == 0 || (x as u64 + 200) % FIELD[1] == 0;
-        let (x, y) = (x as i32 + 4, y as i32 + 34);
-        let ink = |colour: RGBColor| if is_border { WHITE } else { colour };
-        area.draw_pixel((x, y), &ink(grey.colour(f64::from(light))))?;
-        area.draw_pixel((x + 330, y), &ink(colour))?;
+        let is_border = (y as u64 + 60) % field[0] == 0 || (x as u64 + 40) % field[1] == 0;
+        // Few shades make a small file.
+        let light = grey.colour(f64::from(light / 100 * 100));
+        let (x, y) = (x as i32 + 8, y as i32 + 36);
+        area.draw_pixel((x, y), if is_border { &WHITE } else { &light })?;
+        area.draw_pixel((x + 236, y), if is_border { &WHITE } else { &label })?;
     }
     Ok(area.present()?)
 }

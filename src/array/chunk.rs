@@ -1,17 +1,18 @@
 //! The value of an array block.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use ndarray::{ArcArray, ArrayD, ArrayViewD, IxDyn};
 
 use super::dtype::Element;
-use super::io::{ByteOrder, decode_slice, encode_slice};
+use super::io::Strips;
 use crate::graph::{Block, Load, Spill, Value};
 use crate::memory::BufferPool;
 #[cfg(feature = "dist")]
 use {
     super::dtype::{DType, dispatch},
+    super::io::{ByteOrder, decode_slice, encode_slice},
     super::kernels::portable::{head, n_items},
     crate::error::Result,
     crate::graph::{encoded, undecodable},
@@ -34,6 +35,15 @@ impl<T: Element> Chunk<T> {
     /// A view of memory that lives on anyway, and so costs the run nothing.
     pub(crate) fn borrowed(data: ArcArray<T, IxDyn>) -> Self {
         Chunk { data, pool: None }
+    }
+
+    /// A chunk that was borrowed, if nobody else has its memory.
+    pub(crate) fn recalled(mut self) -> Result<Self, Self> {
+        let data = std::mem::replace(&mut self.data, empty());
+        match data.try_into_owned_nocopy() {
+            Ok(array) => Ok(Chunk::borrowed(array.into_shared())),
+            Err(data) => Err(Chunk::borrowed(data)),
+        }
     }
 
     /// Whether the memory lives on when this chunk is dropped.
@@ -137,58 +147,38 @@ pub(super) fn decode_chunk(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block
     })
 }
 
-/// So many bytes are encoded at a time.
-const SPILL_STRIP_BYTES: usize = 1 << 18;
-
 impl<T: Element> Spill for Chunk<T> {
     /// Writes the elements in the order in which they lie in memory, so that the layout comes back too.
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         let mut order: Vec<usize> = (0..self.data.ndim()).collect();
         order.sort_by_key(|&axis| std::cmp::Reverse(self.data.strides()[axis].unsigned_abs()));
         let laid_out = self.data.view().permuted_axes(order.as_slice());
-        let mut strip: Vec<T> = Vec::new();
-        let mut bytes = vec![0; SPILL_STRIP_BYTES];
-        let mut write = |items: &[T]| {
-            let bytes = &mut bytes[..size_of_val(items)];
-            encode_slice(items, ByteOrder::NATIVE, bytes);
-            to.write_all(bytes)
-        };
-        let strip_len = SPILL_STRIP_BYTES / size_of::<T>();
+        let mut strips = Strips::new();
         match laid_out.as_slice() {
-            Some(items) => items.chunks(strip_len).try_for_each(&mut write)?,
+            Some(items) => strips.write(items, to)?,
             None => {
+                let mut strip: Vec<T> = Vec::with_capacity(Strips::len_of::<T>());
                 for &item in &laid_out {
                     strip.push(item);
-                    if strip.len() == strip_len {
-                        write(&strip)?;
+                    if strip.len() == strip.capacity() {
+                        strips.write(&strip, to)?;
                         strip.clear();
                     }
                 }
-                write(&strip)?;
+                strips.write(&strip, to)?;
             }
         }
-        let pool = self.pool.clone().ok_or(io::ErrorKind::Unsupported)?;
         let shape = laid_out.shape().to_vec();
-        Ok(Box::new(move |from| {
-            let data = read_items::<T>(from, pool.take(shape.iter().product()))?;
+        Ok(Box::new(move |from, pool| {
+            let mut data = pool.take::<T>(shape.iter().product());
+            Strips::new().fill(from, &mut data)?;
             let array = ArrayD::from_shape_vec(IxDyn(&shape), data)
                 .expect("the buffer has the elements of the shape");
             let mut axes = vec![0; order.len()];
             order.iter().enumerate().for_each(|(from, &axis)| axes[axis] = from);
-            Ok(Block::new(Chunk::new(array.permuted_axes(axes), &pool)))
+            Ok(Block::new(Chunk::new(array.permuted_axes(axes), pool)))
         }))
     }
-}
-
-/// Fills `items` with what was encoded.
-fn read_items<T: Element>(from: &mut dyn Read, mut items: Vec<T>) -> io::Result<Vec<T>> {
-    let mut bytes = vec![0; SPILL_STRIP_BYTES];
-    for strip in items.chunks_mut(SPILL_STRIP_BYTES / size_of::<T>()) {
-        let bytes = &mut bytes[..size_of_val(strip)];
-        from.read_exact(bytes)?;
-        decode_slice(bytes, ByteOrder::NATIVE, strip);
-    }
-    Ok(items)
 }
 
 impl<T: Element> Drop for Chunk<T> {
@@ -229,12 +219,15 @@ mod tests {
     /// What comes back from disk, and the bytes that were there.
     fn round_trip<T: Element>(data: ArcArray<T, IxDyn>) -> (ArcArray<T, IxDyn>, usize) {
         let pool = Arc::new(BufferPool::new(1 << 30));
-        let block = Block::new(Chunk { data, pool: Some(pool) });
+        let block = Block::new(Chunk { data, pool: Some(Arc::clone(&pool)) });
         let mut file = Vec::new();
         let load = block.as_spill().expect("it owns elements").save(&mut file).unwrap();
         drop(block);
-        let back = chunk::<T>(load(&mut file.as_slice()).unwrap());
-        load(&mut &file[1..]).unwrap_err();
+        assert_eq!(Arc::strong_count(&pool), 1, "what lies on disk keeps no buffers");
+        let reader = Arc::new(BufferPool::new(1 << 30));
+        let back = chunk::<T>(load(&mut file.as_slice(), &reader).unwrap());
+        assert!(Arc::ptr_eq(back.pool.as_ref().unwrap(), &reader));
+        load(&mut &file[1..], &reader).unwrap_err();
         (back.data().clone(), file.len())
     }
 

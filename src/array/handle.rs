@@ -1,9 +1,11 @@
 //! The handles that users hold.
 
+mod composed;
 mod groups;
 mod orders;
 mod rearrange;
 mod select;
+mod sketches;
 mod statistics;
 
 use std::fmt;
@@ -287,7 +289,8 @@ macro_rules! untyped_methods {
         ///
         /// # Cost
         /// Moves into creation and reads where it can. Otherwise each new block is assembled from
-        /// the old ones that it overlaps, in stages if one would need too many pieces.
+        /// the old ones that it overlaps, in stages if one would need too many pieces, or more than
+        /// half of the memory limit for one block. What does not fit waits on disk between stages.
         ///
         /// # Errors
         /// Carried: [`Error::InvalidChunks`], [`Error::UnknownChunks`], [`Error::InvalidAxis`].
@@ -302,7 +305,7 @@ macro_rules! untyped_methods {
         /// ```
         ///
         /// # Source
-        /// Dask `plan_rechunk`.
+        /// Dask `plan_rechunk`; Rechunker `multistage_rechunking_plan` where memory is short.
         #[track_caller]
         #[must_use]
         pub fn rechunk(&self, chunks: impl Into<ChunkSpec>) -> Self {
@@ -348,8 +351,8 @@ macro_rules! untyped_methods {
         /// kept goes with the last array that is made of it.
         ///
         /// # Errors
-        /// As `compute`; [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a chunk
-        /// can't be written.
+        /// As `compute`; if a chunk can't be written, [`Error::TaskFailed`](crate::Error::TaskFailed), of which
+        /// [`Error::Spill`](crate::Error::Spill) or [`Error::SpillLimit`](crate::Error::SpillLimit) is the source.
         #[track_caller]
         pub fn persist(&self) -> Result<Self> {
             let call = Call::new("persist");

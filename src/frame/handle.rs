@@ -1,6 +1,7 @@
 //! The handle: many short methods with documentation; what they mean is in `ops`.
 
 mod clean;
+mod dynamic;
 mod index;
 mod join;
 mod reduce;
@@ -8,9 +9,10 @@ mod reshape;
 mod stats;
 mod windows;
 
+pub use dynamic::GroupByDynamic;
 pub use index::IndexOptions;
 pub use join::JoinOptions;
-pub use windows::{AsofOptions, GroupByDynamic};
+pub use windows::AsofOptions;
 
 use std::fmt;
 use std::panic::Location;
@@ -162,24 +164,6 @@ impl DataFrame {
     pub fn agg(&self, aggs: impl IntoExprs) -> Self {
         let call = Call::new("agg");
         DataFrame::of(groups::aggregate(call, &self.handle, &[], aggs.into_exprs()))
-    }
-
-    /// The first of the rows that are equal in all columns.
-    #[track_caller]
-    #[must_use]
-    pub fn unique(&self) -> Self {
-        DataFrame::of(groups::unique(Call::new("unique"), &self.handle, None))
-    }
-
-    /// The first of the rows that are equal in the columns `subset`.
-    ///
-    /// # Errors
-    /// Carried: an unknown column.
-    #[track_caller]
-    #[must_use]
-    pub fn unique_by(&self, subset: impl IntoExprs) -> Self {
-        let subset = Some(subset.into_exprs());
-        DataFrame::of(groups::unique(Call::new("unique_by"), &self.handle, subset))
     }
 
     /// The rows sorted by the columns `by`; `descending` is one direction for all, or one for each.
@@ -353,8 +337,8 @@ impl DataFrame {
     /// goes with the last frame that is made of it.
     ///
     /// # Errors
-    /// As [`compute`](Self::compute); [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a
-    /// partition can't be written.
+    /// As [`compute`](Self::compute); if a partition can't be written, [`Error::TaskFailed`](crate::Error::TaskFailed), of which
+    /// [`Error::Spill`](crate::Error::Spill) or [`Error::SpillLimit`](crate::Error::SpillLimit) is the source.
     #[track_caller]
     pub fn persist(&self) -> Result<Self> {
         let call = Call::new("persist");

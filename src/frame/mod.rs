@@ -45,9 +45,10 @@ pub use arrays::ColumnElement;
 pub use arrow;
 pub use expr::{
     Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs,
-    IntoValues, ListNameSpace, Literal, RankTies, RollingOptions, StringNameSpace, Then, When,
-    all_horizontal, any_horizontal, coalesce, col, concat_str, len, lit, map_many, max_horizontal,
-    mean_horizontal, min_horizontal, null, sum_horizontal, when,
+    IntoValues, ListNameSpace, Literal, RankTies, RollingOptions, StringNameSpace, StructNameSpace,
+    Then, When, all_horizontal, any_horizontal, as_struct, coalesce, col, concat_str, len, lit,
+    map_many, max_horizontal, mean_horizontal, min_horizontal, null, selectors, sum_horizontal,
+    when,
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic, IndexOptions, JoinOptions};
 pub use io::{
@@ -56,6 +57,8 @@ pub use io::{
 };
 pub use kernels::asof::AsofStrategy;
 pub use kernels::join::JoinHow;
+pub use ops::dynamic::WindowLabel;
+pub use ops::groups::UniqueKeep;
 pub use polars_core;
 
 pub(crate) use op::Node;

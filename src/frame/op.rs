@@ -15,7 +15,7 @@ use super::io::{Condition, Source};
 use super::kernels::asof::AsofSpec;
 use super::kernels::group_by::output_schema;
 use super::kernels::join::JoinSpec;
-use super::kernels::sort::SortSpec;
+use super::kernels::sort::{Limit, SortSpec};
 use super::partitions::Divisions;
 use crate::error::{Call, Result};
 use crate::graph::{self, Bridge, Operation, Step};
@@ -217,11 +217,11 @@ impl Join {
     }
 }
 
-/// By which columns rows are sorted, and how many of the first are kept.
+/// By which columns rows are sorted, and how many of the first or last are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sort {
     pub(crate) spec: Arc<SortSpec>,
-    pub(crate) limit: Option<u64>,
+    pub(crate) limit: Option<Limit>,
     /// Whether the first column becomes the index of the frame, which plans do not look at.
     pub(crate) is_index: bool,
     pub(crate) ranges: Ranges,

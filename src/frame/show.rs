@@ -6,6 +6,7 @@ use polars_core::prelude::Schema;
 
 use super::expr::Expr;
 use super::kernels::join::JoinSpec;
+use super::kernels::sort::Limit;
 use super::op::{FrameMeta, FrameOp, PerGroup, Ranges, Repartition, Scan};
 use crate::bytes::format_bytes;
 
@@ -52,7 +53,8 @@ impl fmt::Display for FrameOp {
                     Ranges::Kept { .. } => f.write_str(", which they are")?,
                 }
                 match sort.limit {
-                    Some(n) => write!(f, ", first {n}"),
+                    Some(Limit::First(n)) => write!(f, ", first {n}"),
+                    Some(Limit::Last(n)) => write!(f, ", last {n}"),
                     None => Ok(()),
                 }
             }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use crate::memory::BufferPool;
+
 /// A result of one task: a chunk of an array, a partition of a frame, a partial reduction.
 pub(crate) trait Value: Any + Send + Sync + fmt::Debug {
     /// Bytes of memory that dropping this value gives back.
@@ -39,8 +41,9 @@ pub(crate) trait Spill {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load>;
 }
 
-/// Reads back what [`Spill::save`] wrote.
-pub(crate) type Load = Box<dyn Fn(&mut dyn Read) -> io::Result<Block> + Send + Sync>;
+/// Reads back what [`Spill::save`] wrote, into buffers of the pool of the run that needs it.
+pub(crate) type Load =
+    Box<dyn Fn(&mut dyn Read, &Arc<BufferPool>) -> io::Result<Block> + Send + Sync>;
 
 /// A shared, erased [`Value`]. Cloning shares; the last owner may take the value out.
 #[derive(Clone, Debug)]
@@ -92,5 +95,20 @@ impl Block {
         let any: Arc<dyn Any + Send + Sync> = self.0;
         let value = any.downcast::<V>().expect("the type was just compared");
         Arc::try_unwrap(value).map_err(|shared| Block(shared))
+    }
+}
+
+#[cfg(test)]
+impl Block {
+    /// The block as it comes back, if it can leave.
+    pub(crate) fn through_disk(self) -> Block {
+        let Some(spill) = self.as_spill() else { return self };
+        let mut bytes = Vec::new();
+        let load = spill.save(&mut bytes).expect("a vector takes everything");
+        let mut rest = bytes.as_slice();
+        let back = load(&mut rest, &Arc::new(BufferPool::new(0))).expect("all of it was written");
+        assert!(rest.is_empty(), "all of it is read");
+        assert_eq!(back.nbytes(), self.nbytes());
+        back
     }
 }

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    UploadPart,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result, UploadPart,
 };
 
 use super::{StoreOptions, register_store};
@@ -75,6 +76,19 @@ impl TestStore {
         let mut keys = super::io_thread::wait(listed.collect::<Vec<_>>()).unwrap();
         keys.sort();
         keys
+    }
+
+    /// The object of a key.
+    pub(crate) fn object(&self, key: &str) -> Vec<u8> {
+        let at_once = "memory is there at once";
+        let found = self.inner.get(&Key::from(key)).now_or_never().expect(at_once).unwrap();
+        found.bytes().now_or_never().expect(at_once).unwrap().to_vec()
+    }
+
+    /// Puts an object in the place of another.
+    pub(crate) fn replace(&self, key: &str, bytes: Vec<u8>) {
+        let put = self.inner.put(&Key::from(key), bytes.into()).now_or_never();
+        put.expect("memory is there at once").unwrap();
     }
 
     async fn trouble(&self) -> Result<bool> {

@@ -209,6 +209,28 @@ fn defect_12_quantiles_are_exact() {
 }
 
 #[test]
+fn defect_14_skewness_says_whether_it_is_of_a_sample() {
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 23.0];
+    let rows = df!["g" => [1_i64; 12], "x" => [x, x].concat()].unwrap();
+    for config in configs() {
+        for n_parts in [1, 4, 12] {
+            // Of values that come twice, what has a bias is the same.
+            let aggs = [col("x").skew(true), col("x").kurtosis(true, true).alias("k")];
+            let frame = Frame::from_polars(&rows, n_parts);
+            let out = config.scope(|| frame.group_by(["g"]).agg(aggs).compute().unwrap());
+            let near = |name: &str, b: f64| (floats(&out, name)[0].unwrap() - b).abs() < 1e-12;
+            assert!(near("x", 1.6727687946848508) && near("k", 0.9945668771797536), "{out:?}");
+            let six = frame
+                .head(6)
+                .agg([col("x").skew(false), col("x").kurtosis(true, false).alias("k")]);
+            let out = config.scope(|| six.compute().unwrap());
+            let near = |name: &str, b: f64| (floats(&out, name)[0].unwrap() - b).abs() < 1e-12;
+            assert!(near("x", 2.2905330058490514) && near("k", 5.400820058440946), "{out:?}");
+        }
+    }
+}
+
+#[test]
 fn defect_14_pivots_have_no_rows_of_which_nothing_is_known() {
     let long =
         df!["day" => [1, 1, 2, 3], "kind" => ["a", "b", "a", "b"], "n" => [1, 2, 3, 4]].unwrap();

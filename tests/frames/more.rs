@@ -129,6 +129,10 @@ fn partitions_of_any_size_are_cut_and_joined_to_bytes() {
     let joined = indexed.repartition_bytes(800);
     let n = joined.n_partitions().unwrap();
     assert!(n <= 3, "{n} of {:?}", indexed.partition_lengths());
+    let divisions = joined.divisions().unwrap().unwrap();
+    assert_eq!(divisions.len(), n + 1);
+    // Those of the first 100 rows, and of the last 50.
+    assert_eq!(joined.loc(40..=60).compute().unwrap().height(), 21 + 10);
     assert!(joined.compute().unwrap().equals(&indexed.compute().unwrap()));
 }
 

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use dask_rs::diagnostics::{Observer, RunEnded};
 use dask_rs::prelude::*;
 use dask_rs::{CancelToken, ExecutorKind, explain};
 use ndarray::{ArrayD, Axis};
@@ -97,6 +100,81 @@ proptest! {
     }
 }
 
+/// What the last run took.
+#[derive(Default)]
+struct Ends(Mutex<Option<RunEnded>>);
+
+impl Observer for Ends {
+    fn on_run_ended(&self, run: &RunEnded) {
+        *self.0.lock().unwrap() = Some(run.clone());
+    }
+}
+
+/// An expression of which a run holds partial results that are no arrays, and its value.
+fn in_parts(kind: &str) -> (Array<f64>, ArrayD<f64>) {
+    match kind {
+        "std" => {
+            let (x, whole) = made([1, 96]);
+            (x.std(0), whole.std_axis(Axis(0), 0.0))
+        }
+        "groups" => {
+            let (x, whole) = made([2, 96]);
+            let labels: Vec<u64> = (0..N as u64).map(|i| i * i % 5).collect();
+            let of = |group: u64| {
+                let members = (0..N).filter(|i| labels[*i] == group);
+                whole.select(Axis(0), &members.collect::<Vec<_>>()).std_axis(Axis(0), 0.0)
+            };
+            let groups: Vec<_> = [0, 1, 4].map(of).into();
+            let views: Vec<_> = groups.iter().map(|group| group.view()).collect();
+            (x.group_by_axis(0, labels.clone()).std(0.0), ndarray::stack(Axis(0), &views).unwrap())
+        }
+        "distinct" => {
+            let (x, whole) = made([4, 96]);
+            let mut values: Vec<f64> = whole.iter().copied().collect();
+            values.sort_by(f64::total_cmp);
+            values.dedup();
+            (x.unique(), ndarray::Array1::from(values).into_dyn())
+        }
+        _ => {
+            let (x, whole) = made([4, 96]);
+            let ranks = |j: usize| {
+                let mut order: Vec<usize> = (0..N).collect();
+                order.sort_by(|a, b| whole[[*b, j]].total_cmp(&whole[[*a, j]]));
+                order
+            };
+            let ranks: Vec<_> = (0..N).map(ranks).collect();
+            let expected = ndarray::Array2::from_shape_fn((20, N), |(i, j)| ranks[j][i] as f64);
+            (x.argtopk(20, 0).cast(), expected.into_dyn())
+        }
+    }
+}
+
+#[test]
+fn partial_results_wait_on_disk_like_chunks() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["std", "groups", "distinct", "ranks"] {
+        let (lazy, value) = in_parts(kind);
+        let expected = lazy.compute().unwrap();
+        assert_eq!(expected.shape(), value.shape(), "{kind}");
+        assert!((&expected - &value).mapv(f64::abs).sum() < 1e-8, "{kind}");
+        let limit = least_limit(&lazy) * 110 / 100;
+        for executor in [ExecutorKind::Serial, ExecutorKind::Seeded(3), ExecutorKind::Threaded] {
+            let ends = Arc::new(Ends::default());
+            let config = tight(dir.path()).with_memory_limit(limit).with_executor(executor);
+            let config = config.with_observer(Arc::clone(&ends) as Arc<dyn Observer>);
+            let got = config.scope(|| lazy.compute()).unwrap();
+            assert_eq!(bits(&got), bits(&expected), "{kind}, {executor:?}");
+            let RunEnded { peak_bytes, spilled_bytes, .. } =
+                ends.0.lock().unwrap().clone().unwrap();
+            assert!(peak_bytes <= limit, "{kind}, {executor:?}: {peak_bytes} of {limit}");
+            // Under the least limit of the others there is room for them.
+            let has_room = !["std", "groups"].contains(&kind);
+            assert!(spilled_bytes > 0 || has_room, "{kind}, {executor:?}");
+            assert!(is_empty(dir.path()));
+        }
+    }
+}
+
 /// Blocks of 8 KiB in 40 KiB.
 fn tight(dir: &Path) -> Config {
     Config::new().with_memory_limit(40 << 10).with_threads(2).with_spill_directory(dir)
@@ -148,6 +226,33 @@ fn a_persisted_array_may_be_larger_than_the_limit() {
         assert!(error.contains("DASK_RS_SPILL_LIMIT"), "{error}");
         assert!(is_empty(dir.path()));
     });
+}
+
+/// The most bytes that a run has used.
+#[derive(Default)]
+struct Peak(AtomicU64);
+
+impl Observer for Peak {
+    fn on_run_ended(&self, run: &RunEnded) {
+        self.0.fetch_max(run.peak_bytes, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_is_persisted_leaves_room_for_the_largest_task() {
+    const LIMIT: u64 = 1_000_003;
+    let dir = tempfile::tempdir().unwrap();
+    let peak = Arc::new(Peak::default());
+    let config = Config::new().with_memory_limit(LIMIT).with_spill_directory(dir.path());
+    let config = config.with_executor(ExecutorKind::Serial).with_observer(peak.clone());
+    // Chunks of 25 KB, which are half of the limit together, and one that takes 700 KB with its input.
+    let sizes: Vec<u64> = std::iter::repeat_n(3_125, 20).chain([43_750]).collect();
+    let x: Array<f64> = array::arange(0.0, 106_250.0, 1.0, [sizes]);
+    let kept = config.scope(|| x.sqrt().persist()).unwrap();
+    let peak = peak.0.load(Ordering::Relaxed);
+    assert!(peak >= 700_000 && peak < LIMIT, "{peak}");
+    assert!(!is_empty(dir.path()));
+    assert_eq!(kept.slice(s![106_249]).compute().unwrap()[[]], 106_249_f64.sqrt());
 }
 
 #[test]

@@ -1,15 +1,27 @@
 //! Where the largest or smallest elements along an axis are.
 
+use std::io::{self, Write};
 use std::marker::PhantomData;
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use super::copy::filled;
+use super::copy::{filled, save_array};
 use super::ordered::Ordered;
+#[cfg(feature = "dist")]
+use super::portable::{append, head, items, n_items};
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::AxisChunks;
+#[cfg(feature = "dist")]
+use crate::array::dtype::{DType, dispatch};
+use crate::array::io::Strips;
 use crate::error::{Error, Result};
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable, encoded};
+#[cfg(feature = "dist")]
+use crate::memory::BufferPool;
+#[cfg(feature = "dist")]
+use std::sync::Arc;
 
 /// Elements with their positions along the axis.
 #[derive(Debug)]
@@ -19,10 +31,41 @@ impl<T: Ordered> Value for Ranked<T> {
     fn nbytes(&self) -> u64 {
         (self.0.len() * size_of::<(T, i64)>()) as u64
     }
+
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        bytes.extend(encoded(&(T::DTYPE, self.0.shape())));
+        append(&self.0.iter().copied().collect::<Vec<_>>(), bytes);
+        Some("ranked")
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<T: Ordered> Spill for Ranked<T> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let load = save_array(&self.0, &mut Strips::new(), to)?;
+        Ok(Box::new(move |from, _| Ok(Block::new(Ranked(load(&mut Strips::new(), from)?)))))
+    }
+}
+
+/// Decodes a [`Ranked`].
+#[cfg(feature = "dist")]
+pub(super) fn decode_ranked(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Block> {
+    let ((dtype, shape), data): ((DType, Vec<usize>), _) = head("ranked elements", bytes)?;
+    Ok(dispatch!(dtype, T => {
+        n_items(&shape, size_of::<(T, i64)>(), data.len())?;
+        let items = items::<(T, i64)>("ranked elements", data)?;
+        let ranked = ArrayD::from_shape_vec(IxDyn(&shape), items);
+        Block::new(Ranked(ranked.expect("there are as many as the shape has")))
+    }))
 }
 
 /// One step of finding the positions.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ArgTopStep {
     /// From a block, along an axis cut like this.
     Chunk(AxisChunks),
@@ -124,5 +167,24 @@ impl<T: Ordered> Kernel for ArgTopKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("argtopk", T::DTYPE.name(), (self.k, self.axis, &self.step)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("argtopk", &(T::DTYPE, self.k, self.axis, &self.step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranked_elements_come_back_from_disk_in_their_places() {
+        let ranked = ArrayD::from_shape_fn(IxDyn(&[2, 3]), |at| (at[0] as f32 / 3.0, at[1] as i64));
+        for ranked in [ranked.clone(), ranked.reversed_axes()] {
+            let back = Block::new(Ranked(ranked.clone())).through_disk();
+            assert_eq!(back.downcast_ref::<Ranked<f32>>().expect("the same type").0, ranked);
+        }
     }
 }

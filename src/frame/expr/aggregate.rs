@@ -4,6 +4,7 @@ use polars_core::chunked_array::cast::CastOptions;
 use polars_core::error::polars_bail;
 use polars_core::prelude::{
     Column, DataType, IDX_DTYPE, IdxSize, IntoColumn, PolarsResult, QuantileMethod, Scalar,
+    SortOptions,
 };
 use polars_ops::series::ArgAgg;
 
@@ -131,7 +132,33 @@ impl Expr {
     /// let share = col("fare") / col("fare").sum().over(["vendor"]);
     /// ```
     pub fn over(&self, keys: impl super::IntoExprs) -> Expr {
-        Expr::new(ExprKind::Over { input: self.clone(), keys: keys.into_exprs() })
+        let (input, keys) = (self.clone(), keys.into_exprs());
+        Expr::new(ExprKind::Over { input, keys, order: vec![] })
+    }
+
+    /// As [`over`](Self::over), where the rows of a group come in the order of `order_by` instead of that of the frame: for
+    /// running sums, first and last values, shifts and ranks. Rows that are equal there keep their order; nulls come first.
+    ///
+    /// The rows of the result stay where they are.
+    ///
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let rows = df!["k" => ["a", "b", "a"], "day" => [2, 1, 1], "x" => [10, 20, 30]]?;
+    /// let running = col("x").cum_sum(false).over_ordered(["k"], ["day"], false);
+    /// let out = DataFrame::from_polars(&rows, 2).select([running]).compute()?;
+    /// assert!(out.equals(&df!["x" => [40, 20, 30]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn over_ordered(
+        &self,
+        keys: impl super::IntoExprs,
+        order_by: impl super::IntoExprs,
+        descending: bool,
+    ) -> Expr {
+        let order = order_by.into_exprs().into_iter();
+        let order = order.map(|by| super::OrderBy { by, descending, nulls_last: false }).collect();
+        let (input, keys) = (self.clone(), keys.into_exprs());
+        Expr::new(ExprKind::Over { input, keys, order })
     }
 }
 
@@ -161,7 +188,7 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
         Aggregate::NullCount => index(column.null_count()),
         Aggregate::Var { ddof } => scalar(column.var_reduce(*ddof)?),
         Aggregate::Std { ddof } => scalar(column.std_reduce(*ddof)?),
-        Aggregate::Median => scalar(column.median_reduce()?),
+        Aggregate::Median => scalar(in_one_piece(column).median_reduce()?),
         Aggregate::Quantile { q, nearest } => {
             if column.dtype().is_temporal() && column.null_count() == column.len() {
                 // Polars panics on dates; one value shows the dtype.
@@ -170,9 +197,9 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
                 return scalar(Scalar::null(dtype));
             }
             let method = if *nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear };
-            scalar(column.quantile_reduce(*q, method)?)
+            scalar(in_one_piece(column).quantile_reduce(*q, method)?)
         }
-        Aggregate::NUnique => index(column.n_unique()?),
+        Aggregate::NUnique => index(n_unique(column)?),
         Aggregate::First if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
         Aggregate::Last if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
         Aggregate::First => Ok(column.new_from_index(0, 1)),
@@ -184,8 +211,29 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
         Aggregate::Implode => Ok(column.implode()?.into_column()),
         Aggregate::MinBy(_) => at(inputs[1].as_materialized_series().arg_min()),
         Aggregate::MaxBy(_) => at(inputs[1].as_materialized_series().arg_max()),
+        Aggregate::LastBy(_) => {
+            let is_known = inputs[1].is_not_null();
+            at((0..is_known.len()).rev().find(|&row| is_known.get(row) == Some(true)))
+        }
         Aggregate::Custom(aggregation) => aggregation.of_all(column),
     }
+}
+
+/// The values without nulls, in one piece of memory. Of others polars finds quantiles by a sort on threads of its own.
+fn in_one_piece(column: &Column) -> Column {
+    match column.null_count() {
+        n if n == 0 || n == column.len() => column.rechunk(),
+        _ => column.drop_nulls().rechunk(),
+    }
+}
+
+/// How many different values there are. Polars would sort numbers for that, on threads of its own.
+fn n_unique(column: &Column) -> PolarsResult<usize> {
+    let dtype = column.dtype();
+    if dtype.is_primitive_numeric() || dtype.is_temporal() {
+        return column.sort_with(SortOptions::default().with_multithreaded(false))?.n_unique();
+    }
+    column.n_unique()
 }
 
 /// A value of a dtype that has quantiles.

@@ -55,7 +55,9 @@ pub(crate) enum State {
         count: usize,
         total: usize,
     },
-    /// The value in the row that the state `by`, a smallest or largest value, was taken from. Stands behind it.
+    /// The last value that is not null.
+    LastKnown,
+    /// The value in the row that the state `by`, which is the value of a row too, was taken from. Stands behind it.
     At {
         by: usize,
     },
@@ -143,7 +145,9 @@ impl AggregatePlan {
                 }
                 let dtype = infer_field(input, schema, call)?.dtype;
                 check_dtype(aggregate, &dtype, call)?;
-                if let Aggregate::MinBy(by) | Aggregate::MaxBy(by) = aggregate {
+                if let Aggregate::MinBy(by) | Aggregate::MaxBy(by) | Aggregate::LastBy(by) =
+                    aggregate
+                {
                     if by.crosses_rows() || by.shape() != super::Shape::Rows {
                         return Err(refuse(call, "aggs", agg, "the row of a value of each row"));
                     }
@@ -153,7 +157,7 @@ impl AggregatePlan {
                 Ok(self.leaf(Some(aggregate.clone()), input, dtype))
             }
             ExprKind::Literal(_) => Ok(part.clone()),
-            ExprKind::Column(_) | ExprKind::Over { .. } => {
+            ExprKind::Column(_) | ExprKind::Chosen(_) | ExprKind::Over { .. } => {
                 Err(refuse(call, "aggs", agg, "an aggregate of it, such as sum() or first()"))
             }
             ExprKind::Call { function, .. } if !function.is_rowwise => {
@@ -163,6 +167,7 @@ impl AggregatePlan {
                 Err(refuse(call, "aggs", agg, "functions of each row alone"))
             }
             ExprKind::Alias(..)
+            | ExprKind::Renamed(..)
             | ExprKind::Cast { .. }
             | ExprKind::Call { .. }
             | ExprKind::Map { .. } => {
@@ -192,10 +197,13 @@ impl AggregatePlan {
         dtype: &DataType,
     ) -> Vec<usize> {
         use Aggregate as A;
-        if let Some(A::MinBy(by) | A::MaxBy(by)) = aggregate {
+        if let Some(A::MinBy(by) | A::MaxBy(by) | A::LastBy(by)) = aggregate {
             let by = position(&mut self.inputs, by.without_alias().clone());
-            let is_min = matches!(aggregate, Some(A::MinBy(_)));
-            let state = if is_min { State::Min } else { State::Max };
+            let state = match aggregate {
+                Some(A::MinBy(_)) => State::Min,
+                Some(A::MaxBy(_)) => State::Max,
+                _ => State::LastKnown,
+            };
             let by = position(&mut self.steps, Step { state, input: by });
             return vec![position(&mut self.steps, Step { state: State::At { by }, input })];
         }
@@ -224,6 +232,7 @@ impl AggregatePlan {
             A::Custom(aggregation) => vec![state(State::Custom(aggregation.states.clone()))],
             A::MinBy(_)
             | A::MaxBy(_)
+            | A::LastBy(_)
             | A::Median
             | A::Quantile { .. }
             | A::NUnique
@@ -237,7 +246,8 @@ impl AggregatePlan {
 impl State {
     /// Whether the state is the value of one of the rows.
     fn is_of_row(&self) -> bool {
-        matches!(self, State::Min | State::Max | State::First | State::Last | State::At { .. })
+        use State as S;
+        matches!(self, S::Min | S::Max | S::First | S::Last | S::LastKnown | S::At { .. })
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Function {
     pub(crate) is_rowwise: bool,
     /// Whether values, and not only dtypes, can make it an error.
     pub(crate) may_fail: bool,
+    /// Whether any number of inputs is one list, in which a selector is all of its columns.
+    pub(crate) takes_many: bool,
     /// What happens to the dtypes of the inputs before `apply` gets them.
     pub(crate) coercion: Coercion,
     /// Inputs have the same length or length 1, and so has the result.
@@ -40,7 +42,14 @@ impl Function {
         name: &'static str,
         apply: fn(&[Column]) -> PolarsResult<Column>,
     ) -> Self {
-        Function { name, is_rowwise: true, may_fail: false, coercion: Coercion::None, apply }
+        Function {
+            name,
+            is_rowwise: true,
+            may_fail: false,
+            takes_many: false,
+            coercion: Coercion::None,
+            apply,
+        }
     }
 
     /// The same function, where rows depend on other rows.
@@ -52,6 +61,12 @@ impl Function {
     /// The same function, where values can be an error.
     pub(crate) const fn fallible(mut self) -> Self {
         self.may_fail = true;
+        self
+    }
+
+    /// The same function, of any number of inputs.
+    pub(crate) const fn of_many(mut self) -> Self {
+        self.takes_many = true;
         self
     }
 
@@ -73,7 +88,7 @@ impl fmt::Debug for Function {
     }
 }
 
-/// Registers functions: `NAME = "name", how to compute it;`, with `across_rows`, `fallible` and `coerce` where they apply.
+/// Registers functions: `NAME = "name", how to compute it;`, with `across_rows`, `fallible`, `of_many` and `coerce` where they apply.
 macro_rules! functions {
     ($($name:ident = $text:literal $(, $change:ident($($arg:expr)?))* => $apply:expr;)*) => {
         $(pub(crate) static $name: $crate::frame::expr::Function =

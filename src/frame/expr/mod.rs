@@ -10,12 +10,15 @@ pub(crate) mod aggregate_plan;
 mod aggregation;
 mod coerce;
 mod context;
+mod expand;
 mod field;
 mod function;
 mod functions;
 mod literal;
 mod name;
 mod predicate;
+pub mod selectors;
+mod shapes;
 mod show;
 mod sketches;
 mod user;
@@ -27,6 +30,7 @@ pub use aggregation::Aggregation;
 pub(crate) use aggregation::States;
 pub(crate) use coerce::{check_cast, coerce};
 pub(crate) use context::{Context, context, literal_value, ones, with_small_context};
+pub(crate) use expand::{expand, expand_one};
 pub(crate) use field::{at_build, check_column, infer_field, infer_schema};
 pub(crate) use function::Function;
 pub(crate) use functions::broadcast;
@@ -38,6 +42,8 @@ pub use functions::horizontal::{
 pub use functions::lists::ListNameSpace;
 pub use functions::nulls::coalesce;
 pub use functions::rolling::RollingOptions;
+pub(crate) use functions::rolling_by::{span, window_reach};
+pub use functions::structs::{StructNameSpace, as_struct};
 pub use functions::temporal::DateLikeNameSpace;
 pub use functions::text::{StringNameSpace, concat_str};
 pub use functions::window::RankTies;
@@ -51,7 +57,9 @@ pub use user::map_many;
 use std::fmt;
 use std::sync::Arc;
 
+use name::Rename;
 use polars_core::prelude::{DataType, PlSmallStr};
+use selectors::Selector;
 
 /// A column that is computed from the columns of a frame.
 ///
@@ -79,8 +87,21 @@ pub(crate) enum ExprKind {
     Aggregate { aggregate: Aggregate, input: Expr },
     /// The number of rows, or of rows of each group.
     Len,
-    /// `input` computed for each group of equal `keys`, and given to each row of the group.
-    Over { input: Expr, keys: Vec<Expr> },
+    /// `input` computed for each group of equal `keys`, and given to each row of the group; the rows of a group are in
+    /// the order of the frame, or in that of `order`.
+    Over { input: Expr, keys: Vec<Expr>, order: Vec<OrderBy> },
+    /// One column after another of those that the frame has.
+    Chosen(Selector),
+    /// The same values, under a name made of the one that is not known before columns are chosen.
+    Renamed(Expr, Rename),
+}
+
+/// What rows are sorted by, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OrderBy {
+    pub(crate) by: Expr,
+    pub(crate) descending: bool,
+    pub(crate) nulls_last: bool,
 }
 
 /// From many rows to one value. Nulls are skipped, as in Polars.
@@ -119,6 +140,8 @@ pub(crate) enum Aggregate {
     /// The value in the row in which another expression is smallest, or largest.
     MinBy(Expr),
     MaxBy(Expr),
+    /// The value in the last row in which another expression is not null.
+    LastBy(Expr),
     /// What functions of the user make of the values, or those of a sketch.
     Custom(Box<Aggregation>),
 }
@@ -148,6 +171,7 @@ impl fmt::Display for Aggregate {
             Aggregate::Implode => f.write_str("implode"),
             Aggregate::MinBy(_) => f.write_str("min_by"),
             Aggregate::MaxBy(_) => f.write_str("max_by"),
+            Aggregate::LastBy(_) => f.write_str("last_by"),
             Aggregate::Custom(aggregation) => f.write_str(aggregation.name),
         }
     }
@@ -178,30 +202,42 @@ impl Expr {
     }
 
     pub(crate) fn aggregate(&self, aggregate: Aggregate) -> Self {
+        if let Some(of_some) = functions::filter::aggregate(self, &aggregate) {
+            return of_some;
+        }
         Expr::new(ExprKind::Aggregate { aggregate, input: self.clone() })
     }
 
     /// The expressions that this one is made of.
     pub(crate) fn inputs(&self) -> Vec<&Expr> {
         match self.kind() {
-            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Len => vec![],
+            ExprKind::Column(_) | ExprKind::Chosen(_) | ExprKind::Literal(_) | ExprKind::Len => {
+                vec![]
+            }
             ExprKind::Aggregate {
-                aggregate: Aggregate::MinBy(by) | Aggregate::MaxBy(by),
+                aggregate: Aggregate::MinBy(by) | Aggregate::MaxBy(by) | Aggregate::LastBy(by),
                 input,
             } => vec![input, by],
             ExprKind::Alias(input, _)
+            | ExprKind::Renamed(input, _)
             | ExprKind::Cast { input, .. }
             | ExprKind::Aggregate { input, .. } => vec![input],
             ExprKind::Call { inputs, .. } | ExprKind::Map { inputs, .. } => inputs.iter().collect(),
-            ExprKind::Over { input, keys } => std::iter::once(input).chain(keys).collect(),
+            ExprKind::Over { input, keys, order } => {
+                let order = order.iter().map(|order| &order.by);
+                std::iter::once(input).chain(keys).chain(order).collect()
+            }
         }
     }
 
     /// The same expression of other inputs, which `change` makes of these.
     pub(crate) fn map_inputs(&self, mut change: impl FnMut(&Expr) -> Expr) -> Expr {
         let kind = match self.kind() {
-            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Len => return self.clone(),
+            ExprKind::Column(_) | ExprKind::Chosen(_) | ExprKind::Literal(_) | ExprKind::Len => {
+                return self.clone();
+            }
             ExprKind::Alias(input, name) => ExprKind::Alias(change(input), name.clone()),
+            ExprKind::Renamed(input, rename) => ExprKind::Renamed(change(input), rename.clone()),
             ExprKind::Cast { input, dtype, strict } => {
                 ExprKind::Cast { input: change(input), dtype: dtype.clone(), strict: *strict }
             }
@@ -210,6 +246,7 @@ impl Expr {
                 let aggregate = match aggregate {
                     Aggregate::MinBy(by) => Aggregate::MinBy(change(by)),
                     Aggregate::MaxBy(by) => Aggregate::MaxBy(change(by)),
+                    Aggregate::LastBy(by) => Aggregate::LastBy(change(by)),
                     other => other.clone(),
                 };
                 ExprKind::Aggregate { aggregate, input }
@@ -221,9 +258,13 @@ impl Expr {
                 function: function.clone(),
                 inputs: inputs.iter().map(change).collect(),
             },
-            ExprKind::Over { input, keys } => ExprKind::Over {
+            ExprKind::Over { input, keys, order } => ExprKind::Over {
                 input: change(input),
                 keys: keys.iter().map(&mut change).collect(),
+                order: order
+                    .iter()
+                    .map(|order| OrderBy { by: change(&order.by), ..order.clone() })
+                    .collect(),
             },
         };
         Expr::new(kind)
@@ -273,9 +314,8 @@ impl Expr {
     pub(crate) fn shape(&self) -> Shape {
         let of_inputs = || self.inputs().into_iter().map(Expr::shape).max();
         match self.kind() {
-            ExprKind::Column(_) => Shape::Rows,
+            ExprKind::Column(_) | ExprKind::Chosen(_) => Shape::Rows,
             ExprKind::Literal(_) | ExprKind::Len | ExprKind::Aggregate { .. } => Shape::Scalar,
-            ExprKind::Alias(..) | ExprKind::Cast { .. } => of_inputs().unwrap_or(Shape::Rows),
             _ if self.is_rowwise_step() => of_inputs().unwrap_or(Shape::Rows),
             _ => Shape::Frame,
         }

@@ -26,18 +26,27 @@ impl fmt::Display for Expr {
                         write!(f, ".{aggregate}({ddof})")
                     }
                     Aggregate::Quantile { q, .. } => write!(f, ".{aggregate}({q})"),
-                    Aggregate::MinBy(by) | Aggregate::MaxBy(by) => {
+                    Aggregate::MinBy(by) | Aggregate::MaxBy(by) | Aggregate::LastBy(by) => {
                         write!(f, ".{aggregate}({by})")
                     }
                     _ => write!(f, ".{aggregate}()"),
                 }
             }
             ExprKind::Len => f.write_str("len()"),
-            ExprKind::Over { input, keys } => {
+            ExprKind::Over { input, keys, order } => {
                 operand(f, input)?;
-                f.write_str(".over(")?;
+                f.write_str(if order.is_empty() { ".over(" } else { ".over_ordered(" })?;
                 list(f, keys)?;
+                for order in order {
+                    let down = if order.descending { " descending" } else { "" };
+                    write!(f, ", by {}{down}", order.by)?;
+                }
                 f.write_str(")")
+            }
+            ExprKind::Chosen(selector) => write!(f, "{selector}"),
+            ExprKind::Renamed(input, rename) => {
+                operand(f, input)?;
+                write!(f, ".name().{rename:?}")
             }
         }
     }

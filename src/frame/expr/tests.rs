@@ -611,6 +611,30 @@ fn samples(column: &Expr, other: &Expr) -> Vec<Expr> {
         min_horizontal([x(), y()]),
         max_horizontal([x(), y()]),
     ]);
+    out.extend([
+        x().filter(y()),
+        x().filter(y()).sum(),
+        x().filter(y()).n_unique(),
+        x().filter(y()).first(),
+        x().filter(y()).last(),
+        x().filter(y()).len(),
+        x().len(),
+        x().cut([0.5], None, false, false),
+        x().cut([0, 1], Some(&["a", "b", "c"]), true, true),
+        x().qcut(&[0.5], None, false, false),
+        x().qcut(&[0.25, 0.5], Some(&["a", "b", "c"]), true, true),
+        x().replace([1], [2]),
+        x().replace(["b", "c"], ["c", "d"]),
+        x().replace_strict([1, -7, 250], ["a", "b", "c"]),
+        x().replace_strict_or([1], [1.5], y()),
+        x().replace_strict_or(["b"], ["c"], null()),
+        as_struct([x(), y()]),
+        as_struct([x(), y().alias("other")]).struct_().field("other"),
+        x().struct_().field("i64"),
+        x().struct_().rename_fields(["a", "b"]),
+        Expr::call(&functions::horizontal::ANY, vec![x(), y()]),
+        Expr::call(&functions::horizontal::ALL_OF, vec![x(), y()]),
+    ]);
     let l = x().list();
     out.extend([l.len(), l.sum(), l.mean(), l.median(), l.min(), l.max(), l.get(1), l.first()]);
     out.extend([l.slice(1, Some(2)), l.sort(true), l.join("-"), l.contains(3), l.contains("a")]);

@@ -5,8 +5,9 @@ use polars_core::prelude::{DataType, PlSmallStr};
 use super::DataFrame;
 use crate::error::Call;
 use crate::frame::args::IntoNames;
-use crate::frame::expr::{Expr, col};
+use crate::frame::expr::{Expr, IntoExprs, col};
 use crate::frame::op::Handle;
+use crate::frame::ops::groups::{self, UniqueKeep};
 use crate::frame::ops::{clean, rows};
 
 /// Missing values, dtypes, and rows by number.
@@ -103,6 +104,75 @@ impl DataFrame {
     #[must_use]
     pub fn sample(&self, fraction: f64, seed: u64) -> Self {
         DataFrame::of(clean::sample(Call::new("sample"), &self.handle, fraction, seed))
+    }
+
+    /// `n` rows, or all if there are fewer, without replacement and in their order.
+    ///
+    /// Which ones depends on `seed` and their numbers alone, not on partitions.
+    ///
+    /// # Cost
+    /// Of each partition no more than `n` rows are kept until the last task.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let rows = df!["x" => (0..100).collect::<Vec<i64>>()]?;
+    /// let five = DataFrame::from_polars(&rows, 7).sample_n(5, 42).compute()?;
+    /// assert_eq!(five.height(), 5);
+    /// assert!(five.equals(&DataFrame::from_polars(&rows, 2).sample_n(5, 42).compute()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn sample_n(&self, n: u64, seed: u64) -> Self {
+        DataFrame::of(clean::sample_n(Call::new("sample_n"), &self.handle, n, seed))
+    }
+
+    /// The first of the rows that are equal in all columns.
+    #[track_caller]
+    #[must_use]
+    pub fn unique(&self) -> Self {
+        DataFrame::of(groups::unique(Call::new("unique"), &self.handle, None, UniqueKeep::First))
+    }
+
+    /// The first of the rows that are equal in the columns `subset`.
+    ///
+    /// # Errors
+    /// Carried: an unknown column.
+    #[track_caller]
+    #[must_use]
+    pub fn unique_by(&self, subset: impl IntoExprs) -> Self {
+        let subset = Some(subset.into_exprs());
+        DataFrame::of(groups::unique(
+            Call::new("unique_by"),
+            &self.handle,
+            subset,
+            UniqueKeep::First,
+        ))
+    }
+
+    /// As [`unique_by`](Self::unique_by), with the row to keep of those that are equal in the columns `subset`.
+    ///
+    /// # Errors
+    /// Carried: an unknown column.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, UniqueKeep, polars_core::df};
+    /// let rows = df!["id" => [1, 2, 1], "price" => [10, 20, 30]]?;
+    /// let frame = DataFrame::from_polars(&rows, 2);
+    /// let newest = frame.unique_keep(["id"], UniqueKeep::Last).sort("id", false).compute()?;
+    /// assert!(newest.equals(&df!["id" => [1, 2], "price" => [30, 20]]?));
+    /// let single = frame.unique_keep(["id"], UniqueKeep::None).compute()?;
+    /// assert!(single.equals(&df!["id" => [2], "price" => [20]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "drop_duplicates")]
+    #[track_caller]
+    #[must_use]
+    pub fn unique_keep(&self, subset: impl IntoExprs, keep: UniqueKeep) -> Self {
+        let subset = Some(subset.into_exprs());
+        DataFrame::of(groups::unique(Call::new("unique_keep"), &self.handle, subset, keep))
     }
 
     /// The rows moved `n` rows down, or up if `n` is negative; where there are none, nulls.

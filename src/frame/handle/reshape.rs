@@ -20,6 +20,25 @@ impl DataFrame {
         DataFrame::of(reshape::explode(call, &self.handle, names.into_names()))
     }
 
+    /// The fields of the structs in the columns `names` as columns in their places.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, one that has no structs, or a field with the name of another column.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, as_struct, col, polars_core::df};
+    /// let frame = DataFrame::from_polars(&df!["x" => [1, 2], "y" => [3, 4], "z" => [5, 6]]?, 2);
+    /// let nested = frame.select([as_struct(["x", "y"]).alias("point"), col("z")]);
+    /// assert_eq!(nested.unnest("point").columns()?, ["x", "y", "z"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn unnest(&self, names: impl IntoNames) -> Self {
+        DataFrame::of(reshape::unnest(Call::new("unnest"), &self.handle, &names.into_names()))
+    }
+
     /// The columns `on` as rows: the columns `index`, then `variable`, the name of the column, and `value`.
     ///
     /// As in Polars, the order of the rows is not defined; here it is by partition, and there by column.

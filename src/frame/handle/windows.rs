@@ -1,14 +1,13 @@
-//! Methods that look at neighbouring rows, and at rows by time.
+//! Methods that look at neighbouring rows.
 
 use polars_core::prelude::{DataFrame as PolarsFrame, PlSmallStr, PolarsResult, SchemaRef};
 
-use super::{DataFrame, GroupBy};
+use super::DataFrame;
 use crate::error::Call;
 use crate::frame::args::IntoNames;
-use crate::frame::expr::{Expr, IntoExprs, Literal, col};
+use crate::frame::expr::Literal;
 use crate::frame::kernels::asof::{AsofSpec, AsofStrategy};
-use crate::frame::kernels::sort::SortSpec;
-use crate::frame::ops::{groups, sorts, windows};
+use crate::frame::ops::windows;
 
 impl DataFrame {
     /// What `function` makes of each partition together with the `before` rows before it and the `after` rows after it,
@@ -44,27 +43,6 @@ impl DataFrame {
         let (call, reach) = (Call::new("map_overlap"), [before, after]);
         let function = Box::new(function);
         DataFrame::of(windows::map_overlap(call, &self.handle, reach, schema, function))
-    }
-
-    /// Groups of rows by time: those whose column `time` is within the same `every`, a text such as `15m` or `1mo`.
-    ///
-    /// The groups have the start of their time in the column, are sorted by it, and are not empty.
-    ///
-    /// # Example
-    /// ```
-    /// use dask_rs::frame::{DataFrame, col, lit, polars_core::df, polars_core::prelude::*};
-    /// let hours = DataType::Datetime(TimeUnit::Milliseconds, None);
-    /// let rows = df!["t" => [0_i64, 1_800_000, 3_600_000, 90_000_000], "x" => [1, 2, 3, 4]]?;
-    /// let frame = DataFrame::from_polars(&rows, 2).cast([("t", hours)]);
-    /// let days = frame.group_by_dynamic("t", "1d").agg([col("x").sum()]).compute()?;
-    /// assert_eq!(days.column("x")?.as_materialized_series(), &Series::new("x".into(), [6, 4]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "resample")]
-    pub fn group_by_dynamic(&self, time: &str, every: &str) -> GroupByDynamic {
-        let time: PlSmallStr = time.into();
-        let start = col(time.clone()).dt().truncate(every);
-        GroupByDynamic { groups: self.group_by([start]), time }
     }
 
     /// Each row with the nearest row of `other` by the column `on`, by which both frames are sorted.
@@ -171,33 +149,5 @@ impl AsofOptions {
     /// Whether a row with an equal key is near enough.
     pub fn allow_exact_matches(self, allow: bool) -> Self {
         AsofOptions { allow_exact_matches: allow, ..self }
-    }
-}
-
-/// Groups of rows by time, made by [`DataFrame::group_by_dynamic`].
-#[derive(Clone, Debug)]
-#[must_use = "agg() makes a frame of groups"]
-pub struct GroupByDynamic {
-    groups: GroupBy,
-    time: PlSmallStr,
-}
-
-impl GroupByDynamic {
-    /// One row for each group: the start of its time, then the aggregates; see [`GroupBy::agg`].
-    ///
-    /// # Errors
-    /// As [`GroupBy::agg`].
-    #[track_caller]
-    pub fn agg(self, aggs: impl IntoExprs) -> DataFrame {
-        let GroupBy { handle, keys } = self.groups;
-        let groups = groups::aggregate(Call::new("agg"), &handle, &keys, aggs.into_exprs());
-        let spec = SortSpec::new([self.time], false, false);
-        DataFrame::of(sorts::sort(Call::new("agg"), &groups, spec, None))
-    }
-
-    /// The same groups, apart for each value of `keys`, which stand behind the time.
-    pub fn group_by(mut self, keys: impl IntoExprs) -> Self {
-        self.groups.keys.extend::<Vec<Expr>>(keys.into_exprs());
-        self
     }
 }

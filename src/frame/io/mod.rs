@@ -32,5 +32,5 @@ pub use ndjson::{NdjsonOptions, NdjsonWriteOptions};
 pub use parquet::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 pub(crate) use parquet::{ParquetFiles, ParquetWriter};
 pub(crate) use source::{Each, PartStats, Request, RowFilter, Source, gathered};
-use source::{filtered, with_columns_of};
+use source::{filtered, masked, with_columns_of};
 pub(crate) use writer::Writer;

@@ -94,14 +94,22 @@ pub(crate) fn filtered(
     columns: &[PlSmallStr],
     filter: &dyn RowFilter,
 ) -> Result<DataFrame> {
-    let mask = filter.mask(frame)?;
+    masked(frame, columns, &filter.mask(frame)?)
+}
+
+/// These columns of the rows for which `mask` is true.
+pub(crate) fn masked(
+    frame: &DataFrame,
+    columns: &[PlSmallStr],
+    mask: &BooleanChunked,
+) -> Result<DataFrame> {
     let n_kept = mask.num_trues();
     if columns.is_empty() {
         return Ok(DataFrame::empty_with_height(n_kept));
     }
     let all = frame.select(columns.iter().cloned());
     let kept =
-        all.and_then(|all| if n_kept == all.height() { Ok(all) } else { all.filter_seq(&mask) });
+        all.and_then(|all| if n_kept == all.height() { Ok(all) } else { all.filter_seq(mask) });
     kept.map_err(|error| Error::Values { operation: "filter".into(), problem: error.to_string() })
 }
 

@@ -2,13 +2,16 @@
 
 use polars_core::chunked_array::cast::CastOptions;
 use polars_core::error::polars_err;
+use polars_core::prelude::row_encode::_get_rows_encoded_ca;
 use polars_core::prelude::{
     Column, DataFrame, GroupsIndicator, IdxSize, PlSmallStr, PolarsResult, Scalar,
 };
 
 use super::values_error;
 use crate::error::Result;
-use crate::frame::expr::{Expr, ExprKind, Shape, aggregate_column, broadcast, check_cast, coerce};
+use crate::frame::expr::{
+    Expr, ExprKind, OrderBy, Shape, aggregate_column, broadcast, check_cast, coerce,
+};
 
 /// The column that `expr` is on `frame`: as long as the frame, or of length 1 if it is the same for all rows.
 ///
@@ -31,9 +34,13 @@ fn compute(expr: &Expr, frame: &DataFrame) -> Result<Column> {
         inputs.iter().map(|input| compute(input, frame)).collect()
     };
     match expr.kind() {
-        ExprKind::Over { input, keys } => {
-            let groups = Groups::new(all(keys)?, frame);
-            let groups = groups.map_err(|error| values_error(expr.to_string())(error))?;
+        ExprKind::Over { input, keys, order } => {
+            let failed = |error| values_error(expr.to_string())(error);
+            let mut groups = Groups::new(all(keys)?, frame).map_err(failed)?;
+            if !order.is_empty() {
+                let by = order.iter().map(|order| evaluate_rows(&order.by, frame));
+                groups.order_by(&by.collect::<Result<Vec<_>>>()?, order).map_err(failed)?;
+            }
             over(input, &groups, frame)
         }
         _ => {
@@ -54,13 +61,21 @@ fn step(expr: &Expr, mut inputs: Vec<Column>, frame: &DataFrame) -> Result<Colum
             let n_rows = frame.height() as IdxSize;
             Ok(Column::new_scalar(PlSmallStr::EMPTY, Scalar::from(n_rows), 1))
         }
-        ExprKind::Alias(..) => Ok(inputs.swap_remove(0)),
+        ExprKind::Alias(..) | ExprKind::Renamed(..) => Ok(inputs.swap_remove(0)),
+        ExprKind::Chosen(selector) => Err(polars_err!(
+            InvalidOperation: "{selector} chooses columns, which can't be done here; name one with col()"
+        )),
         ExprKind::Cast { dtype, strict, .. } => {
             let options = if *strict { CastOptions::Strict } else { CastOptions::NonStrict };
             check_cast(inputs[0].dtype(), dtype)
                 .and_then(|()| inputs[0].cast_with_options(dtype, options))
         }
         ExprKind::Call { function, inputs: exprs } => {
+            if function.takes_many {
+                // Structs have fields of these names.
+                let names = exprs.iter().map(Expr::output_name);
+                inputs.iter_mut().zip(names).for_each(|(input, name)| input.rename(name));
+            }
             coerce(function, exprs, &mut inputs).and_then(|()| (function.apply)(&inputs))
         }
         ExprKind::Map { function, .. } => function.apply(&inputs),
@@ -72,7 +87,7 @@ fn step(expr: &Expr, mut inputs: Vec<Column>, frame: &DataFrame) -> Result<Colum
 
 /// The rows of a frame by group.
 struct Groups {
-    /// The rows, those of a group one after the other, each group in the order of the frame.
+    /// The rows, those of a group one after the other, each group in the order of the frame unless it got another.
     rows: Vec<IdxSize>,
     /// Where in `rows` each group begins, and where the last one ends.
     offsets: Vec<usize>,
@@ -105,6 +120,20 @@ impl Groups {
             groups.offsets.push(groups.rows.len());
         }
         Ok(groups)
+    }
+
+    /// Brings the rows of each group into an order; equal ones stay as they are.
+    fn order_by(&mut self, by: &[Column], order: &[OrderBy]) -> PolarsResult<()> {
+        let descending: Vec<bool> = order.iter().map(|order| order.descending).collect();
+        let nulls_last: Vec<bool> = order.iter().map(|order| order.nulls_last).collect();
+        let keys = _get_rows_encoded_ca(PlSmallStr::EMPTY, by, &descending, &nulls_last, false)?;
+        let keys = keys.rechunk();
+        let keys = keys.downcast_as_array();
+        for bounds in self.offsets.windows(2) {
+            let rows = &mut self.rows[bounds[0]..bounds[1]];
+            rows.sort_by(|&a, &b| keys.value(a as usize).cmp(keys.value(b as usize)));
+        }
+        Ok(())
     }
 
     /// The columns that `expr` reads, with the rows of a group one after the other.

@@ -1,8 +1,10 @@
 //! Sorting: one frame, the first rows of one, and sorted frames into one.
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{IdxSize, PlSmallStr, SortMultipleOptions};
+use polars_core::prelude::{Column, IdxSize, PlSmallStr, SortMultipleOptions};
+use polars_core::series::IsSorted;
 
+use super::codes::{codes, order};
 use super::rows::{Rows, gather, key_columns};
 use super::{failed, refused};
 use crate::error::Result;
@@ -44,6 +46,22 @@ pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
     if spec.by.is_empty() || frame.height() < 2 {
         return Ok(frame.clone());
     }
+    let mut frame = frame.clone();
+    // What is not in one piece polars puts together on threads of its own.
+    frame.rechunk_mut();
+    if let [by] = &spec.by[..] {
+        let key = frame.column(by).map_err(failed("sort"))?;
+        if let Some(order) = order_by(key, spec.descending[0], spec.nulls_last[0])? {
+            let mut sorted = gather("sort", &frame, order)?;
+            let mut key = sorted.column(by).map_err(failed("sort"))?.clone();
+            key.set_sorted_flag(match spec.descending[0] {
+                true => IsSorted::Descending,
+                false => IsSorted::Ascending,
+            });
+            sorted.with_column(key).map_err(failed("sort"))?;
+            return Ok(sorted);
+        }
+    }
     let options = SortMultipleOptions::new()
         .with_order_descending_multi(spec.descending.iter().copied())
         .with_nulls_last_multi(spec.nulls_last.iter().copied())
@@ -52,21 +70,77 @@ pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
     frame.sort(&spec.by, options).map_err(failed("sort"))
 }
 
-/// The first `k` rows that [`sort`] would return, without sorting the others.
-pub(crate) fn top_k(frame: &DataFrame, spec: &SortSpec, k: usize) -> Result<DataFrame> {
-    if k >= frame.height() || spec.by.is_empty() {
-        return Ok(sort(frame, spec)?.head(Some(k)));
+/// The rows in the order of one key, if it is a number, nulls in theirs.
+pub(super) fn order_by(
+    key: &Column,
+    descending: bool,
+    nulls_last: bool,
+) -> Result<Option<Vec<IdxSize>>> {
+    let Some(mut codes) = codes(key).map_err(failed("sort"))? else { return Ok(None) };
+    if descending {
+        codes.iter_mut().for_each(|code| *code = !*code);
+    }
+    let all = 0..key.len() as IdxSize;
+    if !key.has_nulls() {
+        return Ok(Some(order(codes, all)));
+    }
+    let is_null: Vec<bool> = key.is_null().iter().map(|null| null == Some(true)).collect();
+    let nulls = all.clone().filter(|&row| is_null[row as usize]);
+    let values = order(codes, all.filter(|&row| !is_null[row as usize]));
+    Ok(Some(match nulls_last {
+        true => values.into_iter().chain(nulls).collect(),
+        false => nulls.chain(values).collect(),
+    }))
+}
+
+/// How many rows of an order are wanted, and from which end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Limit {
+    First(u64),
+    Last(u64),
+}
+
+impl Limit {
+    pub(crate) fn n_rows(self) -> u64 {
+        match self {
+            Limit::First(n) | Limit::Last(n) => n,
+        }
+    }
+
+    fn of(self, frame: &DataFrame) -> DataFrame {
+        let n = usize::try_from(self.n_rows()).unwrap_or(usize::MAX);
+        match self {
+            Limit::First(_) => frame.head(Some(n)),
+            Limit::Last(_) => frame.tail(Some(n)),
+        }
+    }
+}
+
+/// The rows at one end of what [`sort`] would return, without sorting the others.
+pub(crate) fn sort_end(frame: &DataFrame, spec: &SortSpec, limit: Limit) -> Result<DataFrame> {
+    let height = frame.height();
+    let k = usize::try_from(limit.n_rows()).unwrap_or(usize::MAX);
+    if k >= height || spec.by.is_empty() {
+        return Ok(limit.of(&sort(frame, spec)?));
     }
     if k == 0 {
         key_columns("sort", frame, &spec.by)?;
         return Ok(frame.clear());
     }
     let rows = spec.rows(frame)?;
-    let mut order: Vec<IdxSize> = (0..frame.height() as IdxSize).collect();
+    let mut order: Vec<IdxSize> = (0..height as IdxSize).collect();
     // The number of the row makes keys different and so keeps the order of equal ones.
     let compare = |a: &IdxSize, b: &IdxSize| rows.get(*a).cmp(rows.get(*b)).then(a.cmp(b));
-    order.select_nth_unstable_by(k - 1, compare);
-    order.truncate(k);
+    match limit {
+        Limit::First(_) => {
+            order.select_nth_unstable_by(k - 1, compare);
+            order.truncate(k);
+        }
+        Limit::Last(_) => {
+            order.select_nth_unstable_by(height - k, compare);
+            order.drain(..height - k);
+        }
+    }
     order.sort_unstable_by(compare);
     gather("sort", frame, order)
 }
@@ -137,11 +211,12 @@ mod tests {
         let frame = df!["x" => [Some(1_i64), None, Some(2)]].unwrap();
         assert_eq!(sort(&frame.clear(), &spec).unwrap().shape(), (0, 1));
         assert!(sort(&frame, &SortSpec::new(["y".into()], true, true)).is_err());
-        assert!(top_k(&frame, &SortSpec::new(["y".into()], true, true), 0).is_err());
+        let first = |spec: &SortSpec, n| sort_end(&frame, spec, Limit::First(n));
+        assert!(first(&SortSpec::new(["y".into()], true, true), 0).is_err());
         assert!(
             sort(&DataFrame::empty_with_height(3), &SortSpec::default()).unwrap().height() == 3
         );
-        let top = top_k(&frame, &spec, 2).unwrap();
+        let top = first(&spec, 2).unwrap();
         assert!(top.equals(&df!["x" => [2_i64, 1]].unwrap()));
     }
 
@@ -154,9 +229,12 @@ mod tests {
         }
 
         #[test]
-        fn the_first_rows_are_those_of_the_sorted_frame(frame in frame(40), spec in spec(), k in 0..50_usize) {
-            let expected = naive(&frame, &spec).head(Some(k));
-            prop_assert!(frames_equal(&top_k(&frame, &spec, k).unwrap(), &expected));
+        fn the_ends_are_those_of_the_sorted_frame(frame in frame(40), spec in spec(), k in 0..50_u64) {
+            let sorted = naive(&frame, &spec);
+            for limit in [Limit::First(k), Limit::Last(k)] {
+                let end = sort_end(&frame, &spec, limit).unwrap();
+                prop_assert!(frames_equal(&end, &limit.of(&sorted)), "{limit:?}");
+            }
         }
     }
 }

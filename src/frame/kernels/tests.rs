@@ -10,7 +10,7 @@ use super::exchange::Exchange;
 use super::join::{JoinHow, JoinSpec, join};
 use super::sample::{bounds, divisions, quantile_sketch};
 use super::sketches::distinct_state;
-use super::sort::{SortSpec, sort, top_k};
+use super::sort::{Limit, SortSpec, sort, sort_end};
 use super::split::{hash_split, range_split};
 use super::testing::frames_equal;
 use crate::frame::partitions::Divisions;
@@ -111,7 +111,10 @@ fn every_dtype_is_sorted_and_joined_or_an_error() {
         let frame = DataFrame::new(4, vec![column.clone()]).unwrap();
         let sorted = sort(&frame, &spec()).unwrap();
         assert!(
-            frames_equal(&top_k(&frame, &spec(), 2).unwrap(), &sorted.head(Some(2))),
+            frames_equal(
+                &sort_end(&frame, &spec(), Limit::First(2)).unwrap(),
+                &sorted.head(Some(2))
+            ),
             "{column:?}"
         );
         for how in [JoinHow::Inner, JoinHow::Left, JoinHow::Full, JoinHow::Semi] {

@@ -143,6 +143,11 @@ impl Placement {
         Placement { order: Some(Arc::clone(spec)), ..self }
     }
 
+    /// As [`in_order`](Self::in_order), where more may be known of the order already.
+    pub(crate) fn said_in_order(self, spec: &Arc<SortSpec>) -> Self {
+        if self.order.is_some() { self } else { self.in_order(spec) }
+    }
+
     /// The same partitions, each of which was brought into this order, so that all rows are.
     pub(crate) fn sorted(mut self, spec: &Arc<SortSpec>) -> Self {
         if let Some(scanned) = &mut self.scanned {
@@ -236,6 +241,16 @@ impl Placement {
     /// The column by which these partitions are divided, if they were divided by one.
     pub(crate) fn division_column(&self) -> Option<&Divided> {
         self.divided.as_ref()
+    }
+
+    /// The divisions by the column that rows were divided by, or else by the one by which they are sorted: what a source
+    /// says of its other columns is not asked for.
+    pub(crate) fn known_divisions(&self) -> Option<Divided> {
+        let of_order = || {
+            let spec = self.order.as_ref().filter(|spec| !spec.descending[0])?;
+            self.divided_by(&spec.by[0])
+        };
+        self.divided.clone().or_else(of_order)
     }
 
     /// Whether all rows are in this order already.

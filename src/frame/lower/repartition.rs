@@ -130,7 +130,7 @@ impl Lowering<'_> {
     fn in_parts(&mut self, n: usize, input: &Lowered) -> Lowered {
         let (n_old, n_new) = (input.layout.n_parts, n.max(1));
         let placement = &input.layout.placement;
-        let known = placement.division_column().cloned();
+        let known = placement.known_divisions();
         let layout = input.layout.in_parts(n_new).placed(placement.order_only());
         let slot = |ranges: Vec<(u64, u64)>| {
             let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges: ranges.into() }]);
@@ -223,9 +223,9 @@ impl Lowering<'_> {
 fn joined(layout: &Layout, bounds: &[usize]) -> Layout {
     let placement = &layout.placement;
     let order = placement.order_only();
-    let divided = placement.division_column().and_then(|divided| {
+    let divided = placement.known_divisions().and_then(|divided| {
         let divisions = divided.divisions.joined(bounds)?;
-        Some(Divided { divisions, ..divided.clone() })
+        Some(Divided { divisions, ..divided })
     });
     let layout = layout.in_parts(bounds.len() - 1);
     match divided {

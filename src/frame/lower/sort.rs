@@ -9,9 +9,9 @@ use crate::error::Call;
 use crate::frame::kernels::divide::CheckSortedKernel;
 use crate::frame::kernels::ordered::{OrderedSpec, Side};
 use crate::frame::kernels::ranges::{DivideKernel, FollowKernel, RangeSplitKernel, SampleKernel};
-use crate::frame::kernels::sort::SortSpec;
+use crate::frame::kernels::sort::{Limit, SortSpec};
 use crate::frame::kernels::tasks::SortKernel;
-use crate::frame::layout::{Divided, Placement, Ranged};
+use crate::frame::layout::{Divided, Layout, Placement, Ranged};
 use crate::frame::op::{Ranges, Sort};
 use crate::frame::partitions::Divisions;
 use crate::frame::partitions::divisions::is_orderable;
@@ -23,8 +23,12 @@ impl Lowering<'_> {
     pub(super) fn sort(&mut self, id: NodeId, sort: &Sort, input: &Lowered) -> Lowered {
         let is_in_order = input.layout.placement.is_in_order(&sort.spec);
         match (&sort.ranges, sort.limit) {
-            (Ranges::Sampled | Ranges::Kept { .. }, None) if is_in_order => input.clone(),
-            (_, Some(limit)) if is_in_order => self.slice(0, limit, input),
+            (Ranges::Sampled | Ranges::Kept { .. }, None) if is_in_order => {
+                let placement = input.layout.placement.clone().said_in_order(&sort.spec);
+                Lowered { layout: input.layout.clone().placed(placement), ..*input }
+            }
+            (_, Some(Limit::First(n))) if is_in_order => self.slice(0, n, input),
+            (_, Some(Limit::Last(n))) if is_in_order => self.tail(n, input),
             (Ranges::Given { divisions, call }, None) => {
                 self.sort_between(sort, divisions, *call, input)
             }
@@ -42,14 +46,12 @@ impl Lowering<'_> {
         let name = format!("sort by {}", sort.spec.by.join(", "));
         let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
         let layout = match sort.limit {
-            Some(limit) => input.layout.with_rows(limit, limit),
+            Some(limit) => input.layout.with_rows(limit.n_rows(), limit.n_rows()),
             None => input.layout.clone(),
         };
         let layout = layout.placed(placement.sorted(&sort.spec));
         let sorted = self.rowwise(&name, kernel, input, layout);
-        // Numbers of rows beside a copy of the keys.
-        self.layers.get_mut(sorted.layer).scratch_bytes =
-            input.layout.with_only(&sort.spec.by).part_bytes() + input.layout.index_bytes(16);
+        self.layers.get_mut(sorted.layer).scratch_bytes = sort_bytes(&sort.spec, &input.layout);
         sorted
     }
 
@@ -91,8 +93,8 @@ impl Lowering<'_> {
     fn sort_sampled(&mut self, id: NodeId, sort: &Sort, input: &Lowered) -> Lowered {
         let mut input = input.clone();
         input.layout = input.layout.with_fewer_rows();
-        if let Some(limit) = sort.limit {
-            // The first rows of all are among the first rows of each partition.
+        if let Some(limit) = sort.limit.map(Limit::n_rows) {
+            // The first rows of all are among the first rows of each partition, and so are the last.
             let rows = input.layout.rows.min(limit.saturating_mul(input.layout.n_parts as u64));
             let layout = input.layout.with_rows(rows, limit).placed(Placement::default());
             if input.layout.n_parts > 1 {
@@ -128,7 +130,7 @@ impl Lowering<'_> {
         let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
         let samples = self.silent("sample", sample, each, n_in);
         self.layers.get_mut(samples).scratch_bytes =
-            2 * input.layout.with_only(&spec.by).part_bytes();
+            input.layout.with_only(&spec.by).part_bytes() + sort_bytes(spec, &input.layout);
         let is_categorical = dtype.is_categorical();
         let divide = DivideKernel { spec: Arc::clone(spec), dtype, n_out };
         let all = LayerInput { layer: samples, map: BlockMap::axes([AxisMap::All]) };
@@ -169,6 +171,11 @@ impl Lowering<'_> {
         };
         self.taken(exchange, split, input.layout.in_parts(n_out).placed(order.ranged(ranged)))
     }
+}
+
+/// What a sort takes besides its result: a copy of the keys, and twice the numbers of rows with their keys beside them.
+fn sort_bytes(spec: &SortSpec, layout: &Layout) -> u64 {
+    layout.with_only(&spec.by).part_bytes() + layout.index_bytes(32)
 }
 
 /// Whether all rows are in the partitions in which a sort would put them.

@@ -145,7 +145,10 @@ fn innermost(expr: &Expr, found: &mut Vec<Expr>) {
         return;
     }
     let crossing = match expr.kind() {
-        ExprKind::Over { keys, .. } => keys.iter().filter(|key| key.crosses_rows()).collect(),
+        ExprKind::Over { keys, order, .. } => {
+            let order = order.iter().map(|order| &order.by);
+            keys.iter().chain(order).filter(|key| key.crosses_rows()).collect()
+        }
         _ if expr.is_rowwise_step() => expr.inputs(),
         _ if is_whole(expr) => vec![],
         _ => expr.inputs().into_iter().filter(|input| input.crosses_rows()).collect(),
@@ -193,10 +196,9 @@ fn replaced(expr: &Expr, named: &[(Expr, PlSmallStr)]) -> Expr {
         return col(name.clone());
     }
     match expr.kind() {
-        // Within groups everything is computed anew; only the keys are columns by now.
-        ExprKind::Over { input, keys } => {
-            let keys = keys.iter().map(|key| replaced(key, named)).collect();
-            Expr::new(ExprKind::Over { input: input.clone(), keys })
+        // Within groups everything is computed anew; only the keys and the order are columns by now.
+        ExprKind::Over { input, .. } => {
+            expr.map_inputs(|part| if part == input { part.clone() } else { replaced(part, named) })
         }
         _ => expr.map_inputs(|input| replaced(input, named)),
     }

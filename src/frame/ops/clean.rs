@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::{DataType, PlSmallStr, SchemaExt};
+use polars_core::prelude::{Column, DataType, Float64Chunked, IntoColumn, PlSmallStr, SchemaExt};
 
 use super::rows::{filter_node, select_node};
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, ExprKind, check_column, col, lit, map_many, null, ones};
+use crate::frame::kernels::sort::SortSpec;
 use crate::frame::op::{Added, FrameOp, Handle, Node};
 
 /// The rows in which no column of `subset`, or none at all, is missing, by what `is_there` says of a column.
@@ -103,20 +104,38 @@ pub(crate) fn sample(call: Call, handle: &Handle, fraction: f64, seed: u64) -> H
         }
         let index = free_name("row", node);
         let numbered = with_row_index(call, handle, index.clone(), 0);
-        let is_chosen = map_many(
-            [col(index)],
-            move |columns| {
-                let numbers = columns[0].u64()?;
-                let chosen = numbers.iter().map(|n| n.map(|n| unit(n, seed) < fraction));
-                let chosen: polars_core::prelude::BooleanChunked = chosen.collect();
-                Ok(polars_core::prelude::IntoColumn::into_column(chosen))
-            },
-            DataType::Boolean,
-        );
+        let is_chosen = lot(index, seed).lt(fraction);
         let chosen = filter_node(call, numbered.node()?, is_chosen)?;
         let columns = node.meta.schema.iter_names().map(|name| col(name.clone())).collect();
         select_node(call, &chosen, columns)
     })
+}
+
+/// `n` rows, those with the smallest hashes of their numbers and `seed`, in their order.
+pub(crate) fn sample_n(call: Call, handle: &Handle, n: u64, seed: u64) -> Handle {
+    handle.then(|node| {
+        let (index, drawn) = (free_name("row", node), free_name("lot", node));
+        let numbered = with_row_index(call, handle, index.clone(), 0);
+        let lots = lot(index.clone(), seed).alias(drawn.clone());
+        let lots = super::rows::with_columns(call, &numbered, vec![lots]);
+        // Equal lots are drawn by number.
+        let by_lot = SortSpec::new([drawn, index.clone()], false, true);
+        let chosen = super::sorts::sort(call, &lots, by_lot, Some(n));
+        let in_order = SortSpec::new([index], false, true);
+        let chosen = super::sorts::sort(call, &chosen, in_order, None);
+        let columns = node.meta.schema.iter_names().map(|name| col(name.clone())).collect();
+        select_node(call, chosen.node()?, columns)
+    })
+}
+
+/// For each row a number in `0..1` of its number in the column `index`.
+fn lot(index: PlSmallStr, seed: u64) -> Expr {
+    let draw = move |columns: &[Column]| {
+        let numbers = columns[0].u64()?.iter();
+        let lots: Float64Chunked = numbers.map(|n| n.map(|n| unit(n, seed))).collect();
+        Ok(lots.into_column())
+    };
+    map_many([col(index)], draw, DataType::Float64)
 }
 
 /// A number in `0..1`, as if by chance, by two rounds of SplitMix64.

@@ -2,25 +2,37 @@
 
 use std::sync::Arc;
 
-use polars_core::prelude::{DataFrame, PlSmallStr, PolarsResult, SchemaRef};
+use polars_core::prelude::{DataFrame, PlSmallStr, PolarsResult, Schema, SchemaRef};
 
 use super::across;
 use crate::error::{Call, Error, Result};
-use crate::frame::expr::{Expr, ExprKind, check_column, col};
+use crate::frame::expr::{Expr, ExprKind, check_column, col, expand, len, lit};
 use crate::frame::kernels::group_by::apply_to_groups;
 use crate::frame::op::{Aggregation, FrameOp, Handle, MapPartitions, Node, Repartition};
 
 /// One row for each group of equal `keys`, with the keys and the `aggs`; without keys, one row.
 pub(crate) fn aggregate(call: Call, handle: &Handle, keys: &[Expr], aggs: Vec<Expr>) -> Handle {
     handle.then(|node| {
+        let schema = &node.meta.schema;
+        let keys = expand(keys.to_vec(), schema, call)?;
+        // A key is no column to be aggregated, unless it is asked for by name.
+        let others: Schema = others(schema, &keys);
+        let aggs = expand(aggs, &others, call)?;
         // Within groups, running sums and the like would be something else.
         let (node, aggs) = match keys.is_empty() && aggs.iter().any(Expr::crosses_rows) {
             true => across::flatten_aggregates(call, node, &aggs)?,
             false => (Arc::clone(node), aggs),
         };
-        let aggregation = Aggregation::new(keys, aggs, &node.meta.schema, call)?;
+        let aggregation = Aggregation::new(&keys, aggs, &node.meta.schema, call)?;
         Node::of(FrameOp::Aggregate(aggregation), &[&node])
     })
+}
+
+/// The columns of `schema` that are no keys.
+fn others(schema: &Schema, keys: &[Expr]) -> Schema {
+    let is_other = |name: &PlSmallStr| !keys.iter().any(|key| key.output_name() == *name);
+    let fields = schema.iter().filter(|(name, _)| is_other(name));
+    fields.map(|(name, dtype)| (name.clone(), dtype.clone())).collect()
 }
 
 /// What `function` makes of the rows of each group, one group after another, in frames of `schema`.
@@ -71,15 +83,48 @@ fn together_node(call: Call, node: &Arc<Node>, keys: Vec<PlSmallStr>) -> Result<
     Node::of(FrameOp::Repartition(Repartition::Keys(keys)), &[node])
 }
 
-/// The first row of each group of rows that are equal in the columns `subset`, or in all.
-pub(crate) fn unique(call: Call, handle: &Handle, subset: Option<Vec<Expr>>) -> Handle {
+/// Which row of several equal ones [`DataFrame::unique_keep`](crate::frame::DataFrame::unique_keep) keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UniqueKeep {
+    /// The first one.
+    #[default]
+    First,
+    /// The last one.
+    Last,
+    /// Whichever is the cheapest, which is the first one today.
+    Any,
+    /// None of them: only rows that no other is equal to.
+    None,
+}
+
+/// One row, or none, of each group of rows that are equal in the columns `subset`, or in all.
+pub(crate) fn unique(
+    call: Call,
+    handle: &Handle,
+    subset: Option<Vec<Expr>>,
+    keep: UniqueKeep,
+) -> Handle {
     handle.then(|node| {
         let schema = &node.meta.schema;
         let all: Vec<Expr> = schema.iter_names().map(|name| col(name.clone())).collect();
-        let keys = subset.unwrap_or_else(|| all.clone());
-        let others = all.iter().filter(|column| !keys.contains(column)).map(Expr::first);
-        let aggregation = Aggregation::new(&keys, others.collect(), schema, call)?;
-        let unique = Node::of(FrameOp::Aggregate(aggregation), &[node])?;
+        let keys = match subset {
+            Some(subset) => expand(subset, schema, call)?,
+            None => all.clone(),
+        };
+        let others = all.iter().filter(|column| !keys.contains(column));
+        let mut aggs: Vec<Expr> = match keep {
+            UniqueKeep::Last => others.map(Expr::last).collect(),
+            _ => others.map(Expr::first).collect(),
+        };
+        let n = super::clean::free_name("n", node);
+        if keep == UniqueKeep::None {
+            aggs.push(len().alias(n.clone()));
+        }
+        let aggregation = Aggregation::new(&keys, aggs, schema, call)?;
+        let mut unique = Node::of(FrameOp::Aggregate(aggregation), &[node])?;
+        if keep == UniqueKeep::None {
+            unique = super::rows::filter_node(call, &unique, col(n).eq(lit(1)))?;
+        }
         super::rows::select_node(call, &unique, all)
     })
 }

@@ -4,6 +4,7 @@
 
 mod across;
 pub(crate) mod clean;
+pub(crate) mod dynamic;
 pub(crate) mod groups;
 pub(crate) mod joins;
 pub(crate) mod reductions;

@@ -47,6 +47,29 @@ pub(crate) fn explode(call: Call, handle: &Handle, names: Vec<PlSmallStr>) -> Ha
     })
 }
 
+/// The fields of structs as columns in their places.
+pub(crate) fn unnest(call: Call, handle: &Handle, names: &[PlSmallStr]) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        names.iter().try_for_each(|name| check_column(name, schema, call))?;
+        let mut exprs = Vec::with_capacity(schema.len());
+        for (name, dtype) in schema.iter() {
+            match dtype {
+                _ if !names.contains(name) => exprs.push(col(name.clone())),
+                DataType::Struct(fields) => {
+                    let structs = col(name.clone()).struct_();
+                    exprs.extend(fields.iter().map(|field| structs.field(field.name())));
+                }
+                other => {
+                    let (got, expected) = (format!("{other} of {name}"), "a struct".to_owned());
+                    return Err(Error::DTypeMismatch { call, got, expected });
+                }
+            }
+        }
+        super::rows::select_node(call, node, exprs)
+    })
+}
+
 /// The columns `on` as rows, with the columns `index`.
 pub(crate) fn unpivot(
     call: Call,

@@ -6,7 +6,7 @@ use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr, Schema, Sche
 
 use super::across;
 use crate::error::{Call, Error, Result};
-use crate::frame::expr::{Expr, Shape, check_column, col, infer_field};
+use crate::frame::expr::{Expr, Shape, check_column, col, expand, expand_one, infer_field};
 use crate::frame::io::Source;
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::op::{
@@ -60,6 +60,7 @@ pub(crate) fn persisted(
 /// The columns that `exprs` compute.
 pub(crate) fn select(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
     handle.then(|node| {
+        let exprs = expand(exprs, &node.meta.schema, call)?;
         let is_aggregate = |expr: &Expr| expr.crosses_rows() && expr.shape() == Shape::Scalar;
         let is_one_row = exprs.iter().any(is_aggregate)
             && exprs.iter().all(|expr| expr.shape() == Shape::Scalar);
@@ -89,7 +90,7 @@ fn flatten(call: Call, node: &Arc<Node>, exprs: Vec<Expr>) -> Result<(Arc<Node>,
 pub(crate) fn with_columns(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Handle {
     handle.then(|node| {
         let mut all: Vec<Expr> = node.meta.schema.iter_names().map(|n| col(n.clone())).collect();
-        for expr in exprs {
+        for expr in expand(exprs, &node.meta.schema, call)? {
             let name = expr.output_name();
             match all.iter_mut().find(|other| other.output_name() == name) {
                 // Two new columns of one name are a mistake, which `select` finds.
@@ -103,7 +104,7 @@ pub(crate) fn with_columns(call: Call, handle: &Handle, exprs: Vec<Expr>) -> Han
 
 /// The rows for which `predicate` is true.
 pub(crate) fn filter(call: Call, handle: &Handle, predicate: Expr) -> Handle {
-    handle.then(|node| filter_node(call, node, predicate))
+    handle.then(|node| filter_node(call, node, expand_one(predicate, &node.meta.schema, call)?))
 }
 
 pub(super) fn filter_node(call: Call, node: &Arc<Node>, predicate: Expr) -> Result<Arc<Node>> {

@@ -10,11 +10,11 @@ use polars_core::prelude::{
 
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, ExprKind, check_column, col, infer_field, lit, literal_value};
-use crate::frame::kernels::sort::SortSpec;
+use crate::frame::kernels::sort::{Limit, SortSpec};
 use crate::frame::op::{FrameOp, Handle, Node, Ranges, Repartition, Sort};
 use crate::frame::partitions::Divisions;
 
-/// The rows in the order of `spec`; rows with equal keys stay in their order.
+/// The rows in the order of `spec`, or the first of them; rows with equal keys stay in their order.
 pub(crate) fn sort(call: Call, handle: &Handle, spec: SortSpec, limit: Option<u64>) -> Handle {
     handle.then(|node| {
         let schema = &node.meta.schema;
@@ -28,7 +28,7 @@ pub(crate) fn sort(call: Call, handle: &Handle, spec: SortSpec, limit: Option<u6
                 expected: "one column at least, and a direction for all or for each of them",
             });
         }
-        let spec = Arc::new(spec);
+        let (spec, limit) = (Arc::new(spec), limit.map(Limit::First));
         let sort = Sort { spec, limit, is_index: false, ranges: Ranges::Sampled };
         Node::of(FrameOp::Sort(sort), &[node])
     })

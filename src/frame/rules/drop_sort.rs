@@ -1,12 +1,12 @@
-//! Sorts of which nobody sees the order.
+//! Sorts of which nobody sees the order, and shuffles of which nobody sees the partitions.
 
 use crate::error::Result;
 use crate::frame::expr::Aggregate;
 use crate::frame::expr::aggregate_plan::{AggregatePlan, Leaf};
-use crate::frame::op::{FrameOp, Sort};
+use crate::frame::op::{FrameOp, Repartition, Sort};
 use crate::graph::{NodeId, Plan, Rule};
 
-/// One row of aggregates is the same whatever the order of the rows; with keys, groups come in that order.
+/// One row of aggregates is the same wherever the rows are; with keys, groups come in that order.
 pub(super) struct DropSort;
 
 impl Rule<FrameOp> for DropSort {
@@ -17,7 +17,13 @@ impl Rule<FrameOp> for DropSort {
     fn apply(&self, plan: &mut Plan<FrameOp>, id: NodeId) -> Result<Option<NodeId>> {
         let FrameOp::Aggregate(aggregation) = plan.op(id) else { return Ok(None) };
         let below = plan.inputs(id)[0];
-        let FrameOp::Sort(Sort { limit: None, .. }) = plan.op(below) else { return Ok(None) };
+        let moves_rows = matches!(
+            plan.op(below),
+            FrameOp::Sort(Sort { limit: None, .. }) | FrameOp::Repartition(Repartition::Keys(_))
+        );
+        if !moves_rows {
+            return Ok(None);
+        }
         if !aggregation.keys().is_empty() || sees_order(&aggregation.plan) {
             return Ok(None);
         }
@@ -37,9 +43,9 @@ fn depends_on_order(leaf: &Leaf) -> bool {
     let is_of_user = matches!(leaf.aggregate, Some(A::Custom(_)));
     let is_of_row = matches!(
         leaf.aggregate,
-        Some(A::First | A::Last | A::ArgMin | A::ArgMax | A::MinBy(_) | A::MaxBy(_) | A::Implode)
+        Some(A::First | A::Last | A::ArgMin | A::ArgMax | A::MinBy(_) | A::MaxBy(_) | A::LastBy(_))
     );
-    is_of_user || is_of_row
+    is_of_user || is_of_row || leaf.aggregate == Some(A::Implode)
 }
 
 /// Sums of floats have other last bits in another order.

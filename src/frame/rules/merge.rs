@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::frame::expr::{Expr, ExprKind, conjuncts};
-use crate::frame::op::{FrameOp, Select};
+use crate::frame::op::{FrameOp, Repartition, Select};
 use crate::graph::{NodeId, Plan, Rule};
 
 /// Filters of more steps are not merged, because expressions are walked by recursion.
@@ -125,6 +125,30 @@ impl Rule<FrameOp> for MergeSlice {
         let merged = FrameOp::Slice { offset: first.saturating_add(offset), len };
         let input = plan.inputs(below)[0];
         Ok(Some(plan.push(merged, &[input])?))
+    }
+}
+
+/// `x.repartition(a).repartition(b)` is `x.repartition(b)`: rows keep their order in partitions of a number or a size, and the
+/// same partitions twice are the same.
+pub(super) struct MergeRepartition;
+
+impl Rule<FrameOp> for MergeRepartition {
+    fn name(&self) -> &'static str {
+        "MergeRepartition"
+    }
+
+    fn apply(&self, plan: &mut Plan<FrameOp>, id: NodeId) -> Result<Option<NodeId>> {
+        let FrameOp::Repartition(outer) = plan.op(id) else { return Ok(None) };
+        let below = plan.inputs(id)[0];
+        let FrameOp::Repartition(inner) = plan.op(below) else { return Ok(None) };
+        let is_void =
+            matches!(inner, Repartition::Count(_) | Repartition::Bytes(_)) || inner == outer;
+        if !plan.has_one_user(below) || !is_void {
+            return Ok(None);
+        }
+        let op = plan.op(id).clone();
+        let input = plan.inputs(below)[0];
+        Ok(Some(plan.push(op, &[input])?))
     }
 }
 

@@ -24,10 +24,12 @@ const SIMPLIFY: &[&dyn Rule<FrameOp>] = &[
     &merge::MergeSelect,
     &merge::EliminateSelect,
     &merge::MergeSlice,
+    &merge::MergeRepartition,
     &drop_sort::DropSort,
     &metadata::AnswerFromMetadata,
     &push_filter::PushDownFilter,
     &push_slice::PushDownSlice,
+    &push_slice::PushDownTail,
 ];
 
 /// Makes a plan cheaper; without `simplify` it stays as it is.

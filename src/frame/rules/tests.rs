@@ -484,6 +484,60 @@ fn sorts_of_which_nobody_sees_the_order_are_dropped() {
     }
 }
 
+#[test]
+fn shuffles_of_which_nobody_sees_the_partitions_are_dropped() {
+    let (left, right) = (table(), table());
+    let by_ten = |frame: &DataFrame| frame.repartition_by(["ten"]);
+    let sums =
+        |frame: &DataFrame| frame.agg([col("id").sum(), col("id").max().alias("max"), len()]);
+    same_plan(&sums(&by_ten(&left)), &sums(&left));
+    // Another order has other last bits, another first row, and groups in another order.
+    for frame in [
+        by_ten(&left).agg([col("half").sum()]),
+        by_ten(&left).agg([col("id").first()]),
+        by_ten(&left).group_by(["ten"]).agg([col("id").sum()]),
+    ] {
+        fires(&frame, "DropSort", false);
+    }
+    assert_eq!(n_shuffles(&by_ten(&right)), 1);
+    assert_eq!(n_shuffles(&sums(&by_ten(&right))), 0);
+    assert!(explained(&sums(&by_ten(&right))).contains("DropSort"));
+}
+
+#[test]
+fn the_last_rows_of_an_order_need_no_sort() {
+    let frame = table();
+    let last = frame.sort("half", false).tail(3);
+    assert!(explained(&last).contains("last 3"), "{}", explained(&last));
+    assert_eq!(n_shuffles(&last), 0);
+    let named = frame.sort("half", false).select(["id", "ten"]).tail(3);
+    assert!(explained(&named).contains("last 3"), "{}", explained(&named));
+    // Rows that are dropped behind a limit are not those that would be dropped before it.
+    fires(&frame.sort("half", false).head(5).tail(3), "PushDownTail", false);
+    let indexed = frame.set_index("half").tail(2);
+    assert_eq!(indexed.index().unwrap(), Some("half".into()));
+    for frame in [&last, &indexed] {
+        let off = Config::new().with_optimize(false).scope(|| frame.compute().unwrap());
+        assert!(frame.compute().unwrap().equals_missing(&off));
+    }
+}
+
+#[test]
+fn one_repartition_after_another_is_one() {
+    let frame = table();
+    same_plan(&frame.repartition(3).repartition(5), &frame.repartition(5));
+    same_plan(&frame.repartition_bytes(9).repartition_by(["ten"]), &frame.repartition_by(["ten"]));
+    let twice = frame.repartition_by(["ten"]).repartition_by(["ten"]);
+    same_plan(&twice, &frame.repartition_by(["ten"]));
+    // The order of the rows is that of the hash.
+    stays(&frame.repartition_by(["ten"]).repartition(2));
+    assert!(explained(&frame.repartition(3).repartition(5)).contains("MergeRepartition"));
+}
+
+fn explained(frame: &DataFrame) -> String {
+    frame.explain().unwrap().to_string()
+}
+
 fn answer(table: &Arc<Table>, frame: &DataFrame) -> (PolarsFrame, usize) {
     let out = frame.compute().unwrap();
     (out, table.reads().len())
@@ -726,6 +780,8 @@ fn frames() -> Vec<DataFrame> {
         left.sort("half", false).agg([col("id").max(), len()]),
         left.agg([len()]),
         left.select(["id", "ten", "half", "name"]).head(2),
+        left.repartition(3).repartition_bytes(1 << 20),
+        left.sort("ten", true).select(["id", "ten"]).tail(7),
     ]
 }
 

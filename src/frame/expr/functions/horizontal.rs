@@ -6,15 +6,19 @@ use polars_core::prelude::{
     PolarsResult,
 };
 
-use super::{broadcast, height};
+use super::{boolean, broadcast, height};
 use crate::frame::expr::function::{Coercion, functions};
 use crate::frame::expr::{Expr, IntoExprs, lit};
 
 functions! {
-    SUM = "sum_horizontal", coerce(Coercion::Supertype(usize::MAX)) => sum;
-    MEAN = "mean_horizontal", coerce(Coercion::Supertype(usize::MAX)) => mean;
-    MIN = "min_horizontal", coerce(Coercion::Supertype(usize::MAX)) => |c| pick(c, |l, r| l.lt(r));
-    MAX = "max_horizontal", coerce(Coercion::Supertype(usize::MAX)) => |c| pick(c, |l, r| l.gt(r));
+    SUM = "sum_horizontal", of_many(), coerce(Coercion::Supertype(usize::MAX)) => sum;
+    MEAN = "mean_horizontal", of_many(), coerce(Coercion::Supertype(usize::MAX)) => mean;
+    MIN = "min_horizontal", of_many(), coerce(Coercion::Supertype(usize::MAX)) =>
+        |c| pick(c, |l, r| l.lt(r));
+    MAX = "max_horizontal", of_many(), coerce(Coercion::Supertype(usize::MAX)) =>
+        |c| pick(c, |l, r| l.gt(r));
+    ANY = "any_horizontal", of_many() => |c| logic(c, boolean::OR.apply);
+    ALL_OF = "all_horizontal", of_many() => |c| logic(c, boolean::AND.apply);
 }
 
 /// All inputs as columns of one height.
@@ -71,6 +75,17 @@ fn pick(
     })
 }
 
+/// One after another as the inputs of an operator, of which only selectors make a list.
+fn logic(
+    inputs: &[Column],
+    operator: fn(&[Column]) -> PolarsResult<Column>,
+) -> PolarsResult<Column> {
+    let columns = columns(inputs)?;
+    let mut rest = columns.into_iter();
+    let first = rest.next().unwrap_or_else(|| inputs[0].clone());
+    rest.try_fold(first, |so_far, next| operator(&[so_far, next]))
+}
+
 /// The sum of each row over columns of numbers; nulls count as 0.
 ///
 /// ```
@@ -109,12 +124,20 @@ pub fn max_horizontal(exprs: impl IntoExprs) -> Expr {
 /// let is_odd = any_horizontal([col("fare").lt(0), col("distance").lt(0)]);
 /// ```
 pub fn any_horizontal(exprs: impl IntoExprs) -> Expr {
-    exprs.into_exprs().into_iter().reduce(|a, b| a.or(b)).unwrap_or_else(|| lit(false))
+    let exprs = exprs.into_exprs();
+    if exprs.iter().any(Expr::has_choice) {
+        return Expr::call(&ANY, exprs);
+    }
+    exprs.into_iter().reduce(|a, b| a.or(b)).unwrap_or_else(|| lit(false))
 }
 
 /// Whether all values of each row are true; null if that is not known. See [`any_horizontal`].
 pub fn all_horizontal(exprs: impl IntoExprs) -> Expr {
-    exprs.into_exprs().into_iter().reduce(|a, b| a.and(b)).unwrap_or_else(|| lit(true))
+    let exprs = exprs.into_exprs();
+    if exprs.iter().any(Expr::has_choice) {
+        return Expr::call(&ALL_OF, exprs);
+    }
+    exprs.into_iter().reduce(|a, b| a.and(b)).unwrap_or_else(|| lit(true))
 }
 
 #[cfg(test)]

@@ -4,13 +4,17 @@ pub(crate) mod arithmetic;
 pub(crate) mod boolean;
 pub(crate) mod compare;
 pub(crate) mod conditional;
+pub(crate) mod cut;
+pub(crate) mod filter;
 pub(crate) mod horizontal;
 pub(crate) mod lists;
 pub(crate) mod math;
 pub(crate) mod nulls;
 pub(crate) mod parse;
+pub(crate) mod replace;
 pub(crate) mod rolling;
 pub(crate) mod rolling_by;
+pub(crate) mod structs;
 pub(crate) mod temporal;
 pub(crate) mod text;
 pub(crate) mod window;
@@ -27,13 +31,17 @@ pub(crate) fn registry() -> Vec<&'static Function> {
         boolean::ALL,
         compare::ALL,
         conditional::ALL,
+        cut::ALL,
+        filter::ALL,
         horizontal::ALL,
         lists::ALL,
         math::ALL,
         nulls::ALL,
         parse::ALL,
+        replace::ALL,
         rolling::ALL,
         rolling_by::ALL,
+        structs::ALL,
         temporal::ALL,
         temporal::parts::ALL,
         text::ALL,

@@ -96,6 +96,11 @@ pub(crate) fn window_reach(window: &str) -> Option<i64> {
     Some(window.nte_duration_ns())
 }
 
+/// How long a duration is, in nanoseconds; months as of 28 days.
+pub(crate) fn span(duration: &str) -> Option<i64> {
+    Some(Duration::try_parse(duration).ok()?.duration_ns())
+}
+
 macro_rules! methods {
     ($($(#[$doc:meta])* $method:ident $function:ident)*) => {
         /// Rolling windows by time: the rows of the time `window_size` that ends with the row itself, such as `1d12h`, or

@@ -39,7 +39,7 @@ functions! {
     PAD_START = "str.pad_start" => |c| pad(c, |s, n, fill| s.pad_start(n, fill));
     PAD_END = "str.pad_end" => |c| pad(c, |s, n, fill| s.pad_end(n, fill));
     ZFILL = "str.zfill" => |c| pad(c, |s, n, _| s.zfill(n));
-    CONCAT = "concat_str" => concat;
+    CONCAT = "concat_str", of_many() => concat;
 }
 
 /// Inputs have the same length or length 1, which kernels of polars do not all check.

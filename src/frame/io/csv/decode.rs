@@ -47,6 +47,15 @@ impl Recipe {
         {
             return Ok(vec![batch]);
         }
+        self.decode_all(text, is_headed)
+    }
+
+    /// As [`decode`](Self::decode), by the decoder for all of CSV.
+    pub(super) fn decode_all(
+        &self,
+        text: &str,
+        is_headed: bool,
+    ) -> Result<Vec<RecordBatch>, Failed> {
         let batches = self.run(text, &self.projection, is_headed, is_headed)?;
         let (texts, others): (Vec<usize>, Vec<usize>) =
             (0..self.projection.len()).partition(|&i| {

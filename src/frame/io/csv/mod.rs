@@ -9,6 +9,7 @@ mod decode;
 mod mismatch;
 mod options;
 mod plain;
+mod records;
 mod source;
 mod write;
 

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 
+use polars_core::error::PolarsError;
 use polars_core::prelude::{DataFrame, DataType, PlSmallStr, SchemaRef};
 
 use super::super::arrow_columns::Columns;
 use super::super::paths::{find_files, source_name};
-use super::super::{Request, Source};
+use super::super::{Each, Request, RowFilter, Source, gathered, masked};
 use super::index::{Batch, Index};
 use super::options::IpcOptions;
 use super::read::Batches;
@@ -86,42 +87,100 @@ impl IpcFiles {
         Ok(position)
     }
 
-    fn read_part(&self, part: usize, request: &Request) -> Result<DataFrame> {
-        let (file, numbers) = self.parts[part].clone();
+    /// These columns of the rows of a part, batch by batch.
+    fn reader(&self, part: usize, columns: &[PlSmallStr]) -> Result<Reader<'_>> {
+        let file = self.parts[part].0;
         let blame = self.blame(file);
-        let columns = request.columns.iter().map(|name| self.position(&blame, name));
+        let columns = columns.iter().map(|name| self.position(&blame, name));
         let columns: Vec<usize> = columns.collect::<Result<_>>()?;
+        let (found, index) = &self.files[file];
+        let batches = match columns.is_empty() {
+            true => None,
+            false => Some(Batches::new(blame, found.open(&blame)?, index, &columns)),
+        };
+        Ok(Reader { files: self, blame, index, columns, batches })
+    }
+
+    fn read_part(&self, part: usize, request: &Request, each: Each<'_>) -> Result<()> {
         // Rows that are left out by conditions do not count, and only the filter knows which do.
         let limit = request.n_rows_max.filter(|_| request.conditions.is_empty());
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        if columns.is_empty() {
-            let rows = self.batches(part).iter().map(|batch| batch.rows as usize).sum::<usize>();
-            return Ok(DataFrame::empty_with_height(rows.min(limit)));
-        }
-        let (found, index) = &self.files[file];
-        let opened = found.open(&blame)?;
-        let mut batches = Batches::new(blame, opened, index, &columns);
-        let empty = columns.iter().map(|&i| self.columns.name_and_dtype(i));
-        let mut frame = DataFrame::empty_with_schema(&empty.collect());
-        for number in numbers {
-            if frame.height() >= limit {
+        let mut reader = self.reader(part, &request.columns)?;
+        each(reader.no_rows())?;
+        let mut left = limit;
+        for number in self.parts[part].1.clone() {
+            if left == 0 {
                 break;
             }
-            let batch = batches.read(number)?;
-            let what = || format!("batch {number}");
-            blame.guard(what, || {
-                let more = self.columns.import(&batch, &columns);
-                let more = more.and_then(|more| {
-                    frame.vstack_mut_owned(more).map_err(|error| error.to_string())
-                });
-                more.map(drop).map_err(|problem| blame.corrupt(format!("{}: {problem}", what())))
-            })?;
+            let batch = reader.read(number)?;
+            let batch = if batch.height() > left { batch.slice(0, left) } else { batch };
+            left -= batch.height();
+            each(batch)?;
         }
-        if frame.height() > limit {
-            frame = frame.slice(0, limit);
+        Ok(())
+    }
+
+    /// Of each batch first the columns that the filter looks at, and the others only if it keeps one of the rows.
+    fn read_filtered(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: &dyn RowFilter,
+        each: Each<'_>,
+    ) -> Result<()> {
+        let looked_at = filter.columns();
+        let is_other = |name: &&PlSmallStr| !looked_at.contains(name);
+        let others: Vec<PlSmallStr> = request.columns.iter().filter(is_other).cloned().collect();
+        let mut first = self.reader(part, looked_at)?;
+        let mut second = self.reader(part, &others)?;
+        let failed = |error: PolarsError| Error::Internal {
+            place: "columns of a batch".into(),
+            problem: error.to_string(),
+        };
+        let joined = |a: DataFrame, b: DataFrame| a.hstack(b.columns()).map_err(failed);
+        let no_rows = first.no_rows();
+        let mask = filter.mask(&no_rows)?;
+        each(masked(&joined(no_rows, second.no_rows())?, &request.columns, &mask)?)?;
+        for number in self.parts[part].1.clone() {
+            let batch = first.read(number)?;
+            let mask = filter.mask(&batch)?;
+            if mask.any() {
+                let batch = joined(batch, second.read(number)?)?;
+                each(masked(&batch, &request.columns, &mask)?)?;
+            }
         }
-        frame.rechunk_mut();
-        Ok(frame)
+        Ok(())
+    }
+}
+
+/// Reads some columns of one file.
+struct Reader<'a> {
+    files: &'a IpcFiles,
+    blame: Blame<'a>,
+    index: &'a Index,
+    columns: Vec<usize>,
+    /// None if there are no columns.
+    batches: Option<Batches<'a>>,
+}
+
+impl Reader<'_> {
+    fn no_rows(&self) -> DataFrame {
+        let columns = self.columns.iter().map(|&i| self.files.columns.name_and_dtype(i));
+        DataFrame::empty_with_schema(&columns.collect())
+    }
+
+    /// The batch of this number; numbers have to grow from call to call.
+    fn read(&mut self, number: usize) -> Result<DataFrame> {
+        let Some(batches) = &mut self.batches else {
+            let rows = self.index.batches[number].rows as usize;
+            return Ok(DataFrame::empty_with_height(rows));
+        };
+        let batch = batches.read(number)?;
+        let what = || format!("batch {number}");
+        self.blame.guard(what, || {
+            let rows = self.files.columns.import(&batch, &self.columns);
+            rows.map_err(|problem| self.blame.corrupt(format!("{}: {problem}", what())))
+        })
     }
 }
 
@@ -162,8 +221,25 @@ impl Source for IpcFiles {
         nbytes.saturating_add(answers).saturating_add(1 << 20)
     }
 
+    fn may_gather(&self, _request: &Request, _filter: Option<&dyn RowFilter>) -> bool {
+        false
+    }
+
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
-        self.read_part(part, request)
+        gathered(|each| self.read_part(part, request, each))
+    }
+
+    fn read_batches(
+        &self,
+        part: usize,
+        request: &Request,
+        filter: Option<&dyn RowFilter>,
+        each: Each<'_>,
+    ) -> Result<()> {
+        match filter {
+            Some(filter) => self.read_filtered(part, request, filter, each),
+            None => self.read_part(part, request, each),
+        }
     }
 }
 

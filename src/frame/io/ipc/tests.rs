@@ -24,6 +24,7 @@ use super::*;
 use crate::error::{Blame, Call, Error, Result};
 
 mod damage;
+mod filter;
 mod foreign;
 
 fn call() -> Call {

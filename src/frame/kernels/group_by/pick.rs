@@ -16,6 +16,16 @@ pub(super) fn rows(state: &State, values: &Column, groups: &Groups) -> PolarsRes
     match state {
         State::Min => extremes(values, groups, false),
         State::Max => extremes(values, groups, true),
+        State::LastKnown => {
+            let mut rows = vec![NONE; groups.len()];
+            let is_known = values.is_not_null();
+            for (row, (&group, is_known)) in groups.of_row.iter().zip(is_known.iter()).enumerate() {
+                if is_known == Some(true) {
+                    rows[group as usize] = row as IdxSize;
+                }
+            }
+            Ok(rows)
+        }
         _ if groups.of_row.is_empty() => Ok(vec![NONE; groups.len()]),
         State::Last => {
             let mut rows = vec![NONE; groups.len()];

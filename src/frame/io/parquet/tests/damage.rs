@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Comparison, Result, Source, counting, groups_of, open, request, where_, write};
 
 /// Everything that can be asked of a file, by someone who does not trust it.
-fn use_all_of(path: &Path) -> Result<()> {
+pub(super) fn use_all_of(path: &Path) -> Result<()> {
     let source = open(path, 1 << 20)?;
     let mut outcome = Ok(());
     for part in 0..source.n_parts() {

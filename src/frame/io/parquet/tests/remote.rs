@@ -36,3 +36,33 @@ fn objects_are_asked_for_what_is_needed() {
         assert!(files.read(0, &few).unwrap().equals(&all.select(["b"]).unwrap().head(Some(5))));
     }
 }
+
+/// As files, objects that are damaged are errors that name them: in footers, page indexes, bloom filters and pages.
+#[test]
+fn damaged_objects_are_errors() {
+    let (store, url) = TestStore::register("damage");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    let properties =
+        groups_of(100).set_bloom_filter_enabled(true).set_data_page_row_count_limit(50);
+    write(&path, &counting(0, 200), properties);
+    let good = fs::read(&path).unwrap();
+    let mut n_errors = 0;
+    for i in 0..120 {
+        let mut bad = good.clone();
+        match i {
+            0..20 => bad.truncate(good.len() * i / 20),
+            _ => {
+                let bit = i * 7919 % (good.len() * 8);
+                bad[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+        store.replace("x.parquet", bad);
+        let object = format!("{url}/x.parquet");
+        if let Err(error) = damage::use_all_of(object.as_ref()) {
+            n_errors += 1;
+            assert!(error.to_string().contains("x.parquet"), "{error}");
+        }
+    }
+    assert!(n_errors >= 25, "{n_errors}");
+}
