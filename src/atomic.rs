@@ -1,10 +1,11 @@
 //! Files and directories that appear whole or not at all.
 //!
 //! Both are written under a temporary name beside the final one and renamed when they are
-//! finished. Dropping one unfinished removes it and leaves what was there before.
+//! finished. Dropping one unfinished removes it and leaves what was there before. Whoever writes
+//! holds a lock, so the next one who writes there knows what a crash has left, and removes it.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,14 +22,11 @@ pub(crate) struct AtomicFile {
 impl AtomicFile {
     /// A new empty file beside `target`, and its names.
     pub(crate) fn create(call: Call, target: &Path) -> Result<(Self, File)> {
-        let path = temp_path(call, target)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(Error::io(call, target))?;
-        Ok((AtomicFile { temp: TempPath { path }, target: target.to_path_buf() }, file))
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let created = TempPath::create(target, |path| options.open(path));
+        let (temp, file) = created.map_err(Error::io(call, target))?;
+        Ok((AtomicFile { temp, target: target.to_path_buf() }, file))
     }
 
     /// Writes all of `file`, which was created with this, to disk and moves it to its final name,
@@ -56,9 +54,14 @@ pub(crate) struct AtomicDir {
 impl AtomicDir {
     /// A new empty directory beside `target`.
     pub(crate) fn create(call: Call, target: &Path) -> Result<Self> {
-        let path = temp_path(call, target)?;
-        fs::create_dir(&path).map_err(Error::io(call, target))?;
-        Ok(AtomicDir { temp: TempPath { path }, target: target.to_path_buf() })
+        let create = |path: &Path| {
+            fs::create_dir(path)?;
+            // Some systems don't open directories, and then nobody takes it for abandoned.
+            Ok(File::open(path).ok())
+        };
+        let created = TempPath::create(target, create);
+        let (temp, _) = created.map_err(Error::io(call, target))?;
+        Ok(AtomicDir { temp, target: target.to_path_buf() })
     }
 
     /// Where to put the content.
@@ -75,7 +78,8 @@ impl AtomicDir {
     /// otherwise an error.
     ///
     /// There is no portable exchange of two directories: a crash between the two renames leaves
-    /// the old data under the hidden name `.<name>.<number>.old`, whole.
+    /// the old data under the hidden name `.<name>.<number>.old`, whole, and who writes there next
+    /// puts it back first.
     pub(crate) fn finish(self, call: Call, overwrite: bool) -> Result<()> {
         self.replace(overwrite).map_err(Error::io(call, &self.target))
     }
@@ -90,6 +94,7 @@ impl AtomicDir {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let old = self.temp.path.with_extension("old");
+        let _in_use = File::open(&self.target).map(|old| old.try_lock().map(|()| old));
         fs::rename(&self.target, &old)?;
         if let Err(error) = fs::rename(&self.temp.path, &self.target) {
             fs::rename(&old, &self.target)?;
@@ -104,6 +109,83 @@ impl AtomicDir {
 #[derive(Debug)]
 struct TempPath {
     path: PathBuf,
+    /// What is there, locked.
+    _lock: Option<File>,
+}
+
+impl TempPath {
+    /// What `create` makes beside `target`, from where that which a crash has left is removed first.
+    fn create<F: Lockable>(
+        target: &Path,
+        create: impl Fn(&Path) -> io::Result<F>,
+    ) -> io::Result<(Self, F)> {
+        clear_abandoned(target);
+        loop {
+            let path = hidden_sibling(target)?;
+            let made = create(&path)?;
+            let lock = made.handle()?;
+            // Until it is locked, others take it for abandoned: then another one is made.
+            let is_taken = match &lock {
+                Some(file) => {
+                    matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !path.exists()
+                }
+                None => false,
+            };
+            if !is_taken {
+                return Ok((TempPath { path, _lock: lock }, made));
+            }
+        }
+    }
+}
+
+/// What can have a lock, through a handle of its own.
+trait Lockable {
+    fn handle(&self) -> io::Result<Option<File>>;
+}
+
+impl Lockable for File {
+    fn handle(&self) -> io::Result<Option<File>> {
+        self.try_clone().map(Some)
+    }
+}
+
+#[cfg(any(feature = "array", feature = "frame"))]
+impl Lockable for Option<File> {
+    fn handle(&self) -> io::Result<Option<File>> {
+        self.as_ref().map(File::try_clone).transpose()
+    }
+}
+
+/// Removes what was to become `target` when a process has crashed, and puts back what was `target` then, as far as that can be done.
+fn clear_abandoned(target: &Path) {
+    let Some(name) = target.file_name().and_then(|name| name.to_str()) else { return };
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else { return };
+    for entry in entries.flatten() {
+        let hidden = entry.file_name();
+        let Some(kind) = hidden.to_str().and_then(|hidden| kind_of_hidden(hidden, name)) else {
+            continue;
+        };
+        let path = entry.path();
+        let Some(_lock) = File::open(&path).ok().filter(|file| file.try_lock().is_ok()) else {
+            continue;
+        };
+        // Nobody can be told: whoever comes next tries again.
+        let _ = match kind {
+            "old" if fs::symlink_metadata(target).is_err() => fs::rename(&path, target),
+            _ => remove(&path),
+        };
+    }
+}
+
+/// `tmp` or `old`, if that is how a [`hidden_sibling`] of `name` ends.
+fn kind_of_hidden<'a>(hidden: &'a str, name: &str) -> Option<&'a str> {
+    let rest = hidden.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?;
+    let (number, kind) = rest.split_once('.')?;
+    let (process, counter) = number.split_once('-')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_ours = is_number(process) && is_number(counter) && ["tmp", "old"].contains(&kind);
+    is_ours.then_some(kind)
 }
 
 impl Drop for TempPath {
@@ -130,13 +212,9 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Writes a small file at `path`, so that readers see all of it or nothing.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temp = TempPath { path: hidden_sibling(path)? };
+    let temp = TempPath { path: hidden_sibling(path)?, _lock: None };
     fs::write(&temp.path, bytes)?;
     fs::rename(&temp.path, path)
-}
-
-fn temp_path(call: Call, target: &Path) -> Result<PathBuf> {
-    hidden_sibling(target).map_err(Error::io(call, target))
 }
 
 /// `.<name>.<process>-<counter>.tmp` in the same directory, so that the rename stays in one
@@ -254,6 +332,38 @@ mod tests {
             assert!(link.is_dir());
             assert_eq!(names(dir.path()), ["d", "link"]);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_crash_has_left_goes_when_somebody_writes_there_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("d");
+        let left = |name: &str| {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join("part"), name).unwrap();
+        };
+        // Of a crash in the middle of a write, and of one between the two renames at its end.
+        left(".d.1-0.tmp");
+        left(".d.1-0.old");
+        // Somebody else's.
+        let others = [".d.1-x.tmp", ".d.tmp", ".other.1-0.tmp"];
+        others.into_iter().for_each(left);
+        let alive = AtomicDir::create(call(), &target).unwrap();
+        assert_eq!(fs::read_to_string(target.join("part")).unwrap(), ".d.1-0.old");
+        let name = |dir: &AtomicDir| dir.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let mut expected = vec!["d".to_owned(), name(&alive)];
+        expected.extend(others.map(str::to_owned));
+        expected.sort();
+        assert_eq!(names(dir.path()), expected);
+
+        left(".d.2-7.old");
+        let (other, _file) = AtomicFile::create(call(), &target).unwrap();
+        assert!(alive.path().exists(), "it is still being written");
+        alive.finish(call(), true).unwrap();
+        drop(other);
+        expected.retain(|name| !name.ends_with("tmp") || others.contains(&name.as_str()));
+        assert_eq!(names(dir.path()), expected, "what is old twice is gone");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod suite {
     mod breadth;
     mod cost;
     mod errors;
+    mod faults;
     mod files;
     mod first;
     mod golden_values;

@@ -1,17 +1,18 @@
 //! The value of an array block.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use ndarray::{ArcArray, ArrayD, ArrayViewD, IxDyn};
 
 use super::dtype::Element;
-use super::io::{ByteOrder, decode_slice, encode_slice};
+use super::io::Strips;
 use crate::graph::{Block, Load, Spill, Value};
 use crate::memory::BufferPool;
 #[cfg(feature = "dist")]
 use {
     super::dtype::{DType, dispatch},
+    super::io::{ByteOrder, decode_slice, encode_slice},
     super::kernels::portable::{head, n_items},
     crate::error::Result,
     crate::graph::{encoded, undecodable},
@@ -137,40 +138,32 @@ pub(super) fn decode_chunk(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block
     })
 }
 
-/// So many bytes are encoded at a time.
-const SPILL_STRIP_BYTES: usize = 1 << 18;
-
 impl<T: Element> Spill for Chunk<T> {
     /// Writes the elements in the order in which they lie in memory, so that the layout comes back too.
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         let mut order: Vec<usize> = (0..self.data.ndim()).collect();
         order.sort_by_key(|&axis| std::cmp::Reverse(self.data.strides()[axis].unsigned_abs()));
         let laid_out = self.data.view().permuted_axes(order.as_slice());
-        let mut strip: Vec<T> = Vec::new();
-        let mut bytes = vec![0; SPILL_STRIP_BYTES];
-        let mut write = |items: &[T]| {
-            let bytes = &mut bytes[..size_of_val(items)];
-            encode_slice(items, ByteOrder::NATIVE, bytes);
-            to.write_all(bytes)
-        };
-        let strip_len = SPILL_STRIP_BYTES / size_of::<T>();
+        let mut strips = Strips::new();
         match laid_out.as_slice() {
-            Some(items) => items.chunks(strip_len).try_for_each(&mut write)?,
+            Some(items) => strips.write(items, to)?,
             None => {
+                let mut strip: Vec<T> = Vec::with_capacity(Strips::len_of::<T>());
                 for &item in &laid_out {
                     strip.push(item);
-                    if strip.len() == strip_len {
-                        write(&strip)?;
+                    if strip.len() == strip.capacity() {
+                        strips.write(&strip, to)?;
                         strip.clear();
                     }
                 }
-                write(&strip)?;
+                strips.write(&strip, to)?;
             }
         }
         let pool = self.pool.clone().ok_or(io::ErrorKind::Unsupported)?;
         let shape = laid_out.shape().to_vec();
         Ok(Box::new(move |from| {
-            let data = read_items::<T>(from, pool.take(shape.iter().product()))?;
+            let mut data = pool.take::<T>(shape.iter().product());
+            Strips::new().fill(from, &mut data)?;
             let array = ArrayD::from_shape_vec(IxDyn(&shape), data)
                 .expect("the buffer has the elements of the shape");
             let mut axes = vec![0; order.len()];
@@ -178,17 +171,6 @@ impl<T: Element> Spill for Chunk<T> {
             Ok(Block::new(Chunk::new(array.permuted_axes(axes), &pool)))
         }))
     }
-}
-
-/// Fills `items` with what was encoded.
-fn read_items<T: Element>(from: &mut dyn Read, mut items: Vec<T>) -> io::Result<Vec<T>> {
-    let mut bytes = vec![0; SPILL_STRIP_BYTES];
-    for strip in items.chunks_mut(SPILL_STRIP_BYTES / size_of::<T>()) {
-        let bytes = &mut bytes[..size_of_val(strip)];
-        from.read_exact(bytes)?;
-        decode_slice(bytes, ByteOrder::NATIVE, strip);
-    }
-    Ok(items)
 }
 
 impl<T: Element> Drop for Chunk<T> {

@@ -286,13 +286,14 @@ macro_rules! untyped_methods {
         ///
         /// # Cost
         /// Moves into creation and reads where it can. Otherwise each new block is assembled from
-        /// the old ones that it overlaps, in stages if one would need too many pieces.
+        /// the old ones that it overlaps, in stages if one would need too many pieces, or more than
+        /// half of the memory limit for one block. What does not fit waits on disk between stages.
         ///
         /// # Errors
         /// Carried: [`Error::InvalidChunks`], [`Error::UnknownChunks`].
         ///
         /// # Source
-        /// Dask `plan_rechunk`.
+        /// Dask `plan_rechunk`; Rechunker `multistage_rechunking_plan` where memory is short.
         #[track_caller]
         #[must_use]
         pub fn rechunk(&self, chunks: impl Into<ChunkSpec>) -> Self {

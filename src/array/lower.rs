@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::chunks::limit::check_listed;
 use super::chunks::{
-    AxisChunks, Chunks, Overlap, Piece, SlicePieces, THRESHOLD, overlap, plan_rechunk, slice_axis,
-    take_blocks, tree,
+    AxisChunks, Chunks, Overlap, Piece, RechunkLimits, SlicePieces, THRESHOLD, overlap,
+    rechunk_steps, slice_axis, take_blocks, tree,
 };
 use super::dtype::{DType, dispatch};
 use super::kernels::contract::{ContractKernel, Contraction};
@@ -31,7 +31,12 @@ use crate::graph::{
 pub(crate) struct LowerOptions {
     /// Bytes above which an intermediate chunking of a rechunk should not go.
     pub(crate) chunk_bytes: u64,
+    /// Bytes that all tasks may hold together.
+    pub(crate) memory_limit: u64,
 }
+
+/// One task of a rechunk may hold this part of the memory limit, so that the blocks of others have a place too.
+const RECHUNK_PART: u64 = 2;
 
 /// A plan, and which of its operations are layers already.
 pub(crate) struct Planned {
@@ -314,8 +319,10 @@ impl Lowering<'_> {
 
     fn rechunk(&mut self, old: &Chunks, out: &Meta, input: LayerId) -> Result<LayerId> {
         let itemsize = out.dtype.nbytes() as u64;
-        let limit = self.options.chunk_bytes;
-        let stages = plan_rechunk(old, &out.chunks, itemsize, THRESHOLD, limit);
+        let LowerOptions { chunk_bytes: block_bytes, memory_limit } = self.options;
+        let task_bytes = memory_limit / RECHUNK_PART;
+        let limits = RechunkLimits { threshold: THRESHOLD, block_bytes, task_bytes };
+        let stages = rechunk_steps(old, &out.chunks, itemsize, limits);
         let (mut old, mut layer) = (old.clone(), input);
         for new in stages {
             let axes = old.axes().iter().zip(new.axes());

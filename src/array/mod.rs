@@ -110,6 +110,7 @@ pub(crate) fn plan_all(
         plan.check()?;
     }
     watch.on_optimized(&plan, &trace);
-    let options = lower::LowerOptions { chunk_bytes: config.chunk_bytes() };
+    let (chunk_bytes, memory_limit) = (config.chunk_bytes(), config.memory_limit());
+    let options = lower::LowerOptions { chunk_bytes, memory_limit };
     Ok(lower::Planned::new(plan, roots, options))
 }

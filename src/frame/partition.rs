@@ -22,11 +22,7 @@ impl Value for Partition {
     }
 
     fn as_spill(&self) -> Option<&dyn Spill> {
-        // Categories inside of others don't come back as what they were.
-        let is_plain = |dtype: &DataType| !dtype.is_nested() && !dtype.is_object();
-        let has_rows = self.frame.height() > 0 && self.frame.width() > 0;
-        let is_fit = has_rows && self.frame.columns().iter().all(|column| is_plain(column.dtype()));
-        is_fit.then_some(self)
+        spill::can_leave(&self.frame).then_some(self)
     }
 }
 

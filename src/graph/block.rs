@@ -94,3 +94,18 @@ impl Block {
         Arc::try_unwrap(value).map_err(|shared| Block(shared))
     }
 }
+
+#[cfg(test)]
+impl Block {
+    /// The block as it comes back, if it can leave.
+    pub(crate) fn through_disk(self) -> Block {
+        let Some(spill) = self.as_spill() else { return self };
+        let mut bytes = Vec::new();
+        let load = spill.save(&mut bytes).expect("a vector takes everything");
+        let mut rest = bytes.as_slice();
+        let back = load(&mut rest).expect("all of it was written");
+        assert!(rest.is_empty(), "all of it is read");
+        assert_eq!(back.nbytes(), self.nbytes());
+        back
+    }
+}

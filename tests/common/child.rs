@@ -1,12 +1,20 @@
-//! One case in a process of its own, whose peak memory its parent asks for.
+//! Cases in processes of their own, whose memory their parent asks for, or which it kills.
 #![allow(dead_code, reason = "each program uses a part")]
 #![allow(unreachable_pub, reason = "the module is compiled into several programs")]
 
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use crate::common::{PeakMemory, mib};
 
 /// What a child is told: the case, the limit and the directory.
 const ENV: [&str; 3] = ["DASK_RS_PEAK_CASE", "DASK_RS_PEAK_LIMIT", "DASK_RS_PEAK_DIR"];
+/// More memory than any case has data.
+const NO_LIMIT: u64 = 1 << 36;
+/// What a child says when it is to be killed.
+const READY: &str = "ready to be killed";
 
 /// What a child has to do.
 pub struct Case {
@@ -36,17 +44,63 @@ pub fn report(peak: u64, digest: &str) {
     eprintln!("peak {peak}\ndigest {digest}");
 }
 
+/// Says that this process may be killed now, and waits for that.
+pub fn wait_to_be_killed() -> ! {
+    println!("{READY}");
+    let _ = std::io::stdout().flush();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// The arguments for which this program runs the test `child` of the calling `module` and nothing else.
+fn args(module: &str) -> [String; 4] {
+    let (_, path) = module.split_once("::").expect("a module of the test binary");
+    [format!("{path}::child"), "--exact".into(), "--nocapture".into(), "--test-threads=1".into()]
+}
+
+fn command(program: &Path, module: &str, case: &str, limit: u64, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(args(module));
+    command.env(ENV[0], case).env(ENV[1], limit.to_string()).env(ENV[2], dir);
+    command
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("the path of this program")
+}
+
 /// How a process ends in which the test `child` of the calling `module` is told this case.
 pub fn output_of_child(module: &str, case: &str, limit: u64, dir: &Path) -> Output {
-    let name =
-        format!("{}::child", module.split_once("::").expect("a module of the test binary").1);
-    Command::new(std::env::current_exe().expect("the path of this program"))
-        .args([&name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(ENV[0], case)
-        .env(ENV[1], limit.to_string())
-        .env(ENV[2], dir)
-        .output()
-        .expect("a child starts")
+    command(&this_program(), module, case, limit, dir).output().expect("a child starts")
+}
+
+/// How such a process ends in which no file can grow beyond `max` bytes, as if the disk were full then.
+#[cfg(unix)]
+pub fn output_with_full_disk(module: &str, case: &str, max: u64, dir: &Path) -> Output {
+    // The signal would end the process; when it is ignored, writes fail. Both outlive the exec.
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", max / 512);
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg(this_program()).args(args(module));
+    shell.env(ENV[0], case).env(ENV[1], max.to_string()).env(ENV[2], dir);
+    shell.output().expect("a shell starts")
+}
+
+/// Runs such a process until it [waits to be killed](wait_to_be_killed), and kills it without a chance to clean up.
+pub fn kill_child(module: &str, case: &str, limit: u64, dir: &Path) -> ExitStatus {
+    let mut command = command(&this_program(), module, case, limit, dir);
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child: Child = piped.spawn().expect("a child starts");
+    let stdout = child.stdout.take().expect("its output is piped");
+    let is_ready =
+        BufReader::new(stdout).lines().any(|line| line.is_ok_and(|line| line.ends_with(READY)));
+    if is_ready {
+        child.kill().expect("the child waits");
+        return child.wait().expect("the child was killed");
+    }
+    let mut text = String::new();
+    let _ = child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut text));
+    panic!("{case}: {}\n{text}", child.wait().expect("the child has ended"))
 }
 
 /// What such a process reports.
@@ -58,4 +112,76 @@ pub fn run_child(module: &str, case: &str, limit: u64, dir: &Path) -> Report {
     let peak = told("peak").and_then(|peak| peak.parse().ok());
     let peak = peak.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status));
     Report { peak, digest: told("digest").map(str::to_owned).filter(|digest| !digest.is_empty()) }
+}
+
+/// Cases of one module, whose peaks are compared with their limits and whose bits with each other.
+pub struct Peaks {
+    module: &'static str,
+    dir: tempfile::TempDir,
+    failures: Vec<String>,
+}
+
+impl Peaks {
+    /// `None` if this system does not tell the peak of a process.
+    pub fn of(module: &'static str) -> Option<Peaks> {
+        if PeakMemory::start().bytes().is_none() {
+            eprintln!("skipped: this system does not tell the peak of a process");
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        Some(Peaks { module, dir, failures: Vec::new() })
+    }
+
+    /// Runs a case under each of the limits, and under none: no peak may be more than 15 % above its limit, and all
+    /// have to report the same bits.
+    pub fn check(&mut self, case: &str, limits: &[u64]) {
+        let free = run_child(self.module, case, NO_LIMIT, self.dir.path());
+        eprintln!("{case}, no limit: {}", mib(free.peak));
+        for &limit in limits {
+            let Report { peak, digest } = run_child(self.module, case, limit, self.dir.path());
+            eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
+            let allowed = limit + limit * 15 / 100;
+            if peak > allowed {
+                self.failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
+            }
+            if digest != free.digest {
+                let problem = format!("{case}: other bits under {}", mib(limit));
+                self.failures.push(problem);
+            }
+        }
+    }
+
+    /// Runs a case whose results are files for those after it.
+    pub fn prepare(&self, case: &str) {
+        run_child(self.module, case, NO_LIMIT, self.dir.path());
+    }
+
+    /// Fails if something was wrong, or if something temporary is left.
+    pub fn finish(self) {
+        assert!(self.failures.is_empty(), "{:#?}", self.failures);
+        let names = fs::read_dir(self.dir.path()).expect("the directory");
+        let names = names.map(|entry| entry.expect("an entry").file_name());
+        let left: Vec<_> = names.filter(|name| is_temporary(&name.to_string_lossy())).collect();
+        assert!(left.is_empty(), "left on disk: {left:?}");
+    }
+}
+
+/// Whether only a run needs what has this name.
+fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') || name.starts_with("dask-rs-spill-")
+}
+
+/// Measures what `run` uses after `warm_up`, which does the same in small: threads, and the pages of the program itself, are
+/// no data. Reports that, with the digest that `run` returns.
+pub fn measure(warm_up: impl FnOnce(), run: impl FnOnce() -> String) {
+    warm_up();
+    let memory = PeakMemory::start();
+    let digest = run();
+    report(memory.bytes().expect("the parent has asked"), &digest);
+}
+
+/// Numbers, mixed into one.
+pub fn digest(bits: impl IntoIterator<Item = u64>) -> String {
+    let mix = |mixed: u64, bits: u64| (mixed ^ bits).wrapping_mul(0x100_0000_01b3);
+    format!("{:016x}", bits.into_iter().fold(0, mix))
 }

@@ -13,6 +13,7 @@ mod cost;
 mod defects;
 mod divisions;
 mod errors;
+mod faults;
 mod first;
 mod index_joins;
 mod lines;

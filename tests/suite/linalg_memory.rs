@@ -1,41 +1,28 @@
-//! Factorizations of data 4 times larger than the limit: measured in child processes, the peak stays near the limit,
+//! Products and factorizations of data larger than the limit: measured in child processes, the peak stays near the limit,
 //! and bits do not depend on it.
 
 use dask_rs::array::linalg::{Compressed, qr, svd_compressed};
 use dask_rs::prelude::*;
-use ndarray::ArrayD;
+use ndarray::Ix2;
 
-use crate::child::{Case, Report, report, run_child};
-use crate::common::{PeakMemory, mib};
+use crate::child::{self, Case, Peaks};
 
-/// The cases, and the shapes of their data of `f64`, 32 MiB each.
-const CASES: [(&str, [u64; 2]); 2] = [("qr", [1 << 19, 8]), ("svd_compressed", [2048, 2048])];
-const DATA_BYTES: u64 = 32 << 20;
+/// The cases, the shapes of their data of `f64`, 32 or 64 MiB each, and by which factors that is larger than the limits.
+const CASES: [(&str, [u64; 2], [u64; 2]); 4] = [
+    ("inner products", [1 << 18, 32], [4, 10]),
+    ("outer products", [4096, 2048], [4, 10]),
+    ("qr", [1 << 19, 8], [2, 4]),
+    ("svd_compressed", [2048, 2048], [2, 4]),
+];
 const CHUNK_BYTES: u64 = 128 << 10;
 
 #[test]
 fn peaks_stay_near_the_limit_and_bits_do_not_depend_on_it() {
-    let dir = tempfile::tempdir().unwrap();
-    if PeakMemory::start().bytes().is_none() {
-        eprintln!("skipped: this system does not tell the peak of a process");
-        return;
+    let Some(mut peaks) = Peaks::of(module_path!()) else { return };
+    for (case, [m, n], factors) in CASES {
+        peaks.check(case, &factors.map(|factor| m * n * 8 / factor));
     }
-    let mut failures = Vec::new();
-    for (case, _) in CASES {
-        let digests = [2, 4].map(|factor| {
-            let limit = DATA_BYTES / factor;
-            let allowed = limit + limit * 15 / 100;
-            let Report { peak, digest } = run_child(module_path!(), case, limit, dir.path());
-            eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
-            if peak > allowed {
-                failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
-            }
-            digest.expect("a child tells its bits")
-        });
-        assert_eq!(digests[0], digests[1], "{case}: the limit changes bits");
-    }
-    assert!(failures.is_empty(), "{failures:#?}");
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left on disk");
+    peaks.finish();
 }
 
 /// Runs one case, if this process is a child.
@@ -44,21 +31,50 @@ fn child() {
     let Some(case) = Case::of_this_process() else { return };
     let config = Config::new().with_memory_limit(case.limit).with_threads(2);
     let config = config.with_chunk_bytes(CHUNK_BYTES).with_spill_directory(&case.dir);
-    config.scope(|| {
-        let (_, [m, n]) = CASES.into_iter().find(|(name, _)| *name == case.name).unwrap();
-        // The same with fewer rows first: threads, what they keep for products of matrices, and the pages of the
-        // program itself are no data.
-        run(&case.name, [m / 4, n]).unwrap();
-        let memory = PeakMemory::start();
-        let digest = run(&case.name, [m, n]).unwrap();
-        report(memory.bytes().unwrap(), &digest);
-    });
+    let (_, [m, n], _) = CASES.into_iter().find(|(name, ..)| *name == case.name).unwrap();
+    let run = |m| config.scope(|| run(&case.name, [m, n]).unwrap());
+    // With fewer rows first, for what threads keep for products of matrices.
+    child::measure(|| drop(run(m / 4)), || run(m));
 }
 
 /// Runs a case over a matrix of this shape; a digest of its results.
 fn run(case: &str, [m, n]: [u64; 2]) -> Result<String> {
     let i = |n: u64, chunks: u64| array::arange(0.0, n as f64, 1.0, chunks);
     let results = match case {
+        "inner products" => {
+            // Both factors are the data, and each block is read for all blocks of the product.
+            let (u, v) = (i(m, 4096) % 7.0, i(n, 16) + 1.0);
+            let made = u.expand_dims(1) * v.expand_dims(0);
+            let x = made.map_blocks(|block, _| block.to_owned());
+            let product = x.transpose().matmul(&x).compute()?;
+            let squares: f64 = (0..m).map(|i| ((i % 7) * (i % 7)) as f64).sum();
+            for ((j, k), got) in product.view().into_dimensionality::<Ix2>().unwrap().indexed_iter()
+            {
+                assert_eq!(*got, squares * ((j + 1) * (k + 1)) as f64);
+            }
+            vec![product]
+        }
+        "outer products" => {
+            // The product is the data. It is held, because what is computed of it first is needed for the rest.
+            let left = (i(m, 128) % 7.0).expand_dims(1) + (i(8, 4) % 3.0).expand_dims(0);
+            let right = (i(8, 4) % 2.0).expand_dims(1) + (i(n, 128) % 5.0).expand_dims(0);
+            let product = left.matmul(&right);
+            let far = (&product - product.mean(0)).abs().max(0).compute()?;
+            let value = |i: u64, j: u64| {
+                let term = |k: u64| ((i % 7 + k % 3) * (k % 2 + j % 5)) as f64;
+                (0..8).map(term).sum::<f64>()
+            };
+            for j in [0, 3, n - 1] {
+                let mean = (0..m).map(|i| value(i, j)).sum::<f64>() / m as f64;
+                let expected = (0..7).map(|i| (value(i, j) - mean).abs()).fold(0.0, f64::max);
+                assert!(
+                    (far[[j as usize]] - expected).abs() < 1e-9,
+                    "{}: {expected}",
+                    far[[j as usize]]
+                );
+            }
+            vec![far]
+        }
         "qr" => {
             let rows = CHUNK_BYTES / 8 / n;
             let phase = i(m, rows).expand_dims(1) * 0.01 * (i(n, n) + 1.0).expand_dims(0);
@@ -83,12 +99,5 @@ fn run(case: &str, [m, n]: [u64; 2]) -> Result<String> {
         }
         other => panic!("no case {other}"),
     };
-    Ok(digest(&results))
-}
-
-/// All bits of some results, mixed.
-fn digest(results: &[ArrayD<f64>]) -> String {
-    let bits = results.iter().flatten().map(|value| value.to_bits());
-    let mixed = bits.fold(0, |mixed: u64, bits| (mixed ^ bits).wrapping_mul(0x100_0000_01b3));
-    format!("{mixed:016x}")
+    Ok(child::digest(results.iter().flatten().map(|value| value.to_bits())))
 }

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
+use dask_rs::diagnostics::{Observer, RunEnded};
 use dask_rs::prelude::*;
 use dask_rs::{CancelToken, ExecutorKind, explain};
 use ndarray::{ArrayD, Axis};
@@ -94,6 +96,81 @@ proptest! {
             }
             assert!(is_empty(dir.path()));
         });
+    }
+}
+
+/// What the last run took.
+#[derive(Default)]
+struct Ends(Mutex<Option<RunEnded>>);
+
+impl Observer for Ends {
+    fn on_run_ended(&self, run: &RunEnded) {
+        *self.0.lock().unwrap() = Some(run.clone());
+    }
+}
+
+/// An expression of which a run holds partial results that are no arrays, and its value.
+fn in_parts(kind: &str) -> (Array<f64>, ArrayD<f64>) {
+    match kind {
+        "std" => {
+            let (x, whole) = made([1, 96]);
+            (x.std(0), whole.std_axis(Axis(0), 0.0))
+        }
+        "groups" => {
+            let (x, whole) = made([2, 96]);
+            let labels: Vec<u64> = (0..N as u64).map(|i| i * i % 5).collect();
+            let of = |group: u64| {
+                let members = (0..N).filter(|i| labels[*i] == group);
+                whole.select(Axis(0), &members.collect::<Vec<_>>()).std_axis(Axis(0), 0.0)
+            };
+            let groups: Vec<_> = [0, 1, 4].map(of).into();
+            let views: Vec<_> = groups.iter().map(|group| group.view()).collect();
+            (x.group_by_axis(0, labels.clone()).std(0.0), ndarray::stack(Axis(0), &views).unwrap())
+        }
+        "distinct" => {
+            let (x, whole) = made([4, 96]);
+            let mut values: Vec<f64> = whole.iter().copied().collect();
+            values.sort_by(f64::total_cmp);
+            values.dedup();
+            (x.unique(), ndarray::Array1::from(values).into_dyn())
+        }
+        _ => {
+            let (x, whole) = made([4, 96]);
+            let ranks = |j: usize| {
+                let mut order: Vec<usize> = (0..N).collect();
+                order.sort_by(|a, b| whole[[*b, j]].total_cmp(&whole[[*a, j]]));
+                order
+            };
+            let ranks: Vec<_> = (0..N).map(ranks).collect();
+            let expected = ndarray::Array2::from_shape_fn((20, N), |(i, j)| ranks[j][i] as f64);
+            (x.argtopk(20, 0).cast(), expected.into_dyn())
+        }
+    }
+}
+
+#[test]
+fn partial_results_wait_on_disk_like_chunks() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["std", "groups", "distinct", "ranks"] {
+        let (lazy, value) = in_parts(kind);
+        let expected = lazy.compute().unwrap();
+        assert_eq!(expected.shape(), value.shape(), "{kind}");
+        assert!((&expected - &value).mapv(f64::abs).sum() < 1e-8, "{kind}");
+        let limit = least_limit(&lazy) * 110 / 100;
+        for executor in [ExecutorKind::Serial, ExecutorKind::Seeded(3), ExecutorKind::Threaded] {
+            let ends = Arc::new(Ends::default());
+            let config = tight(dir.path()).with_memory_limit(limit).with_executor(executor);
+            let config = config.with_observer(Arc::clone(&ends) as Arc<dyn Observer>);
+            let got = config.scope(|| lazy.compute()).unwrap();
+            assert_eq!(bits(&got), bits(&expected), "{kind}, {executor:?}");
+            let RunEnded { peak_bytes, spilled_bytes, .. } =
+                ends.0.lock().unwrap().clone().unwrap();
+            assert!(peak_bytes <= limit, "{kind}, {executor:?}: {peak_bytes} of {limit}");
+            // Under the least limit of the others there is room for them.
+            let has_room = !["std", "groups"].contains(&kind);
+            assert!(spilled_bytes > 0 || has_room, "{kind}, {executor:?}");
+            assert!(is_empty(dir.path()));
+        }
     }
 }
 

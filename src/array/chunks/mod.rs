@@ -39,7 +39,11 @@ pub(crate) use groups::{NO_GROUP, group_cuts, group_steps, groups_of_blocks};
 pub use normalize::{AxisSpec, ChunkSpec};
 pub(crate) use normalize::{check_shape, normalize_chunks};
 pub(crate) use overlap::min_overlap_chunks;
-pub(crate) use rechunk::{Overlap, THRESHOLD, overlap, overlap_around, plan_rechunk};
+#[cfg(test)]
+pub(crate) use rechunk::plan_rechunk;
+pub(crate) use rechunk::{
+    Overlap, RechunkLimits, THRESHOLD, overlap, overlap_around, rechunk_steps,
+};
 pub(crate) use reshape::{ReshapePlan, plan_reshape_within, reshape_steps, resolve_shape};
 pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;

@@ -7,8 +7,12 @@
 mod balance;
 mod crosswalk;
 mod plan;
+mod staged;
 
 #[cfg(test)]
 pub(crate) use balance::balance;
 pub(crate) use crosswalk::{Overlap, overlap, overlap_around};
-pub(crate) use plan::{THRESHOLD, plan_rechunk};
+pub(crate) use plan::THRESHOLD;
+#[cfg(test)]
+pub(crate) use plan::plan_rechunk;
+pub(crate) use staged::{RechunkLimits, rechunk_steps};

@@ -1,5 +1,7 @@
 //! Elements as bytes of either byte order.
 
+use std::io::{self, Read, Write};
+
 use num_complex::Complex;
 
 /// The order of the bytes of one number in a file.
@@ -93,6 +95,29 @@ impl<A: Stored, B: Stored> Stored for (A, B) {
     }
 }
 
+/// As pairs are.
+impl<A: Stored, B: Stored, C: Stored> Stored for (A, B, C) {
+    #[inline]
+    fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+        let (first, rest) = bytes.split_at(size_of::<A>());
+        let (second, rest) = rest.split_at(size_of::<B>());
+        (
+            A::decode(first, order),
+            B::decode(second, order),
+            C::decode(&rest[..size_of::<C>()], order),
+        )
+    }
+
+    #[inline]
+    fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+        let (first, rest) = bytes.split_at_mut(size_of::<A>());
+        let (second, rest) = rest.split_at_mut(size_of::<B>());
+        self.0.encode(order, first);
+        self.1.encode(order, second);
+        self.2.encode(order, &mut rest[..size_of::<C>()]);
+    }
+}
+
 /// Decodes `bytes` to the elements of `out`, which takes exactly as many.
 pub(crate) fn decode_slice<T: Stored>(bytes: &[u8], order: ByteOrder, out: &mut [T]) {
     debug_assert_eq!(bytes.len(), size_of_val(out));
@@ -119,6 +144,60 @@ pub(crate) fn encode_slice<T: Stored>(items: &[T], order: ByteOrder, bytes: &mut
     }
 }
 
+/// So many bytes are encoded at a time.
+const STRIP_BYTES: usize = 1 << 18;
+
+/// Elements in the form of files, one strip after the other through the same memory.
+#[derive(Debug)]
+pub(crate) struct Strips(Vec<u8>);
+
+impl Strips {
+    pub(crate) fn new() -> Self {
+        Strips(vec![0; STRIP_BYTES])
+    }
+
+    /// Elements of one strip.
+    pub(crate) const fn len_of<T>() -> usize {
+        STRIP_BYTES / size_of::<T>()
+    }
+
+    /// Writes elements in the byte order of this machine.
+    pub(crate) fn write<T: Stored>(&mut self, items: &[T], to: &mut dyn Write) -> io::Result<()> {
+        items.chunks(Self::len_of::<T>()).try_for_each(|strip| {
+            let bytes = &mut self.0[..size_of_val(strip)];
+            encode_slice(strip, ByteOrder::NATIVE, bytes);
+            to.write_all(bytes)
+        })
+    }
+
+    /// Fills `items` with what [`write`](Self::write) wrote.
+    pub(crate) fn fill<T: Stored>(
+        &mut self,
+        from: &mut dyn Read,
+        items: &mut [T],
+    ) -> io::Result<()> {
+        items.chunks_mut(Self::len_of::<T>()).try_for_each(|strip| {
+            let bytes = &mut self.0[..size_of_val(strip)];
+            from.read_exact(bytes)?;
+            decode_slice(bytes, ByteOrder::NATIVE, strip);
+            Ok(())
+        })
+    }
+
+    /// The next `n` elements of what [`write`](Self::write) wrote.
+    pub(crate) fn read<T: Stored>(&mut self, from: &mut dyn Read, n: usize) -> io::Result<Vec<T>> {
+        let mut items = Vec::with_capacity(n);
+        while items.len() < n {
+            let n_bytes = Self::len_of::<T>().min(n - items.len()) * size_of::<T>();
+            let bytes = &mut self.0[..n_bytes];
+            from.read_exact(bytes)?;
+            let decoded = bytes.chunks_exact(size_of::<T>());
+            items.extend(decoded.map(|bytes| T::decode(bytes, ByteOrder::NATIVE)));
+        }
+        Ok(items)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +213,23 @@ mod tests {
             assert_eq!(back[0], items[0]);
             assert!(back[1].re.is_nan());
         }
+    }
+
+    #[test]
+    fn strips_come_back_in_their_order() {
+        let triples: Vec<(u8, i64, f32)> =
+            (0..40_000).map(|i| (i as u8, -i, i as f32 / 3.0)).collect();
+        let flags: Vec<bool> = (0..7).map(|i| i % 3 == 0).collect();
+        let mut strips = Strips::new();
+        let mut file = Vec::new();
+        strips.write(&triples, &mut file).unwrap();
+        strips.write(&flags, &mut file).unwrap();
+        let mut rest = file.as_slice();
+        assert_eq!(strips.read::<(u8, i64, f32)>(&mut rest, triples.len()).unwrap(), triples);
+        let mut back = [false; 7];
+        strips.fill(&mut rest, &mut back).unwrap();
+        assert_eq!((&back[..], rest), (&flags[..], &[][..]));
+        assert!(strips.read::<u8>(&mut rest, 1).is_err(), "there is no more");
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod testing;
 mod zarr;
 
 pub use bytes::Stored;
-pub(crate) use bytes::{ByteOrder, decode_slice, encode_slice};
+pub(crate) use bytes::{ByteOrder, Strips, decode_slice, encode_slice};
 #[cfg(feature = "image")]
 pub(crate) use images::ImageStack;
 #[cfg(feature = "netcdf")]

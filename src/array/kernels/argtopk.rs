@@ -1,15 +1,17 @@
 //! Where the largest or smallest elements along an axis are.
 
+use std::io::{self, Write};
 use std::marker::PhantomData;
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use super::copy::filled;
+use super::copy::{filled, save_array};
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::AxisChunks;
+use crate::array::io::Strips;
 use crate::error::{Error, Result};
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 
 /// Elements with their positions along the axis.
 #[derive(Debug)]
@@ -18,6 +20,17 @@ struct Ranked<T>(ArrayD<(T, i64)>);
 impl<T: Ordered> Value for Ranked<T> {
     fn nbytes(&self) -> u64 {
         (self.0.len() * size_of::<(T, i64)>()) as u64
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<T: Ordered> Spill for Ranked<T> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let load = save_array(&self.0, &mut Strips::new(), to)?;
+        Ok(Box::new(move |from| Ok(Block::new(Ranked(load(&mut Strips::new(), from)?)))))
     }
 }
 
@@ -124,5 +137,19 @@ impl<T: Ordered> Kernel for ArgTopKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("argtopk", T::DTYPE.name(), (self.k, self.axis, &self.step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranked_elements_come_back_from_disk_in_their_places() {
+        let ranked = ArrayD::from_shape_fn(IxDyn(&[2, 3]), |at| (at[0] as f32 / 3.0, at[1] as i64));
+        for ranked in [ranked.clone(), ranked.reversed_axes()] {
+            let back = Block::new(Ranked(ranked.clone())).through_disk();
+            assert_eq!(back.downcast_ref::<Ranked<f32>>().expect("the same type").0, ranked);
+        }
     }
 }

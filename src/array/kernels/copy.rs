@@ -1,5 +1,6 @@
 //! Layouts and copies that the data-moving kernels share.
 
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use ndarray::{ArcArray, ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, SliceInfoElem};
@@ -7,6 +8,7 @@ use ndarray::{ArcArray, ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, SliceInfoElem}
 use crate::array::chunk::Chunk;
 use crate::array::chunks::AxisSlice;
 use crate::array::dtype::Element;
+use crate::array::io::{Stored, Strips};
 use crate::graph::Block;
 use crate::memory::BufferPool;
 
@@ -72,6 +74,22 @@ pub(crate) fn slice_chunk<T: Element>(
         return Block::new(part);
     }
     Block::new(Chunk::new(copied(&part.view(), pool), pool))
+}
+
+/// Writes the elements of a partial result in C order; what is returned reads them back.
+pub(crate) fn save_array<T: Stored>(
+    array: &ArrayD<T>,
+    strips: &mut Strips,
+    to: &mut dyn Write,
+) -> io::Result<impl Fn(&mut Strips, &mut dyn Read) -> io::Result<ArrayD<T>> + use<T>> {
+    let in_order = array.as_standard_layout();
+    strips.write(in_order.as_slice().expect("what is in standard layout is one slice"), to)?;
+    let shape = array.shape().to_vec();
+    Ok(move |strips: &mut Strips, from: &mut dyn Read| {
+        let items = strips.read(from, shape.iter().product())?;
+        let array = ArrayD::from_shape_vec(IxDyn(&shape), items);
+        Ok(array.expect("as many elements were read as the shape has"))
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! The grouped axes come last. A block becomes a partial result with an accumulator for each group that it has and
 //! each kept position, groups first; partial results of several blocks are merged in the order of the blocks.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,8 +17,9 @@ use super::scalar::{Lane, Scalar};
 use super::strip::STRIP;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{Chunks, NO_GROUP};
+use crate::array::io::{Stored, Strips};
 use crate::error::{Error, Result};
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 
 /// Rows that are added to a tile before it is merged, as in `fold.rs`.
 const ROWS: usize = 128;
@@ -38,9 +41,29 @@ struct GroupPartial<A> {
     accs: Vec<A>,
 }
 
-impl<A: std::fmt::Debug + Send + Sync + 'static> Value for GroupPartial<A> {
+impl<A: Stored + fmt::Debug + Send + Sync + 'static> Value for GroupPartial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>() + self.groups.len() * 12) as u64
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<A: Stored + fmt::Debug + Send + Sync + 'static> Spill for GroupPartial<A> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let mut strips = Strips::new();
+        strips.write(&self.groups, to)?;
+        strips.write(&self.counts, to)?;
+        strips.write(&self.accs, to)?;
+        let (n_groups, n_accs) = (self.groups.len(), self.accs.len());
+        Ok(Box::new(move |from| {
+            let mut strips = Strips::new();
+            let groups = strips.read(from, n_groups)?;
+            let counts = strips.read(from, n_groups)?;
+            Ok(Block::new(GroupPartial::<A> { groups, counts, accs: strips.read(from, n_accs)? }))
+        }))
     }
 }
 

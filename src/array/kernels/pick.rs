@@ -1,15 +1,17 @@
 //! Picks elements by positions that are themselves computed.
 
+use std::io::{self, Write};
 use std::marker::PhantomData;
 
 use ndarray::{ArrayD, Axis, concatenate};
 
-use super::copy::filled;
+use super::copy::{filled, save_array};
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::AxisChunks;
 use crate::array::dtype::Element;
+use crate::array::io::Strips;
 use crate::error::{Call, Error, Result};
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 
 /// What the positions of one block of an index found in one block of an array.
 #[derive(Debug)]
@@ -25,6 +27,26 @@ struct Found<T> {
 impl<T: Element> Value for Found<T> {
     fn nbytes(&self) -> u64 {
         (self.elements.len() * size_of::<T>() + self.places.len() * 8) as u64
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<T: Element> Spill for Found<T> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        let mut strips = Strips::new();
+        let places: Vec<u64> = self.places.iter().map(|&place| place as u64).collect();
+        strips.write(&places, to)?;
+        let elements = save_array(&self.elements, &mut strips, to)?;
+        let (n_places, outside) = (self.places.len(), self.outside);
+        Ok(Box::new(move |from| {
+            let mut strips = Strips::new();
+            let places: Vec<u64> = strips.read(from, n_places)?;
+            let places = places.into_iter().map(|place| place as usize).collect();
+            Ok(Block::new(Found { places, elements: elements(&mut strips, from)?, outside }))
+        }))
     }
 }
 
@@ -133,5 +155,24 @@ impl<T: Element> Kernel for GatherKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("gather", T::DTYPE.name(), (self.axis, self.len, &self.index)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::IxDyn;
+
+    #[test]
+    fn what_was_found_comes_back_from_disk() {
+        let elements = ArrayD::from_shape_fn(IxDyn(&[2, 2]), |at| (at[0] * 2 + at[1]) as u16);
+        for (elements, outside) in [(elements.clone(), None), (elements.reversed_axes(), Some(-9))]
+        {
+            let found = Found { places: vec![5, 0], elements: elements.clone(), outside };
+            let back = Block::new(found).through_disk();
+            let back: &Found<u16> = back.downcast_ref().expect("the same type");
+            assert_eq!((&back.places[..], &back.elements), (&[5, 0][..], &elements));
+            assert_eq!(back.outside, outside);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! threads or on what was fused.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
@@ -28,11 +29,11 @@ use super::strip::{Frame, STRIP};
 use crate::array::chunk::Chunk;
 use crate::array::chunks::Chunks;
 use crate::array::dtype::{DType, Element, dispatch};
-use crate::array::io::Stored;
 #[cfg(feature = "dist")]
 use crate::array::io::{ByteOrder, encode_slice};
+use crate::array::io::{Stored, Strips};
 use crate::error::{Error, Result};
-use crate::graph::{Block, Inputs, Kernel, TaskContext, Value, Wiring};
+use crate::graph::{Block, Inputs, Kernel, Load, Spill, TaskContext, Value, Wiring};
 #[cfg(feature = "dist")]
 use crate::graph::{KernelSpec, Unsendable, encoded};
 #[cfg(feature = "dist")]
@@ -321,6 +322,22 @@ impl<A: Stored + fmt::Debug + Send + Sync + 'static> Value for Partial<A> {
         bytes.resize(start + self.accs.len() * size_of::<A>(), 0);
         encode_slice(&self.accs, ByteOrder::Little, &mut bytes[start..]);
         Some("partial")
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<A: Stored + fmt::Debug + Send + Sync + 'static> Spill for Partial<A> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        Strips::new().write(&self.accs, to)?;
+        let (spec, n, shape, len) =
+            (self.spec.clone(), self.n, self.shape.clone(), self.accs.len());
+        Ok(Box::new(move |from| {
+            let accs = Strips::new().read::<A>(from, len)?;
+            Ok(Block::new(Partial { spec: spec.clone(), accs, n, shape: shape.clone() }))
+        }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Distinct elements and how often they occur.
 
+use std::io::{self, Write};
 use std::marker::PhantomData;
 
 use ndarray::Array1;
@@ -8,8 +9,9 @@ use super::copy::to_usize;
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
+use crate::array::io::Strips;
 use crate::error::Result;
-use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 
 /// A distinct element, how often it occurs, and where first.
 type Entry<T> = (T, i64, i64);
@@ -40,6 +42,21 @@ impl<T: Ordered> Tally<T> {
 impl<T: Ordered> Value for Tally<T> {
     fn nbytes(&self) -> u64 {
         (self.counted.capacity() * size_of::<Entry<T>>()) as u64
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        Some(self)
+    }
+}
+
+impl<T: Ordered> Spill for Tally<T> {
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        Strips::new().write(&self.counted, to)?;
+        let len = self.counted.len();
+        Ok(Box::new(move |from| {
+            let counted = Strips::new().read::<Entry<T>>(from, len)?;
+            Ok(Block::new(Tally { counted }))
+        }))
     }
 }
 
@@ -140,6 +157,15 @@ impl<T: Ordered> Kernel for UniqueKernel<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tally_comes_back_from_disk() {
+        let counted = vec![(-0.0, 3, 7), (1.5, 1, 0), (f64::NAN, 2, 1 << 40)];
+        let back = Block::new(Tally { counted: counted.clone() }).through_disk();
+        let bits = |entry: &Entry<f64>| (entry.0.to_bits(), entry.1, entry.2);
+        let back: Vec<_> = tally::<f64>(&back).counted.iter().map(bits).collect();
+        assert_eq!(back, counted.iter().map(bits).collect::<Vec<_>>());
+    }
 
     #[test]
     fn a_tally_takes_the_memory_of_distinct_elements() {

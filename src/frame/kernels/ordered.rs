@@ -5,6 +5,7 @@
 //! what some consecutive partitions leave for the others. Edges of neighbours merge, so that rows are found also
 //! where partitions are shorter than a window, or empty.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
@@ -14,10 +15,11 @@ use super::concat::concat;
 use super::eval::{evaluate, evaluate_rows};
 use super::failed;
 use super::rows::gather;
+use super::spill;
 use crate::error::{Error, Result};
 use crate::frame::expr::{Context, Expr, ExprKind, col, context, infer_field};
 use crate::frame::partition::{block, frame};
-use crate::graph::{Block, Inputs, Kernel, TaskContext, Value};
+use crate::graph::{Block, Inputs, Kernel, Load, Spill, TaskContext, Value};
 
 /// On which side of a partition an edge is used: before its first row, or after its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,6 +318,22 @@ impl Value for Edge {
         let values: usize =
             self.values.iter().map(|v| v.as_materialized_series().estimated_size()).sum();
         (self.rows.estimated_size() + values) as u64
+    }
+
+    fn as_spill(&self) -> Option<&dyn Spill> {
+        spill::can_leave(&self.rows).then_some(self)
+    }
+}
+
+impl Spill for Edge {
+    /// Writes the rows. The values are few and stay.
+    fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
+        spill::save(self.rows.clone(), to)?;
+        let (schema, values) = (Arc::clone(self.rows.schema()), self.values.clone());
+        Ok(Box::new(move |from| {
+            let rows = spill::load(from, &schema)?;
+            Ok(Block::new(Edge { rows, values: values.clone() }))
+        }))
     }
 }
 

@@ -79,7 +79,7 @@ fn steps_between(
 }
 
 /// Whether some axis has more blocks than may be listed; a plan for it would not help anyway.
-fn has_huge_axis(old: &Chunks, new: &Chunks) -> bool {
+pub(super) fn has_huge_axis(old: &Chunks, new: &Chunks) -> bool {
     old.axes().iter().chain(new.axes()).any(|axis| axis.n_blocks() > MAX_LISTED)
 }
 

@@ -49,7 +49,7 @@ fn reduce(spec: &ReduceSpec, x: &ArrayD<f64>, size: usize) -> Result<Block, crat
             part.slice_axis_inplace(Axis(axis), Slice::from(range));
         }
         let input = Inputs::new(vec![Block::new(Chunk::borrowed(part))], vec![1]);
-        partials.push(chunk.run(&task, input)?);
+        partials.push(chunk.run(&task, input)?.through_disk());
     }
     let task = TaskContext { block: &[0], pool: &pool };
     if partials.len() > 3 {

@@ -154,7 +154,7 @@ impl Value for Built {
     }
 
     fn as_spill(&self) -> Option<&dyn Spill> {
-        (self.rows.height() > 0 && self.rows.width() > 0).then_some(self)
+        spill::can_leave(&self.rows).then_some(self)
     }
 }
 
