@@ -1,101 +1,88 @@
-//! The principal components of a file several times larger than the memory that may be used: the workload "large PCA,
-//! randomized SVD" of Dask's users.
+//! Principal components of more samples than fit into memory.
 //!
-//! `cargo run --release --example pca -- [--memory-limit "32 MiB"] [--factor 4]`
+//! `cargo run --release --example pca -- [--memory-limit "64 MiB"] [--factor 4]`
 //!
-//! Writes samples of a few hidden signals in noise, scales each feature, and finds the components by
-//! `svd_compressed`. The oracle are the eigenvalues of the correlation matrix, which is small. Ends with an error if the two
-//! differ, or if the process used more than the limit plus 15 %.
+//! The samples are in a file of `--factor` times the limit. Their features are centred and scaled, and the directions of largest
+//! variance found by a randomized singular value decomposition, which reads the file six times and keeps no more of it than blocks on
+//! their way. What varies are cosines of different frequencies, each shared by the features with a pattern of signs of its own (Walsh's);
+//! both are orthogonal, so the variances are known.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
 mod common;
+#[path = "common/workload.rs"]
+mod workload;
 
-use std::time::Instant;
-
-use common::{Failure, Options, PeakMemory, mib};
-use dask_rs::array::linalg::{Compressed, svd, svd_compressed};
+use common::{Failure, Options};
+use dask_rs::array::AxisSpec;
+use dask_rs::array::linalg::{Compressed, svd_compressed};
 use dask_rs::prelude::*;
+use workload::{OPTIONS, Workload};
 
-const USAGE: &str = "usage: pca [--memory-limit BYTES] [--factor NUMBER]";
-const N_FEATURES: u64 = 96;
-const N_COMPONENTS: u64 = 4;
+const N_FEATURES: u64 = 128;
+/// How many components are looked for.
+const N_COMPONENTS: usize = 5;
+/// How many there are; all but those that are looked for are faint.
+const N_PATTERNS: usize = 24;
 
 fn main() -> Result<(), Failure> {
     let mut options = Options::from_args();
-    let limit = options.take_bytes("--memory-limit", 32 << 20)?;
-    let factor = options.take_factor("--factor", 4.0)?;
-    if let Some(word) = options.finish(USAGE)? {
-        return Err(format!("{word}?\n{USAGE}").into());
-    }
-    let dir = tempfile::tempdir()?;
-    let path = dir.path().join("samples.npy");
-    let config = Config::new().with_memory_limit(limit).with_chunk_bytes((limit / 64).max(1 << 16));
-    config.scope(|| {
-        let n_samples = (limit as f64 * factor / 8.0 / N_FEATURES as f64) as u64;
-        samples(n_samples).to_npy(&path)?;
-        components(&array::open_npy(&path).slice(s![..1000, ..]))?;
-        let peak = PeakMemory::start();
-        let start = Instant::now();
-        let x: Array<f64> = array::open_npy(&path);
-        let found = components(&x)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let used = peak.bytes();
+    let workload = Workload::from_options(&mut options, 64 << 20)?;
+    options.finish(&format!("usage: pca {OPTIONS}"))?;
+    workload.run(run)
+}
 
-        println!("{} samples of {N_FEATURES} features, {}", n_samples, mib(x.nbytes()?));
-        println!("{} tasks, {seconds:.2} s", found.n_tasks);
-        println!("\ncomponent   variance   by the correlations");
-        let exact = by_correlations(&x)?;
-        for (i, (value, exact)) in found.variances.iter().zip(&exact).enumerate() {
-            println!("{:>9} {value:>10.6} {exact:>21.6}", i + 1);
-            if (value - exact).abs() > 1e-6 * exact {
-                return Err("the two differ".into());
+fn run(w: &mut Workload) -> Result<(), Failure> {
+    let n = w.data_bytes() / 8 / N_FEATURES;
+    samples(n).to_npy(w.path("samples.npy"))?;
+
+    let x: Array<f64> = array::open_npy(w.path("samples.npy"));
+    let scaled = (&x - x.mean(0)) / x.std(0);
+    let how = Compressed::default().n_power_iter(2);
+    let (_, s, directions) = svd_compressed(&scaled, N_COMPONENTS as u64, how);
+    let (s, directions) = w.compute((s, directions))?;
+
+    let total: f64 = (0..N_PATTERNS).map(|k| amplitude(k).powi(2)).sum();
+    for (k, &s) in s.iter().enumerate() {
+        let expected = N_FEATURES as f64 * amplitude(k).powi(2) / total;
+        w.check(&format!("variance along component {}", k + 1), s * s / n as f64, expected, 1e-6);
+    }
+    // A direction has the signs of its pattern, or all others.
+    let pairs = directions.indexed_iter().map(|(at, &x)| {
+        let sign = sign(at[0], at[1]) * sign(at[0], 0) * directions[[at[0], 0]].signum();
+        (x, sign / (N_FEATURES as f64).sqrt())
+    });
+    w.check_all("directions", pairs, 1e-6);
+    Ok(())
+}
+
+/// Patterns by sample and feature, each feature with a mean and a scale of its own.
+fn samples(n: u64) -> Array<f64> {
+    let zeros: Array<f64> = array::zeros([n, N_FEATURES], ["auto".into(), AxisSpec::Whole]);
+    zeros.map_blocks(move |block, info| {
+        let first = info.start.as_ref().map_or(0, |start| start[0]);
+        let mut samples = block.to_owned();
+        for (i, mut sample) in (first..).zip(samples.rows_mut()) {
+            let waves: [f64; N_PATTERNS] = std::array::from_fn(|k| amplitude(k) * wave(k, i, n));
+            for (feature, value) in sample.iter_mut().enumerate() {
+                let sum: f64 = (0..N_PATTERNS).map(|k| waves[k] * sign(k, feature)).sum();
+                *value = feature as f64 + (1.0 + (feature % 7) as f64) * sum;
             }
         }
-        let Some(used) = used else { return Ok(()) };
-        println!("\npeak {} of {}", mib(used), mib(limit));
-        if used > limit + limit * 15 / 100 {
-            return Err("the limit was exceeded by more than 15 %".into());
-        }
-        Ok(())
+        samples
     })
 }
 
-/// A few signals, of which every feature has a different share, and noise.
-fn samples(n: u64) -> Array<f64> {
-    array::from_fn([n, N_FEATURES], "auto", |i| {
-        let (t, feature) = (i[0] as f64, i[1] as f64);
-        let signal =
-            |k: u64| (t * (0.1 + 0.37 * k as f64)).sin() * (feature * (k + 1) as f64 * 0.7).cos();
-        let noise = (i[0] * N_FEATURES + i[1]).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let noise = (noise ^ (noise >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40;
-        let signals: f64 = (0..N_COMPONENTS).map(|k| signal(k) / (1 + k) as f64).sum();
-        5.0 + feature + signals + 0.2 * (noise as f64 / f64::from(1 << 24) - 0.5)
-    })
+fn amplitude(k: usize) -> f64 {
+    if k < N_COMPONENTS { 1.0 / (k + 1) as f64 } else { 0.02 }
 }
 
-/// Features with mean 0 and deviation 1.
-fn scaled(x: &Array<f64>) -> Array<f64> {
-    (x - x.mean(0)) / x.std(0)
+/// A cosine of the variance 1 and the mean 0.
+fn wave(k: usize, i: u64, n: u64) -> f64 {
+    let angle = std::f64::consts::PI * (3 * k + 1) as f64 * (i as f64 + 0.5) / n as f64;
+    angle.cos() * 2_f64.sqrt()
 }
 
-struct Components {
-    /// The variance along each, of as many in all as there are features.
-    variances: Vec<f64>,
-    n_tasks: u64,
-}
-
-fn components(x: &Array<f64>) -> Result<Components> {
-    let n = x.shape()?[0] as f64;
-    let how = Compressed::default().n_power_iter(2);
-    let (_, s, directions) = svd_compressed(&scaled(x), N_COMPONENTS, how);
-    let n_tasks = dask_rs::explain((&s, &directions))?.n_tasks().unwrap_or(0);
-    let (s, _) = compute((s, directions))?;
-    Ok(Components { variances: s.iter().map(|s| s * s / n).collect(), n_tasks })
-}
-
-/// The same from the correlations of the features.
-fn by_correlations(x: &Array<f64>) -> Result<Vec<f64>> {
-    let z = scaled(x);
-    let correlations = z.transpose().matmul(&z) / x.shape()?[0] as f64;
-    Ok(svd(&correlations).1.slice(s![..N_COMPONENTS as isize]).compute()?.into_iter().collect())
+/// Walsh's function: 1 or -1, of the bits that both numbers have.
+fn sign(k: usize, feature: usize) -> f64 {
+    if ((k + 1) & feature).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
 }

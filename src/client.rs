@@ -11,12 +11,14 @@ mod monitor;
 mod promise;
 mod state;
 mod task;
+mod watched;
 
 use std::fmt;
 use std::sync::Arc;
 
 use self::core::Core;
 use self::state::{Amount, Request, THREADS};
+use self::watched::Watched;
 use crate::bytes::parse_bytes;
 use crate::compute::Collection;
 use crate::config::{Ambient, Config};
@@ -336,7 +338,10 @@ impl ClientBuilder {
             Some(n) => Config::new().with_threads(n).scope(Ambient::capture),
             None => Ambient::capture(),
         };
-        let core = Arc::new(Core::new(capacity.clone(), thread_pool(n_threads)?, ambient));
+        let limit = (capacity[1] / unit).try_into().unwrap_or(u64::MAX);
+        let watched = Watched::new(call, config.observers().with_global(), limit);
+        let pool = thread_pool(n_threads)?;
+        let core = Arc::new(Core::new(capacity.clone(), pool, ambient, watched));
         let one_thread = [(THREADS, unit)].into();
         Ok(Client { inner: Arc::new(Inner { core, resources, capacity, one_thread }) })
     }

@@ -6,6 +6,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "dist")]
+use crate::cache::Cache;
+use crate::cache::Caching;
 use crate::config::Config;
 use crate::delayed;
 use crate::error::{Call, Result};
@@ -13,7 +16,8 @@ use crate::graph::{
     Block, Bridge, ExpressionId, FuseLimits, LayerGraph, LayerId, Lower, TaskGraph, Trace,
     bridges_of, fuse, lower_together,
 };
-use crate::keep::Keeper;
+use crate::keep::Room;
+use crate::sched::job::budget_for;
 use crate::sched::{CancelToken, Runtime, Sink};
 
 #[cfg(feature = "array")]
@@ -127,6 +131,8 @@ impl crate::dist::Cluster {
             leaves_residents: true,
             ..FuseLimits::default()
         };
+        // Blocks of other processes are not kept in this one.
+        let config = config.with_cache(&Cache::new(0));
         let prepared = session.prepare_within(call, &config, limits, &mut NoWatch)?;
         let runtime = Runtime::on(self.executor(), self.memory_limit(), &config);
         prepared.execute(&runtime, cancel)?;
@@ -150,8 +156,8 @@ pub(crate) trait Collector: Send + Sync {
     /// Takes the block with row-major number `block`.
     fn accept(&self, block: usize, value: Block) -> Result<()>;
 
-    /// What keeps the blocks in memory that count to the limit, if something does.
-    fn keeper(&self) -> Option<&Keeper> {
+    /// How much it keeps in memory that counts to the limit, if it does.
+    fn room(&self) -> Option<&Arc<Room>> {
         None
     }
 }
@@ -233,6 +239,7 @@ impl Session {
         limits: FuseLimits,
         watch: &mut dyn Watch,
     ) -> Result<Prepared> {
+        let caching = config.cache().and_then(|it| Caching::new(it, config.memory_limit()));
         let mut layers = LayerGraph::default();
         let mut plans: Vec<Box<dyn Lower>> = Vec::new();
         let mut collectors: Vec<Arc<dyn Collector>> = Vec::new();
@@ -250,7 +257,7 @@ impl Session {
         // The expressions end here: they may hold blocks of memory that only a run still needs.
         #[cfg(feature = "array")]
         if !roots.arrays.is_empty() {
-            let plan = array::plan_all(roots.arrays, config, watch);
+            let plan = array::plan_all(roots.arrays, config, caching.as_ref(), watch);
             plans.push(Box::new(plan.map_err(|error| error.called_from(call))?));
             n_asked.push(of_arrays.len());
             collectors.extend(of_arrays);
@@ -284,7 +291,7 @@ impl Session {
             let layer = layers.get_mut(*output);
             layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes());
         }
-        Ok(Prepared { call, layers, outputs, collectors })
+        Ok(Prepared { call, layers, outputs, collectors, caching })
     }
 }
 
@@ -383,15 +390,20 @@ pub(crate) struct Prepared {
     /// The layer of each result.
     pub(crate) outputs: Vec<LayerId>,
     collectors: Vec<Arc<dyn Collector>>,
+    caching: Option<Caching>,
 }
 
 impl Prepared {
     fn execute(self, runtime: &Runtime, cancel: &CancelToken) -> Result<()> {
+        let caching = self.caching.as_ref().map(Caching::room);
         let n_blocks = self.outputs.iter().map(|id| self.layers.get(*id).n_blocks());
         let n_blocks: Vec<u64> = n_blocks.collect();
-        let routes = Routes::new(&self.layers, &self.outputs, self.collectors);
+        let routes = Routes::new(&self.layers, &self.outputs, self.collectors, caching);
         let graph = TaskGraph::expand(self.layers, &self.outputs)
             .map_err(|error| error.called_from(self.call))?;
+        if let Some(caching) = &self.caching {
+            caching.make_room(budget_for(&graph));
+        }
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
@@ -405,20 +417,26 @@ struct Routes {
     /// The first output position of each result.
     starts: Vec<usize>,
     collectors: Vec<Arc<dyn Collector>>,
-    /// Those of them that keep blocks; seldom more than one, and asked before each task.
-    keeping: Vec<Arc<dyn Collector>>,
+    /// What is kept of the run; seldom more than one, and asked before each task.
+    rooms: Vec<Arc<Room>>,
 }
 
 impl Routes {
-    fn new(layers: &LayerGraph, outputs: &[LayerId], collectors: Vec<Arc<dyn Collector>>) -> Self {
+    fn new(
+        layers: &LayerGraph,
+        outputs: &[LayerId],
+        collectors: Vec<Arc<dyn Collector>>,
+        caching: Option<&Arc<Room>>,
+    ) -> Self {
         let mut next = 0;
         let starts = outputs.iter().map(|id| {
             let start = next;
             next += layers.get(*id).n_blocks() as usize;
             start
         });
-        let keeping = collectors.iter().filter(|collector| collector.keeper().is_some());
-        Routes { starts: starts.collect(), keeping: keeping.cloned().collect(), collectors }
+        let starts = starts.collect();
+        let rooms = collectors.iter().filter_map(|collector| collector.room());
+        Routes { starts, rooms: rooms.chain(caching).cloned().collect(), collectors }
     }
 }
 
@@ -429,7 +447,14 @@ impl Sink for Routes {
     }
 
     fn held_bytes(&self) -> u64 {
-        self.keeping.iter().filter_map(|it| it.keeper()).map(Keeper::bytes_in_memory).sum()
+        self.rooms.iter().map(|room| room.held_bytes()).sum()
+    }
+
+    fn leave_room(&self, most: &dyn Fn() -> u64) {
+        if !self.rooms.is_empty() {
+            let each = most() / self.rooms.len() as u64;
+            self.rooms.iter().for_each(|room| room.set_most(each));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::graph::Block;
+use crate::memory::BufferPool;
 
 mod files;
 
@@ -27,26 +28,88 @@ pub(crate) fn free_of(limit: u64) -> u64 {
     limit - kept.get(&limit).copied().unwrap_or(0).min(limit / KEPT_PART)
 }
 
-/// Decides where blocks are kept, and sees to it that they go with their last owner.
+/// How much of the memory of a run is kept beyond its end, and how much may be.
+#[derive(Debug)]
+pub(crate) struct Room {
+    held: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room { held: AtomicU64::new(0), most: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Room {
+    /// Bytes that are kept of what the run has made.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Says how many bytes the largest task of the run leaves.
+    pub(crate) fn set_most(&self, bytes: u64) {
+        self.most.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Memory of a limit that is kept until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    limit: u64,
+    bytes: u64,
+    room: Arc<Room>,
+}
+
+impl Share {
+    /// Takes memory for what a run has made, if the limit and the run leave as much; in any case for what `must` stay.
+    pub(crate) fn take(limit: u64, bytes: u64, room: &Arc<Room>, must: bool) -> Option<Share> {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = kept.entry(limit).or_default();
+        let (all_then, held) = (all.saturating_add(bytes), room.held_bytes().saturating_add(bytes));
+        let fits = all_then <= limit / KEPT_PART && held <= room.most.load(Ordering::Relaxed);
+        if !(must || fits) {
+            return None;
+        }
+        *all = all_then;
+        room.held.store(held, Ordering::Relaxed);
+        Some(Share { limit, bytes, room: Arc::clone(room) })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.room.held_bytes().saturating_sub(self.bytes);
+        self.room.held.store(held, Ordering::Relaxed);
+        if let Some(all) = kept.get_mut(&self.limit) {
+            *all = all.saturating_sub(self.bytes);
+            if *all == 0 {
+                kept.remove(&self.limit);
+            }
+        }
+    }
+}
+
+/// Decides where blocks are kept, and has the files of those that lie on disk.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     limit: u64,
-    /// Bytes of the blocks that stay in memory.
-    in_memory: AtomicU64,
+    room: Arc<Room>,
     files: BlockFiles,
 }
 
 /// A block that is kept.
 #[derive(Debug)]
 pub(crate) enum Kept {
-    InMemory(Block),
+    InMemory { block: Block, _share: Share },
     OnDisk(Saved),
 }
 
 impl Kept {
     pub(crate) fn bytes_on_disk(&self) -> u64 {
         match self {
-            Kept::InMemory(_) => 0,
+            Kept::InMemory { .. } => 0,
             Kept::OnDisk(saved) => saved.nbytes(),
         }
     }
@@ -55,7 +118,7 @@ impl Kept {
 impl Keeper {
     /// Keeps blocks under a memory limit of so many bytes.
     pub(crate) fn new(limit: u64, options: SpillOptions) -> Self {
-        Keeper { limit, in_memory: AtomicU64::new(0), files: BlockFiles::new(options) }
+        Keeper { limit, room: Arc::default(), files: BlockFiles::new(options) }
     }
 
     /// Keeps a block. One that stays in memory becomes what `lend` makes of it, which is no longer any run's.
@@ -63,41 +126,16 @@ impl Keeper {
     /// # Errors
     /// [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a file can't be written.
     pub(crate) fn keep(&self, block: Block, lend: impl FnOnce(Block) -> Block) -> Result<Kept> {
-        let bytes = block.nbytes();
-        let can_leave = block.as_spill().is_some();
-        if !self.take(bytes, can_leave) {
-            return self.files.save(&block).map(Kept::OnDisk);
+        let must = block.as_spill().is_none();
+        match Share::take(self.limit, block.nbytes(), &self.room, must) {
+            Some(_share) => Ok(Kept::InMemory { block: lend(block), _share }),
+            None => self.files.save(&block).map(Kept::OnDisk),
         }
-        Ok(Kept::InMemory(lend(block)))
     }
 
-    /// Bytes of the blocks that stay in memory.
-    pub(crate) fn bytes_in_memory(&self) -> u64 {
-        self.in_memory.load(Ordering::Relaxed)
-    }
-
-    /// Takes memory, unless that would be more than is there for what `can_leave`.
-    fn take(&self, bytes: u64, can_leave: bool) -> bool {
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = kept.entry(self.limit).or_default();
-        let is_taken = !can_leave || all.saturating_add(bytes) <= self.limit / KEPT_PART;
-        if is_taken {
-            *all = all.saturating_add(bytes);
-            self.in_memory.fetch_add(bytes, Ordering::Relaxed);
-        }
-        is_taken
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(all) = kept.get_mut(&self.limit) {
-            *all = all.saturating_sub(self.bytes_in_memory());
-            if *all == 0 {
-                kept.remove(&self.limit);
-            }
-        }
+    /// How much of the run stays in memory.
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 }
 
@@ -106,7 +144,7 @@ impl Drop for Keeper {
 pub(crate) struct KeptBlocks {
     blocks: Vec<Kept>,
     bytes_on_disk: u64,
-    /// Holds the memory and the files.
+    /// Holds the files.
     _keeper: Arc<Keeper>,
 }
 
@@ -116,14 +154,14 @@ impl KeptBlocks {
         KeptBlocks { blocks, bytes_on_disk, _keeper: keeper }
     }
 
-    /// Block `i`, read if it is in a file.
+    /// Block `i`, read into buffers of `pool` if it is in a file.
     ///
     /// # Errors
     /// [`Error::Spill`](crate::Error::Spill) if the file can't be read, or holds something else.
-    pub(crate) fn get(&self, i: usize) -> Result<Block> {
+    pub(crate) fn get(&self, i: usize, pool: &Arc<BufferPool>) -> Result<Block> {
         match &self.blocks[i] {
-            Kept::InMemory(block) => Ok(block.clone()),
-            Kept::OnDisk(saved) => saved.load(),
+            Kept::InMemory { block, .. } => Ok(block.clone()),
+            Kept::OnDisk(saved) => saved.load(pool),
         }
     }
 
@@ -165,11 +203,12 @@ mod tests {
         assert_eq!(keep(&other, 50_000, 1).unwrap().bytes_on_disk(), 0);
         drop(other);
         let kept = KeptBlocks::new(blocks, keeper);
+        let pool = Arc::new(BufferPool::plain());
         assert_eq!((kept.bytes_on_disk(), kept.largest_on_disk()), (200_000, 200_000));
         for (i, bytes) in [300_000, 100_000, 200_000, 50_000].into_iter().enumerate() {
             // As often as it is read.
             for _ in 0..2 {
-                let block = kept.get(i).unwrap();
+                let block = kept.get(i, &pool).unwrap();
                 assert_eq!(block.downcast_ref(), Some(&Chunk { bytes, digest: bytes }));
             }
         }
@@ -187,7 +226,8 @@ mod tests {
         let error = keep(&keeper, 600_000, 2).unwrap_err();
         assert!(matches!(error, Error::SpillLimit { needed: 1_200_000, .. }), "{error}");
         let Kept::OnDisk(first) = first else { panic!("it is more than half") };
-        assert_eq!(first.load().unwrap().nbytes(), 600_000);
+        let pool = Arc::new(BufferPool::plain());
+        assert_eq!(first.load(&pool).unwrap().nbytes(), 600_000);
         assert_eq!(free_of(LIMIT), LIMIT);
     }
 }

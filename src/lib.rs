@@ -16,6 +16,7 @@ mod atomic;
 #[doc(hidden)]
 pub mod bench_support;
 mod bytes;
+mod cache;
 pub mod client;
 mod compute;
 mod config;
@@ -45,7 +46,7 @@ pub mod frame;
 
 /// Object stores: with which settings, and stores of your own.
 ///
-/// With this feature, a URL stands wherever a path does for frames and Zarr arrays: `s3://bucket/key/*.parquet`, `gs://…`, `az://…`,
+/// With this feature, a URL stands wherever a path does for frames, Zarr arrays, and `.npy`, NetCDF and HDF5 files to read: `s3://bucket/key/*.parquet`, `gs://…`, `az://…`,
 /// `http://…` (single files), `memory://…` (of this process) and `file://…`. Credentials and regions come from the
 /// environment, or from [`StoreOptions`](cloud::StoreOptions).
 #[cfg(all(feature = "cloud", any(feature = "array", feature = "frame")))]
@@ -54,6 +55,7 @@ pub mod cloud {
     pub use object_store;
 }
 
+pub use cache::Cache;
 pub use client::{Client, Future, as_completed};
 pub use compute::{Collection, compute, compute_with};
 pub use config::{Config, ExecutorKind};

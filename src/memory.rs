@@ -12,8 +12,9 @@
 
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Below this many bytes the allocator recycles well by itself.
 const POOLED_BYTES_MIN: usize = 128 << 10;
@@ -178,6 +179,53 @@ impl BufferPool {
     }
 }
 
+/// What a buffer of a pool holds.
+pub(crate) trait Item: Clone + Default + Send + 'static {}
+
+impl<T: Clone + Default + Send + 'static> Item for T {}
+
+/// A buffer that returns to its pool when it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Lent<T: Item> {
+    buffer: Vec<T>,
+    pool: Arc<BufferPool>,
+}
+
+impl<T: Item> Lent<T> {
+    /// `len` times `value`.
+    pub(crate) fn new(pool: &Arc<BufferPool>, len: usize, value: T) -> Self {
+        let mut buffer = pool.take::<T>(len);
+        buffer.fill(value);
+        Lent { buffer, pool: Arc::clone(pool) }
+    }
+
+    /// What stands in `buffer`, which is the pool's afterwards.
+    #[cfg(feature = "dist")]
+    pub(crate) fn of(pool: &Arc<BufferPool>, buffer: Vec<T>) -> Self {
+        Lent { buffer, pool: Arc::clone(pool) }
+    }
+}
+
+impl<T: Item> Drop for Lent<T> {
+    fn drop(&mut self) {
+        self.pool.give(std::mem::take(&mut self.buffer));
+    }
+}
+
+impl<T: Item> Deref for Lent<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.buffer
+    }
+}
+
+impl<T: Item> DerefMut for Lent<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.buffer
+    }
+}
+
 /// The longest length whose buffers are exchanged with those of `len`: at most an eighth more, since what
 /// the last owner touched stays in memory and is not counted for the next one.
 fn shelf_len(len: usize) -> usize {
@@ -208,6 +256,16 @@ mod tests {
         let again = pool.take::<f64>(99_000);
         assert_eq!((again.as_ptr(), again.len()), (address, 99_000));
         assert_eq!(pool.idle_bytes(), 0);
+    }
+
+    #[test]
+    fn a_lent_buffer_returns() {
+        let pool = Arc::new(BufferPool::new(1 << 30));
+        let mut lent = Lent::new(&pool, 100_000, 1.5);
+        lent[7] = 2.0;
+        assert_eq!((lent.len(), lent[6..8].to_vec()), (100_000, vec![1.5, 2.0]));
+        drop(lent);
+        assert!(pool.idle_bytes() >= 800_000);
     }
 
     #[test]

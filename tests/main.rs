@@ -8,22 +8,32 @@ mod common;
 mod child;
 
 mod suite {
+    mod array_breadth;
+    mod array_defects;
+    mod array_memory;
     mod bits;
     mod breadth;
+    mod cache;
     mod cost;
     mod errors;
     mod faults;
     mod files;
     mod first;
     mod golden_values;
+    #[cfg(feature = "hdf5")]
+    mod hdf5;
     mod held_memory;
     mod limits;
     mod linalg_memory;
+    mod names;
     mod no_panic;
     mod oracle;
     mod peak_memory;
     mod reads;
     mod recorder;
+    #[cfg(feature = "cloud")]
+    mod remote;
+    mod selection;
     mod slices;
     mod spill;
     mod tasks;

@@ -20,10 +20,11 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     // Tasks that come one by one: the decisions alone.
     ("client::state", Some(&[])),
     ("observe", Some(&["error"])),
-    ("config", Some(&["error", "bytes", "observe"])),
+    ("cache", Some(&["error", "graph", "keep"])),
+    ("config", Some(&["error", "bytes", "cache", "observe"])),
     // What is to be done, as data; then who does it. Neither knows what the blocks hold.
     ("graph", Some(&["error", "memory"])),
-    ("keep", Some(&["error", "graph", "scratch"])),
+    ("keep", Some(&["error", "graph", "memory", "scratch"])),
     ("sched", Some(&["bytes", "config", "error", "graph", "keep", "memory", "observe"])),
     // The same layers on other processes. What is decoded is known to the registry alone.
     ("dist", Some(&["config", "error", "graph", "memory", "observe", "registry", "sched"])),
@@ -55,6 +56,20 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("array::op", Some(&PLAN)),
     ("array::rules", Some(&PLAN)),
     ("array::lower", Some(&PLAN)),
+    (
+        "array::cached",
+        Some(&[
+            "array::chunk",
+            "array::chunks",
+            "array::dtype",
+            "array::io",
+            "array::meta",
+            "array::op",
+            "cache",
+            "error",
+            "graph",
+        ]),
+    ),
     ("array::show", Some(&PLAN)),
     // Expressions, and the functions that make them. Only `canonical` is used of the rules.
     ("array::expr", Some(&["array::chunks", "array::meta", "array::op", "error", "graph"])),

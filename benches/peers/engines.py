@@ -1,14 +1,15 @@
 """The workloads of `main.rs` in Python's engines: `python engines.py ENGINE WORKLOAD DIR RUNS` runs one.
 
-As `main.rs` does, it prints JSON: seconds of each run, peak of memory in MiB, and what engines have to agree on.
+As `main.rs` does, it prints JSON: seconds of each run, peak of memory in MiB beyond what was there before, and what engines have to agree on.
 A workload is prepared by a function that returns what is timed; both know only the directory of the data.
 """
 import glob
 import json
 import os
-import resource
 import sys
 import time
+
+import arrays
 
 WORKLOADS = {}
 
@@ -272,77 +273,33 @@ for _name, (_key, _right, _how) in JOINS.items():
                        dd.read_parquet(f"{data}/j1_x").persist(), dd.read_parquet(f"{data}/{right}").persist()))
 
 
-# Arrays.
-
-def elements(shape):
-    import numpy as np
-    n = 1
-    for length in shape:
-        n *= length
-    return (np.arange(n, dtype=np.int64) * 7919 % 1_000_003 / 1e6).reshape(shape)
+arrays.register(workload)
 
 
-FLAT, SQUARE, MATMUL, RESHAPE = (100_000_000,), (10_000, 10_000), (4_000, 4_000), (200, 500, 1_000)
+def status_mib(field):
+    for line in open("/proc/self/status"):
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
 
 
-def numpy_array(name, shape, build):
-    @workload("numpy", name)
-    def _(data):
-        import numpy as np
-        x = elements(shape)
-        return lambda: [float(build(np, x))]
-
-
-def dask_array(name, shape, chunks, build):
-    @workload("dask", name)
-    def _(data):
-        import dask
-        import dask.array as da
-        dask.config.set(scheduler="threads")
-        x = da.from_array(elements(shape), chunks=chunks).persist()
-        return lambda: [float(build(da, x).compute())]
-
-
-ARRAYS = {
-    "a_sum": (FLAT, (5_000_000,), lambda m, x: x.sum()),
-    "a_std": (FLAT, (5_000_000,), lambda m, x: x.std()),
-    "a_fused": (FLAT, (5_000_000,), lambda m, x: ((x * 2 + 1) ** 2 - x).sum()),
-    "a_exp": (FLAT, (5_000_000,), lambda m, x: (m.exp(x) + m.sin(x)).sum()),
-    "a_mean_columns": (SQUARE, (1_000, 10_000), lambda m, x: x.mean(axis=0).max()),
-    "a_anomaly": (SQUARE, (1_000, 10_000), lambda m, x: (x - x.mean(axis=0)).std(axis=0).mean()),
-    "a_transpose": (SQUARE, (1_000, 10_000), lambda m, x: (x + x.T).sum()),
-    "a_matmul": (MATMUL, (1_000, 1_000), lambda m, x: (x @ x).sum()),
-    "a_reshape": (RESHAPE, (20, 100, 1_000), lambda m, x: x.reshape(100_000, 1_000).max(axis=0).sum()),
-}
-for _name, (_shape, _chunks, _build) in ARRAYS.items():
-    numpy_array(_name, _shape, _build)
-    dask_array(_name, _shape, _chunks, _build)
-dask_array("a_rechunk", SQUARE, (1_000, 10_000), lambda m, x: x.rechunk((10_000, 1_000)).max(axis=0).sum())
-
-
-@workload("numexpr", "a_fused")
-def _(data):
-    import numexpr
-    x = elements(FLAT)
-    return lambda: [float(numexpr.evaluate("sum((x * 2 + 1) ** 2 - x)", {"x": x}))]
-
-
-@workload("numexpr", "a_exp")
-def _(data):
-    import numexpr
-    x = elements(FLAT)
-    return lambda: [float(numexpr.evaluate("sum(exp(x) + sin(x))", {"x": x}))]
+def forget_peak():
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
 
 
 def main():
     engine, name, data, runs = sys.argv[1:]
     run = WORKLOADS[engine, name](data)
-    seconds = []
+    run, check_of = run if isinstance(run, tuple) else (run, lambda check: check)
+    seconds, peak, start_mib = [], 0, status_mib("VmRSS")
     for _ in range(int(runs)):
+        forget_peak()
         start = time.perf_counter()
-        check = run()
+        result = run()
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = max(peak, status_mib("VmHWM") - start_mib)
+        check = check_of(result)
+        del result
     print(json.dumps({"seconds": seconds, "peak_mib": peak, "check": check}))
 
 

@@ -1,6 +1,6 @@
 """Runs the workloads in all engines, in turn, and prints how many times slower than dask-rs each is.
 
-    pip install polars duckdb datafusion 'dask[array,dataframe]' numpy numexpr pyarrow
+    pip install polars duckdb datafusion 'dask[array,dataframe]' numpy numexpr pyarrow zarr xarray flox jax
     cargo bench --no-run --features frame --bench peers        # says where the binary is
     python data.py DIR
     cargo run --release --features frame --example tpch -- --scale 1 --data DIR/tpch
@@ -11,18 +11,21 @@ engine, so that what else the machine does hits all of them. The figure of an en
 """
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 
+import arrays
 import engines
 
 OURS = "dask-rs"
 RUNS = "3"
 
 
-def once(command):
-    done = subprocess.run(command, capture_output=True, text=True)
+def once(command, engine):
+    environment = os.environ | arrays.ENVIRONMENT.get(engine, {})
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:
         return None, done.stderr.strip().splitlines()[-1:]
@@ -46,13 +49,15 @@ def main():
     wanted = [engine for engine in options.engines.split(",") if engine]
     print("| workload | dask-rs s | MiB | other engines: times slower than dask-rs (MiB) |\n|---|---|---|---|")
     for name in names:
+        if name.startswith("k_zarr"):
+            arrays.make_zarr(options.data, name)
         others = [e for e, w in engines.WORKLOADS if w == name and (not wanted or e in wanted)]
         commands = {OURS: [options.binary, "--data", options.data, "--workload", name, "--runs", RUNS]}
         commands |= {e: [sys.executable, engines.__file__, e, name, options.data, RUNS] for e in others}
         seconds, peak, check, failed = {}, {}, {}, {}
         for _ in range(options.rounds):
             for engine, command in commands.items():
-                result, error = once(command)
+                result, error = once(command, engine)
                 if error is not None:
                     failed[engine] = error
                     continue

@@ -5,7 +5,7 @@
 //!                                              [--size-factor 4] [--out DIR]
 //! ```
 //!
-//! PATH is a NetCDF-3 file or the directory of a Zarr array. Without it, a Zarr array of
+//! PATH is a NetCDF file or the directory of a Zarr array. Without it, a Zarr array of
 //! `--size-factor` times the memory limit is made up and used. Writes the anomaly and the mean as Zarr
 //! arrays, and a map of the mean, into DIR.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
@@ -14,6 +14,8 @@
 mod common;
 mod field;
 mod map;
+#[path = "../common/picture.rs"]
+mod picture;
 mod sample;
 
 use std::path::PathBuf;

@@ -409,9 +409,7 @@ fn q21(t: &Tables) -> DataFrame {
     let n_suppliers = |lines: &DataFrame| {
         lines.group_by(["l_orderkey"]).agg([col("l_suppkey").n_unique().alias("n_suppliers")])
     };
-    let late = t.lineitem.filter(col("l_receiptdate").gt("l_commitdate"));
-    let of_several = n_suppliers(&t.lineitem).filter(col("n_suppliers").gt(1));
-    let late_of_one = n_suppliers(&late).filter(col("n_suppliers").eq(1));
+    let late = |lines: &DataFrame| lines.filter(col("l_receiptdate").gt("l_commitdate"));
     let saudi = t.supplier.join_on(
         &t.nation.filter(col("n_name").eq(lit("SAUDI ARABIA"))),
         "s_nationkey",
@@ -419,8 +417,17 @@ fn q21(t: &Tables) -> DataFrame {
         Semi,
     );
     let failed = t.orders.filter(col("o_orderstatus").eq(lit("F")));
-    late.join_on(&saudi, "l_suppkey", "s_suppkey", Inner)
-        .join_on(&failed, "l_orderkey", "o_orderkey", Semi)
+    let waiting = late(&t.lineitem).join_on(&saudi, "l_suppkey", "s_suppkey", Inner).join_on(
+        &failed,
+        "l_orderkey",
+        "o_orderkey",
+        Semi,
+    );
+    // Suppliers are counted of no other orders.
+    let lines = t.lineitem.join(&waiting, "l_orderkey", Semi);
+    let of_several = n_suppliers(&lines).filter(col("n_suppliers").gt(1));
+    let late_of_one = n_suppliers(&late(&lines)).filter(col("n_suppliers").eq(1));
+    waiting
         .join(&of_several, "l_orderkey", Semi)
         .join(&late_of_one, "l_orderkey", Semi)
         .group_by(["s_name"])

@@ -37,6 +37,15 @@ impl<T: Element> Chunk<T> {
         Chunk { data, pool: None }
     }
 
+    /// A chunk that was borrowed, if nobody else has its memory.
+    pub(crate) fn recalled(mut self) -> Result<Self, Self> {
+        let data = std::mem::replace(&mut self.data, empty());
+        match data.try_into_owned_nocopy() {
+            Ok(array) => Ok(Chunk::borrowed(array.into_shared())),
+            Err(data) => Err(Chunk::borrowed(data)),
+        }
+    }
+
     /// Whether the memory lives on when this chunk is dropped.
     pub(crate) fn is_borrowed(&self) -> bool {
         self.pool.is_none()
@@ -159,16 +168,15 @@ impl<T: Element> Spill for Chunk<T> {
                 strips.write(&strip, to)?;
             }
         }
-        let pool = self.pool.clone().ok_or(io::ErrorKind::Unsupported)?;
         let shape = laid_out.shape().to_vec();
-        Ok(Box::new(move |from| {
+        Ok(Box::new(move |from, pool| {
             let mut data = pool.take::<T>(shape.iter().product());
             Strips::new().fill(from, &mut data)?;
             let array = ArrayD::from_shape_vec(IxDyn(&shape), data)
                 .expect("the buffer has the elements of the shape");
             let mut axes = vec![0; order.len()];
             order.iter().enumerate().for_each(|(from, &axis)| axes[axis] = from);
-            Ok(Block::new(Chunk::new(array.permuted_axes(axes), &pool)))
+            Ok(Block::new(Chunk::new(array.permuted_axes(axes), pool)))
         }))
     }
 }
@@ -211,12 +219,15 @@ mod tests {
     /// What comes back from disk, and the bytes that were there.
     fn round_trip<T: Element>(data: ArcArray<T, IxDyn>) -> (ArcArray<T, IxDyn>, usize) {
         let pool = Arc::new(BufferPool::new(1 << 30));
-        let block = Block::new(Chunk { data, pool: Some(pool) });
+        let block = Block::new(Chunk { data, pool: Some(Arc::clone(&pool)) });
         let mut file = Vec::new();
         let load = block.as_spill().expect("it owns elements").save(&mut file).unwrap();
         drop(block);
-        let back = chunk::<T>(load(&mut file.as_slice()).unwrap());
-        load(&mut &file[1..]).unwrap_err();
+        assert_eq!(Arc::strong_count(&pool), 1, "what lies on disk keeps no buffers");
+        let reader = Arc::new(BufferPool::new(1 << 30));
+        let back = chunk::<T>(load(&mut file.as_slice(), &reader).unwrap());
+        assert!(Arc::ptr_eq(back.pool.as_ref().unwrap(), &reader));
+        load(&mut &file[1..], &reader).unwrap_err();
         (back.data().clone(), file.len())
     }
 

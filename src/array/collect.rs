@@ -17,7 +17,7 @@ use crate::compute::Collector;
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::graph::{AxisMap, Block, BlockMap};
-use crate::keep::{Keeper, Kept, KeptBlocks, SpillOptions};
+use crate::keep::{Keeper, Kept, KeptBlocks, Room, SpillOptions};
 
 /// Assembles an array, block by block as they are ready, so that no block is kept beside the result.
 pub(crate) struct Assemble<T> {
@@ -192,8 +192,8 @@ impl Collector for Keep {
         Ok(())
     }
 
-    fn keeper(&self) -> Option<&Keeper> {
-        Some(&self.keeper)
+    fn room(&self) -> Option<&Arc<Room>> {
+        Some(self.keeper.room())
     }
 }
 

@@ -51,6 +51,15 @@ fn opaque(shape: &[u64], chunks: &[u64]) -> Array<f64> {
 }
 
 #[test]
+fn the_first_blocks_with_what_is_around_them_need_no_others() {
+    let x = opaque(&[200, 200], &[2, 2]);
+    let y = x.map_overlap(1, Boundary::Nearest, |block, _| block.to_owned());
+    let corner = y.slice([Index::from(0..2), Index::from(0..2)]);
+    assert!(n_tasks(&[&corner.to_dyn()]) <= 16);
+    assert_eq!(corner.sum(..).compute().unwrap()[[]], 4.0);
+}
+
+#[test]
 fn a_slice_of_a_million_chunks_is_a_handful_of_tasks() {
     let x: Array<f64> = ones(1_000_000, 1);
     let y = (x + 1.0) * 2.0 - 3.0;

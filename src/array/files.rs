@@ -9,6 +9,8 @@ use super::chunks::{AxisChunks, ChunkSpec, Chunks};
 use super::dtype::{DType, Element, dispatch};
 use super::expr::{Handle, Node};
 use super::handle::{Array, DynArray};
+#[cfg(feature = "hdf5")]
+use super::io::Hdf5File;
 use super::io::{NpySource, NpyStackWriter, NpyWriter, Source};
 use super::ops::creation;
 use crate::compute::{Collection, Collector, Session};
@@ -81,7 +83,8 @@ pub fn open_zarr<T: Element>(path: impl AsRef<Path>) -> Array<T> {
     DynArray::open_zarr(path).cast_to()
 }
 
-/// A variable of a NetCDF-3 file (classic, 64-bit offset or 64-bit data) with elements of type `T`.
+/// A variable of a NetCDF file with elements of type `T`: NetCDF-3 (classic, 64-bit offset or 64-bit data), and with the
+/// feature `hdf5` also NetCDF-4, where `group/variable` names one in a group.
 ///
 /// Packed variables are unpacked: `stored * scale_factor + add_offset`, and NaN where the stored number
 /// is `_FillValue` or `missing_value`. The dimensions keep their names.
@@ -89,12 +92,33 @@ pub fn open_zarr<T: Element>(path: impl AsRef<Path>) -> Array<T> {
 /// # Errors
 /// As [`open_npy`]; [`Error::InvalidArgument`] if the file has no such variable.
 ///
+/// # Cost
+/// Boxes are read by position, of NetCDF-4 whole stored chunks, by all threads at once; chunks of the array are multiples of
+/// the stored ones. The memory for decoding counts against the limit.
+///
 /// # Source
 /// CF conventions, sections 2.5.1 and 8.1.
 #[cfg(feature = "netcdf")]
 #[track_caller]
 pub fn open_netcdf<T: Element>(path: impl AsRef<Path>, variable: &str) -> Array<T> {
     DynArray::open_netcdf(path, variable).cast_to()
+}
+
+/// A dataset of an HDF5 file, such as `group/x`, with elements of type `T`, as it is stored.
+///
+/// Contiguous, compact and chunked datasets are read, with the filters deflate, shuffle, Fletcher-32, n-bit, scale-offset and
+/// szip, in either byte order. What was never written is the fill value. bool and complex numbers are those that h5py
+/// writes; strings and records are refused. [`open_netcdf`] also gives names to dimensions and unpacks.
+///
+/// # Cost
+/// As [`open_netcdf`].
+///
+/// # Errors
+/// As [`open_npy`]; [`Error::InvalidArgument`] if the file has no such dataset.
+#[cfg(feature = "hdf5")]
+#[track_caller]
+pub fn open_hdf5<T: Element>(path: impl AsRef<Path>, dataset: &str) -> Array<T> {
+    DynArray::open_hdf5(path, dataset).cast_to()
 }
 
 impl DynArray {
@@ -115,18 +139,17 @@ impl DynArray {
         DynArray::of(from_opened(call, ZarrSource::open(call, path)))
     }
 
-    /// A variable of a NetCDF-3 file, unpacked to `f32` or `f64` as the CF conventions say, or as it is
+    /// A variable of a NetCDF file, unpacked to `f32` or `f64` as the CF conventions say, or as it is
     /// stored if it is not packed; see [`open_netcdf`].
     #[cfg(feature = "netcdf")]
     #[track_caller]
     #[must_use]
     pub fn open_netcdf(path: impl AsRef<Path>, variable: &str) -> DynArray {
         let call = Call::new("open_netcdf");
-        let opened = NetcdfFile::open_for(call, path)
-            .and_then(|file| Ok((file.source(call, variable)?, file.packing(call, variable)?)));
+        let opened = NetcdfFile::open_for(call, path).and_then(|file| file.packed(call, variable));
         let handle = match opened {
             Ok((source, packing)) => {
-                let (source, auto) = (Arc::new(source), ChunkSpec::from("auto"));
+                let auto = ChunkSpec::from("auto");
                 // Chunks are chosen for what the values become, which may be four times as many bytes.
                 let stored = creation::from_source(call, source, packing.dtype, &auto);
                 unpacked(call, &stored, &packing)
@@ -134,6 +157,21 @@ impl DynArray {
             Err(error) => Handle::from_result(Err(error)),
         };
         DynArray::of(handle)
+    }
+}
+
+#[cfg(feature = "hdf5")]
+impl DynArray {
+    /// A dataset of an HDF5 file, of any element type; see [`open_hdf5`].
+    #[track_caller]
+    #[must_use]
+    pub fn open_hdf5(path: impl AsRef<Path>, dataset: &str) -> DynArray {
+        let (call, path) = (Call::new("open_hdf5"), path.as_ref());
+        let opened = Hdf5File::open(call, path, "HDF5").and_then(|file| {
+            let found = file.dataset(call, dataset)?;
+            file.source(call, dataset, found)
+        });
+        DynArray::of(from_opened(call, opened))
     }
 }
 

@@ -1,9 +1,11 @@
 //! The handles that users hold.
 
+mod composed;
 mod groups;
 mod orders;
 mod rearrange;
 mod select;
+mod sketches;
 mod statistics;
 
 use std::fmt;
@@ -282,7 +284,8 @@ macro_rules! untyped_methods {
         }
 
         /// The same values in other chunks: lengths per axis, `-1` for a whole axis, `"auto"`, bytes such
-        /// as `"64 MiB"`, lists of lengths, or [`ChunkSpec::axes`] for some axes only.
+        /// as `"64 MiB"`, lists of lengths; for some axes only, dimension names with these (`[("time", -1)]`), or
+        /// [`ChunkSpec::axes`].
         ///
         /// # Cost
         /// Moves into creation and reads where it can. Otherwise each new block is assembled from
@@ -290,7 +293,16 @@ macro_rules! untyped_methods {
         /// half of the memory limit for one block. What does not fit waits on disk between stages.
         ///
         /// # Errors
-        /// Carried: [`Error::InvalidChunks`], [`Error::UnknownChunks`].
+        /// Carried: [`Error::InvalidChunks`], [`Error::UnknownChunks`], [`Error::InvalidAxis`].
+        ///
+        /// # Example
+        /// ```
+        /// use dask_rs::prelude::*;
+        /// let maps = array::zeros::<f32>([365, 180, 360], [1, 180, 360]).with_dim_names(["time", "lat", "lon"]);
+        /// let series = maps.rechunk([("time", -1), ("lat", 20), ("lon", 20)]);
+        /// assert_eq!(series.grid()?, [1, 9, 18]);
+        /// # Ok::<(), Error>(())
+        /// ```
         ///
         /// # Source
         /// Dask `plan_rechunk`; Rechunker `multistage_rechunking_plan` where memory is short.
@@ -339,8 +351,8 @@ macro_rules! untyped_methods {
         /// kept goes with the last array that is made of it.
         ///
         /// # Errors
-        /// As `compute`; [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a chunk
-        /// can't be written.
+        /// As `compute`; if a chunk can't be written, [`Error::TaskFailed`](crate::Error::TaskFailed), of which
+        /// [`Error::Spill`](crate::Error::Spill) or [`Error::SpillLimit`](crate::Error::SpillLimit) is the source.
         #[track_caller]
         pub fn persist(&self) -> Result<Self> {
             let call = Call::new("persist");

@@ -321,7 +321,11 @@ impl Lowering<'_> {
         let itemsize = out.dtype.nbytes() as u64;
         let LowerOptions { chunk_bytes: block_bytes, memory_limit } = self.options;
         let task_bytes = memory_limit / RECHUNK_PART;
-        let limits = RechunkLimits { threshold: THRESHOLD, block_bytes, task_bytes };
+        // Pieces of blocks that are in memory anyway cost no more than edges.
+        let from = self.layers.get_mut(input);
+        let is_there = from.kernel.is_resident() && from.out_bytes == 0;
+        let threshold = if is_there { RESIDENT_THRESHOLD } else { THRESHOLD };
+        let limits = RechunkLimits { threshold, block_bytes, task_bytes };
         let stages = rechunk_steps(old, &out.chunks, itemsize, limits);
         let (mut old, mut layer) = (old.clone(), input);
         for new in stages {
@@ -446,6 +450,9 @@ impl Lowering<'_> {
         Ok(self.push("contract", out, scratch_bytes, kernel, slots))
     }
 }
+
+/// Pieces for each block of old and new chunks that one step of a rechunk may have, if the old blocks are in memory.
+const RESIDENT_THRESHOLD: u64 = 500;
 
 /// Bytes that a take uses for each position while it sorts them by the block that they are in: the position
 /// and its place, and both again in lists that double as they grow.

@@ -8,6 +8,7 @@
 
 mod any;
 mod args;
+mod cached;
 mod chunk;
 mod chunks;
 mod collect;
@@ -61,6 +62,8 @@ pub(crate) mod bridge {
     pub(crate) use super::meta::Meta;
     pub(crate) use super::op::{ArrayOp, Bridged};
 }
+#[cfg(feature = "hdf5")]
+pub use files::open_hdf5;
 #[cfg(feature = "netcdf")]
 pub use files::open_netcdf;
 pub use files::{Store, open_npy};
@@ -90,6 +93,7 @@ pub use stacks::read_images;
 
 use std::sync::Arc;
 
+use crate::cache::Caching;
 use crate::compute::Watch;
 use crate::config::Config;
 use crate::error::Result;
@@ -99,13 +103,16 @@ use crate::graph::{ExpressionId, Lower, import};
 pub(crate) fn plan_all(
     nodes: Vec<Arc<Node>>,
     config: &Config,
+    caching: Option<&Caching>,
     watch: &mut dyn Watch,
 ) -> Result<impl Lower + use<>> {
     let roots = nodes.iter().map(ExpressionId::of).collect();
     let mut plan = import(&nodes);
     drop(nodes);
     watch.on_imported(&plan);
-    let trace = rules::optimize(&mut plan, config.optimize())?;
+    let n_cached = caching.map_or(Ok(0), |caching| cached::use_cache(&mut plan, caching))?;
+    let mut trace = rules::optimize(&mut plan, config.optimize())?;
+    trace.0.extend((n_cached > 0).then_some(("UseCache", n_cached)));
     if cfg!(debug_assertions) {
         plan.check()?;
     }

@@ -16,6 +16,7 @@ use rayon::ThreadPool;
 use super::future::Held;
 use super::promise::{Bell, Promise, contained};
 use super::state::{Effects, End, State, TaskId};
+use super::watched::Watched;
 use crate::config::Ambient;
 use crate::error::{Call, Error, FailedTask, Result};
 use crate::function::{Bound, Shared};
@@ -27,6 +28,8 @@ pub(super) struct Core {
     pool: Arc<ThreadPool>,
     /// The settings that hold inside of tasks.
     ambient: Ambient,
+    /// If somebody watches.
+    pub(super) watched: Option<Watched>,
 }
 
 /// What is behind the lock.
@@ -69,6 +72,8 @@ pub(super) struct Work {
     pub(super) named: Option<Arc<str>>,
     pub(super) bound: Arc<Bound>,
     pub(super) inputs: Vec<Arc<Promise>>,
+    /// The position of its name among those that observers were told.
+    pub(super) layer: u32,
 }
 
 /// A task that runs on this thread.
@@ -89,11 +94,16 @@ thread_local! {
 const FRAMES_MAX: usize = 24;
 
 impl Core {
-    pub(super) fn new(capacity: Vec<i128>, pool: Arc<ThreadPool>, ambient: Ambient) -> Self {
+    pub(super) fn new(
+        capacity: Vec<i128>,
+        pool: Arc<ThreadPool>,
+        ambient: Ambient,
+        watched: Option<Watched>,
+    ) -> Self {
         let state = State::new(capacity);
         let shared =
             Inside { state, n_looking: 0, n_on_pool: 0, bells: Vec::new(), garbage: Vec::new() };
-        Core { shared: Mutex::new(shared), pool, ambient }
+        Core { shared: Mutex::new(shared), pool, ambient, watched }
     }
 
     pub(super) fn n_threads(&self) -> usize {
@@ -201,7 +211,11 @@ impl Core {
     fn run(self: &Arc<Self>, task: TaskId, work: &Arc<Work>) -> Result<Shared> {
         let frame = Frame { core: Arc::clone(self), task };
         FRAMES.with_borrow_mut(|frames| frames.push(Some(frame)));
-        let outcome = self.ambient.enter(|| work.run());
+        let run = || self.ambient.enter(|| work.run());
+        let outcome = match &self.watched {
+            Some(watched) => watched.task(work.layer, run),
+            None => run(),
+        };
         FRAMES.with_borrow_mut(Vec::pop);
         outcome
     }
@@ -343,7 +357,7 @@ impl Inside {
 }
 
 impl Work {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.named.as_ref().map_or_else(self.name, |name| name.to_string())
     }
 

@@ -120,7 +120,11 @@ impl<'c> Task<'c> {
         let bound = Arc::new(Bound { function, slots: inputs.slots });
         let promises = inputs.futures.iter().map(|held| Arc::clone(&held.promise)).collect();
         let ids = inputs.futures.iter().filter_map(|held| held.task).collect();
-        let work = Work { call, name, named: self.named.clone(), bound, inputs: promises };
+        let named = self.named.clone();
+        let mut work = Work { call, name, named, bound, inputs: promises, layer: 0 };
+        if let Some(watched) = &core.watched {
+            work.layer = watched.add_task(work.name());
+        }
         let promise = Arc::new(Promise::default());
         let entry = Entry {
             work: Some(Arc::new(work)),

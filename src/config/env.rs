@@ -1,7 +1,10 @@
 //! Settings from environment variables.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::{Config, ExecutorKind};
 use crate::bytes::parse_bytes;
+use crate::cache::Cache;
 use crate::error::{Call, Error, Result};
 
 #[track_caller]
@@ -30,9 +33,20 @@ fn from_vars(call: Call, var: impl Fn(&str) -> Option<String>) -> Result<Config>
         spill_directory: reader
             .get("DASK_RS_SPILL_DIRECTORY", "a path", |text| Some(text.into()))?,
         spill_limit: reader.get("DASK_RS_SPILL_LIMIT", "a number of bytes", parse_bytes)?,
+        cache: reader.get("DASK_RS_CACHE_LIMIT", "a number of bytes", parse_bytes)?.map(cache_of),
         progress: reader.get("DASK_RS_PROGRESS", "true or false", parse_bool)?,
         ..Config::default()
     })
+}
+
+/// The cache of this process for so many bytes.
+fn cache_of(limit: u64) -> Cache {
+    static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+    let mut current = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*current {
+        Some(cache) if cache.limit() == limit => cache.clone(),
+        _ => current.insert(Cache::new(limit)).clone(),
+    }
 }
 
 struct Reader<F> {
@@ -100,6 +114,7 @@ mod tests {
             ("DASK_RS_PROGRESS", "Yes"),
             ("DASK_RS_SPILL_DIRECTORY", "/scratch"),
             ("DASK_RS_SPILL_LIMIT", "0"),
+            ("DASK_RS_CACHE_LIMIT", "1 MiB"),
         ]);
         let config = config.unwrap();
         assert_eq!((config.memory_limit(), config.threads()), (8 << 30, 3));
@@ -108,6 +123,7 @@ mod tests {
         assert!(config.progress());
         assert_eq!(config.spill_directory(), std::path::Path::new("/scratch"));
         assert_eq!(config.spill_limit(), 0);
+        assert_eq!(config.cache().unwrap().limit(), 1 << 20);
     }
 
     #[test]
@@ -122,6 +138,7 @@ mod tests {
             ("DASK_RS_EXECUTOR", "seeded:x"),
             ("DASK_RS_PROGRESS", "2"),
             ("DASK_RS_SPILL_LIMIT", "little"),
+            ("DASK_RS_CACHE_LIMIT", "-1"),
         ];
         for (name, value) in malformed {
             let error = from_pairs(&[(name, value)]).unwrap_err().to_string();

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 pub(crate) use scope::Ambient;
 
+use crate::cache::Cache;
 use crate::error::Result;
 use crate::observe::{Observer, Observers};
 
@@ -20,7 +21,7 @@ use crate::observe::{Observer, Observers};
 /// 2. [`set_global`](Self::set_global),
 /// 3. the environment variables `DASK_RS_MEMORY_LIMIT`, `DASK_RS_THREADS`, `DASK_RS_CHUNK_SIZE`,
 ///    `DASK_RS_SPLIT_EVERY`, `DASK_RS_OPTIMIZE`, `DASK_RS_EXECUTOR`, `DASK_RS_PROGRESS`,
-///    `DASK_RS_SPILL_DIRECTORY` and `DASK_RS_SPILL_LIMIT`,
+///    `DASK_RS_SPILL_DIRECTORY`, `DASK_RS_SPILL_LIMIT` and `DASK_RS_CACHE_LIMIT`,
 /// 4. the default, which the getter of the setting names.
 ///
 /// # Example
@@ -46,6 +47,7 @@ pub struct Config {
     progress: Option<bool>,
     spill_directory: Option<PathBuf>,
     spill_limit: Option<u64>,
+    cache: Option<Cache>,
     observers: Observers,
 }
 
@@ -78,6 +80,9 @@ impl Config {
     }
 
     /// Sets the number of threads; 0 counts as 1.
+    ///
+    /// No more than these compute at a time, whatever libraries do the work: matrix products, decoders and polars' functions of
+    /// frames stay on the thread of their task. Functions of yours may start others.
     #[must_use]
     pub fn with_threads(self, n: usize) -> Self {
         Config { threads: Some(n.max(1)), ..self }
@@ -125,6 +130,12 @@ impl Config {
     #[must_use]
     pub fn with_spill_limit(self, bytes: u64) -> Self {
         Config { spill_limit: Some(bytes), ..self }
+    }
+
+    /// Sets where results are kept in case that they are asked for again; a cache of 0 bytes stands for none.
+    #[must_use]
+    pub fn with_cache(self, cache: &Cache) -> Self {
+        Config { cache: Some(cache.clone()), ..self }
     }
 
     /// Adds an [`Observer`](crate::diagnostics::Observer) of runs. Those of outer scopes go on watching.
@@ -193,6 +204,13 @@ impl Config {
         self.spill_limit.unwrap_or(u64::MAX)
     }
 
+    /// Where results are kept in case that they are asked for again. By default nowhere; if the environment has
+    /// `DASK_RS_CACHE_LIMIT`, in a cache of so many bytes that the whole process shares.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref().filter(|cache| cache.limit() > 0)
+    }
+
     pub(crate) fn observers(&self) -> &Observers {
         &self.observers
     }
@@ -238,6 +256,7 @@ impl Config {
         self.progress = other.progress.or(self.progress);
         self.spill_directory = other.spill_directory.clone().or(self.spill_directory.take());
         self.spill_limit = other.spill_limit.or(self.spill_limit);
+        self.cache = other.cache.clone().or(self.cache.take());
         self.observers.extend(&other.observers);
     }
 }

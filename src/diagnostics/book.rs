@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::memory_log::MemoryLog;
 use super::stream::{Bar, Stream};
-use crate::observe::{Feed, RunEnded, RunId, RunStarted, Running, Span, SpanKind, Thread};
+use crate::observe::{
+    Feed, LayerInfo, RunEnded, RunId, RunStarted, Running, Span, SpanKind, Thread,
+};
 
 /// Operations after these are counted together.
 const OPS_MAX: usize = 500;
@@ -103,6 +105,8 @@ struct Live {
     feed: Feed,
     /// The operation of each layer.
     ops: Vec<u32>,
+    /// How many tasks each has, as far as that is known.
+    n_tasks: Vec<u64>,
     used_bytes: u64,
     /// Its position among the runs, if it is one of those that are remembered.
     position: Option<usize>,
@@ -130,12 +134,6 @@ impl Book {
     }
 
     pub(super) fn start_run(&mut self, run: &RunStarted<'_>) {
-        let mut ops = Vec::with_capacity(run.layers.len());
-        for layer in run.layers {
-            let op = self.op(&layer.op);
-            self.ops[op as usize].n_tasks += layer.n_tasks;
-            ops.push(op);
-        }
         self.n_runs += 1;
         self.memory_limit = run.memory_limit;
         let position = (self.runs.len() < RUNS_MAX).then_some(self.runs.len());
@@ -145,7 +143,7 @@ impl Book {
                 call: run.call.map_or_else(String::new, |call| format!("{} {call}", call.op)),
                 start_ns: run.at_ns,
                 end_ns: None,
-                n_tasks: run.n_tasks(),
+                n_tasks: 0,
                 n_finished: 0,
                 memory_limit: run.memory_limit,
                 peak_bytes: 0,
@@ -159,9 +157,29 @@ impl Book {
         {
             self.pictures.push((run.run, picture));
         }
-        let live = Live { feed: run.feed.clone(), ops, used_bytes: 0, position };
+        let feed = run.feed.clone();
+        let live = Live { feed, ops: Vec::new(), n_tasks: Vec::new(), used_bytes: 0, position };
         self.live.insert(run.run, live);
+        self.add_tasks(run.run, run.layers);
         self.memory.add(run.at_ns, self.used_bytes());
+    }
+
+    /// Counts the tasks of `layers` that were not known before.
+    pub(super) fn add_tasks(&mut self, run: RunId, layers: &[LayerInfo]) {
+        let Some(mut live) = self.live.remove(&run) else { return };
+        for (i, layer) in layers.iter().enumerate() {
+            if i == live.ops.len() {
+                live.ops.push(self.op(&layer.op));
+                live.n_tasks.push(0);
+            }
+            let n_new = layer.n_tasks - live.n_tasks[i];
+            live.n_tasks[i] = layer.n_tasks;
+            self.ops[live.ops[i] as usize].n_tasks += n_new;
+            if let Some(position) = live.position {
+                self.runs[position].n_tasks += n_new;
+            }
+        }
+        self.live.insert(run, live);
     }
 
     pub(super) fn add_spans(&mut self, run: RunId, spans: &[Span]) {

@@ -13,7 +13,7 @@ use super::{page, table};
 use crate::atomic::write_file;
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
-use crate::observe::{Observer, RunEnded, RunId, RunStarted, Span, Watch, watch_all};
+use crate::observe::{LayerInfo, Observer, RunEnded, RunId, RunStarted, Span, Watch, watch_all};
 
 /// Calls `f` and writes a report of all that it computes to an HTML file.
 ///
@@ -240,6 +240,10 @@ impl fmt::Debug for Shared {
 impl Observer for Shared {
     fn on_run_started(&self, run: &RunStarted<'_>) {
         self.book().start_run(run);
+    }
+
+    fn on_tasks_added(&self, run: RunId, layers: &[LayerInfo]) {
+        self.book().add_tasks(run, layers);
     }
 
     fn on_spans(&self, run: RunId, spans: &[Span]) {

@@ -226,6 +226,10 @@ impl Observer for Writer {
         self.lock().runs.insert(run.run, run.layers.to_vec());
     }
 
+    fn on_tasks_added(&self, run: RunId, layers: &[LayerInfo]) {
+        self.lock().runs.insert(run, layers.to_vec());
+    }
+
     fn on_spans(&self, run: RunId, spans: &[Span]) {
         self.lock().write(|state, text| {
             spans.iter().for_each(|span| state.add_span(run, span, text));

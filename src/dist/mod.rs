@@ -20,6 +20,8 @@ mod worker;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod travels;
 
 pub use cluster::{Cluster, Traffic};
 pub use local::LocalCluster;

@@ -353,8 +353,8 @@ impl DataFrame {
     /// goes with the last frame that is made of it.
     ///
     /// # Errors
-    /// As [`compute`](Self::compute); [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a
-    /// partition can't be written.
+    /// As [`compute`](Self::compute); if a partition can't be written, [`Error::TaskFailed`](crate::Error::TaskFailed), of which
+    /// [`Error::Spill`](crate::Error::Spill) or [`Error::SpillLimit`](crate::Error::SpillLimit) is the source.
     #[track_caller]
     pub fn persist(&self) -> Result<Self> {
         let call = Call::new("persist");

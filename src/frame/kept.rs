@@ -14,7 +14,8 @@ use crate::compute::Collector;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::graph::Block;
-use crate::keep::{Keeper, Kept, KeptBlocks, SpillOptions};
+use crate::keep::{Keeper, Kept, KeptBlocks, Room, SpillOptions};
+use crate::memory::BufferPool;
 
 /// Keeps the partitions of a result.
 pub(crate) struct KeepFrames {
@@ -75,8 +76,8 @@ impl Collector for KeepFrames {
         Ok(())
     }
 
-    fn keeper(&self) -> Option<&Keeper> {
-        Some(&self.keeper)
+    fn room(&self) -> Option<&Arc<Room>> {
+        Some(self.keeper.room())
     }
 }
 
@@ -163,7 +164,8 @@ impl Source for KeptFrames {
     }
 
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
-        let rows = frame(self.blocks.get(part)?);
+        // Polars has memory of its own.
+        let rows = frame(self.blocks.get(part, &Arc::new(BufferPool::plain()))?);
         requested(&rows, request).map_err(values_error("persisted"))
     }
 }

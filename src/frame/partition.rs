@@ -31,7 +31,7 @@ impl Spill for Partition {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         spill::save(self.frame.clone(), to)?;
         let schema = Arc::clone(self.frame.schema());
-        Ok(Box::new(move |from| spill::load(from, &schema).map(block)))
+        Ok(Box::new(move |from, _| spill::load(from, &schema).map(block)))
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use crate::memory::BufferPool;
+
 /// A result of one task: a chunk of an array, a partition of a frame, a partial reduction.
 pub(crate) trait Value: Any + Send + Sync + fmt::Debug {
     /// Bytes of memory that dropping this value gives back.
@@ -39,8 +41,9 @@ pub(crate) trait Spill {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load>;
 }
 
-/// Reads back what [`Spill::save`] wrote.
-pub(crate) type Load = Box<dyn Fn(&mut dyn Read) -> io::Result<Block> + Send + Sync>;
+/// Reads back what [`Spill::save`] wrote, into buffers of the pool of the run that needs it.
+pub(crate) type Load =
+    Box<dyn Fn(&mut dyn Read, &Arc<BufferPool>) -> io::Result<Block> + Send + Sync>;
 
 /// A shared, erased [`Value`]. Cloning shares; the last owner may take the value out.
 #[derive(Clone, Debug)]
@@ -103,7 +106,8 @@ impl Block {
         let mut bytes = Vec::new();
         let load = spill.save(&mut bytes).expect("a vector takes everything");
         let mut rest = bytes.as_slice();
-        let back = load(&mut rest).expect("all of it was written");
+        let pool = Arc::new(BufferPool::new(0));
+        let back = load(&mut rest, &pool).expect("all of it was written");
         assert!(rest.is_empty(), "all of it is read");
         assert_eq!(back.nbytes(), self.nbytes());
         back

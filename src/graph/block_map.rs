@@ -13,6 +13,8 @@ pub(crate) enum BlockMap {
     Linear,
     /// The product of one [`AxisMap`] per input axis, row-major.
     Axes(Arc<[AxisMap]>),
+    /// As `Linear` with equal grids, but nothing for the blocks with these row-major numbers, which are sorted.
+    Except(Arc<[u64]>),
 }
 
 /// From an output block index to a range of blocks along one input axis.
@@ -140,9 +142,10 @@ impl AxisMap {
             AxisMap::Axis { axis, step, .. } => step.abs() == 1 && out_grid[axis] == n_in,
             AxisMap::Window { axis, first, len } => len == n_in && first + len <= out_grid[axis],
             AxisMap::Group { axis, size } => out_grid[axis].saturating_mul(size) >= n_in,
-            AxisMap::Ranges { ref ranges, .. } => {
+            AxisMap::Ranges { axis, ref ranges } => {
                 let mut next = 0;
-                for &(start, end) in ranges.iter() {
+                // After a slice, there may be more of them than blocks that read.
+                for &(start, end) in ranges.iter().take(out_grid[axis] as usize) {
                     if start > next {
                         return false;
                     }
@@ -211,6 +214,8 @@ impl BlockMap {
     ) {
         match self {
             BlockMap::Linear => visit(out_linear),
+            BlockMap::Except(blocks) if blocks.binary_search(&out_linear).is_ok() => {}
+            BlockMap::Except(_) => visit(out_linear),
             BlockMap::Axes(maps) => visit_product(maps, out, in_grid, 0, &mut visit),
         }
     }
@@ -219,6 +224,10 @@ impl BlockMap {
     pub(crate) fn count(&self, out: &[u64], in_grid: &[u64]) -> usize {
         match self {
             BlockMap::Linear => 1,
+            BlockMap::Except(blocks) => {
+                let linear = out.iter().zip(in_grid).fold(0, |linear, (i, n)| linear * n + i);
+                usize::from(blocks.binary_search(&linear).is_err())
+            }
             BlockMap::Axes(maps) => maps
                 .iter()
                 .zip(in_grid)
@@ -231,6 +240,7 @@ impl BlockMap {
     pub(crate) fn is_single(&self, in_grid: &[u64]) -> bool {
         match self {
             BlockMap::Linear => true,
+            BlockMap::Except(_) => false,
             BlockMap::Axes(maps) => maps.iter().zip(in_grid).all(|(map, &n)| map.is_single(n)),
         }
     }
@@ -238,7 +248,7 @@ impl BlockMap {
     /// Whether surely no two output blocks read the same block.
     pub(crate) fn is_injective(&self, out_grid: &[u64]) -> bool {
         match self {
-            BlockMap::Linear => true,
+            BlockMap::Linear | BlockMap::Except(_) => true,
             BlockMap::Axes(maps) => (0..out_grid.len()).all(|axis| {
                 out_grid[axis] == 1 || maps.iter().any(|map| map.is_injective_in(axis))
             }),
@@ -249,6 +259,7 @@ impl BlockMap {
     pub(crate) fn is_onto(&self, out_grid: &[u64], in_grid: &[u64]) -> bool {
         match self {
             BlockMap::Linear => true,
+            BlockMap::Except(_) => false,
             BlockMap::Axes(maps) => {
                 // Two input axes that follow one output axis are read along a diagonal.
                 let long = || maps.iter().zip(in_grid).filter(|(_, n)| **n > 1);
@@ -265,6 +276,7 @@ impl BlockMap {
     pub(crate) fn is_identity(&self, out_grid: &[u64], in_grid: &[u64]) -> bool {
         match self {
             BlockMap::Linear => true,
+            BlockMap::Except(_) => false,
             BlockMap::Axes(maps) => {
                 out_grid == in_grid
                     && maps.iter().enumerate().all(|(i, map)| *map == AxisMap::same(i))
@@ -341,6 +353,14 @@ mod tests {
         assert!(blocks(&map, &[1], &[3]).is_empty());
         assert_eq!(blocks(&map, &[2], &[3]), [0]);
         assert!(map.is_onto(&[6], &[3]));
+    }
+
+    #[test]
+    fn ranges_of_blocks_that_a_slice_has_left_out_are_not_read() {
+        let ranges: Arc<[(u64, u64)]> = [(0, 2), (1, 3), (2, 3)].into();
+        let map = BlockMap::axes([AxisMap::Ranges { axis: 0, ranges }]);
+        assert!(map.is_onto(&[3], &[3]) && map.is_onto(&[2], &[3]));
+        assert!(!map.is_onto(&[1], &[3]));
     }
 
     #[test]

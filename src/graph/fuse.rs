@@ -326,22 +326,37 @@ impl Kernel for Chain {
         producer: &dyn Kernel,
         wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
-        let is_source = wiring.producer.is_empty() && producer.has_numbered_blocks();
-        let is_its_own = self.wiring.producer == [slot] && !self.wiring.consumer.contains(&slot);
-        if !(is_source && is_its_own) {
+        let mut its_own = self.wiring.producer.iter().enumerate().filter(|(_, of)| **of == slot);
+        let (Some((its_slot, _)), None) = (its_own.next(), its_own.next()) else { return None };
+        if !producer.has_numbered_blocks() || self.wiring.consumer.contains(&slot) {
             return None;
         }
         let [of_producer, of_consumer] = self.wiring.lines;
+        // Where the inputs of the two in one are among all; the other way round, they are its slots.
+        let mut places = Vec::new();
+        let mut slot_at = |place: usize| {
+            let known = places.iter().position(|other| *other == place);
+            known.unwrap_or_else(|| {
+                places.push(place);
+                places.len() - 1
+            })
+        };
+        let others = self.wiring.producer.iter().enumerate().map(|(i, &old)| match i == its_slot {
+            true => usize::MAX,
+            false => slot_at(wiring.consumer[old]),
+        });
+        let others = others.collect();
+        let made = wiring.producer.iter().map(|&place| slot_at(place)).collect();
         let lines = [wiring.lines[0], of_producer];
-        let alone = Wiring { consumer: vec![usize::MAX], lines, ..Wiring::default() };
-        let made = self.producer.absorb(0, producer, &alone)?;
+        let within = Wiring { consumer: others, producer: made, n_slots: places.len(), lines };
+        let made = self.producer.absorb(its_slot, producer, &within)?;
         let place = |(i, &place): (usize, &usize)| match i == self.slot {
             true => usize::MAX,
             false => wiring.consumer[place],
         };
         let consumer = self.wiring.consumer.iter().enumerate().map(place).collect();
         let lines = [of_producer, of_consumer];
-        let wiring = Wiring { consumer, producer: vec![], n_slots: wiring.n_slots, lines };
+        let wiring = Wiring { consumer, producer: places, n_slots: wiring.n_slots, lines };
         let is_in_place = self.consumer_grid == self.producer_grid
             && self.producer_map.is_identity(&self.consumer_grid, &self.producer_grid);
         let all = || self.consumer.absorb(self.slot, &*made, &wiring);

@@ -47,7 +47,7 @@ pub(crate) use portable::{
 pub(crate) use rule::{Rule, Trace, rewrite};
 pub(crate) use show::{LayerTable, columns};
 pub(crate) use slots::Slots;
-pub(crate) use tasks::{Invocation, TaskGraph, TaskId, count_tasks};
+pub(crate) use tasks::{Invocation, TaskGraph, TaskId, count_tasks, unravel};
 
 /// The kernels of this folder.
 #[cfg(feature = "dist")]

@@ -128,6 +128,7 @@ impl fmt::Display for BlockMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BlockMap::Linear => f.write_str("[block by block]"),
+            BlockMap::Except(blocks) => write!(f, "[block by block, without {}]", blocks.len()),
             BlockMap::Axes(maps) => {
                 let maps: Vec<_> = maps.iter().map(AxisMap::to_string).collect();
                 write!(f, "[{}]", maps.join(", "))

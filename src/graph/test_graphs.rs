@@ -30,7 +30,7 @@ impl Spill for Chunk {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         to.write_all(&self.digest.to_le_bytes())?;
         let bytes = self.bytes;
-        Ok(Box::new(move |from| {
+        Ok(Box::new(move |from, _| {
             let mut digest = [0; 8];
             from.read_exact(&mut digest)?;
             Ok(Block::new(Chunk { bytes, digest: u64::from_le_bytes(digest) }))

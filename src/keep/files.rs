@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::graph::{Block, Load};
+use crate::memory::BufferPool;
 use crate::scratch::ScratchDir;
 
 /// Where blocks go, and how many bytes of them at most.
@@ -139,11 +140,11 @@ impl Saved {
         self.bytes
     }
 
-    /// The block again.
-    pub(crate) fn load(&self) -> Result<Block> {
+    /// The block again, in buffers of `pool`.
+    pub(crate) fn load(&self, pool: &Arc<BufferPool>) -> Result<Block> {
         let read = || -> io::Result<Block> {
             let mut file = Checked::new(self.files.open(&self.path)?);
-            let block = (self.load)(&mut file)?;
+            let block = (self.load)(&mut file, pool)?;
             if file.fingerprint != self.written {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,

@@ -16,7 +16,8 @@ pub(crate) use thread::{enter_task, leave_task};
 
 use crate::error::Call;
 
-/// Watches runs: each `compute`, `persist` or write of a file is one.
+/// Watches runs: each `compute`, `persist` or write of a file is one, and so is all that a [`Client`](crate::Client) does, which
+/// tells those who watch when it is made.
 ///
 /// Tasks are told in batches, at most a tenth of a second after they ended if other tasks end meanwhile; who needs
 /// them sooner calls [`Feed::pull`]. No lock of the scheduler is held, but a thread that calls could run a task
@@ -51,6 +52,10 @@ use crate::error::Call;
 pub trait Observer: Send + Sync {
     /// A run begins. Nothing of it was told before.
     fn on_run_started(&self, _run: &RunStarted<'_>) {}
+
+    /// A client was given tasks. `layers` are all kinds of tasks of the run, in their order, with as many tasks as were known by
+    /// now; those that the run had before stand first.
+    fn on_tasks_added(&self, _run: RunId, _layers: &[LayerInfo]) {}
 
     /// Tasks have ended, or blocks were moved; by when they began, except for what earlier batches should have had.
     fn on_spans(&self, _run: RunId, _spans: &[Span]) {}

@@ -9,11 +9,7 @@ pub(crate) fn check_budget(graph: &TaskGraph, limit: u64) -> Result<()> {
     let mut inputs = Vec::new();
     for (id, tasks) in graph.layer_tasks() {
         let layer = graph.layers().get(id);
-        let own = match layer.is_estimate {
-            true => 0,
-            false => layer.out_bytes.saturating_add(layer.scratch_bytes),
-        };
-        let largest = largest_input(graph, id);
+        let (own, largest) = (own_bytes(graph, id), largest_input(graph, id));
         for task in tasks.map(TaskId) {
             let reads = graph.dependencies(task);
             let bound = largest.saturating_mul(reads.len() as u64);
@@ -27,6 +23,28 @@ pub(crate) fn check_budget(graph: &TaskGraph, limit: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The most bytes that one task's inputs, output and scratch take, as far as these are certain.
+pub(crate) fn largest_task(graph: &TaskGraph) -> u64 {
+    let mut most = 0;
+    let mut inputs = Vec::new();
+    for (id, tasks) in graph.layer_tasks() {
+        let (own, largest) = (own_bytes(graph, id), largest_input(graph, id));
+        for task in tasks.map(TaskId) {
+            let reads = graph.dependencies(task);
+            if own.saturating_add(largest.saturating_mul(reads.len() as u64)) > most {
+                most = most.max(own.saturating_add(input_bytes(graph, reads, &mut inputs)));
+            }
+        }
+    }
+    most
+}
+
+/// What tasks of `layer` take besides their inputs.
+fn own_bytes(graph: &TaskGraph, layer: LayerId) -> u64 {
+    let layer = graph.layers().get(layer);
+    if layer.is_estimate { 0 } else { layer.out_bytes.saturating_add(layer.scratch_bytes) }
 }
 
 /// The bytes of the largest block that a task of `layer` can read.

@@ -26,6 +26,9 @@ pub(crate) trait Sink: Sync {
     fn held_bytes(&self) -> u64 {
         0
     }
+
+    /// May ask how many bytes of blocks it can keep in memory, so that the largest task still fits.
+    fn leave_room(&self, _most: &dyn Fn() -> u64) {}
 }
 
 /// What a run works with besides its graph.

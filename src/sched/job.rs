@@ -10,7 +10,7 @@ use super::events::{Ops, RunSummary};
 use super::spill::{Disk, Done, SpillDisk, Took};
 use super::state::State;
 use super::traced::RunSpan;
-use super::{Run, Sink, check_budget};
+use super::{Run, Sink, check_budget, largest_task};
 use crate::error::{Error, FailedTask, Result};
 use crate::graph::{Block, Inputs, Invocation, Line, TaskContext, TaskGraph, TaskId, take_failed};
 use crate::observe::{Span, SpanKind, Thread, enter_task, leave_task, now_ns};
@@ -22,6 +22,13 @@ const ALLOCATOR_PART: u64 = 16;
 /// The part of a budget that blocks and running tasks may use.
 pub(super) fn blocks_limit(budget_bytes: u64) -> u64 {
     budget_bytes - budget_bytes / ALLOCATOR_PART
+}
+
+/// The budget of which tasks and blocks of so many bytes may use all that they may use.
+pub(crate) fn budget_for(graph: &TaskGraph) -> u64 {
+    let blocks = largest_task(graph);
+    let budget = blocks.saturating_add(blocks / (ALLOCATOR_PART - 1) + 1);
+    budget.saturating_add(graph.layers().reserved_bytes())
 }
 
 /// A graph with all that its tasks need to run.
@@ -63,6 +70,7 @@ impl<'a> Job<'a> {
         sink: &'a dyn Sink,
     ) -> Result<Self> {
         check_budget(graph, run.budget_bytes)?;
+        sink.leave_room(&|| blocks_limit(run.budget_bytes).saturating_sub(largest_task(graph)));
         let ops = Ops::of(graph);
         run.events.on_run_started(graph, &ops.tasks, run.budget_bytes);
         Ok(Job {
@@ -70,7 +78,7 @@ impl<'a> Job<'a> {
             run,
             sink,
             ops,
-            disk: Box::new(SpillDisk::new(&run.spill)),
+            disk: Box::new(SpillDisk::new(&run.spill, &run.pool)),
             wants_spans: run.events.wants_spans(),
             moves: SegQueue::new(),
             traced: RunSpan::new(graph),

@@ -19,13 +19,14 @@ mod shell;
 mod spill;
 pub(crate) mod state;
 mod sync;
+pub(crate) mod tape;
 mod threaded;
 mod traced;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use budget::check_budget;
+pub(crate) use budget::{check_budget, largest_task};
 pub use cancel::CancelToken;
 pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
 pub(crate) use executor::{Executor, Run, Sink};

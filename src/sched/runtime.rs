@@ -20,12 +20,21 @@ use crate::observe::Observers;
 /// Idle buffers may use this part of the memory limit.
 const IDLE_PART: u64 = 4;
 
+/// The bytes that a run may use.
+#[derive(Clone, Copy, Debug)]
+enum Budget {
+    /// What is free of a memory limit when the run begins.
+    FreeOf(u64),
+    #[cfg(feature = "dist")]
+    Fixed(u64),
+}
+
 /// What the runs of one configuration share.
 #[derive(Debug)]
 pub(crate) struct Runtime {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) pool: Arc<BufferPool>,
-    pub(crate) budget_bytes: u64,
+    budget: Budget,
     spill: SpillOptions,
     shows_progress: bool,
     observers: Observers,
@@ -38,12 +47,12 @@ impl Runtime {
             ExecutorKind::Seeded(seed) => Box::new(Seeded(seed)),
             ExecutorKind::Threaded => Box::new(Threaded::new(thread_pool(config.threads())?)),
         };
-        let budget_bytes = free_of(config.memory_limit());
+        let budget = Budget::FreeOf(config.memory_limit());
         let pool = buffer_pool(config.memory_limit() / IDLE_PART);
         let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
         let observers = config.observers().clone();
         let shows_progress = config.progress();
-        Ok(Runtime { executor, pool, budget_bytes, spill, shows_progress, observers })
+        Ok(Runtime { executor, pool, budget, spill, shows_progress, observers })
     }
 
     /// Runs that `executor` does elsewhere, on `budget_bytes` of memory.
@@ -53,7 +62,8 @@ impl Runtime {
         let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
         let observers = config.observers().clone();
         let shows_progress = config.progress();
-        Runtime { executor, pool, budget_bytes, spill, shows_progress, observers }
+        let budget = Budget::Fixed(budget_bytes);
+        Runtime { executor, pool, budget, spill, shows_progress, observers }
     }
 
     /// Orders and runs `graph`, while those watch whom the configuration names.
@@ -86,6 +96,14 @@ impl Runtime {
         }
     }
 
+    fn budget_bytes(&self) -> u64 {
+        match self.budget {
+            Budget::FreeOf(limit) => free_of(limit),
+            #[cfg(feature = "dist")]
+            Budget::Fixed(bytes) => bytes,
+        }
+    }
+
     /// Orders and runs `graph` while `events` watches.
     pub(crate) fn execute_watched(
         &self,
@@ -95,7 +113,7 @@ impl Runtime {
         sink: &dyn Sink,
     ) -> Result<()> {
         let run = Run {
-            budget_bytes: self.budget_bytes.saturating_sub(graph.layers().reserved_bytes()),
+            budget_bytes: self.budget_bytes().saturating_sub(graph.layers().reserved_bytes()),
             pool: Arc::clone(&self.pool),
             events,
             cancel: cancel.clone(),

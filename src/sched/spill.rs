@@ -5,7 +5,7 @@
 //!
 //! Invariant: the thread waits for commands only, so whoever waits for the thread waits for the disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
@@ -15,6 +15,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use crate::error::{Error, Result};
 use crate::graph::{Block, TaskId};
 use crate::keep::{BlockFiles, Saved, SpillOptions};
+use crate::memory::BufferPool;
 use crate::observe::{self, now_ns};
 
 /// So many commands wait for the disk before those who give more have to.
@@ -66,16 +67,18 @@ impl Took {
 #[derive(Debug)]
 pub(super) struct SpillDisk<'a> {
     options: &'a SpillOptions,
+    pool: &'a Arc<BufferPool>,
     thread: OnceLock<Thread>,
 }
 
 impl<'a> SpillDisk<'a> {
-    pub(super) fn new(options: &'a SpillOptions) -> Self {
-        SpillDisk { options, thread: OnceLock::new() }
+    pub(super) fn new(options: &'a SpillOptions, pool: &'a Arc<BufferPool>) -> Self {
+        SpillDisk { options, pool, thread: OnceLock::new() }
     }
 
     fn thread(&self) -> &Thread {
-        self.thread.get_or_init(|| Thread::start(self.options.clone()))
+        let start = || Thread::start(Store::new(self.options.clone(), Arc::clone(self.pool)));
+        self.thread.get_or_init(start)
     }
 
     fn tell(&self, command: Command) {
@@ -128,13 +131,12 @@ struct Thread {
 }
 
 impl Thread {
-    fn start(options: SpillOptions) -> Self {
+    fn start(mut store: Store) -> Self {
         let (commands, received) = bounded(COMMANDS_MAX);
         let (report, done) = unbounded();
         let is_over = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&is_over);
         let work = move || {
-            let mut store = Store::new(options);
             for command in received {
                 if stop.load(Ordering::Relaxed) {
                     return;
@@ -170,12 +172,16 @@ impl Drop for Thread {
 /// The files of one run.
 struct Store {
     files: BlockFiles,
+    pool: Arc<BufferPool>,
     saved: HashMap<TaskId, Saved>,
+    /// Blocks that are back in memory, whose files only save writing them again.
+    copies: BTreeSet<TaskId>,
 }
 
 impl Store {
-    fn new(options: SpillOptions) -> Self {
-        Store { files: BlockFiles::new(options), saved: HashMap::new() }
+    fn new(options: SpillOptions, pool: Arc<BufferPool>) -> Self {
+        let files = BlockFiles::new(options);
+        Store { files, pool, saved: HashMap::new(), copies: BTreeSet::new() }
     }
 
     fn obey(&mut self, command: Command) -> Option<Done> {
@@ -191,9 +197,7 @@ impl Store {
                 Done::Loaded(task, block, Took::since(start_ns, bytes))
             }),
             Command::Discard(task) => {
-                if let Some(saved) = self.saved.remove(&task) {
-                    self.files.discard(&saved);
-                }
+                self.discard(task);
                 return None;
             }
         };
@@ -201,18 +205,35 @@ impl Store {
     }
 
     fn save(&mut self, task: TaskId, block: &Block) -> Result<()> {
-        if !self.saved.contains_key(&task) {
-            self.saved.insert(task, self.files.save(block)?);
+        self.copies.remove(&task);
+        if self.saved.contains_key(&task) {
+            return Ok(());
         }
+        let mut saved = self.files.save(block);
+        // Copies go only when their place is needed.
+        while let (Err(Error::SpillLimit { .. }), Some(copy)) = (&saved, self.copies.pop_last()) {
+            self.discard(copy);
+            saved = self.files.save(block);
+        }
+        self.saved.insert(task, saved?);
         Ok(())
     }
 
-    fn load(&self, task: TaskId) -> Result<Block> {
+    fn discard(&mut self, task: TaskId) {
+        self.copies.remove(&task);
+        if let Some(saved) = self.saved.remove(&task) {
+            self.files.discard(&saved);
+        }
+    }
+
+    fn load(&mut self, task: TaskId) -> Result<Block> {
         let saved = self.saved.get(&task).ok_or_else(|| Error::Internal {
             place: "spilling".into(),
             problem: "a block is read that was not written".into(),
         })?;
-        saved.load()
+        let block = saved.load(&self.pool)?;
+        self.copies.insert(task);
+        Ok(block)
     }
 }
 

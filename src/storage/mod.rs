@@ -30,6 +30,7 @@ mod readable;
 mod stores;
 #[cfg(feature = "cloud")]
 mod upload;
+mod version;
 
 pub(crate) use cursor::Cursor;
 #[cfg(any(feature = "frame", feature = "image"))]
@@ -43,6 +44,7 @@ pub(crate) use ranges::merged;
 pub(crate) use readable::{FoundFile, Readable, prefetch_tails, read_exact_at, request_bytes};
 #[cfg(feature = "cloud")]
 pub use stores::{StoreOptions, register, register_store, unregister};
+pub(crate) use version::{version_of, version_of_directory, version_of_files};
 
 use std::io;
 

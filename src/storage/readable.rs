@@ -70,14 +70,26 @@ impl FoundFile {
     }
 
     /// The one file that a path or a URL names.
-    #[cfg(all(test, feature = "cloud"))]
-    pub(crate) fn at(call: crate::error::Call, path: &std::path::Path) -> Result<Self> {
-        let super::Location::Object(object) = super::Location::of(call, path)? else {
-            panic!("{path:?} is no URL of a store");
+    ///
+    /// # Errors
+    /// [`Error::Io`], and as [`Location::of`](super::Location::of).
+    #[cfg(feature = "array")]
+    pub(crate) fn named(call: crate::error::Call, path: &std::path::Path) -> Result<Self> {
+        let path = match super::Location::of(call, path)? {
+            super::Location::Local(path) => path,
+            #[cfg(feature = "cloud")]
+            super::Location::Object(object) => {
+                let found = object.head().map_err(Error::io(call, path))?;
+                let missing = || super::fault::Fault::missing("looking for it").into();
+                return found.ok_or_else(|| Error::io(call, path)(missing()));
+            }
         };
-        let found = object.head().map_err(Error::io(call, path))?;
-        let missing = || super::fault::Fault::missing("looking for it").into();
-        found.ok_or_else(|| Error::io(call, path)(missing()))
+        let metadata = std::fs::metadata(&path).map_err(Error::io(call, &path))?;
+        // Opening a directory succeeds on Unix; reading it would not say what is wrong.
+        if metadata.is_dir() {
+            return Err(Error::io(call, &path)(io::ErrorKind::IsADirectory.into()));
+        }
+        Ok(FoundFile::local(path, metadata.len()))
     }
 }
 

@@ -32,7 +32,7 @@ fn object(url: &str) -> Object {
 
 fn opened(url: &str) -> Readable {
     let blame = Blame { call: call(), path: Path::new(url), format: "test" };
-    FoundFile::at(call(), Path::new(url)).unwrap().open(&blame).unwrap()
+    FoundFile::named(call(), Path::new(url)).unwrap().open(&blame).unwrap()
 }
 
 fn pattern(n: usize) -> Vec<u8> {
@@ -95,7 +95,7 @@ fn trouble_is_an_error_that_says_what_and_where() {
         store.set_trouble(None);
         assert_eq!(file.bytes_at(10, 10).unwrap().len(), 10);
     }
-    let missing = FoundFile::at(call(), Path::new("test://trouble/y")).unwrap_err().to_string();
+    let missing = FoundFile::named(call(), Path::new("test://trouble/y")).unwrap_err().to_string();
     assert!(
         missing.contains("test://trouble/y: looking for it: there is no such object"),
         "{missing}"
@@ -315,7 +315,7 @@ fn web_servers_give_out_ranges() {
     let mut all = Vec::new();
     Cursor::new(Arc::new(opened(&url)), 0).read_to_end(&mut all).unwrap();
     assert_eq!(all, bytes);
-    let missing = FoundFile::at(call(), Path::new(&url.replace("x%20y", "z"))).unwrap_err();
+    let missing = FoundFile::named(call(), Path::new(&url.replace("x%20y", "z"))).unwrap_err();
     assert!(missing.to_string().contains("there is no such object"), "{missing}");
     let refused = NewDir::create(call(), Path::new(&url))
         .and_then(|dir| dir.write(Path::new("a"), |_| Ok(())))
@@ -334,7 +334,7 @@ fn web_servers_without_ranges_and_without_anybody_are_errors() {
     let url = format!("http://127.0.0.1:{port}");
     register(&url, StoreOptions::new().retries(0)).unwrap();
     let path = format!("{url}/x");
-    let error = FoundFile::at(call(), Path::new(&path)).unwrap_err().to_string();
+    let error = FoundFile::named(call(), Path::new(&path)).unwrap_err().to_string();
     assert!(error.contains(&path) && error.contains("looking for it"), "{error}");
     unregister(&url);
 }
@@ -349,7 +349,7 @@ fn missing_credentials_name_what_to_set() {
         .with("allow_http", "true")
         .retries(0);
     register("s3://no-credentials", options).unwrap();
-    let error = FoundFile::at(call(), Path::new("s3://no-credentials/x")).unwrap_err();
+    let error = FoundFile::named(call(), Path::new("s3://no-credentials/x")).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::Io { .. }) && text.contains("AWS_ACCESS_KEY_ID"), "{text}");
     unregister("s3://no-credentials");

@@ -25,4 +25,5 @@ mod persisted;
 mod shuffles;
 mod sources;
 mod tables;
+mod threads;
 mod tpch;

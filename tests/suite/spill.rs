@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dask_rs::diagnostics::{Observer, RunEnded};
@@ -225,6 +226,33 @@ fn a_persisted_array_may_be_larger_than_the_limit() {
         assert!(error.contains("DASK_RS_SPILL_LIMIT"), "{error}");
         assert!(is_empty(dir.path()));
     });
+}
+
+/// The most bytes that a run has used.
+#[derive(Default)]
+struct Peak(AtomicU64);
+
+impl Observer for Peak {
+    fn on_run_ended(&self, run: &RunEnded) {
+        self.0.fetch_max(run.peak_bytes, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_is_persisted_leaves_room_for_the_largest_task() {
+    const LIMIT: u64 = 1_000_003;
+    let dir = tempfile::tempdir().unwrap();
+    let peak = Arc::new(Peak::default());
+    let config = Config::new().with_memory_limit(LIMIT).with_spill_directory(dir.path());
+    let config = config.with_executor(ExecutorKind::Serial).with_observer(peak.clone());
+    // Chunks of 25 KB, which are half of the limit together, and one that takes 700 KB with its input.
+    let sizes: Vec<u64> = std::iter::repeat_n(3_125, 20).chain([43_750]).collect();
+    let x: Array<f64> = array::arange(0.0, 106_250.0, 1.0, [sizes]);
+    let kept = config.scope(|| x.sqrt().persist()).unwrap();
+    let peak = peak.0.load(Ordering::Relaxed);
+    assert!(peak >= 700_000 && peak < LIMIT, "{peak}");
+    assert!(!is_empty(dir.path()));
+    assert_eq!(kept.slice(s![106_249]).compute().unwrap()[[]], 106_249_f64.sqrt());
 }
 
 #[test]

@@ -458,6 +458,27 @@ fn taken_elements_are_chunked() {
 }
 
 #[test]
+fn groups_of_positions_are_not_cut() {
+    each_case("shuffle_groups.jsonl", 200, |case| {
+        let groups = case["groups"].as_array().expect("a list");
+        let lens: Vec<u64> = groups.iter().map(|group| list(group).len() as u64).collect();
+        let along = case["axis"].as_u64().expect("an axis") as usize;
+        let got = shuffle_chunks(&chunks(&case["chunks"]), along, &lens);
+        same(got, Some(chunks(&case["out_chunks"])))
+    });
+}
+
+#[test]
+fn neighbours_that_are_reduced_together_are_not_cut() {
+    each_case("coarsen_align.jsonl", 300, |case| {
+        let size = case["multiple"].as_u64().expect("a number");
+        let got = coarsen_chunks(&axis(&case["chunks"]), size).expect("lengths are known");
+        let trimmed: Vec<u64> = got.sizes().map(|n| n / size).filter(|&n| n > 0).collect();
+        same((got, trimmed), (axis(&case["aligned"]), list(&case["coarsened_trimmed"])))
+    });
+}
+
+#[test]
 fn windows_are_chunked() {
     each_case("sliding_window.jsonl", 90, |case| {
         if !flag(case, "automatic_rechunk") {

@@ -13,6 +13,7 @@ mod axis;
 mod grid;
 
 mod auto;
+mod coarsen;
 mod groups;
 pub(crate) mod limit;
 mod normalize;
@@ -33,6 +34,7 @@ mod within;
 mod golden;
 
 pub(crate) use axis::AxisChunks;
+pub(crate) use coarsen::coarsen_chunks;
 pub use grid::Chunks;
 pub(crate) use grid::tuple_text;
 pub(crate) use groups::{NO_GROUP, group_cuts, group_steps, groups_of_blocks};
@@ -47,7 +49,7 @@ pub(crate) use rechunk::{
 pub(crate) use reshape::{ReshapePlan, plan_reshape_within, reshape_steps, resolve_shape};
 pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;
-pub(crate) use take::{take_blocks, take_chunks, take_sources};
+pub(crate) use take::{by_block, shuffle_chunks, take_blocks, take_chunks, take_sources};
 pub use tree::SplitEvery;
 pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
 pub(crate) use windows::window_chunks;

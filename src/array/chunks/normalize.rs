@@ -10,8 +10,9 @@ use crate::error::{Call, Error, Result};
 /// Chunks as a user asks for them, for a whole array.
 ///
 /// Anything that converts is accepted: a number or a text for all axes, a list with an entry per
-/// axis, a list of lists of block lengths. For an array of one dimension, a list of two or more
-/// numbers is the list of its block lengths.
+/// axis, a list of lists of block lengths, a list of dimension names with an entry for each
+/// (`[("time", -1)]`). For an array of one dimension, a list of two or more numbers is the list of its
+/// block lengths.
 ///
 /// # Source
 /// Dask, `normalize_chunks`.
@@ -24,6 +25,8 @@ pub enum ChunkSpec {
     PerAxis(Vec<AxisSpec>),
     /// Entries for some axes, counted from the end if negative. The others keep what they have.
     Axes(Vec<(i64, AxisSpec)>),
+    /// Entries for some axes by their dimension names. The others keep what they have.
+    Named(Vec<(String, AxisSpec)>),
 }
 
 /// Chunks as a user asks for them, for one axis.
@@ -68,6 +71,14 @@ impl<S: Into<AxisSpec> + Clone> From<&[S]> for ChunkSpec {
 impl<S: Into<AxisSpec>, const N: usize> From<[S; N]> for ChunkSpec {
     fn from(axes: [S; N]) -> Self {
         ChunkSpec::PerAxis(axes.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<S: Into<AxisSpec>, const N: usize> From<[(&str, S); N]> for ChunkSpec {
+    fn from(axes: [(&str, S); N]) -> Self {
+        ChunkSpec::Named(
+            axes.into_iter().map(|(name, spec)| (name.to_owned(), spec.into())).collect(),
+        )
     }
 }
 
@@ -264,6 +275,17 @@ impl Target<'_> {
                 _ => Err(self.wrong(spec, "there must be one entry for each axis")),
             },
             ChunkSpec::Axes(entries) => self.by_number(entries),
+            // Whoever knows the names of the dimensions has put their numbers in their place.
+            ChunkSpec::Named(entries) => match entries.first() {
+                None => Ok(vec![AxisSpec::Keep; ndim]),
+                Some((name, _)) => Err(Error::InvalidAxis {
+                    call: self.call,
+                    got: format!("{name:?}"),
+                    ndim,
+                    names: String::new(),
+                    remedy: "a new array has no names; use rechunk() after with_dim_names()",
+                }),
+            },
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn window_chunks(
 
 /// `new` cut along `axes`, by about the same factor each, until its blocks times `volume` are no larger than
 /// those of `old`, or nothing is left to cut.
-fn shrunk(old: &Chunks, mut new: Chunks, mut axes: Vec<usize>, volume: u64) -> Chunks {
+pub(super) fn shrunk(old: &Chunks, mut new: Chunks, mut axes: Vec<usize>, volume: u64) -> Chunks {
     let most = old.max_block_len().unwrap_or(1).max(1) as f64;
     while !axes.is_empty() {
         let growth = new.max_block_len().unwrap_or(1).saturating_mul(volume) as f64 / most;

@@ -254,6 +254,31 @@ impl<T: Element, L> AxisGroups<T, L> {
         self.then(|grouping| grouping.pick(call, false))
     }
 
+    /// The first element of each group that is not NaN; NaN if there is none.
+    ///
+    /// # Cost
+    /// Two passes: one finds the positions, the other the elements.
+    ///
+    /// # Errors
+    /// Carried: [`Error::DTypeMismatch`] unless elements are real numbers.
+    #[track_caller]
+    #[must_use]
+    pub fn nanfirst(&self) -> Array<T> {
+        let call = Call::new("nanfirst");
+        self.then(|grouping| grouping.pick_valid(call, true))
+    }
+
+    /// The last element of each group that is not NaN; see [`nanfirst`](Self::nanfirst).
+    ///
+    /// # Errors
+    /// As [`nanfirst`](Self::nanfirst).
+    #[track_caller]
+    #[must_use]
+    pub fn nanlast(&self) -> Array<T> {
+        let call = Call::new("nanlast");
+        self.then(|grouping| grouping.pick_valid(call, false))
+    }
+
     /// Exact quantiles of each group; see [`Array::quantile`].
     ///
     /// # Cost

@@ -72,8 +72,8 @@ impl<T: Element> Array<T> {
         Array::of(repeats::tile(Call::new("tile"), &self.handle, &times.into()))
     }
 
-    /// More elements before and after each axis: as many as `width` says (a number, a pair, or a list of a
-    /// pair for each axis), of what `mode` says. Mirror images go on beyond the array if it is shorter
+    /// More elements before and after each axis: as many as `width` says (a number, a pair, a list of a
+    /// pair for each axis, or some axes with pairs, such as `[("longitude", (1, 1))]`), of what `mode` says. Mirror images go on beyond the array if it is shorter
     /// than they have to be.
     ///
     /// # Shape and chunks
@@ -188,6 +188,42 @@ impl<T: Element> Array<T> {
     #[must_use]
     pub fn take(&self, positions: impl Into<Shape>, axis: impl Into<AxisRef>) -> Self {
         Array::of(take::take(Call::new("take"), &self.handle, &positions.into(), &axis.into()))
+    }
+
+    /// The elements at positions of an axis that come in groups: a [`take`](Self::take) of all of them, one group after
+    /// another, in which no block cuts a group. So a function of each block, as [`map_blocks`](Self::map_blocks), sees whole groups.
+    ///
+    /// # Shape and chunks
+    /// Groups are packed into blocks of about the average length of the array's. If a group is longer than a block, the other
+    /// axes are cut, so that blocks do not outgrow those of the array.
+    ///
+    /// # Cost
+    /// As [`take`](Self::take).
+    ///
+    /// # Errors
+    /// Carried: [`Error::IndexOutOfBounds`](crate::Error::IndexOutOfBounds).
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let x = array::arange(0, 6, 1, [2]);
+    /// let y = x.shuffle([[0, 3], [1, 4], [2, 5]], 0);
+    /// assert_eq!(y.compute()?, ndarray::arr1(&[0, 3, 1, 4, 2, 5]).into_dyn());
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// Chunks as in Dask's `shuffle`.
+    #[track_caller]
+    #[must_use]
+    pub fn shuffle<G: IntoIterator<Item = i64>>(
+        &self,
+        groups: impl IntoIterator<Item = G>,
+        axis: impl Into<AxisRef>,
+    ) -> Self {
+        let groups: Vec<Vec<i64>> =
+            groups.into_iter().map(|group| group.into_iter().collect()).collect();
+        Array::of(take::shuffle(Call::new("shuffle"), &self.handle, &groups, &axis.into()))
     }
 
     /// Zeros above the `k`-th diagonal of the last two axes.

@@ -14,6 +14,30 @@ pub(crate) fn box_outside(call: Call, start: &[u64], lens: &[usize], shape: &[u6
     }
 }
 
+/// Checks what every [`Source`](super::Source) is asked for: a box inside of the array, of its elements.
+pub(crate) fn check_box(
+    call: Call,
+    dtype: DType,
+    shape: &[u64],
+    start: &[u64],
+    out: &AnyViewMut<'_>,
+) -> Result<()> {
+    check_dtype(call, out, dtype)?;
+    if contains(shape, start, out.shape()) {
+        return Ok(());
+    }
+    Err(box_outside(call, start, out.shape(), shape))
+}
+
+/// Whether the box at `start` of shape `lens` lies inside of an array.
+pub(crate) fn contains(shape: &[u64], start: &[u64], lens: &[usize]) -> bool {
+    start.len() == shape.len()
+        && lens.len() == shape.len()
+        && start.iter().zip(lens).zip(shape).all(|((&start, &len), &axis)| {
+            start.checked_add(len as u64).is_some_and(|end| end <= axis)
+        })
+}
+
 /// Checks that a view has the dtype of the file that it is read from.
 pub(crate) fn check_dtype(call: Call, out: &AnyViewMut<'_>, dtype: DType) -> Result<()> {
     if out.dtype() == dtype {

@@ -57,11 +57,7 @@ impl Layout {
 
     /// Whether the box at `start` of shape `lens` lies inside of the array.
     pub(crate) fn contains(&self, start: &[u64], lens: &[usize]) -> bool {
-        start.len() == self.shape.len()
-            && lens.len() == self.shape.len()
-            && start.iter().zip(lens).zip(&self.shape).all(|((&start, &len), &axis)| {
-                start.checked_add(len as u64).is_some_and(|end| end <= axis)
-            })
+        super::errors::contains(&self.shape, start, lens)
     }
 
     /// The contiguous runs of bytes that make up a box inside of the array, in C order.

@@ -8,6 +8,10 @@
 
 mod bytes;
 mod errors;
+#[cfg(any(feature = "zarr", feature = "hdf5"))]
+mod grid;
+#[cfg(feature = "hdf5")]
+mod hdf5;
 #[cfg(feature = "image")]
 mod images;
 mod layout;
@@ -24,6 +28,8 @@ mod zarr;
 
 pub use bytes::Stored;
 pub(crate) use bytes::{ByteOrder, Strips, decode_slice, encode_slice};
+#[cfg(feature = "hdf5")]
+pub(crate) use hdf5::Hdf5File;
 #[cfg(feature = "image")]
 pub(crate) use images::ImageStack;
 #[cfg(feature = "netcdf")]

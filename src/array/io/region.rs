@@ -1,7 +1,7 @@
 //! Boxes of arrays read from and written to files by position, from any number of threads.
 //!
 //! Nothing is mapped and no more than a box, and the gaps in it that are cheaper to read than to
-//! skip, is ever read. Scratch is at most [`SCRATCH_BYTES`] a call.
+//! skip, is ever read. Files may also be objects in a store, of which each read is a request: there are fewer and longer ones.
 
 use std::fs::File;
 use std::io;
@@ -13,49 +13,103 @@ use super::bytes::{ByteOrder, Stored, decode_slice, encode_slice};
 use super::errors::box_outside;
 use super::layout::{Layout, Run};
 use crate::error::{Blame, Call, Error, Result};
-use crate::storage::read_exact_at;
+use crate::storage::{FoundFile, read_exact_at, version_of};
 
 /// The most that is read or written at once: it fits into L2.
 pub(crate) const SCRATCH_BYTES: u64 = 256 << 10;
 
-/// A gap of at most so many bytes between two runs is read along: copying it costs less than
-/// another system call.
-const BRIDGED_GAP_BYTES: u64 = 4 << 10;
+/// How much is read at once.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    bytes: u64,
+    /// A gap of at most so many bytes between two runs is read along: copying it costs less than
+    /// another system call, or another request.
+    gap_bytes: u64,
+}
+
+const LOCAL: Reach = Reach { bytes: SCRATCH_BYTES, gap_bytes: 4 << 10 };
+#[cfg(feature = "cloud")]
+const REMOTE: Reach = Reach { bytes: 8 << 20, gap_bytes: 256 << 10 };
 
 /// A file that is read or written at positions, with the name that errors give it.
 #[derive(Debug)]
 pub(crate) struct PositionedFile {
-    file: File,
+    place: Place,
     path: PathBuf,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(File),
+    /// Objects are only read.
+    #[cfg(feature = "cloud")]
+    Object(crate::storage::Readable),
 }
 
 impl PositionedFile {
     /// Opens the file for reading.
     pub(crate) fn open(call: Call, path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(call, path))?;
-        // Opening a directory succeeds on Unix; reading it would not say what is wrong.
-        if file.metadata().map_err(Error::io(call, path))?.is_dir() {
-            return Err(Error::io(call, path)(io::ErrorKind::IsADirectory.into()));
+        let found = FoundFile::named(call, path)?;
+        #[cfg(feature = "cloud")]
+        if found.is_remote() {
+            let object = found.open(&Blame { call, path, format: "object" })?;
+            return Ok(PositionedFile { place: Place::Object(object), path: path.to_path_buf() });
         }
-        Ok(PositionedFile { file, path: path.to_path_buf() })
+        let file = File::open(&found.path).map_err(Error::io(call, path))?;
+        Ok(PositionedFile::new(file, path))
     }
 
     /// A file that is open already.
     pub(crate) fn new(file: File, path: &Path) -> Self {
-        PositionedFile { file, path: path.to_path_buf() }
+        PositionedFile { place: Place::File(file), path: path.to_path_buf() }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The file, of those that are written.
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        match &self.place {
+            Place::File(file) => file,
+            #[cfg(feature = "cloud")]
+            Place::Object(_) => unreachable!("objects are opened for reading"),
+        }
+    }
+
+    /// What changes when the file does; objects say nothing of the kind.
+    pub(crate) fn version(&self) -> Option<String> {
+        match &self.place {
+            Place::File(file) => version_of(&self.path, &file.metadata().ok()?),
+            #[cfg(feature = "cloud")]
+            Place::Object(_) => None,
+        }
     }
 
     /// The length of the file.
     pub(crate) fn nbytes(&self, call: Call) -> Result<u64> {
-        Ok(self.file.metadata().map_err(Error::io(call, &self.path))?.len())
+        match &self.place {
+            Place::File(file) => Ok(file.metadata().map_err(Error::io(call, &self.path))?.len()),
+            #[cfg(feature = "cloud")]
+            Place::Object(object) => Ok(object.len()),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        match self.place {
+            Place::File(_) => LOCAL,
+            #[cfg(feature = "cloud")]
+            Place::Object(_) => REMOTE,
+        }
+    }
+
+    /// Bytes that a call of [`read_box`](Self::read_box) uses beside the box, at most. An answer is a buffer of its own.
+    pub(crate) fn scratch_bytes(&self) -> u64 {
+        match self.place {
+            Place::File(_) => LOCAL.bytes,
+            #[cfg(feature = "cloud")]
+            Place::Object(_) => 2 * REMOTE.bytes,
+        }
     }
 
     /// The layout of what a header promises, `None` for more than can be counted; an error unless the
@@ -77,17 +131,22 @@ impl PositionedFile {
 
     /// Makes the file so long, with zeros where nothing is written yet.
     pub(crate) fn set_len(&self, call: Call, nbytes: u64) -> Result<()> {
-        self.file.set_len(nbytes).map_err(Error::io(call, &self.path))
+        self.file().set_len(nbytes).map_err(Error::io(call, &self.path))
     }
 
     /// Fills `bytes` from the position `offset`.
     pub(crate) fn read_at(&self, call: Call, offset: u64, bytes: &mut [u8]) -> Result<()> {
-        read_exact_at(&self.file, bytes, offset).map_err(Error::io(call, &self.path))
+        let read = match &self.place {
+            Place::File(file) => read_exact_at(file, bytes, offset),
+            #[cfg(feature = "cloud")]
+            Place::Object(object) => object.read_exact_at(bytes, offset),
+        };
+        read.map_err(Error::io(call, &self.path))
     }
 
     /// Writes `bytes` at the position `offset`.
     pub(crate) fn write_at(&self, call: Call, offset: u64, bytes: &[u8]) -> Result<()> {
-        write_all_at(&self.file, bytes, offset).map_err(Error::io(call, &self.path))
+        write_all_at(self.file(), bytes, offset).map_err(Error::io(call, &self.path))
     }
 
     /// Reads the box at `start` into `out`.
@@ -130,13 +189,14 @@ impl PositionedFile {
         item_bytes: usize,
         mut sink: impl FnMut(&[u8]),
     ) -> Result<()> {
+        let reach = self.reach();
         let mut scratch = Vec::new();
         let mut group: Vec<Run> = Vec::new();
-        for run in runs.flat_map(|run| pieces(run, item_bytes)) {
+        for run in runs.flat_map(|run| pieces(run, item_bytes, reach.bytes)) {
             if let (Some(first), Some(last)) = (group.first(), group.last()) {
                 let span = run.offset + run.nbytes - first.offset;
                 let gap = run.offset - (last.offset + last.nbytes);
-                if span > SCRATCH_BYTES || gap > BRIDGED_GAP_BYTES {
+                if span > reach.bytes || gap > reach.gap_bytes {
                     self.read_group(call, &group, &mut scratch, &mut sink)?;
                     group.clear();
                 }
@@ -204,7 +264,7 @@ impl PositionedFile {
         scratch: &mut Vec<u8>,
         mut fill: impl FnMut(&mut [u8]),
     ) -> Result<()> {
-        for run in runs.flat_map(|run| pieces(run, item_bytes)) {
+        for run in runs.flat_map(|run| pieces(run, item_bytes, SCRATCH_BYTES)) {
             scratch.resize(run.nbytes as usize, 0);
             fill(scratch);
             self.write_at(call, run.offset, scratch)?;
@@ -213,9 +273,9 @@ impl PositionedFile {
     }
 }
 
-/// The run in pieces that fit into scratch and hold whole items.
-fn pieces(run: Run, item_bytes: usize) -> impl Iterator<Item = Run> {
-    let step = SCRATCH_BYTES - SCRATCH_BYTES % item_bytes as u64;
+/// The run in pieces of at most so many bytes that hold whole items.
+fn pieces(run: Run, item_bytes: usize, bytes_max: u64) -> impl Iterator<Item = Run> {
+    let step = bytes_max - bytes_max % item_bytes as u64;
     (0..run.nbytes.div_ceil(step)).map(move |i| Run {
         offset: run.offset + i * step,
         nbytes: step.min(run.nbytes - i * step),

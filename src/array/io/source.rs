@@ -57,6 +57,14 @@ pub trait Source: Send + Sync + fmt::Debug {
         None
     }
 
+    /// What is there to be read right now, as text: two sources have the same version only if they read the same elements, and
+    /// a source has another one once its elements have changed. Path, length and time of change of a file are a good one.
+    ///
+    /// `None` if it can't be told; then a [`Cache`](crate::Cache) keeps nothing that is made of it.
+    fn version(&self) -> Option<String> {
+        None
+    }
+
     /// Reads the box that begins at `start` and has the shape of `out`, which has the source's dtype.
     ///
     /// # Errors

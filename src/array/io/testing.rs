@@ -1,6 +1,7 @@
 //! What the tests of all formats share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
@@ -45,14 +46,14 @@ pub(super) fn ramp(shape: &[usize]) -> ArrayD<f64> {
 
 /// Opens and reads, whole, every mutilation of a small file: cut at every length, and with every
 /// byte changed. Nothing may panic, and what fails has to name the file.
-pub(super) fn survives_damage<S: Source>(path: &Path, open: impl Fn(PathBuf) -> Result<S>) {
+pub(super) fn survives_damage(path: &Path, open: impl Fn(PathBuf) -> Result<Arc<dyn Source>>) {
     let good = std::fs::read(path).unwrap();
     let try_read = |bytes: &[u8], what: &str| {
         rewrite(path, bytes);
         let read = open(path.to_path_buf()).and_then(|source| {
             let lens: Vec<usize> = source.shape().iter().map(|&len| len as usize).collect();
             let start = vec![0; lens.len()];
-            read(&source, &start, &lens).map(drop)
+            read(&*source, &start, &lens).map(drop)
         });
         if let Err(error) = read {
             assert!(names_a_file(&error), "{what}: {error}");

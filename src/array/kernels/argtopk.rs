@@ -7,11 +7,21 @@ use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::copy::{filled, save_array};
 use super::ordered::Ordered;
+#[cfg(feature = "dist")]
+use super::portable::{append, head, items, n_items};
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::AxisChunks;
+#[cfg(feature = "dist")]
+use crate::array::dtype::{DType, dispatch};
 use crate::array::io::Strips;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable, encoded};
+#[cfg(feature = "dist")]
+use crate::memory::BufferPool;
+#[cfg(feature = "dist")]
+use std::sync::Arc;
 
 /// Elements with their positions along the axis.
 #[derive(Debug)]
@@ -22,6 +32,13 @@ impl<T: Ordered> Value for Ranked<T> {
         (self.0.len() * size_of::<(T, i64)>()) as u64
     }
 
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        bytes.extend(encoded(&(T::DTYPE, self.0.shape())));
+        append(&self.0.iter().copied().collect::<Vec<_>>(), bytes);
+        Some("ranked")
+    }
+
     fn as_spill(&self) -> Option<&dyn Spill> {
         Some(self)
     }
@@ -30,12 +47,25 @@ impl<T: Ordered> Value for Ranked<T> {
 impl<T: Ordered> Spill for Ranked<T> {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         let load = save_array(&self.0, &mut Strips::new(), to)?;
-        Ok(Box::new(move |from| Ok(Block::new(Ranked(load(&mut Strips::new(), from)?)))))
+        Ok(Box::new(move |from, _| Ok(Block::new(Ranked(load(&mut Strips::new(), from)?)))))
     }
+}
+
+/// Decodes a [`Ranked`].
+#[cfg(feature = "dist")]
+pub(super) fn decode_ranked(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Block> {
+    let ((dtype, shape), data): ((DType, Vec<usize>), _) = head("ranked elements", bytes)?;
+    Ok(dispatch!(dtype, T => {
+        n_items(&shape, size_of::<(T, i64)>(), data.len())?;
+        let items = items::<(T, i64)>("ranked elements", data)?;
+        let ranked = ArrayD::from_shape_vec(IxDyn(&shape), items);
+        Block::new(Ranked(ranked.expect("there are as many as the shape has")))
+    }))
 }
 
 /// One step of finding the positions.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ArgTopStep {
     /// From a block, along an axis cut like this.
     Chunk(AxisChunks),
@@ -137,6 +167,11 @@ impl<T: Ordered> Kernel for ArgTopKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("argtopk", T::DTYPE.name(), (self.k, self.axis, &self.step)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("argtopk", &(T::DTYPE, self.k, self.axis, &self.step)))
     }
 }
 

@@ -9,9 +9,12 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Where elements are counted.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Bins {
     /// From each edge, inclusive, to the next, which only the last bin includes.
     Edges(Arc<[f64]>),
@@ -46,6 +49,41 @@ impl Bins {
     }
 }
 
+/// Bins as wide as each other, whose number follows from a division; what rounding does to that is put right by the edges.
+#[derive(Clone, Copy, Debug)]
+struct Even<'b> {
+    edges: &'b [f64],
+    bins_per_unit: f64,
+}
+
+impl<'b> Even<'b> {
+    /// `None` unless the division is at most one bin off everywhere.
+    fn new(edges: &'b [f64]) -> Option<Self> {
+        let n = edges.len().checked_sub(1).filter(|n| *n > 0)?;
+        let even = Even { edges, bins_per_unit: n as f64 / (edges[n] - edges[0]) };
+        // Guesses never descend, so that those at the edges bound all of a bin.
+        let is_near = |(i, &edge)| {
+            let guess = even.guess(edge);
+            guess <= i && i <= guess + 1
+        };
+        (even.bins_per_unit.is_finite() && edges.iter().enumerate().all(is_near)).then_some(even)
+    }
+
+    #[inline(always)]
+    fn guess(&self, x: f64) -> usize {
+        ((x - self.edges[0]) * self.bins_per_unit) as usize
+    }
+
+    #[inline(always)]
+    fn bin(&self, x: f64) -> Option<usize> {
+        let last = self.edges.len() - 2;
+        let guess = self.guess(x).min(last);
+        let lower = guess.saturating_sub(usize::from(x < self.edges[guess]));
+        let bin = lower + usize::from(x >= self.edges[lower + 1]);
+        (self.edges[0] <= x && x <= self.edges[last + 1]).then_some(bin.min(last))
+    }
+}
+
 /// The counts in a block, or the sums of the weights in slot 1, as a row.
 #[derive(Debug)]
 pub(crate) struct CountKernel<T> {
@@ -67,24 +105,43 @@ impl<T: Element + AsFloat> CountKernel<T> {
         let shape = [1, self.bins.n_bins() as usize];
         let out = filled::<W>(&shape, task.pool, |mut out| {
             out.fill(W::default());
-            for (x, weight) in elements {
-                if let Some(bin) = self.bins.bin(x.to_f64()) {
-                    out[[0, bin]] += weight;
+            let Some(counts) = out.as_slice_mut() else { return };
+            match &self.bins {
+                Bins::Edges(edges) if let Some(even) = Even::new(edges) => {
+                    add_up(counts, elements, |x| even.bin(x));
                 }
+                bins => add_up(counts, elements, |x| bins.bin(x)),
             }
         });
         Block::new(Chunk::new(out, task.pool))
     }
 }
 
+/// Adds each weight to the count of the bin of its element, if that has one.
+fn add_up<T: AsFloat, W: std::ops::AddAssign>(
+    counts: &mut [W],
+    elements: impl Iterator<Item = (T, W)>,
+    bin: impl Fn(f64) -> Option<usize>,
+) {
+    // Iterators of two kinds in one are fast only if they drive the loop.
+    elements.for_each(|(x, weight)| {
+        if let Some(bin) = bin(x.to_f64()) {
+            counts[bin] += weight;
+        }
+    });
+}
+
 impl<T: Element + AsFloat> Kernel for CountKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let block = chunk::<T>(inputs.take_one(0));
         let view = block.view();
-        let elements = view.iter().copied();
         if !self.has_weights {
-            return Ok(self.row(task, elements.map(|x| (x, 1_i64))));
+            return Ok(match view.as_slice_memory_order() {
+                Some(all) => self.row(task, all.iter().map(|&x| (x, 1_i64))),
+                None => self.row(task, view.iter().map(|&x| (x, 1_i64))),
+            });
         }
+        let elements = view.iter().copied();
         let weights = chunk::<f64>(inputs.take_one(1));
         let weights = weights.view();
         Ok(self.row(task, elements.zip(weights.iter().copied())))
@@ -92,6 +149,11 @@ impl<T: Element + AsFloat> Kernel for CountKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("count", T::DTYPE.name(), (&self.bins, self.has_weights)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("count", &(T::DTYPE, &self.bins, self.has_weights)))
     }
 }
 
@@ -108,6 +170,25 @@ mod tests {
         let twice = Bins::Edges([0.0, 1.0, 1.0].into());
         assert_eq!([0.9, 1.0].map(|x| twice.bin(x)), [Some(0), Some(1)]);
         assert_eq!(Bins::Edges([1.0].into()).bin(1.0), None);
+    }
+
+    #[test]
+    fn even_bins_are_those_of_their_edges() {
+        for (n, low, high) in
+            [(1, 0.0, 1.0), (3, -0.1, 0.2), (100, 0.0, 1.0), (7, 1e15, 1e15 + 9.0)]
+        {
+            let step = (high - low) / f64::from(n);
+            let edges: Vec<f64> = (0..n).map(|i| low + f64::from(i) * step).chain([high]).collect();
+            let even = Even::new(&edges).unwrap();
+            let bins = Bins::Edges(edges.clone().into());
+            let near = |x: f64| [x.next_down(), x, x.next_up(), x + 0.5 * step];
+            for x in edges.iter().flat_map(|&edge| near(edge)).chain([f64::NAN, f64::INFINITY]) {
+                assert_eq!(even.bin(x), bins.bin(x), "{x:e} in {edges:?}");
+            }
+        }
+        for edges in [&[0.0, 1.0, 1.0][..], &[0.0, 0.01, 0.02, 1.0], &[1.0, 1.0], &[1.0]] {
+            assert!(Even::new(edges).is_none(), "{edges:?}");
+        }
     }
 
     #[test]

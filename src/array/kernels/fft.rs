@@ -15,9 +15,12 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// From what to what, and with which sign in the exponent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Transform {
     /// Complex numbers, with a negative exponent.
     Forward,
@@ -198,5 +201,13 @@ where
     fn identity(&self) -> Option<Identity> {
         let parameters = (self.transform, self.n, self.scale);
         Some(Identity::new("fft", <Complex<F>>::DTYPE.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new(
+            "fft",
+            &(<Complex<F>>::DTYPE, self.transform, self.n as u64, self.scale),
+        ))
     }
 }

@@ -44,20 +44,19 @@ fn group_axes(shape: &[usize], axes: &[usize]) -> Vec<Group> {
     groups
 }
 
-/// The accumulators of a block, one for each kept position in C order.
+/// Adds the elements of a block to accumulators, which are empty, one for each kept position in C order.
 pub(crate) fn fold_block<R: Reducer>(
     reducer: R,
     compiled: &Compiled,
     frame: &mut Frame<'_>,
     axes: &[usize],
-) -> Vec<R::Acc> {
+    accs: &mut [R::Acc],
+) {
     let groups = group_axes(&frame.shape, axes);
-    let n_kept = groups.iter().filter(|group| !group.is_reduced).map(|group| group.len).product();
     let n: usize = frame.shape.iter().product();
-    let accs = vec![reducer.empty(); n_kept];
     let mut walk = Walk { reducer, compiled, frame, accs };
     if n == 0 {
-        return walk.accs;
+        return;
     }
     match groups.split_last() {
         None => walk.rows(&[], 1),
@@ -67,14 +66,13 @@ pub(crate) fn fold_block<R: Reducer>(
             Some((reduced, outer)) => walk.columns(outer, reduced.len, last.len),
         },
     }
-    walk.accs
 }
 
 struct Walk<'w, 'a, R: Reducer> {
     reducer: R,
     compiled: &'w Compiled,
     frame: &'w mut Frame<'a>,
-    accs: Vec<R::Acc>,
+    accs: &'w mut [R::Acc],
 }
 
 impl<R: Reducer> Walk<'_, '_, R> {

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 
 use super::copy::to_usize;
+#[cfg(feature = "dist")]
+use super::portable::{append, checked, head, items};
 use super::reduce::{ReduceSpec, ReducerVisitor, no_reducer};
 use super::reducers::Reducer;
 use super::scalar::{Lane, Scalar};
@@ -20,6 +22,9 @@ use crate::array::chunks::{Chunks, NO_GROUP};
 use crate::array::io::{Stored, Strips};
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable, encoded, undecodable};
+use crate::memory::{BufferPool, Item, Lent};
 
 /// Rows that are added to a tile before it is merged, as in `fold.rs`.
 const ROWS: usize = 128;
@@ -32,18 +37,28 @@ const ROW_LEN_MIN: usize = 64;
 
 /// Accumulators of some groups.
 #[derive(Debug)]
-struct GroupPartial<A> {
+struct GroupPartial<A: Item> {
+    /// What they are of, by which they are decoded.
+    #[cfg(feature = "dist")]
+    spec: ReduceSpec,
     /// Ascending.
     groups: Vec<u32>,
     /// How many elements each group has.
     counts: Vec<u64>,
     /// Group by group, those of all kept positions.
-    accs: Vec<A>,
+    accs: Lent<A>,
 }
 
-impl<A: Stored + fmt::Debug + Send + Sync + 'static> Value for GroupPartial<A> {
+impl<A: Item + Stored + fmt::Debug + Sync> Value for GroupPartial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>() + self.groups.len() * 12) as u64
+    }
+
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        bytes.extend(encoded(&(&self.spec, &self.groups, &self.counts)));
+        append(&self.accs, bytes);
+        Some("group_partial")
     }
 
     fn as_spill(&self) -> Option<&dyn Spill> {
@@ -51,20 +66,50 @@ impl<A: Stored + fmt::Debug + Send + Sync + 'static> Value for GroupPartial<A> {
     }
 }
 
-impl<A: Stored + fmt::Debug + Send + Sync + 'static> Spill for GroupPartial<A> {
+impl<A: Item + Stored + fmt::Debug + Sync> Spill for GroupPartial<A> {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         let mut strips = Strips::new();
         strips.write(&self.groups, to)?;
         strips.write(&self.counts, to)?;
         strips.write(&self.accs, to)?;
-        let (n_groups, n_accs) = (self.groups.len(), self.accs.len());
-        Ok(Box::new(move |from| {
+        let (spec, n_groups, n_accs) = (self.spec.clone(), self.groups.len(), self.accs.len());
+        Ok(Box::new(move |from, pool| {
             let mut strips = Strips::new();
             let groups = strips.read(from, n_groups)?;
             let counts = strips.read(from, n_groups)?;
-            Ok(Block::new(GroupPartial::<A> { groups, counts, accs: strips.read(from, n_accs)? }))
+            let mut accs = Lent::new(pool, n_accs, A::default());
+            strips.fill(from, &mut accs)?;
+            Ok(Block::new(GroupPartial { spec: spec.clone(), groups, counts, accs }))
         }))
     }
+}
+
+/// Decodes a [`GroupPartial`] of any reduction.
+#[cfg(feature = "dist")]
+pub(super) fn decode_groups(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block> {
+    const WHAT: &str = "a partial result of groups";
+    struct Decode<'a>(ReduceSpec, Vec<u32>, Vec<u64>, &'a [u8]);
+    impl ReducerVisitor for Decode<'_> {
+        type Result = Result<Block>;
+        fn visit<R: Reducer>(self, _reducer: R) -> Result<Block> {
+            let Decode(spec, groups, counts, data) = self;
+            let accs = items::<R::Acc>(WHAT, data)?;
+            let is_whole = groups.len() == counts.len()
+                && (if groups.is_empty() {
+                    accs.is_empty()
+                } else {
+                    accs.len() % groups.len() == 0
+                });
+            if !is_whole {
+                return Err(undecodable(WHAT, "groups without their accumulators"));
+            }
+            let accs = Lent::of(pool, accs);
+            Ok(Block::new(GroupPartial { spec, groups, counts, accs }))
+        }
+    }
+    let ((spec, groups, counts), data): ((ReduceSpec, _, _), _) = head(WHAT, bytes)?;
+    let spec = checked(spec)?;
+    spec.visit(Decode(spec.clone(), groups, counts, data)).unwrap_or_else(|| no_reducer(&spec))
 }
 
 /// Bytes of a partial result of so many groups and kept positions.
@@ -175,11 +220,12 @@ impl GroupChunkKernel {
         reducer: R,
         members: Members,
         block: &ArrayViewD<'_, R::In>,
+        pool: &Arc<BufferPool>,
     ) -> Block {
         let (kept, grouped) = block.shape().split_at(self.n_kept);
         let (n_kept, n_positions): (usize, usize) =
             (kept.iter().product(), grouped.iter().product());
-        let mut accs = vec![reducer.empty(); members.groups.len() * n_kept];
+        let mut accs = Lent::new(pool, members.groups.len() * n_kept, reducer.empty());
         let stride = |axes: Range<usize>| {
             let long = axes.filter(|&axis| block.shape()[axis] > 1);
             long.map(|axis| block.strides()[axis].unsigned_abs()).min().unwrap_or(usize::MAX)
@@ -197,7 +243,13 @@ impl GroupChunkKernel {
             });
         }
         let counts = members.ranges().map(|range| range.len() as u64).collect();
-        Block::new(GroupPartial { groups: members.groups, counts, accs })
+        Block::new(GroupPartial {
+            #[cfg(feature = "dist")]
+            spec: self.spec.clone(),
+            groups: members.groups,
+            counts,
+            accs,
+        })
     }
 }
 
@@ -300,23 +352,31 @@ fn row_at<'a, T>(
 
 impl Kernel for GroupChunkKernel {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        struct Partial<'k>(&'k GroupChunkKernel, Members, Block);
+        struct Partial<'k>(&'k GroupChunkKernel, Members, Block, &'k Arc<BufferPool>);
         impl ReducerVisitor for Partial<'_> {
             type Result = Block;
             fn visit<R: Reducer>(self, reducer: R) -> Block {
                 let block = chunk::<R::In>(self.2);
-                self.0.partial(reducer, self.1, &block.view())
+                self.0.partial(reducer, self.1, &block.view(), self.3)
             }
         }
         let members =
             self.members(task).ok_or_else(|| internal(&self.spec, "a block of no place"))?;
-        let block = self.spec.visit(Partial(self, members, inputs.take_one(0)));
+        let block = self.spec.visit(Partial(self, members, inputs.take_one(0), task.pool));
         block.map_or_else(|| no_reducer(&self.spec), Ok)
     }
 
     fn identity(&self) -> Option<Identity> {
         let parameters = (&self.spec, &self.codes, &self.chunks, self.n_kept);
         Some(Identity::new("group", self.spec.in_dtype.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new(
+            "group",
+            &(&self.spec, &self.codes, self.n_groups, &self.chunks, self.n_kept),
+        ))
     }
 }
 
@@ -346,6 +406,7 @@ impl GroupCombineKernel {
         reducer: R,
         groups: &Range<u32>,
         blocks: &[Block],
+        pool: &Arc<BufferPool>,
     ) -> Option<GroupPartial<R::Acc>> {
         let partials: Option<Vec<&GroupPartial<R::Acc>>> =
             blocks.iter().map(Block::downcast_ref).collect();
@@ -361,7 +422,7 @@ impl GroupCombineKernel {
         let has_some = partials.iter().find(|partial| !partial.groups.is_empty());
         let n_kept = has_some.map_or(0, |partial| partial.accs.len() / partial.groups.len());
         let mut counts = vec![0; all.len()];
-        let mut accs = vec![reducer.empty(); all.len() * n_kept];
+        let mut accs = Lent::new(pool, all.len() * n_kept, reducer.empty());
         for partial in partials {
             for from in wanted(partial) {
                 let to = all.partition_point(|group| *group < partial.groups[from]);
@@ -373,7 +434,13 @@ impl GroupCombineKernel {
                 counts[to] += n;
             }
         }
-        Some(GroupPartial { groups: all, counts, accs })
+        Some(GroupPartial {
+            #[cfg(feature = "dist")]
+            spec: self.spec.clone(),
+            groups: all,
+            counts,
+            accs,
+        })
     }
 
     fn finish<R: Reducer>(
@@ -420,7 +487,7 @@ impl Kernel for GroupCombineKernel {
                 let Combine(kernel, task, blocks) = self;
                 let place = task.block.last().copied().unwrap_or(0) as usize;
                 let groups = &kernel.groups[place];
-                let partial = kernel.merge(reducer, groups, &blocks);
+                let partial = kernel.merge(reducer, groups, &blocks, task.pool);
                 let partial = partial
                     .ok_or_else(|| internal(&kernel.spec, "a block of another reduction"))?;
                 drop(blocks);
@@ -437,6 +504,11 @@ impl Kernel for GroupCombineKernel {
     fn identity(&self) -> Option<Identity> {
         let parameters = (&self.spec, &self.groups, &self.out);
         Some(Identity::new("group_combine", self.spec.in_dtype.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("group_combine", &(&self.spec, &self.groups, &self.out)))
     }
 }
 

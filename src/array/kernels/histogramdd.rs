@@ -9,6 +9,8 @@ use super::count::Bins;
 use crate::array::chunk::{Chunk, chunk};
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// The sums of the weights of the points in each box, or their number, with a first axis of length 1.
 ///
@@ -50,5 +52,10 @@ impl Kernel for HistogramKernel {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("histogramdd", "float64", &self.bins))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("histogramdd", &self.bins))
     }
 }

@@ -76,7 +76,8 @@ pub(crate) fn input<'a, T: Copy + Default>(
 }
 
 impl<'a, T: Copy> Loader<'a, T> {
-    fn new(data: &'a ArcArray<T, IxDyn>, shape: &[usize]) -> Self {
+    /// Reads `data` as an array of `shape`, against which it broadcasts.
+    pub(crate) fn new(data: &'a ArcArray<T, IxDyn>, shape: &[usize]) -> Self {
         let view = data.broadcast(IxDyn(shape)).expect("inputs broadcast against the output");
         let view = merged(view);
         let flat = data.as_slice_memory_order().map(|all| {

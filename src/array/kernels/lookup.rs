@@ -8,9 +8,12 @@ use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// What to find out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Lookup {
     /// How many of the others, which are sorted, are less.
     Less,
@@ -56,5 +59,10 @@ impl<T: Ordered> Kernel for LookupKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("lookup", T::DTYPE.name(), self.lookup))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("lookup", &(T::DTYPE, self.lookup)))
     }
 }

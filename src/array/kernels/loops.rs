@@ -86,19 +86,36 @@ fn set_exceptions<T: Lane, F: UnaryFn<T>>(x: &[T], out: &mut [F::Out]) {
 fn binary_step<T: Lane, F: BinaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
     frame.write::<F::Out>(step.dest, |frame, out| {
         let [x, y, _] = step.args;
-        match (frame.value::<T>(x), frame.value::<T>(y)) {
-            (Val::Splat(x), Val::Splat(y)) => out.fill(F::call(x, y)),
+        let (x, y) = (frame.value::<T>(x), frame.value::<T>(y));
+        let (out, f) = (&mut *out, PhantomData);
+        match (x, y) {
+            (Val::Splat(x), Val::Splat(y)) => return out.fill(F::at(x, y)),
             (Val::Slice(x), Val::Slice(y)) => {
-                run::<_, F, T>(frame.arch, Zip::<T, F> { x, y, out, f: PhantomData });
+                run::<_, F, T>(frame.arch, Zip::<T, F> { x, y, out: &mut *out, f });
             }
             (Val::Slice(x), Val::Splat(y)) => {
-                run::<_, F, T>(frame.arch, ZipRight::<T, F> { x, y, out, f: PhantomData });
+                run::<_, F, T>(frame.arch, ZipRight::<T, F> { x, y, out: &mut *out, f });
             }
             (Val::Splat(x), Val::Slice(y)) => {
-                run::<_, F, T>(frame.arch, ZipLeft::<T, F> { x, y, out, f: PhantomData });
+                run::<_, F, T>(frame.arch, ZipLeft::<T, F> { x, y, out: &mut *out, f });
             }
         }
+        if F::HAS_EXCEPTIONS {
+            set_pair_exceptions::<T, F>(x, y, out);
+        }
     });
+}
+
+fn set_pair_exceptions<T: Lane, F: BinaryFn<T>>(x: Val<'_, T>, y: Val<'_, T>, out: &mut [F::Out]) {
+    let at = |val: Val<'_, T>, i: usize| match val {
+        Val::Splat(value) => value,
+        Val::Slice(values) => values[i],
+    };
+    for (i, out) in out.iter_mut().enumerate() {
+        if let Some(value) = F::exception(at(x, i), at(y, i)) {
+            *out = value;
+        }
+    }
 }
 
 #[inline(always)]

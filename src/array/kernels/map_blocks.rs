@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
 
+use super::copy::pooled;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
 use crate::array::dtype::Element;
@@ -13,6 +14,7 @@ use crate::error::{Call, Error, Result};
 use crate::graph::{Block, Inputs, Kernel, TaskContext};
 #[cfg(feature = "dist")]
 use crate::graph::{KernelSpec, Unsendable};
+use crate::memory::BufferPool;
 
 /// Where a block lies in its array: what a function of blocks may want to know.
 #[derive(Clone, Debug)]
@@ -22,6 +24,29 @@ pub struct BlockInfo {
     pub block: Vec<u64>,
     /// The index of the block's first element, where lengths are known.
     pub start: Option<Vec<u64>>,
+    pool: Arc<BufferPool>,
+}
+
+impl BlockInfo {
+    /// An array to write a result into, of elements that are anything: it has the memory of a block that is no longer needed,
+    /// if there is one. The first touch of new memory costs more than the arithmetic of most functions.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let x = array::arange(0.0, 6.0, 1.0, [3]);
+    /// let doubled = x.map_blocks(|x, info| {
+    ///     let mut out = info.empty(x.shape());
+    ///     ndarray::Zip::from(&mut out).and(&x).for_each(|out, x| *out = 2.0 * x);
+    ///     out
+    /// });
+    /// assert_eq!(doubled.sum(..).compute()?[[]], 30.0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn empty<T: Element>(&self, shape: &[usize]) -> ArrayD<T> {
+        pooled(shape, &self.pool)
+    }
 }
 
 /// A function of one block of each input, with its element types erased.
@@ -79,8 +104,8 @@ pub(crate) fn shape_of<U: Element>(block: &Block) -> Option<Vec<u64>> {
 
 impl Kernel for MapBlocksKernel {
     fn run(&self, task: &TaskContext<'_>, inputs: Inputs) -> Result<Block> {
-        let info =
-            BlockInfo { block: task.block.to_vec(), start: self.out.block_start(task.block) };
+        let (block, start) = (task.block.to_vec(), self.out.block_start(task.block));
+        let info = BlockInfo { block, start, pool: Arc::clone(task.pool) };
         let block = self.function.call(task, &info, inputs)?;
         let got = (self.shape_of)(&block).unwrap_or_default();
         let fits = match self.out.block_shape(task.block) {

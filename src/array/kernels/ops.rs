@@ -35,7 +35,19 @@ pub(crate) trait UnaryFn<T: Lane>: 'static {
 pub(crate) trait BinaryFn<T: Lane>: 'static {
     type Out: Lane;
     const IS_FAST: bool;
+    /// Whether [`exception`](Self::exception) ever gives anything.
+    const HAS_EXCEPTIONS: bool;
+
+    /// The function, but for exceptions.
     fn call(x: T, y: T) -> Self::Out;
+
+    /// The value where `call`, which has no branches, is wrong.
+    fn exception(x: T, y: T) -> Option<Self::Out>;
+
+    /// The function.
+    fn at(x: T, y: T) -> Self::Out {
+        Self::exception(x, y).unwrap_or_else(|| Self::call(x, y))
+    }
 }
 
 /// What to do with the function that an operation and a dtype name.
@@ -141,17 +153,27 @@ macro_rules! unary_impl {
 }
 
 macro_rules! binary_impl {
-    ([$op:ident $speed:ident $x:ident $y:ident ($body:expr) $out:ty], $t:ty, $variant:ident) => {
+    ([$op:ident $speed:ident $x:ident $y:ident ($body:expr) ($($except:expr)?) $out:ty], $t:ty, $variant:ident) => {
         const _: () = {
             #[allow(dead_code, reason = "not every row names its types")]
             type T = $t;
             impl BinaryFn<$t> for binary::$op {
                 type Out = $out;
                 const IS_FAST: bool = is_fast!($speed);
+                const HAS_EXCEPTIONS: bool = has_any!($($except)?);
                 #[inline(always)]
                 #[allow(clippy::bool_comparison, reason = "comparisons of booleans are vectors")]
                 fn call($x: $t, $y: $t) -> $out {
                     $body
+                }
+                #[inline(always)]
+                fn exception(_x: $t, _y: $t) -> Option<$out> {
+                    $({
+                        let ($x, $y) = (_x, _y);
+                        return $except;
+                    })?
+                    #[allow(unreachable_code, reason = "most rows have no exceptions")]
+                    None
                 }
             }
         };
@@ -202,7 +224,7 @@ macro_rules! unary_ops {
 
 macro_rules! binary_ops {
     ($($op:ident $text:literal $speed:ident {
-        $($class:ident |$x:ident, $y:ident| $body:expr => $out:ty;)*
+        $($class:ident |$x:ident, $y:ident| $body:expr $(, $except:expr)? => $out:ty;)*
     })*) => {
         /// A function of two values of the same dtype.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -211,7 +233,7 @@ macro_rules! binary_ops {
 
         mod binary { $(#[derive(Debug)] pub(crate) struct $op;)* }
 
-        $($(each_type! { $class, binary_impl, [$op $speed $x $y ($body) $out] })*)*
+        $($(each_type! { $class, binary_impl, [$op $speed $x $y ($body) ($($except)?) $out] })*)*
 
         impl BinaryOp {
             #[cfg(test)]
@@ -369,9 +391,9 @@ binary_ops! {
         int |x, y| x.trunc_rem(y) => T;
         float |x, y| x % y => T;
     }
-    Pow "**" call {
+    Pow "**" fast {
         int |x, y| x.power(y) => T;
-        float |x, y| x.powf(y) => T;
+        float |x, y| v::pow(x, y), v::is_odd(x, y).then(|| x.powf(y)) => T;
         complex |x, y| f::complex_pow(x, y) => T;
     }
     Eq "==" fast { any |x, y| x == y => bool; }
@@ -460,7 +482,7 @@ pub(crate) fn fold_binary(op: BinaryOp, x: Scalar, y: Scalar) -> Option<Scalar> 
     impl BinaryVisitor for Fold {
         type Result = Scalar;
         fn visit<T: Lane, F: BinaryFn<T>>(self) -> Scalar {
-            F::call(T::from_scalar(self.0), T::from_scalar(self.1)).into()
+            F::at(T::from_scalar(self.0), T::from_scalar(self.1)).into()
         }
     }
     op.visit(x.dtype(), Fold(x, y))

@@ -6,6 +6,8 @@ use super::copy::filled;
 use crate::array::chunk::{Chunk, chunk};
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// The two-sided p-values of Student's t in slot 0 with the degrees of freedom in slot 1.
 #[derive(Debug)]
@@ -31,6 +33,11 @@ impl Kernel for StudentKernel {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("student", "float64", ()))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("student", &()))
     }
 }
 

@@ -41,7 +41,7 @@ impl<T: Element> Spill for Found<T> {
         strips.write(&places, to)?;
         let elements = save_array(&self.elements, &mut strips, to)?;
         let (n_places, outside) = (self.places.len(), self.outside);
-        Ok(Box::new(move |from| {
+        Ok(Box::new(move |from, _| {
             let mut strips = Strips::new();
             let places: Vec<u64> = strips.read(from, n_places)?;
             let places = places.into_iter().map(|place| place as usize).collect();

@@ -1,6 +1,7 @@
 //! Picks single points of a block.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{ArrayViewD, Axis};
@@ -11,6 +12,8 @@ use crate::array::chunks::AxisChunks;
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Picks the points that an output block has, all of which are in one input block. They stand along a
 /// new first axis; the other axes stay.
@@ -23,6 +26,17 @@ pub(crate) struct PointsKernel<T> {
     pub(crate) element: PhantomData<fn() -> T>,
 }
 
+impl<T: Element> PointsKernel<T> {
+    /// Picks single elements of a block in C order.
+    fn pick(&self, all: &[T], strides: &[isize], range: Range<usize>, out: &mut [T]) {
+        for (i, out) in range.zip(out) {
+            let axes = self.axes.iter().zip(strides);
+            let at = axes.map(|((_, positions), stride)| positions[i] as usize * *stride as usize);
+            *out = all[at.sum::<usize>()];
+        }
+    }
+}
+
 impl<T: Element> Kernel for PointsKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let block = chunk::<T>(inputs.take_one(0));
@@ -32,6 +46,11 @@ impl<T: Element> Kernel for PointsKernel<T> {
         let mut shape = vec![range.len()];
         shape.extend(kept.map(|axis| block.view().shape()[axis]));
         let out = filled::<T>(&shape, task.pool, |mut out| {
+            if let (Some(all), Some(out), true) =
+                (block.data().as_slice(), out.as_slice_mut(), shape.len() == 1)
+            {
+                return self.pick(all, block.data().strides(), range, out);
+            }
             for (i, mut out) in range.zip(out.axis_iter_mut(Axis(0))) {
                 let mut part: ArrayViewD<'_, T> = block.view();
                 // From the last axis on, so that the numbers of the others stay.
@@ -46,5 +65,10 @@ impl<T: Element> Kernel for PointsKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("points", T::DTYPE.name(), &self.axes))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("points", &(T::DTYPE, &self.axes, &self.points)))
     }
 }

@@ -3,20 +3,38 @@
 //! A kernel says what it is in its own `spec`; the table here reads that back. Decoders check what
 //! constructors take for granted, so that bytes which mean nothing are errors.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use super::argtopk::{ArgTopKernel, decode_ranked};
 use super::contract::ContractKernel;
+use super::count::CountKernel;
 use super::elemwise::ElemwiseKernel;
+use super::fft::FftKernel;
+use super::filter::FilterKernel;
+use super::grouped::{GroupChunkKernel, GroupCombineKernel, decode_groups};
+use super::histogramdd::HistogramKernel;
+use super::lookup::LookupKernel;
+use super::p_value::StudentKernel;
+use super::points::PointsKernel;
 use super::program::{Instr, Program, Reg};
+use super::quantile::QuantileKernel;
+use super::random::RandomSource;
 use super::read::ReadKernel;
 use super::rearrange::{PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel};
 use super::reduce::{ReduceSpec, chunk_kernel, combine_kernel, decode_partial, finish_kernel};
+use super::scan::ScanKernel;
+use super::segments::SegmentsKernel;
+use super::take::TakeKernel;
+use super::topk::TopKernel;
+use super::unique::{UniqueKernel, decode_tally};
+use super::windows::WindowsKernel;
 use crate::array::chunk::decode_chunk;
 use crate::array::chunks::{AxisSlice, Chunks};
-use crate::array::dtype::{DType, dispatch};
-use crate::array::io::Origin;
+use crate::array::dtype::{DType, Element, dispatch};
+use crate::array::io::{ByteOrder, Origin, Source, Stored, encode_slice};
 use crate::error::{Call, Error, Result};
 use crate::graph::{Codecs, Kernel, KernelSpec, undecodable};
 
@@ -33,9 +51,69 @@ pub(crate) static CODECS: Codecs = Codecs {
             let (program, chunks): (Parts, Chunks) = spec.parameters()?;
             Ok(Arc::new(ElemwiseKernel::new(program.build()?, chunks)))
         }),
+        ("argtopk", |spec, _| {
+            let (dtype, k, axis, step) = spec.parameters()?;
+            Ok(
+                dispatch!(dtype, T => Arc::new(ArgTopKernel::<T> { k, axis, step, element: PhantomData })),
+            )
+        }),
+        ("count", |spec, _| {
+            let (dtype, bins, has_weights) = spec.parameters()?;
+            Ok(
+                dispatch!(dtype, real T => Arc::new(CountKernel::<T>::new(bins, has_weights)), else {
+                    return Err(undecodable("count", "the elements are in no bins"));
+                }),
+            )
+        }),
+        ("fft", |spec, _| {
+            let (dtype, transform, n, scale) = spec.parameters()?;
+            Ok(match dtype {
+                DType::C64 => Arc::new(FftKernel::<f32>::new(transform, n, scale)),
+                DType::C128 => Arc::new(FftKernel::<f64>::new(transform, n, scale)),
+                _ => return Err(undecodable("fft", "the elements have no transform")),
+            })
+        }),
+        ("filter", |spec, _| {
+            let (dtype, axis) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => Arc::new(FilterKernel::<T>::new(axis))))
+        }),
+        ("group", |spec, _| {
+            let (of, codes, n_groups, chunks, n_kept) = spec.parameters()?;
+            Ok(Arc::new(GroupChunkKernel { spec: checked(of)?, codes, n_groups, chunks, n_kept }))
+        }),
+        ("group_combine", |spec, _| {
+            let (of, groups, out) = spec.parameters()?;
+            Ok(Arc::new(GroupCombineKernel { spec: checked(of)?, groups, out }))
+        }),
+        ("group_quantile", |spec, _| {
+            let (dtype, quantiles, method, skip_nan, lens, groups) = spec.parameters()?;
+            Ok(dispatch!(dtype, real T => {
+                let types = PhantomData::<fn(T) -> <T as Element>::Mean>;
+                let quantile = QuantileKernel { quantiles, method, skip_nan, types };
+                Arc::new(SegmentsKernel { quantile, lens, groups })
+            }, else return Err(undecodable("group_quantile", "the elements have no order"))))
+        }),
+        ("histogramdd", |spec, _| Ok(Arc::new(HistogramKernel { bins: spec.parameters()? }))),
+        ("lookup", |spec, _| {
+            let (dtype, lookup) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => Arc::new(LookupKernel::<T>::new(lookup))))
+        }),
         ("permute", |spec, _| {
             let (dtype, axes) = spec.parameters()?;
             Ok(dispatch!(dtype, T => Arc::new(PermuteKernel::<T>::new(axes))))
+        }),
+        ("points", |spec, _| {
+            let (dtype, axes, points) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => {
+                Arc::new(PointsKernel::<T> { axes, points, element: PhantomData })
+            }))
+        }),
+        ("quantile", |spec, _| {
+            let (dtype, quantiles, method, skip_nan) = spec.parameters()?;
+            Ok(dispatch!(dtype, real T => {
+                let types = PhantomData::<fn(T) -> <T as Element>::Mean>;
+                Arc::new(QuantileKernel { quantiles, method, skip_nan, types })
+            }, else return Err(undecodable("quantile", "the elements have no order"))))
         }),
         ("read", read),
         ("rechunk", |spec, _| {
@@ -56,12 +134,43 @@ pub(crate) static CODECS: Codecs = Codecs {
             let (dtype, out) = spec.parameters()?;
             Ok(dispatch!(dtype, T => Arc::new(ReshapeKernel::<T>::new(out))))
         }),
+        ("scan", |spec, _| {
+            let (dtype, kind, step, axis) = spec.parameters()?;
+            Ok(
+                dispatch!(dtype, number T => Arc::new(ScanKernel::<T>::new(kind, step, axis)), else {
+                    return Err(undecodable("scan", "the elements do not add up"));
+                }),
+            )
+        }),
         ("slice", |spec, _| {
             let (dtype, pieces) = spec.parameters()?;
             Ok(dispatch!(dtype, T => Arc::new(SliceKernel::<T>::new(pieces))))
         }),
+        ("student", |spec, _| spec.parameters::<()>().map(|()| Arc::new(StudentKernel) as _)),
+        ("take", |spec, _| {
+            let (dtype, axis, from, index, chunks) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => Arc::new(TakeKernel::<T>::new(axis, from, index, chunks))))
+        }),
+        ("topk", |spec, _| {
+            let (dtype, k, axis) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => Arc::new(TopKernel::<T>::new(k, axis))))
+        }),
+        ("unique", |spec, _| {
+            let (dtype, step, chunks) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => Arc::new(UniqueKernel::<T>::new(step, chunks))))
+        }),
+        ("windows", |spec, _| {
+            let (dtype, windows) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => Arc::new(WindowsKernel::<T>::new(windows))))
+        }),
     ],
-    values: &[("chunk", decode_chunk), ("partial", decode_partial)],
+    values: &[
+        ("chunk", decode_chunk),
+        ("group_partial", decode_groups),
+        ("partial", decode_partial),
+        ("ranked", decode_ranked),
+        ("tally", decode_tally),
+    ],
 };
 
 /// Opens the file again, as it is found where this runs.
@@ -73,7 +182,10 @@ fn read(spec: &KernelSpec, _: &crate::graph::Decoder<'_>) -> Result<Arc<dyn Kern
         Arc<[AxisSlice]>,
         Chunks,
     ) = spec.parameters()?;
-    let source = origin.open(Call::new("read"))?;
+    let source = match &origin {
+        Origin::Random(bytes) => Arc::new(RandomSource::decode(bytes)?) as Arc<dyn Source>,
+        origin => origin.open(Call::new("read"))?,
+    };
     if source.dtype() != dtype || source.shape() != shape {
         let got = format!("{} of {:?}", source.dtype(), source.shape());
         let problem =
@@ -146,6 +258,22 @@ impl Parts {
         }
         Ok(Program { instrs: self.instrs, dtypes, inputs, output: self.output })
     }
+}
+
+/// Appends elements, one after another.
+pub(super) fn append<T: Stored>(items: &[T], bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.resize(start + size_of_val(items), 0);
+    encode_slice(items, ByteOrder::Little, &mut bytes[start..]);
+}
+
+/// The elements that [`append`] has written, and nothing else.
+pub(super) fn items<T: Stored>(what: &str, bytes: &[u8]) -> Result<Vec<T>> {
+    if !bytes.len().is_multiple_of(size_of::<T>()) {
+        return Err(undecodable(what, "the last element is cut"));
+    }
+    let items = bytes.chunks_exact(size_of::<T>());
+    Ok(items.map(|item| T::decode(item, ByteOrder::Little)).collect())
 }
 
 /// Plain data at the start of `bytes`, and what follows it.

@@ -1,19 +1,24 @@
-//! Quantiles of whole lanes.
+//! Quantiles of whole lanes, by selection.
 
+use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ndarray::Axis;
 
 use super::copy::filled;
+use super::load::Loader;
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Which number to take where a quantile falls between two elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum QuantileMethod {
     /// The point between them, in proportion.
@@ -27,6 +32,20 @@ pub enum QuantileMethod {
     Midpoint,
     /// The nearer one; of two that are equally near, the one at the even position.
     Nearest,
+}
+
+impl QuantileMethod {
+    /// How far from the element before `place` to the next one the quantile is.
+    pub(super) fn part(self, place: f64) -> f64 {
+        let low = place.floor();
+        match self {
+            QuantileMethod::Linear => place - low,
+            QuantileMethod::Lower => 0.0,
+            QuantileMethod::Higher => f64::from(place > low),
+            QuantileMethod::Midpoint => 0.5 * f64::from(place > low),
+            QuantileMethod::Nearest => place.round_ties_even() - low,
+        }
+    }
 }
 
 /// Computes quantiles along the last axis, which is one block.
@@ -106,7 +125,7 @@ between! {
     f64: bool i8 i16 i32 i64 u8 u16 u32 u64 f64;
 }
 
-impl<T: Ordered, U: Between<T>> QuantileKernel<T, U> {
+impl<T: Ordered + PartialOrd, U: Between<T>> QuantileKernel<T, U> {
     pub(super) fn of_lane(
         &self,
         lane: &mut Vec<T>,
@@ -115,43 +134,69 @@ impl<T: Ordered, U: Between<T>> QuantileKernel<T, U> {
         if self.skip_nan {
             lane.retain(|x| !x.is_nan());
         }
-        let is_nan = lane.is_empty() || lane.iter().any(Ordered::is_nan);
+        // Without a way out of the loop it is one of vectors.
+        let is_nan = lane.is_empty() || lane.iter().fold(false, |any, x| any | x.is_nan());
         if !is_nan {
-            lane.sort_unstable_by(Ordered::order);
+            self.arrange(lane);
         }
         for (q, mut out) in self.quantiles.iter().zip(out) {
             *out = if is_nan { U::nan() } else { self.of_sorted(lane, *q) };
         }
     }
 
+    /// Brings the elements that quantiles are made of to where sorting would bring them.
+    fn arrange(&self, lane: &mut [T]) {
+        let last = lane.len() - 1;
+        let low = |q: &f64| (q * last as f64).floor() as usize;
+        let mut places: Vec<usize> =
+            self.quantiles.iter().flat_map(|q| [low(q), (low(q) + 1).min(last)]).collect();
+        if lane.len() / PLACES_RATIO < places.len() {
+            return lane.sort_unstable_by(order_of_numbers);
+        }
+        places.sort_unstable();
+        places.dedup();
+        select(lane, 0, &places);
+    }
+
     fn of_sorted(&self, sorted: &[T], q: f64) -> U {
         let place = q * (sorted.len() - 1) as f64;
-        let low = place.floor();
-        let part = match self.method {
-            QuantileMethod::Linear => place - low,
-            QuantileMethod::Lower => 0.0,
-            QuantileMethod::Higher => f64::from(place > low),
-            QuantileMethod::Midpoint => 0.5 * f64::from(place > low),
-            QuantileMethod::Nearest => place.round_ties_even() - low,
-        };
-        let low = low as usize;
-        U::between(sorted[low], sorted[(low + 1).min(sorted.len() - 1)], part)
+        let low = place.floor() as usize;
+        let high = (low + 1).min(sorted.len() - 1);
+        U::between(sorted[low], sorted[high], self.method.part(place))
     }
 }
 
-impl<T: Ordered, U: Between<T>> Kernel for QuantileKernel<T, U> {
+/// How many elements a lane has to have for each of the places that are looked for, so that finding these takes less
+/// than sorting all.
+const PLACES_RATIO: usize = 16;
+
+/// The order of elements none of which is NaN.
+fn order_of_numbers<T: PartialOrd>(a: &T, b: &T) -> Ordering {
+    // Comparisons for less, which is what sorts ask for, become one instruction.
+    a.partial_cmp(b).unwrap_or(Ordering::Equal)
+}
+
+/// Puts the elements at `places`, which ascend, where sorting would put them; `before` elements stand before `lane`.
+fn select<T: PartialOrd>(lane: &mut [T], before: usize, places: &[usize]) {
+    let Some(&place) = places.get(places.len() / 2) else { return };
+    let (lower, _, higher) = lane.select_nth_unstable_by(place - before, order_of_numbers);
+    select(lower, before, &places[..places.len() / 2]);
+    select(higher, place + 1, &places[places.len() / 2 + 1..]);
+}
+
+impl<T: Ordered + PartialOrd, U: Between<T>> Kernel for QuantileKernel<T, U> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let block = chunk::<T>(inputs.take_one(0));
-        let view = block.view();
-        let last = Axis(view.ndim() - 1);
-        let mut shape = view.shape().to_vec();
-        shape[last.index()] = self.quantiles.len();
-        let mut buffer = Vec::with_capacity(view.len_of(last));
+        let mut shape = block.view().shape().to_vec();
+        let mut loader = Loader::new(block.data(), &shape);
+        let last = Axis(shape.len() - 1);
+        let lane_len = std::mem::replace(&mut shape[last.index()], self.quantiles.len());
+        let mut lane = Vec::with_capacity(lane_len);
         let out = filled::<U>(&shape, task.pool, |mut out| {
-            for (lane, mut out) in view.lanes(last).into_iter().zip(out.lanes_mut(last)) {
-                buffer.clear();
-                buffer.extend(lane.iter().copied());
-                self.of_lane(&mut buffer, out.iter_mut());
+            for (i, mut out) in out.lanes_mut(last).into_iter().enumerate() {
+                lane.resize(lane_len, T::default());
+                loader.load(i * lane_len, &mut lane);
+                self.of_lane(&mut lane, out.iter_mut());
             }
         });
         Ok(Block::new(Chunk::new(out, task.pool)))
@@ -160,5 +205,10 @@ impl<T: Ordered, U: Between<T>> Kernel for QuantileKernel<T, U> {
     fn identity(&self) -> Option<Identity> {
         let parameters = (&self.quantiles, self.method, self.skip_nan);
         Some(Identity::new("quantile", T::DTYPE.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("quantile", &(T::DTYPE, &self.quantiles, self.method, self.skip_nan)))
     }
 }

@@ -38,6 +38,7 @@ use crate::graph::{Block, Inputs, Kernel, Load, Spill, TaskContext, Value, Wirin
 use crate::graph::{KernelSpec, Unsendable, encoded};
 #[cfg(feature = "dist")]
 use crate::memory::BufferPool;
+use crate::memory::{Item, Lent};
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -301,16 +302,16 @@ pub(crate) fn finish_kernel(spec: &ReduceSpec) -> Arc<dyn Kernel> {
 
 /// Accumulators of a block, with reduced axes of length 1.
 #[derive(Clone, Debug)]
-struct Partial<A> {
+struct Partial<A: Item> {
     /// The reduction that this is a part of.
     spec: ReduceSpec,
-    accs: Vec<A>,
+    accs: Lent<A>,
     /// How many elements each accumulator holds.
     n: u64,
     shape: Vec<usize>,
 }
 
-impl<A: Stored + fmt::Debug + Send + Sync + 'static> Value for Partial<A> {
+impl<A: Item + Stored + fmt::Debug + Sync> Value for Partial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>()) as u64
     }
@@ -329,13 +330,14 @@ impl<A: Stored + fmt::Debug + Send + Sync + 'static> Value for Partial<A> {
     }
 }
 
-impl<A: Stored + fmt::Debug + Send + Sync + 'static> Spill for Partial<A> {
+impl<A: Item + Stored + fmt::Debug + Sync> Spill for Partial<A> {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         Strips::new().write(&self.accs, to)?;
         let (spec, n, shape, len) =
             (self.spec.clone(), self.n, self.shape.clone(), self.accs.len());
-        Ok(Box::new(move |from| {
-            let accs = Strips::new().read::<A>(from, len)?;
+        Ok(Box::new(move |from, pool| {
+            let mut accs = Lent::new(pool, len, A::default());
+            Strips::new().fill(from, &mut accs)?;
             Ok(Block::new(Partial { spec: spec.clone(), accs, n, shape: shape.clone() }))
         }))
     }
@@ -343,22 +345,24 @@ impl<A: Stored + fmt::Debug + Send + Sync + 'static> Spill for Partial<A> {
 
 /// Decodes a [`Partial`] of any reduction.
 #[cfg(feature = "dist")]
-pub(super) fn decode_partial(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Block> {
-    struct Decode<'a>(ReduceSpec, u64, Vec<usize>, &'a [u8]);
+pub(super) fn decode_partial(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block> {
+    struct Decode<'a>(ReduceSpec, u64, Vec<usize>, &'a [u8], &'a Arc<BufferPool>);
     impl ReducerVisitor for Decode<'_> {
         type Result = Result<Block>;
         fn visit<R: Reducer>(self, _reducer: R) -> Result<Block> {
-            let Decode(spec, n, shape, data) = self;
+            let Decode(spec, n, shape, data, pool) = self;
             let item_bytes = size_of::<R::Acc>();
-            n_items(&shape, item_bytes, data.len())?;
-            let accs = data.chunks_exact(item_bytes);
-            let accs = accs.map(|bytes| R::Acc::decode(bytes, ByteOrder::Little)).collect();
+            let n_accs = n_items(&shape, item_bytes, data.len())?;
+            let mut accs = Lent::new(pool, n_accs, R::Acc::default());
+            for (acc, bytes) in accs.iter_mut().zip(data.chunks_exact(item_bytes)) {
+                *acc = R::Acc::decode(bytes, ByteOrder::Little);
+            }
             Ok(Block::new(Partial { spec, accs, n, shape }))
         }
     }
     let ((spec, n, shape), data): ((ReduceSpec, _, _), _) = head("a partial result", bytes)?;
     let spec = checked(spec)?;
-    spec.visit(Decode(spec.clone(), n, shape, data)).unwrap_or_else(|| no_reducer(&spec))
+    spec.visit(Decode(spec.clone(), n, shape, data, pool)).unwrap_or_else(|| no_reducer(&spec))
 }
 
 /// The first step of a reduction, with the elementwise program before it.
@@ -378,23 +382,29 @@ impl ReduceChunkKernel {
         ReduceChunkKernel { spec, program, compiled: OnceLock::new(), chunks }
     }
 
-    fn reduce<R: Reducer>(&self, reducer: R, idx: &[u64], blocks: &[Block]) -> Result<Block> {
-        let place = Place::new(&self.program, &self.chunks, idx, blocks)?;
+    fn reduce<R: Reducer>(
+        &self,
+        reducer: R,
+        task: &TaskContext<'_>,
+        blocks: &[Block],
+    ) -> Result<Block> {
+        let place = Place::new(&self.program, &self.chunks, task.block, blocks)?;
         let index_of = self.index_of(&place)?;
         let axes = &self.spec.axes;
         let n_reduced: usize = axes.iter().map(|&axis| place.shape[axis]).product();
         let strip_len = STRIP.min(place.shape.iter().product());
+        let mut shape = place.shape.clone();
+        axes.iter().for_each(|&axis| shape[axis] = 1);
         let mut frame = Frame::new(place.shape, place.start, arch());
         set_inputs(&mut frame, &self.program, blocks, strip_len);
         let compile = || Compiled::new(&self.spec.prepared(&self.program), Target::Strip);
         let compiled = self.compiled.get_or_init(compile);
         compiled.prepare(&mut frame, strip_len);
-        let mut accs = fold_block(reducer, compiled, &mut frame, axes);
+        let mut accs = Lent::new(task.pool, shape.iter().product(), reducer.empty());
+        fold_block(reducer, compiled, &mut frame, axes, &mut accs);
         if let Some(index_of) = index_of {
             accs.iter_mut().for_each(|acc| *acc = reducer.relocate(*acc, &index_of));
         }
-        let mut shape = frame.shape;
-        axes.iter().for_each(|&axis| shape[axis] = 1);
         let spec = self.spec.clone();
         Ok(Block::new(Partial { spec, accs, n: n_reduced as u64, shape }))
     }
@@ -432,7 +442,7 @@ impl ReduceChunkKernel {
 
 impl Kernel for ReduceChunkKernel {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        struct Reduce<'k>(&'k ReduceChunkKernel, &'k [u64], Vec<Block>);
+        struct Reduce<'k>(&'k ReduceChunkKernel, &'k TaskContext<'k>, Vec<Block>);
         impl ReducerVisitor for Reduce<'_> {
             type Result = Result<Block>;
             fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
@@ -440,7 +450,7 @@ impl Kernel for ReduceChunkKernel {
             }
         }
         let blocks = (0..self.program.n_inputs()).map(|slot| inputs.take_one(slot)).collect();
-        self.spec.visit(Reduce(self, task.block, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
+        self.spec.visit(Reduce(self, task, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
     }
 
     fn absorb(
@@ -511,7 +521,7 @@ impl FinishKernel {
     ) -> Result<Block> {
         let Partial { accs, n, shape, .. } = merge_partials(reducer, &self.spec, blocks)?;
         let mut out = task.pool.take::<R::Out>(accs.len());
-        for (out, acc) in out.iter_mut().zip(accs) {
+        for (out, &acc) in out.iter_mut().zip(&*accs) {
             *out = reducer.finish(acc, n).ok_or_else(|| self.nothing_left())?;
         }
         let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
@@ -566,8 +576,8 @@ fn merge_partials<R: Reducer>(
         if partial.shape != merged.shape {
             return Err(problem("the blocks of a group differ in shape"));
         }
-        for (acc, other) in merged.accs.iter_mut().zip(partial.accs) {
-            *acc = reducer.merge(*acc, merged.n, other, partial.n);
+        for (acc, other) in merged.accs.iter_mut().zip(&*partial.accs) {
+            *acc = reducer.merge(*acc, merged.n, *other, partial.n);
         }
         merged.n += partial.n;
     }

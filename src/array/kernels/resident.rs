@@ -75,7 +75,7 @@ pub(crate) struct PersistedKernel {
 impl Kernel for PersistedKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
         let number = self.chunks.ravel_block(task.block).expect("tasks are blocks of the grid");
-        self.blocks.get(number as usize)
+        self.blocks.get(number as usize, task.pool)
     }
 
     fn is_free(&self) -> bool {

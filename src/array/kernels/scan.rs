@@ -13,9 +13,12 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// What a scan combines with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ScanKind {
     Sum,
     Prod,
@@ -34,6 +37,7 @@ pub(crate) trait Combine: Element {
 macro_rules! combine_integers {
     ($($t:ty)*) => {$(
         impl Combine for $t {
+            #[inline(always)]
             fn combine(kind: ScanKind, earlier: Self, later: Self) -> Self {
                 match kind {
                     ScanKind::Sum => earlier.wrapping_add(later),
@@ -50,6 +54,7 @@ macro_rules! combine_integers {
 macro_rules! combine_floats {
     ($($t:ty)*) => {$(
         impl Combine for $t {
+            #[inline(always)]
             fn combine(kind: ScanKind, earlier: Self, later: Self) -> Self {
                 match kind {
                     ScanKind::Sum => earlier + later,
@@ -64,6 +69,7 @@ macro_rules! combine_floats {
         }
 
         impl Combine for Complex<$t> {
+            #[inline(always)]
             fn combine(kind: ScanKind, earlier: Self, later: Self) -> Self {
                 match kind {
                     ScanKind::Sum => earlier + later,
@@ -80,8 +86,68 @@ macro_rules! combine_floats {
 combine_integers!(i8 i16 i32 i64 u8 u16 u32 u64);
 combine_floats!(f32 f64);
 
+/// Runs `$body` with the kind as a constant, so that loops have no choice in them.
+macro_rules! with_kind {
+    ($kind:expr, $constant:ident => $body:expr) => {
+        match $kind {
+            ScanKind::Sum => with_kind!(@ Sum, $constant => $body),
+            ScanKind::Prod => with_kind!(@ Prod, $constant => $body),
+            ScanKind::Fill => with_kind!(@ Fill, $constant => $body),
+            ScanKind::Max => with_kind!(@ Max, $constant => $body),
+            ScanKind::Min => with_kind!(@ Min, $constant => $body),
+        }
+    };
+    (@ $variant:ident, $constant:ident => $body:expr) => {{
+        const KIND: ScanKind = ScanKind::$variant;
+        let $constant = KIND;
+        $body
+    }};
+}
+
+/// Parts of a lane that are added up side by side, as one sum has to wait for each addition.
+const N_PARTS: usize = 8;
+
+/// The combination of the elements of a lane.
+#[inline(always)]
+fn total_of<T: Copy>(lane: &[T], combine: impl Fn(T, T) -> T) -> Option<T> {
+    let len = lane.len() / N_PARTS;
+    if len == 0 {
+        return lane.iter().copied().reduce(combine);
+    }
+    let parts: [&[T]; N_PARTS] = std::array::from_fn(|i| &lane[i * len..(i + 1) * len]);
+    let mut totals = parts.map(|part| part[0]);
+    for i in 1..len {
+        for (total, part) in totals.iter_mut().zip(&parts) {
+            *total = combine(*total, part[i]);
+        }
+    }
+    totals.iter().chain(&lane[N_PARTS * len..]).copied().reduce(combine)
+}
+
+#[inline(always)]
+fn scan_lane<'l, T: Copy + 'l>(
+    lane: impl Iterator<Item = &'l T>,
+    carry: Option<T>,
+    out: impl Iterator<Item = &'l mut T>,
+    combine: impl Fn(T, T) -> T,
+) {
+    let mut pairs = lane.zip(out);
+    let mut last = carry;
+    if last.is_none()
+        && let Some((&x, out)) = pairs.next()
+    {
+        (*out, last) = (x, Some(x));
+    }
+    let Some(mut last) = last else { return };
+    pairs.for_each(|(&x, out)| {
+        last = combine(last, x);
+        *out = last;
+    });
+}
+
 /// A part of a scan that is one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ScanStep {
     /// A block as the combination of its elements, of length 1 along the axis.
     Total,
@@ -117,6 +183,16 @@ impl<T: Combine> ScanKernel<T> {
     /// What the elements of a block, which has some, add up to.
     fn total(&self, block: &ArrayViewD<'_, T>, mut out: ArrayViewMutD<'_, T>) {
         let axis = Axis(self.axis);
+        if self.axis + 1 == block.ndim() {
+            for (lane, mut out) in block.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
+                out[0] = with_kind!(self.kind, kind => match lane.to_slice() {
+                    Some(lane) => total_of(lane, |a, b| T::combine(kind, a, b)),
+                    None => lane.iter().copied().reduce(|a, b| T::combine(kind, a, b)),
+                })
+                .unwrap_or_default();
+            }
+            return;
+        }
         let mut lanes = block.axis_iter(axis);
         let mut out = out.index_axis_mut(axis, 0);
         if let Some(first) = lanes.next() {
@@ -138,12 +214,13 @@ impl<T: Combine> ScanKernel<T> {
         if self.axis + 1 == block.ndim() {
             let mut carries = carry.as_ref().map(|carry| carry.iter());
             for (lane, mut out) in block.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
-                let mut last = carries.as_mut().and_then(|carries| carries.next()).copied();
-                for (&x, out) in lane.iter().zip(&mut out) {
-                    let next = last.map_or(x, |last| T::combine(self.kind, last, x));
-                    *out = next;
-                    last = Some(next);
-                }
+                let carry = carries.as_mut().and_then(|carries| carries.next()).copied();
+                with_kind!(self.kind, kind => match (lane.to_slice(), out.as_slice_mut()) {
+                    (Some(lane), Some(out)) => {
+                        scan_lane(lane.iter(), carry, out.iter_mut(), |a, b| T::combine(kind, a, b));
+                    }
+                    _ => scan_lane(lane.iter(), carry, out.iter_mut(), |a, b| T::combine(kind, a, b)),
+                });
             }
             return;
         }
@@ -182,5 +259,10 @@ impl<T: Combine> Kernel for ScanKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("scan", T::DTYPE.name(), (self.kind, self.step, self.axis)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("scan", &(T::DTYPE, self.kind, self.step, self.axis)))
     }
 }

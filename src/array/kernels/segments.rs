@@ -11,6 +11,8 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::AxisChunks;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Computes the quantiles of each group along the last axis, of which a block has whole groups. They stand along a
 /// new last axis.
@@ -23,7 +25,7 @@ pub(crate) struct SegmentsKernel<T, U> {
     pub(crate) groups: AxisChunks,
 }
 
-impl<T: Ordered, U: Between<T>> Kernel for SegmentsKernel<T, U> {
+impl<T: Ordered + PartialOrd, U: Between<T>> Kernel for SegmentsKernel<T, U> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let block = chunk::<T>(inputs.take_one(0));
         let view = block.view();
@@ -60,5 +62,20 @@ impl<T: Ordered, U: Between<T>> Kernel for SegmentsKernel<T, U> {
         let QuantileKernel { quantiles, method, skip_nan, .. } = &self.quantile;
         let parameters = (quantiles, method, skip_nan, &self.lens, &self.groups);
         Some(Identity::new("group_quantile", T::DTYPE.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new(
+            "group_quantile",
+            &(
+                T::DTYPE,
+                &self.quantile.quantiles,
+                self.quantile.method,
+                self.quantile.skip_nan,
+                &self.lens,
+                &self.groups,
+            ),
+        ))
     }
 }

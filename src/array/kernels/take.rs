@@ -11,6 +11,8 @@ use crate::array::chunks::{AxisChunks, take_sources};
 use crate::array::dtype::Element;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Picks the elements of an output block from the input blocks that have some of them.
 #[derive(Debug)]
@@ -62,6 +64,35 @@ impl<T: Element> Kernel for TakeKernel<T> {
             (self.axis, &self.from, &self.index, &self.chunks),
         ))
     }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("take", &(T::DTYPE, self.axis, &self.from, &self.index, &self.chunks)))
+    }
+}
+
+/// The same where both are in C order, of which the axis has some lengths, and its elements are rows of `row_len`.
+fn gather_rows<T: Copy>(
+    all: &[T],
+    out: &mut [T],
+    [from_len, to_len]: [usize; 2],
+    row_len: usize,
+    from: &[usize],
+    to: &[usize],
+) {
+    if all.is_empty() || out.is_empty() {
+        return;
+    }
+    let parts = all.chunks_exact(from_len * row_len).zip(out.chunks_exact_mut(to_len * row_len));
+    for (all, out) in parts {
+        if row_len == 1 {
+            from.iter().zip(to).for_each(|(&from, &to)| out[to] = all[from]);
+            continue;
+        }
+        for (&from, &to) in from.iter().zip(to) {
+            out[to * row_len..][..row_len].copy_from_slice(&all[from * row_len..][..row_len]);
+        }
+    }
 }
 
 /// Copies positions `from` of an axis of `block` to positions `to` of `out`.
@@ -72,6 +103,11 @@ fn gather<T: Element>(
     out: &mut ArrayViewMutD<'_, T>,
     to: &[usize],
 ) {
+    let lens = [block.shape()[axis], out.shape()[axis]];
+    let row_len = block.shape()[axis + 1..].iter().product();
+    if let (Some(all), Some(out)) = (block.as_slice(), out.as_slice_mut()) {
+        return gather_rows(all, out, lens, row_len, from, to);
+    }
     let axis = Axis(axis);
     if axis.index() + 1 < block.ndim() {
         for (&from, &to) in from.iter().zip(to) {

@@ -9,6 +9,8 @@ use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// Keeps the `k` largest elements along an axis of blocks side by side, the largest first; or, for a
 /// negative `k`, the smallest, the smallest first. NaN counts as larger than everything.
@@ -60,5 +62,10 @@ impl<T: Ordered> Kernel for TopKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("topk", T::DTYPE.name(), (self.k, self.axis)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("topk", &(T::DTYPE, self.k, self.axis)))
     }
 }

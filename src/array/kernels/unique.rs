@@ -7,11 +7,21 @@ use ndarray::Array1;
 
 use super::copy::to_usize;
 use super::ordered::Ordered;
+#[cfg(feature = "dist")]
+use super::portable::{append, head, items};
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::Chunks;
+#[cfg(feature = "dist")]
+use crate::array::dtype::{DType, dispatch};
 use crate::array::io::Strips;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable, encoded};
+#[cfg(feature = "dist")]
+use crate::memory::BufferPool;
+#[cfg(feature = "dist")]
+use std::sync::Arc;
 
 /// A distinct element, how often it occurs, and where first.
 type Entry<T> = (T, i64, i64);
@@ -44,6 +54,15 @@ impl<T: Ordered> Value for Tally<T> {
         (self.counted.capacity() * size_of::<Entry<T>>()) as u64
     }
 
+    #[cfg(feature = "dist")]
+    fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
+        bytes.extend(encoded(&T::DTYPE));
+        let entries: Vec<(T, (i64, i64))> =
+            self.counted.iter().map(|&(x, n, place)| (x, (n, place))).collect();
+        append(&entries, bytes);
+        Some("tally")
+    }
+
     fn as_spill(&self) -> Option<&dyn Spill> {
         Some(self)
     }
@@ -53,15 +72,27 @@ impl<T: Ordered> Spill for Tally<T> {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         Strips::new().write(&self.counted, to)?;
         let len = self.counted.len();
-        Ok(Box::new(move |from| {
+        Ok(Box::new(move |from, _| {
             let counted = Strips::new().read::<Entry<T>>(from, len)?;
             Ok(Block::new(Tally { counted }))
         }))
     }
 }
 
+/// Decodes a [`Tally`].
+#[cfg(feature = "dist")]
+pub(super) fn decode_tally(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Block> {
+    let (dtype, data): (DType, _) = head("distinct elements", bytes)?;
+    Ok(dispatch!(dtype, T => {
+        let entries = items::<(T, (i64, i64))>("distinct elements", data)?;
+        let entries = entries.into_iter().map(|(x, (n, place))| (x, n, place));
+        Block::new(Tally { counted: entries.collect() })
+    }))
+}
+
 /// One step of finding distinct elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum UniqueStep {
     /// From the elements of a block to a tally of them.
     Count,
@@ -151,6 +182,11 @@ impl<T: Ordered> Kernel for UniqueKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("unique", T::DTYPE.name(), (self.step, &self.chunks)))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("unique", &(T::DTYPE, self.step, &self.chunks)))
     }
 }
 

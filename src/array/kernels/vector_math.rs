@@ -1,4 +1,4 @@
-//! `exp`, `log`, `sin`, `cos` and `tanh` as straight lines of additions, multiplications and choices, which
+//! `exp`, `log`, `pow`, `sin`, `cos` and `tanh` as straight lines of additions, multiplications and choices, which
 //! the compiler turns into vector loops.
 //!
 //! Errors are below 1 ulp (`tanh`: 2) of the exact value, for `f32` hardly above half of one, since it is
@@ -7,15 +7,20 @@
 //!
 //! # Source
 //! Cody and Waite, "Software Manual for the Elementary Functions" (1980): reduction by constants in parts.
+//! Dekker, "A floating-point technique for extending the available precision" (1971): products in two parts, for powers.
 //! The parts of π/2 and the form of the last steps of `log` are those of FDLIBM (Sun, 1993).
 
 /// A float that is computed as `f64`.
 pub(crate) trait ViaF64: Copy {
+    /// Whether it has so few digits that errors of functions of `f64` are never seen.
+    const IS_NARROW: bool;
     fn widen(self) -> f64;
     fn narrow(value: f64) -> Self;
 }
 
 impl ViaF64 for f64 {
+    const IS_NARROW: bool = false;
+
     #[inline(always)]
     fn widen(self) -> f64 {
         self
@@ -28,6 +33,8 @@ impl ViaF64 for f64 {
 }
 
 impl ViaF64 for f32 {
+    const IS_NARROW: bool = true;
+
     #[inline(always)]
     fn widen(self) -> f64 {
         self.into()
@@ -61,6 +68,18 @@ const LOG: [f64; 11] = {
     coefficients
 };
 
+/// What follows the first of these, and what rounding took away from the first.
+const LOG_REST: [f64; 10] = {
+    let mut rest = [0.0; 10];
+    let mut i = 0;
+    while i < 10 {
+        rest[i] = LOG[i + 1];
+        i += 1;
+    }
+    rest
+};
+const TWO_THIRDS_LOW: f64 = 3.700_743_415_417_188e-17;
+
 /// One over the factorial of `first`, of `first + step`, and so on. All factorials are exact.
 const fn inverse_factorials<const N: usize>(first: u64, step: u64) -> [f64; N] {
     let mut coefficients = [0.0; N];
@@ -91,12 +110,12 @@ fn choose(condition: bool, then: f64, other: f64) -> f64 {
     if condition { then } else { other }
 }
 
-/// `n`, and `exp(x - n ln 2) - 1` in two parts.
+/// `n`, and `exp(x + x_low - n ln 2) - 1` in two parts.
 #[inline(always)]
-fn reduced_exp(x: f64) -> (i64, f64, f64) {
+fn reduced_exp(x: f64, x_low: f64) -> (i64, f64, f64) {
     let shifted = x * std::f64::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let (high, low) = (x - n * LN_2_HIGH, n * LN_2_LOW);
+    let (high, low) = (x - n * LN_2_HIGH, n * LN_2_LOW - x_low);
     let rest = high - low;
     let tail = (high - rest) - low;
     let (part, part_low) = sum(rest, rest * rest * polynomial(rest, &EXP) + tail);
@@ -118,20 +137,86 @@ fn power_of_two(n: i64) -> f64 {
 
 #[inline(always)]
 pub(crate) fn exp<T: ViaF64>(x: T) -> T {
-    let x = x.widen();
+    T::narrow(exp_of(x.widen(), 0.0))
+}
+
+/// `exp(x + low)`, where `low` is what rounding took away from `x`.
+#[inline(always)]
+fn exp_of(x: f64, low: f64) -> f64 {
     // Beyond, the result is 0 or infinite anyway. NaN stays.
-    let x = choose(x > 710.0, 710.0, choose(x < -746.0, -746.0, x));
-    let (n, part, _) = reduced_exp(x);
+    let near = choose(x > 710.0, 710.0, choose(x < -746.0, -746.0, x));
+    let (n, part, _) = reduced_exp(near, choose(near == x, low, 0.0));
     // In two steps, of which only the last one may overflow or leave the normal numbers.
     let half = n >> 1;
-    T::narrow((1.0 + part) * power_of_two(half) * power_of_two(n.wrapping_sub(half)))
+    (1.0 + part) * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+}
+
+/// The product, and what rounding took away from it.
+#[inline(always)]
+fn product(a: f64, b: f64) -> (f64, f64) {
+    let halves = |x: f64| {
+        let scaled = x * 134_217_729.0;
+        let high = scaled - (scaled - x);
+        (high, x - high)
+    };
+    let ((a_high, a_low), (b_high, b_low)) = (halves(a), halves(b));
+    let product = a * b;
+    let low = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    (product, low)
+}
+
+/// `x` to the power of `y`, wrong where [`is_odd`].
+#[inline(always)]
+pub(crate) fn pow<T: ViaF64>(x: T, y: T) -> T {
+    let (x, y) = (x.widen(), y.widen());
+    if T::IS_NARROW {
+        return T::narrow(exp_of(y * log_of(x), 0.0));
+    }
+    let (log, low) = log_in_parts(x);
+    // Beyond, the result is 0, 1 or infinite anyway.
+    let most = (1_u128 << 72) as f64;
+    let y = choose(y > most, most, choose(y < -most, -most, y));
+    let (power, power_low) = product(y, log);
+    T::narrow(exp_of(power, power_low + y * low))
+}
+
+/// Whether a power is none of positive numbers.
+#[inline(always)]
+pub(crate) fn is_odd<T: ViaF64>(x: T, y: T) -> bool {
+    let (x, y) = (x.widen(), y.widen());
+    let is_ordinary = (x > 0.0) & (x < f64::INFINITY) & y.is_finite();
+    !is_ordinary
+}
+
+/// The logarithm of a positive finite number, and what rounding took away from it.
+#[inline(always)]
+fn log_in_parts(x: f64) -> (f64, f64) {
+    let (n, fraction) = exponent_and_fraction(x);
+    // 2 artanh(s) = s (2 + z (2/3 + z (2/5 + …))), where all but the last sum is of two parts.
+    let f = fraction - 1.0;
+    let (below, below_low) = sum(2.0, f);
+    let s = f / below;
+    let (back, back_low) = product(s, below);
+    let s_low = (((f - back) - back_low) - s * below_low) / below;
+    let (z, z_low) = product(s, s);
+    let z_low = z_low + 2.0 * s * s_low;
+    let (inner, inner_low) = sum(LOG[0], z * polynomial(z, &LOG_REST));
+    let inner_low = inner_low + TWO_THIRDS_LOW;
+    let (outer, outer_low) = product(z, inner);
+    let outer_low = outer_low + (z * inner_low + z_low * inner);
+    let (factor, factor_low) = sum(2.0, outer);
+    let factor_low = factor_low + outer_low;
+    let (log, low) = product(s, factor);
+    let low = low + (s * factor_low + s_low * factor);
+    let (high, high_low) = sum(n * LN_2_HIGH, log);
+    sum(high, high_low + (low + n * LN_2_LOW))
 }
 
 #[inline(always)]
 pub(crate) fn tanh<T: ViaF64>(x: T) -> T {
     let x = x.widen();
     let twice = 2.0 * x.abs();
-    let (n, part, part_low) = reduced_exp(choose(twice > 44.0, 44.0, twice));
+    let (n, part, part_low) = reduced_exp(choose(twice > 44.0, 44.0, twice), 0.0);
     let scale = power_of_two(n);
     let (expm1, low) = sum(scale - 1.0, scale * part);
     let low = low + scale * part_low;
@@ -145,23 +230,34 @@ pub(crate) fn tanh<T: ViaF64>(x: T) -> T {
 
 #[inline(always)]
 pub(crate) fn log<T: ViaF64>(x: T) -> T {
+    let x = x.widen();
+    let log = choose(x < f64::INFINITY, log_of(x), x);
+    T::narrow(choose(x > 0.0, log, choose(x == 0.0, f64::NEG_INFINITY, f64::NAN)))
+}
+
+/// The power of two and the factor from √½ to √2 that a positive finite number is made of.
+#[inline(always)]
+fn exponent_and_fraction(x: f64) -> (f64, f64) {
     /// The bits of √½, from which on fractions are counted.
     const FRACTION: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
-    let x = x.widen();
     let is_small = x < f64::MIN_POSITIVE;
     let scaled = choose(is_small, x * (1_u64 << 54) as f64, x);
     let n = (scaled.to_bits().wrapping_sub(FRACTION) as i64) >> 52;
     let fraction = f64::from_bits(scaled.to_bits().wrapping_sub((n as u64) << 52));
     let n = f64::from_bits(ROUND.to_bits().wrapping_add(n as u64)) - ROUND;
-    let n = n - choose(is_small, 54.0, 0.0);
+    (n - choose(is_small, 54.0, 0.0), fraction)
+}
+
+/// The logarithm of a positive finite number.
+#[inline(always)]
+fn log_of(x: f64) -> f64 {
+    let (n, fraction) = exponent_and_fraction(x);
     let f = fraction - 1.0;
     let s = f / (2.0 + f);
     let z = s * s;
     let rest = z * polynomial(z, &LOG);
     let half_square = 0.5 * f * f;
-    let log = n * LN_2_HIGH - ((half_square - (s * (half_square + rest) + n * LN_2_LOW)) - f);
-    let log = choose(x < f64::INFINITY, log, x);
-    T::narrow(choose(x > 0.0, log, choose(x == 0.0, f64::NEG_INFINITY, f64::NAN)))
+    n * LN_2_HIGH - ((half_square - (s * (half_square + rest) + n * LN_2_LOW)) - f)
 }
 
 /// Up to here the parts of π/2 times the number of quarter turns are exact.
@@ -301,8 +397,57 @@ mod tests {
         assert!(is_far(f64::INFINITY) && is_far(1.1e6_f32) && !is_far(f64::NAN));
     }
 
+    /// `pow` of `f64` is within 1 ulp of std, and that of `f32` too.
+    #[track_caller]
+    fn check_pow(x: f64, y: f64) {
+        if !is_odd(x, y) {
+            let (got, want) = (pow(x, y), x.powf(y));
+            let ulps = place(got).abs_diff(place(want));
+            assert!(ulps <= 1, "{x:e} ** {y:e} is {got:e}, not {want:e}: {ulps} ulp");
+        }
+        let (x, y) = (x as f32, y as f32);
+        if !is_odd(x, y) {
+            let (got, want) = (pow(x, y), x.powf(y));
+            assert!(place_f32(got).abs_diff(place_f32(want)) <= 1, "{x:e} ** {y:e} of f32");
+        }
+    }
+
+    #[test]
+    fn powers_of_special_values() {
+        let tiny = f64::from_bits(1);
+        let bases = [
+            tiny,
+            f64::MIN_POSITIVE,
+            0.5,
+            1.0_f64.next_down(),
+            1.0,
+            1.0_f64.next_up(),
+            10.0,
+            f64::MAX,
+        ];
+        let exponents =
+            [0.0, tiny, 0.5, 1.0, 3.0, 52.0, 308.0, 1023.0, 1074.0, 1e9, 1e18, 1e300, f64::MAX];
+        for (x, y) in bases.iter().flat_map(|x| exponents.iter().map(move |y| (*x, *y))) {
+            check_pow(x, y);
+            check_pow(x, -y);
+        }
+        assert_eq!([pow(10.0, 15.0), pow(3.0, 4.0), pow(4.0, 0.5)], [1e15, 81.0, 2.0]);
+        for (x, y) in [(0.0, 2.0), (-1.0, 2.0), (f64::INFINITY, 1.0), (2.0, f64::INFINITY)] {
+            assert!(is_odd(x, y) && is_odd(-x, f64::NAN) && is_odd(f64::NAN, y));
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn powers(bits: u64, power in -1.0..1.0_f64, x in 0.0..10.0_f64, y in -20.0..20.0_f64) {
+            // Of any size whose power is a number.
+            let base = f64::from_bits(bits >> 1);
+            check_pow(base, 740.0 * power / base.ln());
+            check_pow(x, y);
+            check_pow(1.0 + 1e-4 * power, 1e6 * y);
+        }
 
         #[test]
         fn any_bits(bits: u64) {

@@ -9,6 +9,8 @@ use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
 
 /// The windows that begin at each element which has enough after it; their elements stand along new last
 /// axes.
@@ -56,5 +58,10 @@ impl<T: Element> Kernel for WindowsKernel<T> {
 
     fn identity(&self) -> Option<Identity> {
         Some(Identity::new("windows", T::DTYPE.name(), &self.windows))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("windows", &(T::DTYPE, &self.windows)))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::manipulation::{broadcast_to, expand_dims, reshape, swapaxes};
 use crate::array::args::{Axes, AxisRef, Shape};
-use crate::array::chunks::{ChunkSpec, unify_broadcast};
+use crate::array::chunks::{ChunkSpec, coarsen_chunks, unify_broadcast};
 use crate::array::expr::Handle;
 use crate::array::kernels::{Builder, Program};
 use crate::error::{Call, Error, Result};
@@ -106,7 +106,16 @@ pub(crate) fn unify_chunks(call: Call, arrays: &[&Handle]) -> Vec<Handle> {
 /// elements are given back.
 pub(crate) fn grouped(call: Call, x: &Handle, groups: &[(AxisRef, u64)]) -> (Handle, Vec<usize>) {
     let mut inner = Vec::new();
-    let split = x.then(|node| {
+    let whole_groups = x.then(|node| {
+        let mut chunks = node.meta.chunks.clone();
+        for (axis, size) in groups.iter().filter(|(_, size)| *size > 0) {
+            let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
+            let aligned = coarsen_chunks(&chunks.axes()[axis], *size);
+            chunks = aligned.map_or(chunks.clone(), |aligned| chunks.with_axis(axis, aligned));
+        }
+        node.in_chunks(chunks)
+    });
+    let split = whole_groups.then(|node| {
         let mut sizes = vec![None; node.ndim()];
         for (axis, size) in groups {
             sizes[axis.resolve(call, node.ndim(), node.dim_names())?] = Some(*size);
@@ -130,7 +139,7 @@ pub(crate) fn grouped(call: Call, x: &Handle, groups: &[(AxisRef, u64)]) -> (Han
             inner.push(shape.len());
             shape.push(size);
         }
-        reshape(call, x, &Shape::from(shape)).node().cloned()
+        reshape(call, &whole_groups, &Shape::from(shape)).node().cloned()
     });
     (split, inner)
 }

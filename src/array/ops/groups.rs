@@ -19,7 +19,9 @@ use crate::array::kernels::grouped::{
 };
 use crate::array::kernels::quantile::QuantileKernel;
 use crate::array::kernels::segments::SegmentsKernel;
-use crate::array::kernels::{Program, ReduceKind, ReduceSpec, UnaryOp};
+use crate::array::kernels::{
+    BinaryOp, Builder, Program, ReduceKind, ReduceSpec, Reg, Scalar, UnaryOp, Unsupported,
+};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise, Take};
 use crate::config::Config;
@@ -64,6 +66,11 @@ pub(crate) fn group(
         u32::try_from(n_groups).ok().filter(|n| *n < NO_GROUP && n_labels <= LABELLED_MAX);
     let n_groups = n_groups.ok_or_else(|| too_many_labels(call))?;
     Ok(Grouping { node, axes, codes: codes.into(), n_groups })
+}
+
+/// The error for elements that can't be compared.
+fn real(call: Call) -> impl Fn(Unsupported) -> Error {
+    move |error| super::unsupported(call, error.got, "a real number")
 }
 
 /// The error for more labels than can be listed.
@@ -262,6 +269,69 @@ impl Grouping {
         })
     }
 
+    /// The first or the last element of each group that is not NaN, or NaN.
+    ///
+    /// First the position of it, and then the one element that stands there.
+    pub(crate) fn pick_valid(&self, call: Call, is_first: bool) -> Handle {
+        let dtype = self.node.meta.dtype;
+        if !dtype.is_float() && !dtype.is_complex() {
+            return self.pick(call, is_first);
+        }
+        let picked = || {
+            let missing = if is_first { i64::MAX } else { -1 };
+            let kind = if is_first { ReduceKind::Min } else { ReduceKind::Max };
+            let places = elemwise_of(call, self.valid_places(call, missing)?, &[&self.node])?;
+            let places = self.reduced(call, &Handle::from_result(Ok(places)), kind, false, 0.0);
+            let of_group = self.spread(call, places.node()?)?;
+            let elements = elemwise_of(call, self.at_place(call)?, &[&self.node, &of_group])?;
+            let elements = Handle::from_result(Ok(elements));
+            let elements = self.reduced(call, &elements, ReduceKind::Max, false, 0.0);
+            let mut b = Builder::new(2);
+            let (x, place) = (b.input(0, dtype), b.input(1, DType::I64));
+            let missing = b.constant(missing.into());
+            let is_missing = b.binary(BinaryOp::Eq, place, missing).map_err(real(call))?;
+            let nan = b.constant(Scalar::F64(f64::NAN).cast(dtype));
+            let value = b.select(is_missing, nan, x);
+            elemwise_of(call, b.finish(value), &[elements.node()?, places.node()?])
+        };
+        Handle::from_result(picked())
+    }
+
+    /// The place of each element among the positions, and `missing` for NaN.
+    fn valid_places(&self, call: Call, missing: i64) -> Result<Program> {
+        let mut b = Builder::new(1);
+        let x = b.input(0, self.node.meta.dtype);
+        let place = self.place_of_element(call, &mut b)?;
+        let is_nan = b.unary(UnaryOp::IsNan, x).map_err(real(call))?;
+        let missing = b.constant(missing.into());
+        let place = b.select(is_nan, missing, place);
+        Ok(b.finish(place))
+    }
+
+    /// The element at the place in slot 1, and what is less than all others elsewhere.
+    fn at_place(&self, call: Call) -> Result<Program> {
+        let dtype = self.node.meta.dtype;
+        let mut b = Builder::new(2);
+        let (x, wanted) = (b.input(0, dtype), b.input(1, DType::I64));
+        let place = self.place_of_element(call, &mut b)?;
+        let is_there = b.binary(BinaryOp::Eq, place, wanted).map_err(real(call))?;
+        let least = b.constant(Scalar::F64(f64::NEG_INFINITY).cast(dtype));
+        let value = b.select(is_there, x, least);
+        Ok(b.finish(value))
+    }
+
+    /// The number of a position along the grouped axes, in the order of the labels.
+    fn place_of_element(&self, call: Call, b: &mut Builder) -> Result<Reg> {
+        let mut stride = 1;
+        let mut place = b.constant(0_i64.into());
+        for &axis in self.axes.iter().rev() {
+            let along = b.index(axis, 0, stride);
+            place = b.binary(BinaryOp::Add, place, along).map_err(real(call))?;
+            stride = stride.saturating_mul(self.node.axis_len(call, axis)? as i64);
+        }
+        Ok(place)
+    }
+
     /// The array with its grouped axes merged into one, which comes last.
     fn merged(&self, call: Call) -> Result<Arc<Node>> {
         let last = self.last(&self.handle())?;
@@ -378,25 +448,32 @@ impl Grouping {
                     expected: "a result of these groups, of which each position is in one",
                 });
             }
-            let index: Arc<[u64]> = self.codes.iter().map(|&code| u64::from(code)).collect();
-            if let [axis] = self.axes[..] {
-                // The chunks of the array, so that both meet block by block.
-                let chunks = self.node.meta.chunks.axes()[axis].clone();
-                let take = Take { axis: place, index, chunks };
-                return Node::of(ArrayOp::Take(Arc::new(take)), &[result]);
-            }
-            let taken = take_positions(call, result, place, index.to_vec())?;
-            let lens = self.node.known_shape(call)?;
-            let mut shape = taken.known_shape(call)?;
-            shape.splice(place..=place, self.axes.iter().map(|&axis| lens[axis]));
-            let split = reshape(call, &Handle::from_result(Ok(taken)), &Shape::from(shape));
-            // Each axis back to where it was.
-            let mut from: Vec<usize> = self.kept();
-            from.splice(place..place, self.axes.iter().copied());
-            let back =
-                (0..self.node.ndim()).map(|axis| from.iter().position(|other| *other == axis));
-            permute(split.node()?, back.collect())
+            self.spread(call, result)
         })
+    }
+
+    /// What stands for the group of each position.
+    fn spread(&self, call: Call, result: &Arc<Node>) -> Result<Arc<Node>> {
+        // A position in no group gets what stands for some group.
+        let group = |&code: &u32| if code == NO_GROUP { 0 } else { u64::from(code) };
+        let index: Arc<[u64]> = self.codes.iter().map(group).collect();
+        let place = self.place();
+        if let [axis] = self.axes[..] {
+            // The chunks of the array, so that both meet block by block.
+            let chunks = self.node.meta.chunks.axes()[axis].clone();
+            let take = Take { axis: place, index, chunks };
+            return Node::of(ArrayOp::Take(Arc::new(take)), &[result]);
+        }
+        let taken = take_positions(call, result, place, index.to_vec())?;
+        let lens = self.node.known_shape(call)?;
+        let mut shape = taken.known_shape(call)?;
+        shape.splice(place..=place, self.axes.iter().map(|&axis| lens[axis]));
+        let split = reshape(call, &Handle::from_result(Ok(taken)), &Shape::from(shape));
+        // Each axis back to where it was.
+        let mut from: Vec<usize> = self.kept();
+        from.splice(place..place, self.axes.iter().copied());
+        let back = (0..self.node.ndim()).map(|axis| from.iter().position(|other| *other == axis));
+        permute(split.node()?, back.collect())
     }
 }
 

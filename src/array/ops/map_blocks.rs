@@ -28,7 +28,8 @@ pub(crate) fn map_blocks<T: Element, U: Element>(
             1 => AxisMap::At(0),
             _ => AxisMap::same(axis),
         });
-        mapped(call, node, BlockMap::axes(maps), chunks, 0, function)
+        let mapped = mapped(call, node, BlockMap::axes(maps), chunks, 0, function)?;
+        Ok(mapped.with_note(node.note.clone()))
     })
 }
 

@@ -83,7 +83,7 @@ fn filtered_by(
         ],
         out: Meta { dtype, chunks: x.meta.chunks.with_axis(axis, left) },
         out_bytes: x.meta.block_bytes_max(),
-        scratch_bytes: common.max_len().unwrap_or(0).saturating_mul(size_of::<usize>() as u64),
+        scratch_bytes: 0,
     };
     Ok(Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&x, &mask])?.with_note(x.note.clone()))
 }

@@ -3,6 +3,7 @@
 //! Each takes untyped handles and gives one back; the typed methods of `Array` and `DynArray` call them.
 
 pub(crate) mod assign;
+pub(crate) mod composed;
 pub(crate) mod creation;
 pub(crate) mod differences;
 pub(crate) mod elementwise;
@@ -31,6 +32,7 @@ pub(crate) mod reductions;
 pub(crate) mod repeats;
 pub(crate) mod scans;
 pub(crate) mod selections;
+pub(crate) mod sketches;
 pub(crate) mod statistics;
 pub(crate) mod t_tests;
 pub(crate) mod take;
@@ -60,6 +62,19 @@ pub(crate) fn scalar<T: Element>(value: T) -> Scalar {
 /// Bytes of a chunk where the user did not say.
 pub(crate) fn chunk_bytes() -> Result<u64> {
     Ok(Config::current()?.chunk_bytes())
+}
+
+/// The lengths of the axes of a matrix.
+fn matrix_lengths(call: Call, node: &Node) -> Result<[u64; 2]> {
+    if node.ndim() != 2 {
+        return Err(Error::InvalidArgument {
+            call,
+            argument: "array",
+            got: format!("{} dimensions", node.ndim()),
+            expected: "a matrix",
+        });
+    }
+    Ok([node.axis_len(call, 0)?, node.axis_len(call, 1)?])
 }
 
 /// Refuses a result whose elements can't be counted, as creation does: inputs that can be counted may

@@ -105,7 +105,7 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
     function: impl Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync + 'static,
 ) -> Handle {
     x.then(|node| {
-        let depth = depth.resolve(call, node.ndim(), "depth")?;
+        let depth = depth.resolve(call, node, "depth")?;
         let modes = boundary.modes(call, node.ndim())?;
         let node = deep_enough(call, node, &depth)?;
         let chunks = node.meta.chunks.clone();
@@ -129,7 +129,7 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
         let whole = Meta { dtype: U::DTYPE, chunks: around.meta.chunks.clone() };
         let scratch_bytes = whole.block_bytes_max().unwrap_or(0);
         let cut = chunks.clone();
-        mapped(call, &around, maps, chunks, scratch_bytes, move |block, info| {
+        let mapped = mapped(call, &around, maps, chunks, scratch_bytes, move |block, info| {
             let seen = block.shape().to_vec();
             let result = function(block, info);
             if result.shape() != seen {
@@ -144,7 +144,8 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
                 Some((from, range.end - range.start))
             });
             trimmed(result, parts)
-        })
+        })?;
+        Ok(mapped.with_note(node.note.clone()))
     })
 }
 
@@ -160,8 +161,8 @@ fn trimmed<U: Element>(
             block.slice_axis_inplace(Axis(axis), range);
         }
     }
-    // A part must not keep the memory of the whole.
-    if block.len() == n_before { block } else { block.as_standard_layout().into_owned() }
+    // A part must not keep the memory of the whole, unless it is nearly that.
+    if 8 * block.len() >= 7 * n_before { block } else { block.as_standard_layout().into_owned() }
 }
 
 /// The array in chunks that are at least as long as what their neighbours see of them.

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use super::creation::create_in_chunks;
+use super::elementwise::{cast, elemwise_of, unary};
 use super::indexing::slice_along;
 use super::joins::join_pieces;
 use super::manipulation::flipped;
+use super::quantiles::{Quantiles, quantile};
 use super::reductions::{over, reduce};
+use crate::array::args::AxisRef;
 use crate::array::chunks::{AxisChunks, AxisSlice, limit};
 use crate::array::dtype::{DType, Element};
 use crate::array::expr::{Handle, Node};
-use crate::array::kernels::{Program, ReduceKind, Scalar, UnaryOp};
+use crate::array::kernels::quantile::QuantileMethod;
+use crate::array::kernels::{BinaryOp, Builder, Program, ReduceKind, Scalar, UnaryOp};
 use crate::array::op::ArrayOp;
 use crate::error::{Call, Error, Result};
 
@@ -34,6 +38,10 @@ pub enum PadMode<T> {
     Minimum,
     /// The mean along the axis, rounded to the nearest integer if that is what elements are.
     Mean,
+    /// The median along the axis, rounded in the same way.
+    Median,
+    /// From a value at the far end in equal steps to the element at the edge; integers are rounded down.
+    LinearRamp(T),
 }
 
 impl<T: Element> PadMode<T> {
@@ -47,12 +55,14 @@ impl<T: Element> PadMode<T> {
             PadMode::Maximum => PadMode::Maximum,
             PadMode::Minimum => PadMode::Minimum,
             PadMode::Mean => PadMode::Mean,
+            PadMode::Median => PadMode::Median,
+            PadMode::LinearRamp(end) => PadMode::LinearRamp(super::scalar(end)),
         }
     }
 }
 
-/// How many elements before and after each axis: a number or a pair for all axes, or a list of
-/// pairs.
+/// How many elements before and after each axis: a number or a pair for all axes, a list of
+/// pairs, or a list of axes, by name or number, with a pair each (`[("longitude", (1, 1))]`); the others get none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Widths(PerAxis);
 
@@ -60,6 +70,7 @@ pub struct Widths(PerAxis);
 enum PerAxis {
     All([i64; 2]),
     Each(Vec<[i64; 2]>),
+    Of(Vec<(AxisRef, [i64; 2])>),
 }
 
 macro_rules! widths {
@@ -83,6 +94,14 @@ macro_rules! widths {
             }
         }
 
+        impl<A: Into<AxisRef>, const N: usize> From<[(A, ($int, $int)); N]> for Widths {
+            fn from(axes: [(A, ($int, $int)); N]) -> Self {
+                let number = |n| i64::try_from(n).unwrap_or(i64::MAX);
+                let pair = |(axis, (a, b)): (A, _)| (axis.into(), [a, b].map(number));
+                Widths(PerAxis::Of(axes.into_iter().map(pair).collect()))
+            }
+        }
+
         impl<const N: usize> From<[($int, $int); N]> for Widths {
             fn from(axes: [($int, $int); N]) -> Self {
                 Widths::from(axes.to_vec())
@@ -94,16 +113,24 @@ macro_rules! widths {
 widths!(i32 i64 u64 usize);
 
 impl Widths {
-    /// The two widths of each axis, which are `argument` of `call`.
+    /// The two widths of each axis of an array, which are `argument` of `call`.
     pub(crate) fn resolve(
         &self,
         call: Call,
-        ndim: usize,
+        node: &Node,
         argument: &'static str,
     ) -> Result<Vec<[u64; 2]>> {
+        let ndim = node.ndim();
         let (widths, expected) = match &self.0 {
             PerAxis::All(both) => (vec![*both; ndim], "lengths of 0 or more"),
             PerAxis::Each(axes) if axes.len() == ndim => (axes.clone(), "lengths of 0 or more"),
+            PerAxis::Of(axes) => {
+                let mut widths = vec![[0, 0]; ndim];
+                for (axis, pair) in axes {
+                    widths[axis.resolve(call, ndim, node.dim_names())?] = *pair;
+                }
+                (widths, "lengths of 0 or more")
+            }
             PerAxis::Each(_) => (vec![[-1; 2]], "a pair for each axis"),
         };
         let lengths =
@@ -121,7 +148,7 @@ impl Widths {
 /// The array with more elements at the ends of its axes.
 pub(crate) fn pad(call: Call, x: &Handle, width: &Widths, mode: PadMode<Scalar>) -> Handle {
     x.then(|node| {
-        let widths = width.resolve(call, node.ndim(), "width")?;
+        let widths = width.resolve(call, node, "width")?;
         let mut current = Arc::clone(node);
         for (axis, width) in widths.into_iter().enumerate() {
             current = pad_axis(call, &current, axis, width, mode)?;
@@ -160,9 +187,12 @@ pub(crate) fn pad_axis(
             let [head, tail] = [filled(width[0])?, filled(width[1])?];
             return join_pieces(call, &[head, Arc::clone(node), tail], axis);
         }
-        PadMode::Maximum => return beside(call, node, axis, width, ReduceKind::Max),
-        PadMode::Minimum => return beside(call, node, axis, width, ReduceKind::Min),
-        PadMode::Mean => return beside(call, node, axis, width, ReduceKind::Mean),
+        PadMode::Maximum | PadMode::Minimum | PadMode::Mean | PadMode::Median => {
+            let of_lanes = summary(call, node, axis, mode);
+            let of_lanes = of_lanes.node()?;
+            return framed(call, node, axis, width, [of_lanes, of_lanes]);
+        }
+        PadMode::LinearRamp(end) => return ramps(call, node, axis, width, end),
         PadMode::Wrap => Arc::clone(node),
         PadMode::Symmetric => {
             join_pieces(call, &[Arc::clone(node), flipped(call, node, &[axis])?], axis)?
@@ -198,25 +228,64 @@ fn framed(
     join_pieces(call, &[copies(0)?, Arc::clone(node), copies(1)?], axis)
 }
 
-/// `node` between copies of a reduction of it.
-fn beside(
+/// One element for each lane along an axis.
+fn summary(call: Call, node: &Arc<Node>, axis: usize, mode: PadMode<Scalar>) -> Handle {
+    let dtype = node.meta.dtype;
+    let x = Handle::from_result(Ok(Arc::clone(node)));
+    let how = over(axis).keepdims();
+    let middle = match mode {
+        PadMode::Maximum => return reduce(call, &x, ReduceKind::Max, false, &how),
+        PadMode::Minimum => return reduce(call, &x, ReduceKind::Min, false, &how),
+        PadMode::Mean => reduce(call, &x, ReduceKind::Mean, false, &how),
+        _ => {
+            let (at, method) = (vec![0.5], QuantileMethod::Midpoint);
+            quantile(call, &x, &Quantiles { at, is_list: false, method, skip_nan: false }, &how)
+        }
+    };
+    let is_whole = dtype.is_integer() || dtype == DType::Bool;
+    let middle = if is_whole { unary(call, UnaryOp::Rint, &middle) } else { middle };
+    cast(call, &middle, dtype)
+}
+
+/// `node` between steps from `end` to its edges.
+fn ramps(
     call: Call,
     node: &Arc<Node>,
     axis: usize,
     width: [u64; 2],
-    kind: ReduceKind,
+    end: Scalar,
 ) -> Result<Arc<Node>> {
+    let len = node.axis_len(call, axis)?;
     let dtype = node.meta.dtype;
-    let x = Handle::from_result(Ok(Arc::clone(node)));
-    let mut reduced = reduce(call, &x, kind, false, &over(axis).keepdims());
-    if kind == ReduceKind::Mean {
-        if dtype.is_integer() || dtype == DType::Bool {
-            reduced = super::elementwise::unary(call, UnaryOp::Rint, &reduced);
+    let unsupported = |_| super::unsupported(call, dtype, "a real number");
+    let wide = DType::F64;
+    // How many steps an element is away from the far end.
+    let ramp = |i: usize, edge: u64, first: i64, step: i64| {
+        let edge = slice_along(call, node, axis, AxisSlice::new(edge, 1, 1))?;
+        let spread = Node::of(ArrayOp::Broadcast(spread(node, axis, width[i])), &[&edge])?;
+        let mut b = Builder::new(1);
+        let x = b.input(0, dtype);
+        let x = b.cast(x, wide);
+        let end = b.constant(end.cast(wide));
+        let n = b.constant(Scalar::F64(width[i] as f64));
+        let at = b.index(axis, first, step);
+        let at = b.cast(at, wide);
+        let whole = b.binary(BinaryOp::Sub, x, end).map_err(unsupported)?;
+        let step = b.binary(BinaryOp::Div, whole, n).map_err(unsupported)?;
+        let climbed = b.binary(BinaryOp::Mul, at, step).map_err(unsupported)?;
+        let mut value = b.binary(BinaryOp::Add, climbed, end).map_err(unsupported)?;
+        if !dtype.is_float() {
+            value = b.unary(UnaryOp::Floor, value).map_err(unsupported)?;
         }
-        reduced = super::elementwise::cast(call, &reduced, dtype);
+        let value = b.cast(value, dtype);
+        elemwise_of(call, b.finish(value), &[&spread])
+    };
+    if dtype.is_complex() {
+        return Err(super::unsupported(call, dtype, "a real number"));
     }
-    let reduced = reduced.node()?;
-    framed(call, node, axis, width, [reduced, reduced])
+    let before = ramp(0, 0, 0, 1)?;
+    let after = ramp(1, len - 1, width[1] as i64 - 1, -1)?;
+    join_pieces(call, &[before, Arc::clone(node), after], axis)
 }
 
 /// `n` elements of an array that repeats without end, from `before` elements before its first on.

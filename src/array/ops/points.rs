@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::indexing::positions;
+use super::matrix_lengths;
 use super::take::take_positions;
 use crate::array::args::{AxisRef, Shape};
 use crate::array::chunks::limit::check_listed;
-use crate::array::chunks::{AxisChunks, Chunks};
+use crate::array::chunks::{AxisChunks, Chunks, by_block};
 use crate::array::dtype::dispatch;
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::points::PointsKernel;
@@ -50,24 +51,16 @@ fn gathered(
     n: usize,
 ) -> Result<Arc<Node>> {
     let chunks = &node.meta.chunks;
-    let block_of = |i: usize| -> Vec<u64> {
-        axes.iter().map(|(axis, list)| chunks.axes()[*axis].block_at(list[i])).collect()
-    };
-    let mut order: Vec<(Vec<u64>, usize)> = (0..n).map(|i| (block_of(i), i)).collect();
-    order.sort();
+    let found = by_block(&block_numbers(call, chunks, axes, n)?);
     // As many points as a block has places on these axes, so that no block grows.
     let longest = axes.iter().map(|(axis, _)| chunks.axes()[*axis].max_len().unwrap_or(1));
     let most = longest.fold(1_u64, u64::saturating_mul).max(1);
     let mut sizes: Vec<u64> = Vec::new();
-    let mut blocks: Vec<&[u64]> = Vec::new();
-    for (block, _) in &order {
-        match (sizes.last_mut(), blocks.last()) {
-            (Some(size), Some(last)) if *last == block.as_slice() && *size < most => *size += 1,
-            _ => {
-                sizes.push(1);
-                blocks.push(block);
-            }
-        }
+    // A point of each block of the result, whose blocks are those of the others.
+    let mut samples: Vec<usize> = Vec::new();
+    for part in found.iter().flat_map(|(_, places)| places.chunks(most as usize)) {
+        sizes.push(part.len() as u64);
+        samples.push(part[0]);
     }
     if n == 0 {
         sizes.push(0);
@@ -79,7 +72,8 @@ fn gathered(
     let map = |axis: usize| match axes.iter().position(|(other, _)| *other == axis) {
         None => AxisMap::same(1 + kept.iter().position(|other| *other == axis).unwrap_or(0)),
         Some(list) => {
-            let of = blocks.iter().map(|block| (block[list], block[list] + 1));
+            let of = samples.iter().map(|&i| chunks.axes()[axis].block_at(axes[list].1[i]));
+            let of = of.map(|block| (block, block + 1));
             // Of no points, one block shows the lengths of the other axes.
             let none = (n == 0).then_some((0, 1));
             AxisMap::Ranges { axis: 0, ranges: of.chain(none).collect() }
@@ -88,11 +82,12 @@ fn gathered(
     let map = BlockMap::axes((0..node.ndim()).map(map));
     let local = |(axis, list): &(usize, Vec<u64>)| {
         let of = &chunks.axes()[*axis];
-        let position = |(_, i): &(Vec<u64>, usize)| {
-            let start = of.block_start(of.block_at(list[*i])).unwrap_or(0);
-            list[*i] - start
-        };
-        (*axis, order.iter().map(position).collect())
+        let mut local = Vec::with_capacity(n);
+        for (_, places) in &found {
+            let start = of.block_start(of.block_at(list[places[0]])).unwrap_or(0);
+            local.extend(places.iter().map(|&i| list[i] - start));
+        }
+        (*axis, local.into())
     };
     let local: Vec<(usize, Arc<[u64]>)> = axes.iter().map(local).collect();
     let mut out = vec![points.clone()];
@@ -111,25 +106,38 @@ fn gathered(
     };
     let gathered = Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])?;
     let mut back = vec![0; n];
-    for (place, (_, i)) in order.iter().enumerate() {
+    for (place, i) in found.iter().flat_map(|(_, places)| places).enumerate() {
         back[*i] = place as u64;
     }
     take_positions(call, &gathered, 0, back)
+}
+
+/// The number of the block of each point, in row-major order of the axes that points have positions on.
+fn block_numbers(
+    call: Call,
+    chunks: &Chunks,
+    axes: &[(usize, Vec<u64>)],
+    n: usize,
+) -> Result<Vec<u64>> {
+    let mut numbers = vec![0; n];
+    let mut n_blocks = 1_u64;
+    for (axis, list) in axes {
+        let of = &chunks.axes()[*axis];
+        let too_many =
+            || Error::TooManyTasks { op: call.op.into(), call: Some(call), limit: u64::MAX };
+        n_blocks = n_blocks.checked_mul(of.n_blocks()).ok_or_else(too_many)?;
+        for (number, &position) in numbers.iter_mut().zip(list) {
+            *number = *number * of.n_blocks() + of.block_at(position);
+        }
+    }
+    Ok(numbers)
 }
 
 /// The elements on the `k`-th diagonal of a matrix.
 pub(crate) fn diagonal(call: Call, x: &Handle, k: i64) -> Handle {
     let lists = || -> Result<[(AxisRef, Shape); 2]> {
         let node = x.node()?;
-        if node.ndim() != 2 {
-            return Err(Error::InvalidArgument {
-                call,
-                argument: "array",
-                got: format!("{} dimensions", node.ndim()),
-                expected: "a matrix",
-            });
-        }
-        let [n, m] = [node.axis_len(call, 0)?, node.axis_len(call, 1)?];
+        let [n, m] = matrix_lengths(call, node)?;
         let [down, right] = if k < 0 { [k.unsigned_abs(), 0] } else { [0, k.unsigned_abs()] };
         let len = n.saturating_sub(down).min(m.saturating_sub(right));
         check_listed(call.op, Some(call), len)?;

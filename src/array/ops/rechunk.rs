@@ -1,5 +1,6 @@
 //! The same values in other chunks.
 
+use crate::array::args::AxisRef;
 use crate::array::chunks::{AxisSpec, ChunkSpec, Chunks, normalize_chunks};
 use crate::array::expr::{Handle, Node};
 use crate::error::{Call, Error, Result};
@@ -7,12 +8,24 @@ use crate::error::{Call, Error, Result};
 /// The array in the chunks that `spec` asks for.
 pub(crate) fn rechunk(call: Call, x: &Handle, spec: &ChunkSpec) -> Handle {
     x.then(|node| {
+        let numbered = numbered(call, node, spec)?;
+        let spec = numbered.as_ref().unwrap_or(spec);
         let chunks = match node.meta.chunks.first_unknown() {
             None => of_known(call, node, &node.meta.chunks, spec)?,
             Some(_) => around_unknown(call, node, spec)?,
         };
         node.in_chunks(chunks)
     })
+}
+
+/// A spec of dimension names as one of their numbers.
+fn numbered(call: Call, node: &Node, spec: &ChunkSpec) -> Result<Option<ChunkSpec>> {
+    let ChunkSpec::Named(entries) = spec else { return Ok(None) };
+    let axes = entries.iter().map(|(name, spec)| {
+        let axis = AxisRef::from(name.as_str()).resolve(call, node.ndim(), node.dim_names())?;
+        Ok((axis as i64, spec.clone()))
+    });
+    Ok(Some(ChunkSpec::Axes(axes.collect::<Result<_>>()?)))
 }
 
 fn of_known(call: Call, node: &Node, chunks: &Chunks, spec: &ChunkSpec) -> Result<Chunks> {
@@ -30,7 +43,7 @@ fn around_unknown(call: Call, node: &Node, spec: &ChunkSpec) -> Result<Chunks> {
         ChunkSpec::Axes(specs) => {
             let mut all = vec![AxisSpec::Keep; ndim];
             for (axis, spec) in specs {
-                let axis = crate::array::args::AxisRef::Index(*axis).resolve(call, ndim, None)?;
+                let axis = AxisRef::Index(*axis).resolve(call, ndim, None)?;
                 all[axis] = spec.clone();
             }
             all

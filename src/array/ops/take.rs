@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::indexing::{positions, slice_along};
 use crate::array::args::{AxisRef, Shape};
 use crate::array::chunks::limit::MAX_LISTED;
-use crate::array::chunks::{AxisSlice, take_chunks};
+use crate::array::chunks::{AxisSlice, shuffle_chunks, take_chunks};
 use crate::array::expr::{Handle, Node};
 use crate::array::op::{ArrayOp, Take};
 use crate::error::{Call, Error, Result};
@@ -37,10 +37,31 @@ pub(crate) fn take_positions(
         return slice_along(call, node, axis, AxisSlice::new(0, 0, 1));
     }
     let chunks = take_chunks(&node.meta.chunks.axes()[axis], &index);
-    let chunks = chunks.ok_or_else(|| Error::TooManyTasks {
-        op: call.op.into(),
-        call: Some(call),
-        limit: MAX_LISTED,
-    })?;
+    let chunks = chunks.ok_or_else(|| too_many(call))?;
     Node::of(ArrayOp::Take(Arc::new(Take { axis, index: index.into(), chunks })), &[node])
+}
+
+/// The elements at positions of an axis that come in groups, none of which is cut by a block.
+pub(crate) fn shuffle(call: Call, x: &Handle, groups: &[Vec<i64>], axis: &AxisRef) -> Handle {
+    x.then(|node| {
+        let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
+        let len = node.axis_len(call, axis)?;
+        let index = positions(call, &groups.concat(), axis, len)?;
+        if index.is_empty() {
+            return slice_along(call, node, axis, AxisSlice::new(0, 0, 1));
+        }
+        let lens: Vec<u64> = groups.iter().map(|group| group.len() as u64).collect();
+        let chunks = shuffle_chunks(&node.meta.chunks, axis, &lens);
+        let chunks = chunks.ok_or_else(|| too_many(call))?;
+        let along = chunks.axes()[axis].clone();
+        let cut = node.in_chunks(chunks.with_axis(axis, node.meta.chunks.axes()[axis].clone()))?;
+        Node::of(
+            ArrayOp::Take(Arc::new(Take { axis, index: index.into(), chunks: along })),
+            &[&cut],
+        )
+    })
+}
+
+fn too_many(call: Call) -> Error {
+    Error::TooManyTasks { op: call.op.into(), call: Some(call), limit: MAX_LISTED }
 }

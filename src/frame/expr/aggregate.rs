@@ -4,6 +4,7 @@ use polars_core::chunked_array::cast::CastOptions;
 use polars_core::error::polars_bail;
 use polars_core::prelude::{
     Column, DataType, IDX_DTYPE, IdxSize, IntoColumn, PolarsResult, QuantileMethod, Scalar,
+    SortOptions,
 };
 use polars_ops::series::ArgAgg;
 
@@ -161,7 +162,7 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
         Aggregate::NullCount => index(column.null_count()),
         Aggregate::Var { ddof } => scalar(column.var_reduce(*ddof)?),
         Aggregate::Std { ddof } => scalar(column.std_reduce(*ddof)?),
-        Aggregate::Median => scalar(column.median_reduce()?),
+        Aggregate::Median => scalar(in_one_piece(column).median_reduce()?),
         Aggregate::Quantile { q, nearest } => {
             if column.dtype().is_temporal() && column.null_count() == column.len() {
                 // Polars panics on dates; one value shows the dtype.
@@ -170,9 +171,9 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
                 return scalar(Scalar::null(dtype));
             }
             let method = if *nearest { QuantileMethod::Nearest } else { QuantileMethod::Linear };
-            scalar(column.quantile_reduce(*q, method)?)
+            scalar(in_one_piece(column).quantile_reduce(*q, method)?)
         }
-        Aggregate::NUnique => index(column.n_unique()?),
+        Aggregate::NUnique => index(n_unique(column)?),
         Aggregate::First if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
         Aggregate::Last if column.is_empty() => scalar(Scalar::null(column.dtype().clone())),
         Aggregate::First => Ok(column.new_from_index(0, 1)),
@@ -186,6 +187,23 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
         Aggregate::MaxBy(_) => at(inputs[1].as_materialized_series().arg_max()),
         Aggregate::Custom(aggregation) => aggregation.of_all(column),
     }
+}
+
+/// The values without nulls, in one piece of memory. Of others polars finds quantiles by a sort on threads of its own.
+fn in_one_piece(column: &Column) -> Column {
+    match column.null_count() {
+        n if n == 0 || n == column.len() => column.rechunk(),
+        _ => column.drop_nulls().rechunk(),
+    }
+}
+
+/// How many different values there are. Polars would sort numbers for that, on threads of its own.
+fn n_unique(column: &Column) -> PolarsResult<usize> {
+    let dtype = column.dtype();
+    if dtype.is_primitive_numeric() || dtype.is_temporal() {
+        return column.sort_with(SortOptions::default().with_multithreaded(false))?.n_unique();
+    }
+    column.n_unique()
 }
 
 /// A value of a dtype that has quantiles.

@@ -69,7 +69,6 @@ impl Kernel for AggregateKernel {
         wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
         let is_of_rows = matches!(self.step, AggregateStep::Partial | AggregateStep::All);
-        let (plan, lines) = (&self.plan, wiring.lines);
-        is_of_rows.then(|| PipelineKernel::aggregating(producer, plan, self.step, lines))?
+        is_of_rows.then(|| PipelineKernel::aggregating(producer, &self.plan, self.step, wiring))?
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use polars_arrow::array::{BinaryViewArrayGeneric, View, ViewType};
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, DataType, IdxSize};
 
@@ -305,18 +306,18 @@ impl State {
     }
 }
 
-/// Bytes that the rows of a frame stand for; views count the text of their own rows only.
+/// Bytes that the rows of a frame stand for; views count the text of their own rows only, if it is not in the views.
 pub(crate) fn frame_bytes(frame: &DataFrame) -> u64 {
-    let views = |rows: usize, text: usize| rows * size_of::<u128>() + text;
+    fn views<T: ViewType + ?Sized>(array: &BinaryViewArrayGeneric<T>) -> usize {
+        let text = |view: &View| if view.is_inline() { 0 } else { view.length as usize };
+        let texts: usize = array.views().iter().map(text).sum();
+        array.len() * size_of::<View>() + texts
+    }
     let bytes = |column: &Column| -> usize {
         let series = column.as_materialized_series();
         match column.dtype() {
-            DataType::String => series.str().map_or(0, |c| {
-                c.downcast_iter().map(|chunk| views(chunk.len(), chunk.total_bytes_len())).sum()
-            }),
-            DataType::Binary => series.binary().map_or(0, |c| {
-                c.downcast_iter().map(|chunk| views(chunk.len(), chunk.total_bytes_len())).sum()
-            }),
+            DataType::String => series.str().map_or(0, |c| c.downcast_iter().map(views).sum()),
+            DataType::Binary => series.binary().map_or(0, |c| c.downcast_iter().map(views).sum()),
             _ => series.estimated_size(),
         }
     };

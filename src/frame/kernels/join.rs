@@ -13,6 +13,7 @@ use polars_core::prelude::{DataType, PlSmallStr, Schema};
 use polars_ops::prelude::{DataFrameJoinOps, JoinArgs, JoinCoalesce, JoinType, MaintainOrderJoin};
 
 use super::concat::unify;
+use super::one_thread::on_one_thread;
 use super::{failed, refused};
 use crate::error::Result;
 
@@ -121,7 +122,10 @@ pub(crate) fn join(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Resu
 }
 
 fn polars_join(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Result<DataFrame> {
-    left.join(right, &spec.left_on, &spec.right_on, spec.args(), None).map_err(failed("join"))
+    let (left, right, spec) = (left.clone(), right.clone(), spec.clone());
+    let joined =
+        on_one_thread(move || left.join(&right, &spec.left_on, &spec.right_on, spec.args(), None));
+    joined.map_err(failed("join"))
 }
 
 /// The schema of [`join`].

@@ -4,13 +4,16 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod asof;
+mod codes;
 pub(crate) mod concat;
 pub(crate) mod divide;
 pub(crate) mod eval;
 pub(crate) mod exchange;
 pub(crate) mod group_by;
+mod hash;
 pub(crate) mod join;
 pub(crate) mod neighbours;
+pub(crate) mod one_thread;
 pub(crate) mod ordered;
 pub(crate) mod per_group;
 pub(crate) mod periods;

@@ -330,7 +330,7 @@ impl Spill for Edge {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         spill::save(self.rows.clone(), to)?;
         let (schema, values) = (Arc::clone(self.rows.schema()), self.values.clone());
-        Ok(Box::new(move |from| {
+        Ok(Box::new(move |from, _| {
             let rows = spill::load(from, &schema)?;
             Ok(Block::new(Edge { rows, values: values.clone() }))
         }))

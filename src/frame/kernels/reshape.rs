@@ -74,6 +74,8 @@ pub(crate) fn unpivot(
         let cast = frame.column(name).and_then(|column| column.cast(dtype));
         frame.with_column(cast.map_err(failed(operation))?).map_err(failed(operation))?;
     }
+    // What is not in one piece polars puts together on threads of its own.
+    frame.rechunk_mut();
     frame.unpivot2(args).map_err(failed(operation))
 }
 

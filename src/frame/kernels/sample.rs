@@ -4,6 +4,7 @@ use polars_core::prelude::{
     AnyValue, Column, DataType, NamedFrom, PlSmallStr, Series, SortOptions,
 };
 
+use super::sort::order_by;
 use super::{failed, refused};
 use crate::error::Result;
 use crate::frame::partitions::divisions::is_orderable;
@@ -15,7 +16,9 @@ pub(crate) fn bounds(column: &Column) -> Result<Option<(Key, Key)>> {
     let values = keys("min and max", column)?;
     let (min, max) = if values.dtype().is_categorical() || values.dtype().is_enum() {
         // The extremes of polars are those of the numbers of categories, sorting is by name.
-        let sorted = values.sort(SortOptions::default()).map_err(failed("min and max"))?;
+        let sorted = values
+            .sort(SortOptions::default().with_multithreaded(false))
+            .map_err(failed("min and max"))?;
         (sorted.first(), sorted.last())
     } else {
         let min = values.min_reduce().map_err(failed("min and max"))?;
@@ -54,7 +57,11 @@ pub(crate) fn quantile_sketch(column: &Column, percentiles: &[f64]) -> Result<Sk
     if values.is_empty() {
         return Ok(Sketch { values: Vec::new(), weights: Vec::new() });
     }
-    let values = values.sort(SortOptions::default()).map_err(failed(operation))?;
+    let values = match order_by(&values.clone().into(), false, true)? {
+        Some(order) => values.take_slice(&order),
+        None => values.sort(SortOptions::default().with_multithreaded(false)),
+    };
+    let values = values.map_err(failed(operation))?;
     let last = values.len() - 1;
     let places = percentiles.iter().map(|q| (q / 100.0).clamp(0.0, 1.0) * last as f64);
     let keys: Option<Vec<Key>> = if values.dtype().is_float() {

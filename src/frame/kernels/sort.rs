@@ -1,8 +1,10 @@
 //! Sorting: one frame, the first rows of one, and sorted frames into one.
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{IdxSize, PlSmallStr, SortMultipleOptions};
+use polars_core::prelude::{Column, IdxSize, PlSmallStr, SortMultipleOptions};
+use polars_core::series::IsSorted;
 
+use super::codes::{codes, order};
 use super::rows::{Rows, gather, key_columns};
 use super::{failed, refused};
 use crate::error::Result;
@@ -44,12 +46,51 @@ pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
     if spec.by.is_empty() || frame.height() < 2 {
         return Ok(frame.clone());
     }
+    let mut frame = frame.clone();
+    // What is not in one piece polars puts together on threads of its own.
+    frame.rechunk_mut();
+    if let [by] = &spec.by[..] {
+        let key = frame.column(by).map_err(failed("sort"))?;
+        if let Some(order) = order_by(key, spec.descending[0], spec.nulls_last[0])? {
+            let mut sorted = gather("sort", &frame, order)?;
+            let mut key = sorted.column(by).map_err(failed("sort"))?.clone();
+            key.set_sorted_flag(match spec.descending[0] {
+                true => IsSorted::Descending,
+                false => IsSorted::Ascending,
+            });
+            sorted.with_column(key).map_err(failed("sort"))?;
+            return Ok(sorted);
+        }
+    }
     let options = SortMultipleOptions::new()
         .with_order_descending_multi(spec.descending.iter().copied())
         .with_nulls_last_multi(spec.nulls_last.iter().copied())
         .with_maintain_order(true)
         .with_multithreaded(false);
     frame.sort(&spec.by, options).map_err(failed("sort"))
+}
+
+/// The rows in the order of one key, if it is a number, nulls in theirs.
+pub(super) fn order_by(
+    key: &Column,
+    descending: bool,
+    nulls_last: bool,
+) -> Result<Option<Vec<IdxSize>>> {
+    let Some(mut codes) = codes(key).map_err(failed("sort"))? else { return Ok(None) };
+    if descending {
+        codes.iter_mut().for_each(|code| *code = !*code);
+    }
+    let all = 0..key.len() as IdxSize;
+    if !key.has_nulls() {
+        return Ok(Some(order(codes, all)));
+    }
+    let is_null: Vec<bool> = key.is_null().iter().map(|null| null == Some(true)).collect();
+    let nulls = all.clone().filter(|&row| is_null[row as usize]);
+    let values = order(codes, all.filter(|&row| !is_null[row as usize]));
+    Ok(Some(match nulls_last {
+        true => values.into_iter().chain(nulls).collect(),
+        false => nulls.chain(values).collect(),
+    }))
 }
 
 /// The first `k` rows that [`sort`] would return, without sorting the others.

@@ -4,11 +4,11 @@
 
 use polars_core::chunked_array::ops::search_sorted::SearchSortedSide;
 use polars_core::frame::DataFrame;
-use polars_core::hashing::columns_to_hashes;
-use polars_core::prelude::{DataType, IdxSize, PlSmallStr};
+use polars_core::prelude::{DataType, IdxSize, IntoColumn, PlSmallStr, PolarsResult, Series};
 use polars_ops::prelude::search_sorted;
-use polars_utils::aliases::{PlSeedableRandomStateQuality, SeedableFromU64SeedExt};
 
+use super::codes::codes;
+use super::hash::hashes;
 use super::rows::{gather, key_columns};
 use super::{failed, refused};
 use crate::error::Result;
@@ -27,11 +27,7 @@ pub(crate) fn row_hashes(frame: &DataFrame, keys: &[PlSmallStr]) -> Result<Vec<u
             *column = column.cast(&DataType::String).map_err(failed("hash"))?;
         }
     }
-    let keys = DataFrame::new(frame.height(), columns).map_err(failed("hash"))?;
-    let state = PlSeedableRandomStateQuality::seed_from_u64(0x0da5_c0de);
-    let mut hashes = Vec::new();
-    columns_to_hashes(&keys, Some(state), &mut hashes).map_err(failed("hash"))?;
-    Ok(hashes)
+    hashes(&columns, frame.height(), 0x0da5_c0de).map_err(failed("hash"))
 }
 
 /// The rows of a frame in the order of their outputs.
@@ -85,21 +81,30 @@ pub(super) fn range_outputs(
     let column = frame.column(key).map_err(failed("split"))?.as_materialized_series();
     let inner = divisions.series(key.into()).slice(1, n - 1);
     let inner = inner.strict_cast(column.dtype()).map_err(failed("split"))?;
-    let found =
-        search_sorted(&inner, column, SearchSortedSide::Right, false).map_err(failed("split"))?;
-    let nulls = column.is_null();
-    let null_output = if nulls_last { n - 1 } else { 0 } as IdxSize;
-    let outputs = found.iter().zip(nulls.iter()).map(|(output, null)| match output {
-        Some(output) if null != Some(true) => {
-            if descending {
-                n as IdxSize - 1 - output
-            } else {
-                output
+    let mut outputs = ranges_of(column, &inner).map_err(failed("split"))?;
+    if descending {
+        outputs.iter_mut().for_each(|output| *output = n as IdxSize - 1 - *output);
+    }
+    if column.has_nulls() {
+        let null_output = if nulls_last { n - 1 } else { 0 } as IdxSize;
+        for (output, null) in outputs.iter_mut().zip(column.is_null().iter()) {
+            if null == Some(true) {
+                *output = null_output;
             }
         }
-        _ => null_output,
-    });
-    Ok(outputs.collect())
+    }
+    Ok(outputs)
+}
+
+/// How many of these `ends`, which are in ascending order, are not above each value; any number for null.
+fn ranges_of(column: &Series, ends: &Series) -> PolarsResult<Vec<IdxSize>> {
+    let of = |series: &Series| codes(&series.clone().into_column());
+    if let (Some(values), Some(ends)) = (of(column)?, of(ends)?) {
+        let below = |value: u64| ends.partition_point(|&end| end <= value) as IdxSize;
+        return Ok(values.into_iter().map(below).collect());
+    }
+    let found = search_sorted(ends, column, SearchSortedSide::Right, false)?;
+    Ok(found.iter().map(|output| output.unwrap_or(0)).collect())
 }
 
 /// `n` pieces, each with the rows whose output it is, in their order here.
@@ -145,7 +150,7 @@ mod tests {
         assert!(h[0] == h[1] && h[2] == h[3] && h[0] != h[2]);
         let one = row_hashes(&df!["i" => [1_i64]].unwrap(), &["i".into()]).unwrap();
         // What this number is does not matter, but files and tests rely on it.
-        assert_eq!(one, [14_680_977_297_158_686_133]);
+        assert_eq!(one, [7_444_796_452_670_619_513]);
         let both = df!["a" => [Some(1_i64), None], "b" => [None, Some("x")]].unwrap();
         assert_eq!(row_hashes(&both, &["a".into(), "b".into()]).unwrap().len(), 2);
         assert!(row_hashes(&both, &["c".into()]).is_err());

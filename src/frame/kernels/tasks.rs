@@ -62,7 +62,7 @@ impl Kernel for SelectKernel {
         producer: &dyn Kernel,
         wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
-        PipelineKernel::selecting(producer, &self.exprs, wiring.lines)
+        PipelineKernel::selecting(producer, &self.exprs, wiring)
     }
 }
 
@@ -91,7 +91,7 @@ impl Kernel for FilterKernel {
         producer: &dyn Kernel,
         wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
-        PipelineKernel::filtering(producer, &self.predicate, wiring.lines)
+        PipelineKernel::filtering(producer, &self.predicate, wiring)
     }
 }
 
@@ -169,10 +169,24 @@ impl Kernel for JoinKernel {
             return Ok(block(join(&left, &right, &self.spec)?));
         };
         let table = inputs.take_one(side);
-        let built = table.downcast_ref::<Built>();
-        let built = built.expect("the layer of this slot makes tables");
-        Ok(block(built.join(&frame(inputs.take_one(1 - side)))?))
+        Ok(block(table_of(&table).join(&frame(inputs.take_one(1 - side)))?))
     }
+
+    /// Not where the table is the left one, in whose order the rows come.
+    fn absorb(
+        &self,
+        slot: usize,
+        producer: &dyn Kernel,
+        wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        let is_rowwise = self.built == Some(1) && slot == 0;
+        is_rowwise.then(|| PipelineKernel::joining(producer, 1, wiring))?
+    }
+}
+
+/// The table that a [`TableKernel`] made.
+pub(super) fn table_of(block: &Block) -> &Built {
+    block.downcast_ref().expect("the layer of this slot makes tables")
 }
 
 /// Sorts a block, or finds the first rows of its order.

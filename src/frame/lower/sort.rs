@@ -11,7 +11,7 @@ use crate::frame::kernels::ordered::{OrderedSpec, Side};
 use crate::frame::kernels::ranges::{DivideKernel, FollowKernel, RangeSplitKernel, SampleKernel};
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::tasks::SortKernel;
-use crate::frame::layout::{Divided, Placement, Ranged};
+use crate::frame::layout::{Divided, Layout, Placement, Ranged};
 use crate::frame::op::{Ranges, Sort};
 use crate::frame::partitions::Divisions;
 use crate::frame::partitions::divisions::is_orderable;
@@ -47,9 +47,7 @@ impl Lowering<'_> {
         };
         let layout = layout.placed(placement.sorted(&sort.spec));
         let sorted = self.rowwise(&name, kernel, input, layout);
-        // Numbers of rows beside a copy of the keys.
-        self.layers.get_mut(sorted.layer).scratch_bytes =
-            input.layout.with_only(&sort.spec.by).part_bytes() + input.layout.index_bytes(16);
+        self.layers.get_mut(sorted.layer).scratch_bytes = sort_bytes(&sort.spec, &input.layout);
         sorted
     }
 
@@ -128,7 +126,7 @@ impl Lowering<'_> {
         let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
         let samples = self.silent("sample", sample, each, n_in);
         self.layers.get_mut(samples).scratch_bytes =
-            2 * input.layout.with_only(&spec.by).part_bytes();
+            input.layout.with_only(&spec.by).part_bytes() + sort_bytes(spec, &input.layout);
         let is_categorical = dtype.is_categorical();
         let divide = DivideKernel { spec: Arc::clone(spec), dtype, n_out };
         let all = LayerInput { layer: samples, map: BlockMap::axes([AxisMap::All]) };
@@ -169,6 +167,11 @@ impl Lowering<'_> {
         };
         self.taken(exchange, split, input.layout.in_parts(n_out).placed(order.ranged(ranged)))
     }
+}
+
+/// What a sort takes besides its result: a copy of the keys, and twice the numbers of rows with their keys beside them.
+fn sort_bytes(spec: &SortSpec, layout: &Layout) -> u64 {
+    layout.with_only(&spec.by).part_bytes() + layout.index_bytes(32)
 }
 
 /// Whether all rows are in the partitions in which a sort would put them.

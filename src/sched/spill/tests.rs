@@ -236,6 +236,36 @@ fn a_directory_that_is_not_there_and_a_limit_are_errors() {
 }
 
 #[test]
+fn copies_of_what_is_in_memory_make_room_on_a_full_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SpillOptions::new(directory.path().into(), 250);
+    let mut store = Store::new(options, Arc::new(BufferPool::plain()));
+    let block = |task: u64| Block::new(test_graphs::Chunk { bytes: 100, digest: task });
+    let mut save = |task: u64| store.obey(Command::Save(TaskId(task as u32), block(task)));
+    assert!(matches!((save(0), save(1)), (Some(Done::Saved(..)), Some(Done::Saved(..)))));
+    assert!(matches!(save(2), Some(Done::Failed(Error::SpillLimit { needed: 300, .. }))));
+    let load = |store: &mut Store, task: u64| {
+        let Some(Done::Loaded(_, loaded, _)) = store.obey(Command::Load(TaskId(task as u32)))
+        else {
+            panic!("{task} is on disk")
+        };
+        assert_eq!(loaded.downcast_ref(), Some(&test_graphs::Chunk { bytes: 100, digest: task }));
+    };
+    // Two copies, of which one leaves again; the other gives way.
+    load(&mut store, 0);
+    load(&mut store, 1);
+    for task in [1, 2] {
+        let saved = store.obey(Command::Save(TaskId(task as u32), block(task)));
+        assert!(matches!(saved, Some(Done::Saved(..))), "{saved:?}");
+    }
+    load(&mut store, 2);
+    load(&mut store, 1);
+    // What gave way is written again when it leaves.
+    store.obey(Command::Save(TaskId(0), block(0)));
+    load(&mut store, 0);
+}
+
+#[test]
 fn a_run_that_is_cancelled_while_it_spills_leaves_nothing() {
     let graph = anomaly();
     for executor in some_executors() {

@@ -26,6 +26,8 @@ pub(super) const TAG_ATTRIBUTE: u32 = 12;
 pub enum Attribute {
     /// Text; bytes that are not UTF-8 are replaced.
     Text(String),
+    /// Several texts, in NetCDF-4 only.
+    Texts(Vec<String>),
     /// `NC_BYTE`
     I8(Vec<i8>),
     /// `NC_SHORT`
@@ -51,7 +53,7 @@ pub enum Attribute {
 impl Attribute {
     pub(super) fn kind(&self) -> Kind {
         Kind::Number(match self {
-            Attribute::Text(_) => return Kind::Char,
+            Attribute::Text(_) | Attribute::Texts(_) => return Kind::Char,
             Attribute::I8(_) => DType::I8,
             Attribute::I16(_) => DType::I16,
             Attribute::I32(_) => DType::I32,
@@ -241,7 +243,7 @@ impl Reader<'_> {
             }
             [0x89, b'H', b'D', b'F'] => Err(self.blame.unsupported(
                 "NetCDF-4 (HDF5)",
-                "convert it with nccopy -k cdf5, or open it with an HDF5 library",
+                "build dask-rs with its feature \"hdf5\", or convert it with nccopy -k cdf5",
             )),
             _ => Err(self.blame.corrupt(format!("it begins with {magic:?}, expected CDF"))),
         }

@@ -52,7 +52,7 @@ impl Attribute {
     /// The numbers as `f64`, none for text. Integers beyond 2^53 are rounded.
     pub fn to_f64s(&self) -> Vec<f64> {
         match self {
-            Attribute::Text(_) => Vec::new(),
+            Attribute::Text(_) | Attribute::Texts(_) => Vec::new(),
             Attribute::I8(v) => v.iter().map(|&x| x.into()).collect(),
             Attribute::I16(v) => v.iter().map(|&x| x.into()).collect(),
             Attribute::I32(v) => v.iter().map(|&x| x.into()).collect(),

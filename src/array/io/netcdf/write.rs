@@ -198,6 +198,8 @@ impl Encoder {
         self.number(value.kind().code().expect("attributes have types of the format"));
         match value {
             Attribute::Text(text) => self.values(text.as_bytes()),
+            // A list of texts is lines, as other writers of the format put it.
+            Attribute::Texts(texts) => self.values(texts.join("\n").as_bytes()),
             Attribute::I8(v) => self.values(v),
             Attribute::I16(v) => self.values(v),
             Attribute::I32(v) => self.values(v),

@@ -18,7 +18,7 @@ use self::header::Header;
 use super::bytes::{ByteOrder, Stored};
 use super::errors::check_dtype;
 use super::layout::Layout;
-use super::origin::{Origin, absolute};
+use super::origin::{Origin, shared_path};
 use super::region::{PositionedFile, SCRATCH_BYTES};
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
@@ -81,11 +81,15 @@ impl Source for NpySource {
     }
 
     fn origin(&self) -> Option<Origin> {
-        Some(Origin::Npy(absolute(self.file.path())))
+        shared_path(self.call, self.file.path()).map(Origin::Npy)
+    }
+
+    fn version(&self) -> Option<String> {
+        Some(format!("npy {}", self.file.version()?))
     }
 
     fn scratch_bytes(&self) -> u64 {
-        SCRATCH_BYTES
+        self.file.scratch_bytes()
     }
 
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {

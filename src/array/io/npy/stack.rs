@@ -15,9 +15,10 @@ use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::{DType, Element, dispatch};
 use crate::array::io::Source;
-use crate::array::io::errors::{box_outside, check_dtype};
+use crate::array::io::errors::check_box;
 use crate::atomic::AtomicDir;
 use crate::error::{Blame, Call, Error, Result};
+use crate::storage::version_of_directory;
 
 /// The `info` of a million files is shorter.
 const INFO_BYTES_MAX: u64 = 64 << 20;
@@ -129,19 +130,16 @@ impl Source for NpyStackSource {
         &self.shape
     }
 
+    fn version(&self) -> Option<String> {
+        Some(format!("npy stack {}", version_of_directory(&self.dir)?))
+    }
+
     fn scratch_bytes(&self) -> u64 {
         NpyWriter::SCRATCH_BYTES
     }
 
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {
-        check_dtype(self.call, &out, self.dtype)?;
-        let ends = start.iter().zip(out.shape()).map(|(start, &len)| start + len as u64);
-        let fits = start.len() == self.shape.len()
-            && out.shape().len() == self.shape.len()
-            && ends.zip(&self.shape).all(|(end, &len)| end <= len);
-        if !fits {
-            return Err(box_outside(self.call, start, out.shape(), &self.shape));
-        }
+        check_box(self.call, self.dtype, &self.shape, start, &out)?;
         dispatch!(self.dtype, T => {
             let out = T::from_any_view(out).expect("the dtype was just checked");
             self.read_typed(start, out)

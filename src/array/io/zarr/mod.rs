@@ -25,32 +25,6 @@ fn sequential() -> CodecOptions {
     CodecOptions::default().with_concurrent_target(1)
 }
 
-/// The chunks along one axis that a box touches.
-fn touched_chunks(start: u64, len: u64, chunk: u64) -> std::ops::Range<u64> {
-    if len == 0 { 0..0 } else { start / chunk..(start + len).div_ceil(chunk) }
-}
-
-/// Every index of a box of block indices, in C order.
-fn indices(ranges: &[std::ops::Range<u64>]) -> impl Iterator<Item = Vec<u64>> {
-    let mut next = Some(ranges.iter().map(|range| range.start).collect::<Vec<u64>>());
-    if ranges.iter().any(std::ops::Range::is_empty) {
-        next = None;
-    }
-    std::iter::from_fn(move || {
-        let index = next.take()?;
-        let mut after = index.clone();
-        for (axis, range) in ranges.iter().enumerate().rev() {
-            after[axis] += 1;
-            if after[axis] < range.end {
-                next = Some(after);
-                break;
-            }
-            after[axis] = range.start;
-        }
-        Some(index)
-    })
-}
-
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

@@ -11,17 +11,18 @@ use serde_json::Value;
 use zarrs::array::{Array, ArrayBytes, ArrayBytesRaw, ArrayError, ArrayMetadata, ArraySubset};
 
 use super::super::bytes::{ByteOrder, Stored, decode_slice};
-use super::super::errors::{box_outside, check_dtype};
-use super::super::origin::{Origin, absolute};
+use super::super::errors::check_box;
+use super::super::grid::{parts, within};
+use super::super::origin::{Origin, shared_path};
 use super::super::source::Source;
 use super::metadata::{DIMS_V2, bytes_of, create_error, dtype_of, parsed};
 use super::place::Documents;
+use super::sequential;
 use super::store::KeyStore;
-use super::{indices, sequential, touched_chunks};
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, dispatch};
 use crate::error::{Blame, Call, Error, Result};
-use crate::storage::{Location, io_error_in};
+use crate::storage::{Location, io_error_in, version_of_directory};
 
 /// Metadata documents are never as long as this.
 const METADATA_BYTES_MAX: u64 = 64 << 20;
@@ -60,7 +61,6 @@ impl ZarrSource {
         let chunk_bytes = bytes_of(&chunk, DType::C128).ok_or_else(|| too_large(&chunk))?;
         // zstd's bound is in whole blocks of 128 KiB.
         let limit = chunk_bytes.saturating_mul(2).saturating_add(1 << 20);
-        let origin = origin(path, &location);
         let store = Arc::new(KeyStore::new(location, limit));
         let array = Array::new_with_metadata(store, "/", metadata.clone())
             .map_err(|error| create_error(&blame, path, &error))?;
@@ -72,6 +72,7 @@ impl ZarrSource {
         if bytes_of(&shape, dtype).is_none() {
             return Err(blame.corrupt(format!("shape {shape:?} is too large")));
         }
+        let origin = shared_path(call, path);
         let in_shard = chunk_in_shard(&metadata);
         let dim_names = dim_names(&array);
         let path = path.to_path_buf();
@@ -85,23 +86,9 @@ impl ZarrSource {
     }
 
     fn read_typed<T: Stored>(&self, start: &[u64], mut out: ArrayViewMutD<'_, T>) -> Result<()> {
-        let lens: Vec<u64> = out.shape().iter().map(|&len| len as u64).collect();
-        let axes = start.iter().zip(&lens).zip(&self.chunk);
-        let ranges: Vec<_> = axes.map(|((&s, &n), &chunk)| touched_chunks(s, n, chunk)).collect();
-        for index in indices(&ranges) {
-            // The part of the box that lies in this chunk, as it lies in the array.
-            let part: Vec<_> = (0..start.len())
-                .map(|axis| {
-                    let origin = index[axis] * self.chunk[axis];
-                    start[axis].max(origin)
-                        ..(start[axis] + lens[axis]).min(origin.saturating_add(self.chunk[axis]))
-                })
-                .collect();
+        for (index, part) in parts(start, out.shape(), &self.chunk) {
             let bytes = self.read_chunk(&index, &part, size_of::<T>())?;
-            let mut target = out.slice_each_axis_mut(|axis| {
-                let (part, start) = (&part[axis.axis.index()], start[axis.axis.index()]);
-                ((part.start - start) as usize..(part.end - start) as usize).into()
-            });
+            let mut target = out.slice_each_axis_mut(within(start, &part));
             if let Some(items) = target.as_slice_mut() {
                 decode_slice(&bytes, ByteOrder::NATIVE, items);
                 continue;
@@ -212,35 +199,23 @@ impl Source for ZarrSource {
         self.origin.clone().map(Origin::Zarr)
     }
 
+    /// Of arrays on this machine.
+    fn version(&self) -> Option<String> {
+        let location = Location::of(self.call, &self.path).ok()?;
+        Some(format!("zarr {}", version_of_directory(location.local()?)?))
+    }
+
     /// A chunk as it is stored, the same decoded, and the part of it that is wanted.
     fn scratch_bytes(&self) -> u64 {
         bytes_of(&self.chunk, self.dtype).unwrap_or(u64::MAX).saturating_mul(3)
     }
 
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {
-        check_dtype(self.call, &out, self.dtype)?;
-        let inside = start.len() == self.shape.len()
-            && out.shape().len() == self.shape.len()
-            && start.iter().zip(out.shape()).zip(&self.shape).all(|((&start, &len), &axis)| {
-                start.checked_add(len as u64).is_some_and(|end| end <= axis)
-            });
-        if !inside {
-            return Err(box_outside(self.call, start, out.shape(), &self.shape));
-        }
+        check_box(self.call, self.dtype, &self.shape, start, &out)?;
         dispatch!(self.dtype, T => {
             let out = T::from_any_view(out).expect("the dtype was just checked");
             self.read_typed(start, out)
         })
-    }
-}
-
-/// Where other processes find an array: on a disk, or in a store that is not a part of this one.
-#[cfg_attr(not(feature = "cloud"), expect(unused_variables, reason = "there are no stores"))]
-fn origin(path: &Path, location: &Location) -> Option<PathBuf> {
-    match location {
-        Location::Local(path) => Some(absolute(path)),
-        #[cfg(feature = "cloud")]
-        Location::Object(object) => object.is_shared().then(|| path.to_path_buf()),
     }
 }
 

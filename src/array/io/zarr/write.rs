@@ -9,13 +9,14 @@ use zarrs::array::{Array, ArrayBytes, ArrayMetadata};
 
 use super::super::bytes::{ByteOrder, encode_slice};
 use super::super::errors::box_outside;
+use super::super::grid::{parts, within};
 use super::metadata::{
     COMPRESSOR_BYTES, ZarrFormat, ZarrOptions, create_error, dtype_of, parsed, with_shape,
 };
 use super::place::{Documents, Place};
 use super::read::{read_documents, regular_chunk};
+use super::sequential;
 use super::store::KeyStore;
-use super::{indices, sequential, touched_chunks};
 use crate::array::dtype::{DType, Element};
 use crate::error::{Blame, Call, Error, Result};
 use crate::storage::{Location, io_error_in};
@@ -154,17 +155,8 @@ impl ZarrWriter {
         self.check_block::<T>(&start, block.shape())?;
         #[cfg(feature = "cloud")]
         self.place.make_room(self.call, &self.path)?;
-        let unit = &self.unit;
-        let axes = start.iter().zip(block.shape()).zip(unit);
-        let ranges: Vec<_> =
-            axes.map(|((&s, &n), &unit)| touched_chunks(s, n as u64, unit)).collect();
-        for index in indices(&ranges) {
-            let part = block.slice_each_axis(|axis| {
-                let (axis, len) = (axis.axis.index(), axis.len as u64);
-                let begin = index[axis] * unit[axis] - start[axis];
-                (begin as usize..begin.saturating_add(unit[axis]).min(len) as usize).into()
-            });
-            self.write_chunk(&index, &part)?;
+        for (index, part) in parts(&start, block.shape(), &self.unit) {
+            self.write_chunk(&index, &block.slice_each_axis(within(&start, &part)))?;
         }
         Ok(())
     }

@@ -44,12 +44,12 @@ impl Spill for Parts {
             // Without elements there is nothing to write.
             None => {
                 let part = part.clone();
-                Ok(Box::new(move |_: &mut dyn Read| Ok(part.clone())) as Load)
+                Ok(Box::new(move |_: &mut dyn Read, _: &_| Ok(part.clone())) as Load)
             }
         };
         let loads: Vec<Load> = self.0.iter().map(kept).collect::<io::Result<_>>()?;
-        Ok(Box::new(move |from| {
-            let parts: io::Result<Vec<Block>> = loads.iter().map(|load| load(from)).collect();
+        Ok(Box::new(move |from, pool| {
+            let parts: io::Result<Vec<Block>> = loads.iter().map(|load| load(from, pool)).collect();
             Ok(Block::new(Parts::new(parts?)))
         }))
     }

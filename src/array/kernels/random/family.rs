@@ -12,6 +12,7 @@ use crate::array::dtype::Element;
 
 /// A family of distributions of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Family {
     Uniform,
     Normal,

@@ -17,6 +17,8 @@ use rand_distr::weighted::WeightedAliasIndex;
 
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, Element};
+#[cfg(feature = "dist")]
+use crate::array::io::Origin;
 use crate::array::io::Source;
 use crate::error::{Error, Result};
 
@@ -40,6 +42,15 @@ pub(crate) enum Draws {
     Weighted(Arc<WeightedAliasIndex<f64>>),
 }
 
+/// Those of [`Draws`] that have a form in bytes.
+#[cfg(feature = "dist")]
+#[derive(serde::Serialize, serde::Deserialize)]
+enum Sent {
+    Unit,
+    Family(Family, Arc<[f64]>),
+    Integers(i128, i128),
+}
+
 /// An array of random numbers as something to be read.
 #[derive(Debug)]
 pub(crate) struct RandomSource {
@@ -60,6 +71,26 @@ impl RandomSource {
         let mut drawn = ArrayD::<i64>::zeros(IxDyn(&[len as usize]));
         self.read(&[0], i64::to_any_view(drawn.view_mut()))?;
         Ok(drawn.into_iter().map(|i| i as u64).collect())
+    }
+
+    /// What [`origin`](Source::origin) has written.
+    #[cfg(feature = "dist")]
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let wrong = |problem: &str| crate::graph::undecodable("random numbers", problem);
+        let decoded = postcard::from_bytes::<(Stream, Sent, DType, Vec<u64>)>(bytes);
+        let (stream, sent, dtype, shape) = decoded.map_err(|error| wrong(&error.to_string()))?;
+        let draws = match sent {
+            Sent::Unit => Draws::Unit,
+            Sent::Integers(first, last) => Draws::Integers(first, last),
+            Sent::Family(family, parameters) => {
+                let fits = parameters.len() == family.parameters().len();
+                if !fits || family.draw(&parameters, Checked).is_err() {
+                    return Err(wrong("a family does not have these parameters"));
+                }
+                Draws::Family(family, parameters)
+            }
+        };
+        Ok(RandomSource { stream, draws, dtype, shape })
     }
 
     fn wrong(&self, problem: &str) -> Error {
@@ -136,8 +167,27 @@ impl Source for RandomSource {
         &self.shape
     }
 
+    /// The stream and what is drawn from it say all, but for tables of weights, which are too long.
+    fn version(&self) -> Option<String> {
+        let is_table = matches!(self.draws, Draws::Weighted(_));
+        (!is_table).then(|| format!("random {self:?}"))
+    }
+
     fn is_computed(&self) -> bool {
         true
+    }
+
+    /// Everywhere: elements are a function of what is sent. Only tables of weights are not.
+    #[cfg(feature = "dist")]
+    fn origin(&self) -> Option<Origin> {
+        let draws = match &self.draws {
+            Draws::Unit => Sent::Unit,
+            Draws::Family(family, parameters) => Sent::Family(*family, Arc::clone(parameters)),
+            Draws::Integers(first, last) => Sent::Integers(*first, *last),
+            Draws::Weighted(_) => return None,
+        };
+        let what = (self.stream, draws, self.dtype, &self.shape);
+        Some(Origin::Random(crate::graph::encoded(&what)))
     }
 
     fn read(&self, start: &[u64], out: AnyViewMut<'_>) -> Result<()> {

@@ -27,6 +27,7 @@ pub(crate) type Bits = Xoshiro256PlusPlus;
 
 /// The bits of one array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Stream {
     key: u64,
 }

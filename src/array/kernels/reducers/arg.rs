@@ -56,7 +56,7 @@ goals! {
 }
 
 /// A value and where it is first found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found<T> {
     value: T,
     at: u64,

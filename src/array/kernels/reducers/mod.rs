@@ -21,7 +21,7 @@ use crate::array::io::Stored;
 /// Counts (`n`) are passed around the accumulator, because they are the same for a whole block.
 pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     type In: Lane;
-    type Acc: Stored + fmt::Debug + Send + Sync + 'static;
+    type Acc: Stored + Default + fmt::Debug + Send + Sync + 'static;
     type Out: Lane;
     type Tile;
     /// What a strip of a long run becomes; these are merged strip by strip, and joined at the end.

@@ -65,7 +65,7 @@ impl Wide for Complex<f64> {
 /// The mean of some elements and the sum of their squared distances from it.
 ///
 /// While elements are added, `mean` is only near the mean, and `sum` says how far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spread<M> {
     mean: M,
     /// The sum of the distances from `mean`.

@@ -16,7 +16,7 @@ const LANES: usize = 32;
 /// An operation with a neutral element.
 pub(crate) trait Monoid: Copy + fmt::Debug + Send + Sync + 'static {
     type In: Lane;
-    type Acc: Stored + fmt::Debug + Send + Sync + 'static;
+    type Acc: Stored + Default + fmt::Debug + Send + Sync + 'static;
     type Out: Lane;
     fn empty() -> Self::Acc;
     fn lift(x: Self::In) -> Self::Acc;

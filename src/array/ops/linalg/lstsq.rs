@@ -10,7 +10,7 @@ use super::super::reductions::{over, reduce};
 use super::products::matmul;
 use super::qr::Factors;
 use super::svd::of_block;
-use super::{adjoint, as_float, lengths, of_both, of_number, real_of, results, with_whole};
+use super::{adjoint, as_float, matrix_lengths, of_both, of_number, real_of, results, with_whole};
 use crate::array::args::Axes;
 use crate::array::chunks::AxisSlice;
 use crate::array::dtype::DType;
@@ -41,7 +41,7 @@ pub(crate) fn lstsq(call: Call, a: &Handle, b: &Handle, rcond: Option<f64>) -> [
 }
 
 fn solved(call: Call, a: &Arc<Node>, b: &Arc<Node>, rcond: Option<f64>) -> Result<[Arc<Node>; 4]> {
-    let ([m, n], [m_b, n_b]) = (lengths(call, a)?, lengths(call, b)?);
+    let ([m, n], [m_b, n_b]) = (matrix_lengths(call, a)?, matrix_lengths(call, b)?);
     let dtype = a.meta.dtype;
     if m != m_b || dtype != b.meta.dtype {
         return Err(Error::ShapeMismatch {

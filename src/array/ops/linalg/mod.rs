@@ -22,7 +22,7 @@ use std::sync::Arc;
 use super::elementwise::{Term, binary, cast, unary};
 use super::indexing::slice_along;
 use super::manipulation::transpose;
-use super::unsupported;
+use super::{matrix_lengths, unsupported};
 use crate::array::chunks::{AxisChunks, AxisSlice, Chunks, cut_within};
 use crate::array::dtype::DType;
 use crate::array::expr::{Handle, Node};
@@ -46,19 +46,6 @@ pub(super) fn real_of(dtype: DType) -> DType {
         DType::C128 => DType::F64,
         other => other,
     }
-}
-
-/// The lengths of the axes of a matrix.
-fn lengths(call: Call, node: &Node) -> Result<[u64; 2]> {
-    if node.ndim() != 2 {
-        return Err(Error::InvalidArgument {
-            call,
-            argument: "array",
-            got: format!("{} dimensions", node.ndim()),
-            expected: "a matrix",
-        });
-    }
-    Ok([node.axis_len(call, 0)?, node.axis_len(call, 1)?])
 }
 
 /// Bytes that a block may have: as many as the largest of an array, or as the chunk size.

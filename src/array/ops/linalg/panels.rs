@@ -15,7 +15,9 @@ use super::super::grids::index_along;
 use super::super::joins::side_by_side;
 use super::super::manipulation::{drop_axes, expand_dims};
 use super::super::selections::blockwise;
-use super::{as_float, bytes_max, grid, lengths, no_fractions, of_both, results, with_whole};
+use super::{
+    as_float, bytes_max, grid, matrix_lengths, no_fractions, of_both, results, with_whole,
+};
 use crate::array::args::Axes;
 use crate::array::chunks::limit::check_listed;
 use crate::array::chunks::{AxisChunks, ChunkSpec, Chunks};
@@ -158,7 +160,7 @@ pub(crate) fn solve_triangular(call: Call, a: &Handle, b: &Handle, triangle: Tri
 pub(crate) fn inv(call: Call, x: &Handle) -> Handle {
     let x = as_float(call, x);
     let identity = x.then(|node| {
-        let [n, _] = lengths(call, node)?;
+        let [n, _] = matrix_lengths(call, node)?;
         let spec = ChunkSpec::from(-1);
         eye(call, node.meta.dtype, n, n, 0, &spec).node()?.in_chunks(node.meta.chunks.clone())
     });
@@ -177,7 +179,7 @@ fn of_columns(
     let b = if is_vector { expand_dims(call, &b, &Axes::from(1)) } else { b };
     Handle::join(&[&a, &b], |nodes| {
         let (a, b) = (nodes[0], nodes[1]);
-        let (of_a, of_b) = (lengths(call, a)?, lengths(call, b)?);
+        let (of_a, of_b) = (matrix_lengths(call, a)?, matrix_lengths(call, b)?);
         if of_a[0] != of_b[0] || a.meta.dtype != b.meta.dtype {
             return Err(Error::ShapeMismatch {
                 call,
@@ -202,7 +204,7 @@ struct Columns {
 
 impl Columns {
     fn new(call: Call, node: &Arc<Node>) -> Result<Columns> {
-        let [n, m] = lengths(call, node)?;
+        let [n, m] = matrix_lengths(call, node)?;
         if n != m {
             return Err(Error::ShapeMismatch {
                 call,

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use super::super::joins::join_pieces;
 use super::super::selections::blockwise;
 use super::products::matmul;
-use super::{adjoint, as_float, bytes_max, grid, lengths, no_fractions, results, with_whole};
+use super::{
+    adjoint, as_float, bytes_max, grid, matrix_lengths, no_fractions, results, with_whole,
+};
 use crate::array::chunks::limit::check_listed;
 use crate::array::chunks::{AxisChunks, AxisSlice};
 use crate::array::dtype::dispatch;
@@ -27,7 +29,7 @@ use crate::graph::{AxisMap, BlockMap, Kernel};
 pub(crate) fn qr(call: Call, x: &Handle) -> [Handle; 2] {
     let x = as_float(call, x);
     results(x.node().and_then(|node| {
-        let [m, n] = lengths(call, node)?;
+        let [m, n] = matrix_lengths(call, node)?;
         if m >= n {
             let factors = Factors::new(call, &with_whole(call, node, 1)?)?;
             return Ok([factors.orthonormal(call)?, factors.triangle]);
@@ -66,7 +68,7 @@ struct Level {
 impl Factors {
     pub(super) fn new(call: Call, node: &Arc<Node>) -> Result<Factors> {
         let dtype = node.meta.dtype;
-        let [_, n] = lengths(call, node)?;
+        let [_, n] = matrix_lengths(call, node)?;
         let n_max = (bytes_max(node)? / dtype.nbytes() as u64).checked_div(n).unwrap_or(1);
         let mut levels: Vec<Level> = Vec::new();
         let (mut current, mut together) = (Arc::clone(node), 1);

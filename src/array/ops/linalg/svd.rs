@@ -12,7 +12,8 @@ use super::super::selections::blockwise;
 use super::products::matmul;
 use super::qr::Factors;
 use super::{
-    adjoint, as_float, corner, grid, lengths, no_fractions, of_both, real_of, results, with_whole,
+    adjoint, as_float, corner, grid, matrix_lengths, no_fractions, of_both, real_of, results,
+    with_whole,
 };
 use crate::array::args::{Axes, Shape};
 use crate::array::chunks::{AxisChunks, AxisSlice, ChunkSpec, Chunks};
@@ -36,7 +37,7 @@ pub(crate) fn svd(call: Call, x: &Handle) -> [Handle; 3] {
 
 /// The same with whatever signs come out.
 fn unsigned(call: Call, x: &Handle) -> [Handle; 3] {
-    let is_tall = x.node().and_then(|node| lengths(call, node)).map(|[m, n]| m >= n);
+    let is_tall = x.node().and_then(|node| matrix_lengths(call, node)).map(|[m, n]| m >= n);
     if let Ok(false) = is_tall {
         let [v, s, u] = tall(call, &adjoint(call, x));
         return [adjoint(call, &u), s, adjoint(call, &v)];
@@ -55,7 +56,7 @@ fn tall(call: Call, x: &Handle) -> [Handle; 3] {
 /// The singular values and vectors of a matrix that is one block.
 pub(super) fn of_block(call: Call, node: &Arc<Node>) -> Result<[Arc<Node>; 3]> {
     let dtype = node.meta.dtype;
-    let [m, n] = lengths(call, node)?;
+    let [m, n] = matrix_lengths(call, node)?;
     let k = m.min(n);
     let (kernel, scratch): (Arc<dyn Kernel>, u64) = dispatch!(dtype, float T => {
         (Arc::new(SvdKernel::<T>::new(call)), SvdKernel::<T>::scratch_bytes(m, n))
@@ -116,7 +117,7 @@ const N_VECTORS_MIN: u64 = 20;
 pub(crate) fn svd_compressed(call: Call, x: &Handle, k: u64, how: Sketch) -> [Handle; 3] {
     let x = as_float(call, x);
     let sketched = x.node().and_then(|node| {
-        let [m, n] = lengths(call, node)?;
+        let [m, n] = matrix_lengths(call, node)?;
         let shorter = m.min(n);
         if k == 0 || k > shorter {
             return Err(Error::InvalidArgument {

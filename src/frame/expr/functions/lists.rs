@@ -45,7 +45,9 @@ fn slice(inputs: &[Column]) -> PolarsResult<Column> {
 
 /// Inputs are the lists, and whether the largest come first.
 fn sort(inputs: &[Column]) -> PolarsResult<Column> {
-    let options = SortOptions::default().with_order_descending(boolean(&inputs[1])?);
+    let options = SortOptions::default()
+        .with_order_descending(boolean(&inputs[1])?)
+        .with_multithreaded(false);
     list(inputs, |l| l.lst_sort(options.with_multithreaded(false)))
 }
 

@@ -10,6 +10,7 @@ use polars_ops::prelude::{InterpolationMethod, RankMethod, RankOptions, SeriesRa
 use super::broadcast;
 use crate::frame::expr::function::{Coercion, functions};
 use crate::frame::expr::{Expr, Interpolation, lit};
+use crate::frame::kernels::one_thread::on_one_thread;
 
 functions! {
     SHIFT = "shift", across_rows() => |c| Ok(c[0].shift(offset(&c[1])?));
@@ -114,7 +115,8 @@ fn rank(inputs: &[Column]) -> PolarsResult<Column> {
         other => polars_bail!(InvalidOperation: "rank has no method {other:?}"),
     };
     let options = RankOptions { method, descending: boolean(&inputs[2])? };
-    Ok(inputs[0].as_materialized_series().rank(options, None).into_column())
+    let values = inputs[0].as_materialized_series().clone();
+    Ok(on_one_thread(move || values.rank(options, None)).into_column())
 }
 
 fn interpolate(inputs: &[Column]) -> PolarsResult<Column> {

@@ -14,7 +14,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use polars_core::prelude::{DataFrame, DataType, PlSmallStr, Schema, SchemaRef};
+use parquet::schema::types::ColumnPath;
+use polars_core::prelude::{
+    AnyValue, Column, DataFrame, DataType, IdxSize, PlSmallStr, PolarsResult, Schema, SchemaRef,
+};
 
 use super::super::hive::directory_name;
 use super::options::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
@@ -200,10 +203,18 @@ pub(super) fn encode(
         ParquetCompression::Snappy => Compression::SNAPPY,
         ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::default()),
     };
-    let properties = WriterProperties::builder()
+    let row_group_rows = options.row_group_rows.max(1);
+    let mut properties = WriterProperties::builder()
         .set_compression(compression)
         .set_created_by(concat!("dask-rs version ", env!("CARGO_PKG_VERSION")).to_string())
-        .set_max_row_group_row_count(Some(options.row_group_rows.max(1)));
+        .set_max_row_group_row_count(Some(row_group_rows));
+    for column in frame.columns() {
+        let first = column.head(Some(row_group_rows));
+        if hardly_repeats(&first).map_err(|error| values(error.to_string()))? {
+            let path = ColumnPath::new(vec![column.name().to_string()]);
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
     let writer = BufWriter::new(file);
     let mut writer =
         ArrowWriter::try_new(writer, schema.into(), Some(properties.build())).map_err(failed)?;
@@ -211,6 +222,25 @@ pub(super) fn encode(
         writer.write(&batch).map_err(failed)?;
     }
     writer.close().map_err(failed).map(|_| ())
+}
+
+/// Whether a dictionary of these values would be longer than what the encoder takes, which gives up then, after the cost of
+/// it. By the birthday problem, of so many values a hundredth is there twice if there are 200 000 different ones.
+fn hardly_repeats(column: &Column) -> PolarsResult<bool> {
+    const SAMPLE: usize = 4096;
+    /// As many of eight bytes as fit into a dictionary.
+    const ROWS_MIN: usize = 1 << 17;
+    let dtype = column.dtype();
+    let may_have_many = dtype.is_primitive_numeric() || dtype.is_temporal() || dtype.is_string();
+    if column.len() < ROWS_MIN || !may_have_many {
+        return Ok(false);
+    }
+    // A Weyl sequence: places without a period that values could have too.
+    let place = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract() * column.len() as f64;
+    let rows = (0..SAMPLE).map(|i| place(i) as IdxSize).collect::<Vec<_>>();
+    let sample = column.take_slice(&rows)?;
+    let different: HashSet<AnyValue<'_>> = sample.as_materialized_series().iter().collect();
+    Ok(different.len() >= SAMPLE / 100 * 99)
 }
 
 /// Moves files in among those of a directory; what was moved is taken back if one can't be.

@@ -21,15 +21,12 @@ pub(super) fn rows(groups: &Groups) -> Column {
 }
 
 /// How many values of each group are not null.
-pub(super) fn count(values: &Column, groups: &Groups) -> PolarsResult<Column> {
-    if !values.has_nulls() {
-        return Ok(rows(groups));
-    }
+pub(super) fn count(values: &Column, groups: &Groups) -> Column {
     let mut counts = vec![0_u64; groups.len()];
     for (&group, is_valid) in groups.of_row.iter().zip(values.is_not_null().iter()) {
         counts[group as usize] += u64::from(is_valid == Some(true));
     }
-    Ok(UInt64Chunked::from_vec(PlSmallStr::EMPTY, counts).into_column())
+    UInt64Chunked::from_vec(PlSmallStr::EMPTY, counts).into_column()
 }
 
 /// Sums of integers, in the dtypes of polars: 64 bits for small ones, [`IdxSize`] for booleans. Those of 32 and more

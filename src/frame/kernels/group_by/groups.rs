@@ -9,10 +9,11 @@ use std::hash::Hash;
 
 use polars_arrow::array::BinaryViewArray;
 use polars_core::chunked_array::ops::row_encode::encode_rows_unordered;
-use polars_core::hashing::columns_to_hashes;
 use polars_core::prelude::*;
-use polars_utils::aliases::{PlHashMap, PlSeedableRandomStateQuality, SeedableFromU64SeedExt};
+use polars_utils::aliases::PlHashMap;
 use polars_utils::total_ord::{canonical_f32, canonical_f64};
+
+use super::super::hash::hashes;
 
 /// The rows of a frame by group.
 #[derive(Clone, Debug)]
@@ -81,13 +82,7 @@ impl Groups {
     /// certain, and then it is checked.
     fn of_hashes(keys: &[Column]) -> PolarsResult<Option<Self>> {
         let n_rows = keys[0].len();
-        let names = (0..keys.len()).map(|i| PlSmallStr::from(i.to_string()));
-        let named = keys.iter().zip(names).map(|(key, name)| key.clone().with_name(name));
-        let frame = DataFrame::new(n_rows, named.collect())?;
-        let mut hashes = Vec::new();
-        let state = PlSeedableRandomStateQuality::seed_from_u64(0x6b65_7973);
-        columns_to_hashes(&frame, Some(state), &mut hashes)?;
-        let groups = by_hash_of(hashes.into_iter(), n_rows);
+        let groups = by_hash_of(hashes(keys, n_rows, 0x6b65_7973)?.into_iter(), n_rows);
         let pairs = groups.of_row.iter().map(|&group| groups.firsts[group as usize]);
         let pairs = (0..n_rows as IdxSize).zip(pairs).filter(|(row, first)| row != first);
         let (rows, firsts): (Vec<_>, Vec<_>) = pairs.unzip();

@@ -27,6 +27,8 @@ pub(crate) use apply::apply_to_groups;
 pub(crate) use groups::Groups;
 pub(crate) use running::Running;
 
+use std::cell::OnceCell;
+
 use polars_core::error::polars_bail;
 use polars_core::prelude::{Column, DataFrame, PolarsResult, Schema};
 
@@ -163,6 +165,7 @@ fn with_states(
 
 fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Result<Vec<Column>> {
     let mut states: Vec<Column> = Vec::with_capacity(plan.steps.len());
+    let lengths = OnceCell::new();
     for step in &plan.steps {
         let column = match &step.state {
             State::At { by } => {
@@ -171,7 +174,7 @@ fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Re
                 let values = rows.column(&input_column(step.input));
                 keys.and_then(|keys| pick::take(values?, &pick::rows(&by.state, keys, groups)?))
             }
-            _ => state_of_rows(step, rows, groups, &states),
+            _ => state_of_rows(step, rows, groups, &lengths, &states),
         };
         let column = column.map_err(values_error("group_by"))?;
         states.push(column.with_name(state_column(states.len())));
@@ -179,19 +182,22 @@ fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Re
     Ok(states)
 }
 
-/// A state of each group, where those before it are known.
+/// A state of each group, where those before it are known. How many rows each has is counted once for all states.
 fn state_of_rows(
     step: &Step,
     rows: &DataFrame,
     groups: &Groups,
+    lengths: &OnceCell<Column>,
     before: &[Column],
 ) -> PolarsResult<Column> {
+    let lengths = || lengths.get_or_init(|| fold::rows(groups)).clone();
     if step.state == State::Rows {
-        return Ok(fold::rows(groups));
+        return Ok(lengths());
     }
     let input = rows.column(&input_column(step.input))?;
     match &step.state {
-        State::Count => fold::count(input, groups),
+        State::Count if !input.has_nulls() => Ok(lengths()),
+        State::Count => Ok(fold::count(input, groups)),
         State::Spread { count, total } => {
             moments::spread(input, &before[*count], &before[*total], groups)
         }

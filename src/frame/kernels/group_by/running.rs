@@ -1,6 +1,7 @@
 //! States of groups of rows that come in batches.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use polars_core::prelude::{Column, DataFrame, IdxSize, PolarsResult};
 
@@ -126,11 +127,12 @@ fn advance(
     let failed = || values_error("group_by");
     let firsts = plan_keys(rows, plan).iter().map(|key| pick::take(key, &groups.firsts));
     let mut columns = firsts.collect::<PolarsResult<Vec<_>>>().map_err(failed())?;
+    let lengths = OnceCell::new();
     for (i, step) in plan.steps.iter().enumerate() {
         let state = match step.state {
             // It goes on below, as a sum of sums would not have the same bits.
             State::Total => Ok(Column::new(state_column(i), vec![0.0; groups.len()])),
-            _ => state_of_rows(step, rows, groups, &[]),
+            _ => state_of_rows(step, rows, groups, &lengths, &[]),
         };
         columns.push(state.map_err(failed())?.with_name(state_column(i)));
     }

@@ -163,7 +163,7 @@ impl Spill for Built {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         spill::save(self.rows.clone(), to)?;
         let (schema, spec, side) = (Arc::clone(self.rows.schema()), self.spec.clone(), self.side);
-        Ok(Box::new(move |from| {
+        Ok(Box::new(move |from, _| {
             let built = Built::new(spill::load(from, &schema)?, &spec, side);
             built.map(Block::new).map_err(io::Error::other)
         }))
@@ -240,7 +240,8 @@ mod tests {
         let built = Built::new(right, &spec, 1).unwrap();
         let mut bytes = Vec::new();
         let load = built.as_spill().unwrap().save(&mut bytes).unwrap();
-        let loaded = load(&mut &bytes[..]).unwrap();
+        let pool = Arc::new(crate::memory::BufferPool::plain());
+        let loaded = load(&mut &bytes[..], &pool).unwrap();
         let left = df!["k" => [1_i64, 3, 2]].unwrap();
         let joined = loaded.downcast_ref::<Built>().unwrap().join(&left).unwrap();
         let expected = df!["k" => [1_i64, 3, 3, 2], "v" => [Some("y"), Some("x"), Some("z"), None]];

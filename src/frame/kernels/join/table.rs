@@ -4,12 +4,12 @@
 //! by whoever asks. So there is one table for all dtypes. Integers that lie close together need no hashing: their place is
 //! the difference to the smallest one.
 
-use polars_core::hashing::columns_to_hashes;
 use polars_core::prelude::*;
-use polars_utils::aliases::{PlSeedableRandomStateQuality, SeedableFromU64SeedExt};
 
 use crate::error::Result;
+use crate::frame::kernels::codes::codes;
 use crate::frame::kernels::failed;
+use crate::frame::kernels::hash::hashes;
 
 /// Stands for no row.
 pub(super) const NONE: IdxSize = IdxSize::MAX;
@@ -45,7 +45,7 @@ impl Codes {
         let are_exact = exact.is_some();
         let values = match exact {
             Some(values) => values,
-            None => hashes(keys).map_err(failed("join"))?,
+            None => hashes(keys, keys[0].len(), 0x6a6f_696e).map_err(failed("join"))?,
         };
         Ok(Some(Codes { values, nulls, are_exact }))
     }
@@ -67,42 +67,9 @@ pub(crate) fn can_be_coded(dtype: &DataType) -> bool {
     is_number || is_text || dtype.is_temporal() || dtype.is_bool()
 }
 
-/// Integers as they are, in an order in which close ones stay close.
+/// Integers, and what is stored as integers, as numbers.
 fn integers(key: &Column) -> PolarsResult<Option<Vec<u64>>> {
-    const SIGN: u64 = 1 << 63;
-    macro_rules! codes {
-        ($column:expr, $signed:ty) => {{
-            let column = $column;
-            let mut codes = Vec::with_capacity(column.len());
-            for array in column.downcast_iter() {
-                codes.extend(array.values().iter().map(|&value| (value as $signed as u64) ^ SIGN));
-            }
-            codes
-        }};
-    }
-    let physical = key.to_physical_repr();
-    let physical = physical.as_materialized_series();
-    Ok(Some(match physical.dtype() {
-        DataType::Int8 => codes!(physical.i8()?, i64),
-        DataType::Int16 => codes!(physical.i16()?, i64),
-        DataType::Int32 => codes!(physical.i32()?, i64),
-        DataType::Int64 => codes!(physical.i64()?, i64),
-        DataType::UInt8 => codes!(physical.u8()?, u64),
-        DataType::UInt16 => codes!(physical.u16()?, u64),
-        DataType::UInt32 => codes!(physical.u32()?, u64),
-        DataType::UInt64 => codes!(physical.u64()?, u64),
-        _ => return Ok(None),
-    }))
-}
-
-fn hashes(keys: &[Column]) -> PolarsResult<Vec<u64>> {
-    let names = (0..keys.len()).map(|i| PlSmallStr::from(i.to_string()));
-    let named = keys.iter().zip(names).map(|(key, name)| key.clone().with_name(name));
-    let frame = DataFrame::new(keys[0].len(), named.collect())?;
-    let mut hashes = Vec::new();
-    let state = PlSeedableRandomStateQuality::seed_from_u64(0x6a6f_696e);
-    columns_to_hashes(&frame, Some(state), &mut hashes)?;
-    Ok(hashes)
+    if key.dtype().is_float() { Ok(None) } else { codes(key) }
 }
 
 fn nulls(keys: &[Column]) -> Option<Vec<bool>> {

@@ -145,3 +145,32 @@ fn options_of_the_writer_reach_the_file() {
     let source = open(&target, 1 << 20).unwrap();
     assert_same(&read_all(&source, &all_columns(&source)), &counting(0, 0));
 }
+
+#[test]
+fn values_that_hardly_repeat_have_no_dictionary() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    let n = 1_i64 << 18;
+    let frame = df![
+        "all" => (0..n).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64)).collect::<Vec<_>>(),
+        "few" => (0..n).map(|i| (i % 1000) as f64).collect::<Vec<_>>(),
+        "runs" => (0..n).map(|i| i / 50).collect::<Vec<_>>(),
+        "text" => (0..n).map(|i| i.to_string()).collect::<Vec<_>>(),
+        "flag" => (0..n).map(|i| i % 2 == 0).collect::<Vec<_>>(),
+    ]
+    .unwrap();
+    write_one(&path, &frame, ParquetWriteOptions::default()).unwrap();
+    let source = open(&path, u64::MAX).unwrap();
+    let group = &source.known_footer(0).unwrap().groups()[0];
+    let dictionaries: Vec<bool> =
+        group.columns().iter().map(|column| column.dictionary_page_offset().is_some()).collect();
+    assert_eq!(dictionaries, [false, true, true, false, false]);
+    assert_same(&source.read(0, &all_columns(&source)).unwrap(), &frame);
+    // Short columns have one, whatever is in them.
+    let options =
+        ParquetWriteOptions { if_exists: IfExists::Overwrite, ..ParquetWriteOptions::default() };
+    write_one(&path, &frame.head(Some(100)), options).unwrap();
+    let source = open(&path, u64::MAX).unwrap();
+    let group = &source.known_footer(0).unwrap().groups()[0];
+    assert!(group.column(0).dictionary_page_offset().is_some());
+}

@@ -1,0 +1,158 @@
+//! How green the ground is each month: satellite images without their clouds.
+//!
+//! Counts of two baselines of Sentinel-2 are brought to one; what its classes call a cloud or a shadow is left out; of
+//! the scenes of a month, the median of what is left is kept.
+
+use dask_rs::prelude::*;
+use ndarray::arr1;
+
+use crate::common::Failure;
+use crate::picture::{self, LEAVES, Scale};
+use crate::workload::Workload;
+
+/// One each five days of a year that begins in August 2021.
+const N_SCENES: u64 = 73;
+const DAYS_OF_MONTHS: [u64; 12] = [31, 30, 31, 30, 31, 31, 28, 31, 30, 31, 30, 31];
+/// The first scene after 25 January 2022, when 1000 began to be added to all counts.
+const NEW_BASELINE: u64 = 36;
+/// Shadows, clouds that are probable, certain and thin.
+const CLOUDY: [u8; 4] = [3, 8, 9, 10];
+
+pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
+    let n = (w.data_bytes() / 5 / N_SCENES).isqrt();
+    let names = ["time", "y", "x"];
+    let shape = [N_SCENES, n, n];
+    let tile = n.div_ceil(2);
+    let band = |count: fn(Pixel) -> u16| {
+        let counts = move |at: &[u64]| count(Pixel::of(at, n));
+        array::from_fn(shape, [1, tile, tile], counts).with_dim_names(names)
+    };
+    band(red).to_zarr(w.path("B04"))?;
+    band(near_infrared).to_zarr(w.path("B08"))?;
+    let class = move |at: &[u64]| class(Pixel::of(at, n));
+    array::from_fn(shape, [1, tile, tile], class).with_dim_names(names).to_zarr(w.path("SCL"))?;
+
+    let reflectance = |name: &str| {
+        let counts: Array<u16> = array::open_zarr(w.path(name));
+        let old = counts.slice(s![..NEW_BASELINE as isize, .., ..]);
+        let new = counts.slice(s![NEW_BASELINE as isize.., .., ..]).clip(1000, None) - 1000;
+        array::concatenate(&[old, new], "time").cast::<f32>()
+    };
+    let (red, near_infrared) = (reflectance("B04"), reflectance("B08"));
+    let classes: Array<u8> = array::open_zarr(w.path("SCL"));
+    let is_cloudy = classes.isin(&array::from_ndarray(arr1(&CLOUDY), -1));
+    let ndvi = (&near_infrared - &red) / (&near_infrared + &red);
+    let clear = array::where_(&is_cloudy, f32::NAN, ndvi);
+    let by_month = clear.group_by_axis("time", (0..N_SCENES).map(month_of));
+    let (median, n_clear) = w.compute((by_month.nanmedian(), by_month.count().sum(["y", "x"])))?;
+
+    // Every seventh pixel of some rows again, in plain loops.
+    let mut pairs = Vec::new();
+    for y in [0, n / 3, n - 1] {
+        for x in (0..n).step_by(7) {
+            let of_pixel = (0..12).map(|month| median_of_month(month, y, x, n));
+            let found = (0..12).map(|month| f64::from(median[[month, y as usize, x as usize]]));
+            pairs.extend(found.zip(of_pixel));
+        }
+    }
+    w.check_all("median NDVI of a month", pairs, 1e-6);
+    let clouds = |month: usize| {
+        let scenes = (0..N_SCENES).filter(|scene| month_of(*scene) == month);
+        let of_scene = |t: u64| {
+            let pixels = (0..n).flat_map(|y| (0..n).map(move |x| [t, y, x]));
+            pixels.filter(|at| !CLOUDY.contains(&self::class(Pixel::of(at, n)))).count()
+        };
+        scenes.map(of_scene).sum::<usize>() as f64
+    };
+    w.check("clear pixels of the first month", n_clear[[0]] as f64, clouds(0), 0.0);
+
+    if let Some(path) = w.picture() {
+        let scene: ndarray::ArrayD<f32> = clear.slice(s![70, .., ..]).compute()?;
+        let composite = median.index_axis(ndarray::Axis(0), 11);
+        let area = picture::canvas(path, (480, 228))?;
+        let (left, right) = area.split_horizontally(240);
+        let scale = Scale { range: 0.0..0.9, colours: LEAVES };
+        for (area, title, map) in
+            [(&left, "NDVI, one scene", scene.view()), (&right, "median of July", composite)]
+        {
+            picture::map(area, title, map.into_dimensionality::<ndarray::Ix2>()?, &scale)?;
+        }
+        area.present()?;
+    }
+    Ok(())
+}
+
+/// The month of a scene, counted from the first one.
+fn month_of(scene: u64) -> usize {
+    let mut day = 5 * scene;
+    DAYS_OF_MONTHS
+        .iter()
+        .position(|n| {
+            let is_here = day < *n;
+            day = day.saturating_sub(*n);
+            is_here
+        })
+        .unwrap_or(11)
+}
+
+/// What a satellite saw from above: how green, how cloudy, and with which baseline.
+#[derive(Clone, Copy)]
+struct Pixel {
+    green: f64,
+    cloud: f64,
+    offset: u16,
+}
+
+impl Pixel {
+    /// Fields and woods with seasons, and clouds that are elsewhere in each scene.
+    fn of(at: &[u64], n: u64) -> Pixel {
+        let [t, y, x] = [at[0], at[1], at[2]];
+        let (v, u) = (y as f64 / n as f64, x as f64 / n as f64);
+        let woods = ((7.0 * u).sin() + (9.0 * v + 3.0 * u).cos()) * 0.2 + 0.5;
+        let field = ((u * 12.0) as u64 * 5 + (v * 12.0) as u64 * 3) % 4;
+        let season =
+            (t as f64 / N_SCENES as f64 * std::f64::consts::TAU).cos() * 0.05 * field as f64;
+        let t = t as f64;
+        let cloud = (5.0 * u + 1.7 * t).sin() * (4.0 * v - 2.3 * t).sin()
+            + 0.3 * (23.0 * (u + v) + t).sin();
+        Pixel { green: woods + season, cloud, offset: if at[0] < NEW_BASELINE { 0 } else { 1000 } }
+    }
+}
+
+fn red(pixel: Pixel) -> u16 {
+    let count = if pixel.cloud > 0.35 { 7000.0 } else { 2400.0 - 1800.0 * pixel.green };
+    count as u16 + pixel.offset
+}
+
+fn near_infrared(pixel: Pixel) -> u16 {
+    let count = if pixel.cloud > 0.35 { 7200.0 } else { 2000.0 + 2600.0 * pixel.green };
+    count as u16 + pixel.offset
+}
+
+/// A cloud, one that is thin, or plants.
+fn class(pixel: Pixel) -> u8 {
+    match pixel.cloud {
+        cloud if cloud > 0.5 => 9,
+        cloud if cloud > 0.35 => 10,
+        _ => 4,
+    }
+}
+
+/// The same as above for one pixel, by hand.
+fn median_of_month(month: usize, y: u64, x: u64, n: u64) -> f64 {
+    let mut seen: Vec<f64> = (0..N_SCENES)
+        .filter(|scene| month_of(*scene) == month)
+        .map(|scene| Pixel::of(&[scene, y, x], n))
+        .filter(|pixel| !CLOUDY.contains(&class(*pixel)))
+        .map(|pixel| {
+            let [red, infrared] =
+                [red, near_infrared].map(|band| f64::from(band(pixel) - pixel.offset));
+            (infrared - red) / (infrared + red)
+        })
+        .collect();
+    seen.sort_by(f64::total_cmp);
+    match seen.len() {
+        0 => f64::NAN,
+        len => (seen[(len - 1) / 2] + seen[len / 2]) / 2.0,
+    }
+}
