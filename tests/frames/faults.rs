@@ -18,7 +18,7 @@ use dask_rs::{CancelToken, Config, Error, ExecutorKind, Result};
 use crate::child::{Case, output_of_child, wait_to_be_killed};
 
 const N_PARTS: usize = 8;
-const PART_ROWS: usize = 500;
+const PART_ROWS: usize = 1000;
 
 /// What happens to one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ fn check_error(trouble: Trouble, error: &Error) {
 
 /// So little that shuffles write files.
 fn tight(dir: &Path, executor: ExecutorKind) -> Config {
-    let config = Config::new().with_memory_limit(160 << 10).with_chunk_bytes(8 << 10);
+    let config = Config::new().with_memory_limit(128 << 10).with_chunk_bytes(8 << 10);
     config.with_threads(2).with_spill_directory(dir).with_executor(executor)
 }
 
@@ -259,6 +259,21 @@ fn a_process_that_is_killed_while_it_writes_leaves_what_was_there() {
 
 #[cfg(unix)]
 #[test]
+fn what_a_process_that_is_killed_has_spilled_goes_with_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::child::kill_child(module_path!(), "kill spill", 0, dir.path());
+    assert!(!names(dir.path()).is_empty(), "it had no time to clean up");
+    let (_, x) = scripted();
+    tight(dir.path(), ExecutorKind::Serial).scope(|| {
+        for (_, frame) in operations(&x) {
+            check_sums(&frame.compute().unwrap());
+        }
+    });
+    assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_full_disk_is_said_and_leaves_what_was_there() {
     for format in FORMATS {
         let dir = tempfile::tempdir().unwrap();
@@ -292,9 +307,17 @@ fn child() {
         Some((_, what)) => {
             let (script, x) = scripted();
             script.set(Some((Trouble::IsKilled, N_PARTS - 1)));
-            // One task after the other, each of which writes what it has made.
-            let serial = Config::new().with_executor(ExecutorKind::Serial);
-            serial.scope(|| write(what, &x, dir)).unwrap();
+            match what {
+                "spill" => tight(dir, ExecutorKind::Serial)
+                    .scope(|| x.sort("key", false).compute())
+                    .map(drop),
+                // One task after the other, each of which writes what it has made.
+                format => {
+                    let serial = Config::new().with_executor(ExecutorKind::Serial);
+                    serial.scope(|| write(format, &x, dir))
+                }
+            }
+            .unwrap();
         }
     }
 }
