@@ -224,7 +224,7 @@ fn admm(fit: &mut Fit<'_>, path: &mut Vec<Array1<f64>>) -> Result<()> {
         let wanted = Arc::new(&mean - &prices);
         let local = fit.samples.map_blocks_with_chunks(&one_each, move |block, info| {
             let wanted = wanted.row(info.block[0] as usize);
-            near(&block, wanted, PRICE).insert_axis(Axis(0)).into_dyn()
+            near(&block, &wanted, PRICE).insert_axis(Axis(0)).into_dyn()
         });
         let local =
             fit.w.compute(local)?.into_dimensionality::<Ix2>().expect("a row for each block");
@@ -242,7 +242,7 @@ fn admm(fit: &mut Fit<'_>, path: &mut Vec<Array1<f64>>) -> Result<()> {
 }
 
 /// The coefficients of least mean loss for some samples, and of least squared distance from what is wanted.
-fn near(block: &ArrayViewD<'_, f64>, wanted: ArrayView1<'_, f64>, price: f64) -> Array1<f64> {
+fn near(block: &ArrayViewD<'_, f64>, wanted: &ArrayView1<'_, f64>, price: f64) -> Array1<f64> {
     let block = block.view().into_dimensionality::<Ix2>().expect("samples are rows");
     let rows = block.rows().into_iter().map(|row| std::array::from_fn(|i| row[i]));
     let mut at = wanted.to_owned();

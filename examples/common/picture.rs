@@ -108,7 +108,7 @@ pub fn save_map<T: Copy + Into<f64>, D: Dimension>(
     let values = values.into_dimensionality::<Ix2>()?;
     let area = canvas(path, size)?;
     let scale = scale.unwrap_or_else(|| Scale::of(values.iter().copied()));
-    map(&area, title, values, &scale)?;
+    map(&area, title, &values, &scale)?;
     Ok(area.present()?)
 }
 
@@ -116,7 +116,7 @@ pub fn save_map<T: Copy + Into<f64>, D: Dimension>(
 pub fn map<T: Copy + Into<f64>>(
     area: &Area<'_>,
     title: &str,
-    values: ArrayView2<'_, T>,
+    values: &ArrayView2<'_, T>,
     scale: &Scale,
 ) -> Result<(), Failure> {
     let (width, height) = area.dim_in_pixel();

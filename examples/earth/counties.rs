@@ -47,7 +47,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
         picture::map(
             &area,
             "depth of the water table, m",
-            by_place.view(),
+            &by_place.view(),
             &Scale::of(mean.iter().copied()),
         )?;
         area.present()?;

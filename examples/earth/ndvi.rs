@@ -75,7 +75,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
         for (area, title, map) in
             [(&left, "NDVI, one scene", scene.view()), (&right, "median of July", composite)]
         {
-            picture::map(area, title, map.into_dimensionality::<ndarray::Ix2>()?, &scale)?;
+            picture::map(area, title, &map.into_dimensionality::<ndarray::Ix2>()?, &scale)?;
         }
         area.present()?;
     }

@@ -140,6 +140,6 @@ fn draw(path: &std::path::Path, blurred: &Array<f32>, sharp: &Array<f32>) -> Res
     let both = both.into_dimensionality::<ndarray::Ix2>()?;
     let area = picture::canvas(path, (560, 300))?;
     let scale = Scale { colours: GREY, ..Scale::of(both.iter().copied()) };
-    picture::map(&area, "ln of light: beads before and after", both.view(), &scale)?;
+    picture::map(&area, "ln of light: beads before and after", &both.view(), &scale)?;
     Ok(area.present()?)
 }

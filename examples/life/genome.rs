@@ -61,7 +61,7 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     }
     let expected = probes.iter().flat_map(|&variant| {
         let calls = genotypes_of(variant, n_samples);
-        [0, 1].map(|k| t_of_regression(&calls, &covariates, traits.column(k)))
+        [0, 1].map(|k| t_of_regression(&calls, &covariates, &traits.column(k)))
     });
     w.check_all("t of a variant", probed.iter().copied().zip(expected), 1e-6);
     w.check_all(
@@ -163,14 +163,14 @@ fn imputed(calls: &[i8]) -> Vec<f64> {
 }
 
 /// Student's t of the last of the variables in an ordinary regression, by its normal equations.
-fn t_of_regression(calls: &[i8], covariates: &Array2<f64>, y: ArrayView1<'_, f64>) -> f64 {
+fn t_of_regression(calls: &[i8], covariates: &Array2<f64>, y: &ArrayView1<'_, f64>) -> f64 {
     const N: usize = N_COVARIATES + 1;
     let mut design = covariates.clone();
     design.push_column(ArrayView1::from(&imputed(calls))).expect("a dosage for each sample");
     // [XᵀX | Xᵀy | 1] becomes [1 | β | (XᵀX)⁻¹].
     let mut system = Array2::zeros((N, N + 2));
     system.slice_mut(s![.., ..N]).assign(&design.t().dot(&design));
-    system.slice_mut(s![.., N]).assign(&design.t().dot(&y));
+    system.slice_mut(s![.., N]).assign(&design.t().dot(y));
     system[[N - 1, N + 1]] = 1.0;
     for i in 0..N {
         let pivot = &system.row(i) / system[[i, i]];

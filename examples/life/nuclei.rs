@@ -130,13 +130,13 @@ fn is_bright(image: &Array<f32>) -> Array<bool> {
 fn closed(mask: &Array<bool>) -> Array<bool> {
     mask.map_overlap(2, Boundary::Constant(false), |block, _| {
         let block = block.into_dimensionality::<Ix2>().expect("a slide has two axes");
-        let grown = with_beside(block, |pixel, beside| pixel | beside.contains(&true));
-        with_beside(grown.view(), |pixel, beside| pixel & !beside.contains(&false)).into_dyn()
+        let grown = with_beside(&block, |pixel, beside| pixel | beside.contains(&true));
+        with_beside(&grown.view(), |pixel, beside| pixel & !beside.contains(&false)).into_dyn()
     })
 }
 
 /// `function` of each pixel and the four beside it; those at the rim of a block stay.
-fn with_beside(mask: ArrayView2<'_, bool>, function: fn(bool, [bool; 4]) -> bool) -> Array2<bool> {
+fn with_beside(mask: &ArrayView2<'_, bool>, function: fn(bool, [bool; 4]) -> bool) -> Array2<bool> {
     let mut out = mask.to_owned();
     Zip::from(out.slice_mut(s![1..-1, 1..-1])).and(mask.windows((3, 3))).for_each(|out, near| {
         let beside = [near[[0, 1]], near[[2, 1]], near[[1, 0]], near[[1, 2]]];
@@ -290,7 +290,8 @@ fn draw(
             0 => RGBColor(20, 20, 24),
             label => picture::CURVES[label as usize % picture::CURVES.len()],
         };
-        let is_border = (y as u64 + 60) % field[0] == 0 || (x as u64 + 40) % field[1] == 0;
+        let is_border =
+            (y as u64 + 60).is_multiple_of(field[0]) || (x as u64 + 40).is_multiple_of(field[1]);
         // Few shades make a small file.
         let light = grey.colour(f64::from(light / 100 * 100));
         let (x, y) = (x as i32 + 8, y as i32 + 36);

@@ -46,8 +46,8 @@ pub fn report(peak: u64, digest: &str) {
 
 /// Says that this process may be killed now, and waits for that.
 pub fn wait_to_be_killed() -> ! {
-    println!("{READY}");
-    let _ = std::io::stdout().flush();
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{READY}").and_then(|()| out.flush());
     loop {
         std::thread::park();
     }

@@ -239,8 +239,9 @@ impl Observer for OfClient {
 #[test]
 fn a_client_is_one_run_whose_tasks_come_while_it_lives() {
     let told = Arc::new(OfClient::default());
-    let client =
-        Config::new().with_observer(told.clone()).scope(|| Client::builder().threads(2).build());
+    let client = Config::new()
+        .with_observer(Arc::clone(&told) as Arc<dyn Observer>)
+        .scope(|| Client::builder().threads(2).build());
     let client = client.unwrap();
     let squares = client.task().name("square").map(|n: &u64| n * n, 0..300_u64);
     let fails = client.task().name("fail").try_submit(|| Err::<(), _>("no"), ());

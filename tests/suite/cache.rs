@@ -20,7 +20,7 @@ impl Counted {
     fn array(shape: &[u64], chunks: &[u64]) -> (Arc<Counted>, Array<f64>) {
         let source = Arc::new(Counted { shape: shape.into(), version: 0.into(), n_read: 0.into() });
         let array =
-            array::from_source(source.clone() as Arc<dyn Source>, chunks.to_vec()).cast_to();
+            array::from_source(Arc::clone(&source) as Arc<dyn Source>, chunks.to_vec()).cast_to();
         (source, array)
     }
 
@@ -196,7 +196,9 @@ fn a_chunk_of_a_zarr_array_that_changed_is_read_again() {
         let x = array::open_zarr::<f64>(&path);
         let sum = || x.sum(..).compute().unwrap()[[]];
         assert_eq!((sum(), sum(), cache.hits()), (100.0, 100.0, 1));
-        array::full::<f64>([10], 2.0, [10]).to_zarr_region(&path, &[20..30]).unwrap();
+        array::full::<f64>([10], 2.0, [10])
+            .to_zarr_region(&path, std::slice::from_ref(&(20..30)))
+            .unwrap();
         assert_eq!((sum(), sum(), cache.hits()), (110.0, 110.0, 2));
     });
 }

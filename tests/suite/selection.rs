@@ -35,7 +35,7 @@ fn check_counted<T: Element + PartialOrd>(x: &Array1<T>, numbers: impl Fn(T) -> 
     sorted.sort_by(f64::total_cmp);
     let n = x.len() as u64;
     let lazy = array::from_ndarray(x.clone(), [n / 5 + 3]);
-    let lazy = if n % 2 == 0 { lazy.reshape([2, -1]).transpose() } else { lazy };
+    let lazy = if n.is_multiple_of(2) { lazy.reshape([2, -1]).transpose() } else { lazy };
     for q in [[0.0, 1.0], [0.5, 0.123_456], [0.999_99, 0.25]] {
         let got = counted(|| {
             let found = lazy.quantile(q, QuantileMethod::Linear, ..).cast::<f64>();

@@ -108,7 +108,7 @@ impl Windows {
         let mut start = start;
         for i in 0..=self.n_before(call)? {
             let earlier = before(&start);
-            let condition = self.holds(time(), &start, i == 0);
+            let condition = self.holds(&time(), &start, i == 0);
             members.push(Member { start, condition: Some(condition) });
             start = earlier;
         }
@@ -116,15 +116,15 @@ impl Windows {
     }
 
     /// Whether a row at `time` is in the window of this start, which is the last one up to then if `is_last`.
-    fn holds(&self, time: Expr, start: &Expr, is_last: bool) -> Expr {
+    fn holds(&self, time: &Expr, start: &Expr, is_last: bool) -> Expr {
         use ClosedInterval as C;
         let end = self.end(start);
         let is_before_end = match self.closed {
-            C::Left | C::None => time.lt(end),
-            C::Right | C::Both => time.lt_eq(end),
+            C::Left | C::None => time.clone().lt(end),
+            C::Right | C::Both => time.clone().lt_eq(end),
         };
         match self.closed {
-            C::Right | C::None if is_last => time.gt(start).and(is_before_end),
+            C::Right | C::None if is_last => time.clone().gt(start).and(is_before_end),
             _ => is_before_end,
         }
     }

@@ -12,7 +12,7 @@ use crate::frame::expr::{Expr, IntoExprs, IntoValues, lit};
 
 functions! {
     AS_STRUCT = "as_struct", of_many() => together;
-    FIELD = "struct.field" => |c| field(c);
+    FIELD = "struct.field" => field;
     RENAME_FIELDS = "struct.rename_fields" => rename;
 }
 
