@@ -258,7 +258,7 @@ fn a_write_with_trouble_at_any_task_leaves_what_was_there() {
         format.write_old(dir);
         let (script, x) = scripted();
         for executor in [ExecutorKind::Serial, ExecutorKind::Threaded] {
-            let config = tight(spilled.path(), executor).with_memory_limit(1 << 20);
+            let config = tight(spilled.path(), executor).with_memory_limit(8 << 20);
             for trouble in TROUBLES {
                 // A write that is cancelled when all blocks are made may be complete.
                 for k in 0..N_BLOCKS - usize::from(trouble == Trouble::Cancels) {

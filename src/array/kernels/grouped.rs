@@ -95,11 +95,11 @@ impl<A: Item + Stored + fmt::Debug + Sync> Spill for GroupPartial<A> {
 #[cfg(feature = "dist")]
 pub(super) fn decode_groups(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block> {
     const WHAT: &str = "a partial result of groups";
-    struct Decode<'a>(ReduceSpec, Vec<u32>, Vec<u64>, &'a [u8]);
+    struct Decode<'a>(ReduceSpec, Vec<u32>, Vec<u64>, &'a [u8], &'a Arc<BufferPool>);
     impl ReducerVisitor for Decode<'_> {
         type Result = Result<Block>;
         fn visit<R: Reducer>(self, _reducer: R) -> Result<Block> {
-            let Decode(spec, groups, counts, data) = self;
+            let Decode(spec, groups, counts, data, pool) = self;
             let accs = items::<R::Acc>(WHAT, data)?;
             let is_whole = groups.len() == counts.len()
                 && (if groups.is_empty() {
@@ -116,7 +116,8 @@ pub(super) fn decode_groups(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Bloc
     }
     let ((spec, groups, counts), data): ((ReduceSpec, _, _), _) = head(WHAT, bytes)?;
     let spec = checked(spec)?;
-    spec.visit(Decode(spec.clone(), groups, counts, data)).unwrap_or_else(|| no_reducer(&spec))
+    spec.visit(Decode(spec.clone(), groups, counts, data, pool))
+        .unwrap_or_else(|| no_reducer(&spec))
 }
 
 /// Bytes of a partial result of so many groups and kept positions.
