@@ -200,6 +200,7 @@ impl<T: Item> Lent<T> {
     }
 
     /// What stands in `buffer`, which is the pool's afterwards.
+    #[cfg(feature = "dist")]
     pub(crate) fn of(pool: &Arc<BufferPool>, buffer: Vec<T>) -> Self {
         Lent { buffer, pool: Arc::clone(pool) }
     }

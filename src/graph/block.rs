@@ -106,7 +106,8 @@ impl Block {
         let mut bytes = Vec::new();
         let load = spill.save(&mut bytes).expect("a vector takes everything");
         let mut rest = bytes.as_slice();
-        let back = load(&mut rest, &Arc::new(BufferPool::new(0))).expect("all of it was written");
+        let pool = Arc::new(BufferPool::new(0));
+        let back = load(&mut rest, &pool).expect("all of it was written");
         assert!(rest.is_empty(), "all of it is read");
         assert_eq!(back.nbytes(), self.nbytes());
         back

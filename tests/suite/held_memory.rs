@@ -9,14 +9,13 @@ use crate::child::{self, Case, Peaks};
 /// The chunks are the same whatever the limit, from which follow the same bits.
 const CHUNK: u64 = 128;
 /// The cases, and the length of both axes of their data of `f64`.
-const CASES: [(&str, u64); 7] = [
+const CASES: [(&str, u64); 6] = [
     ("anomaly", 4608),
     ("transposed means", 2048),
     ("persisted", 4608),
     ("two reductions", 3072),
     ("rows to columns", 4096),
     ("columns to rows", 4096),
-    ("partial results", 4096),
 ];
 
 fn data_bytes(n: u64) -> u64 {
@@ -89,21 +88,6 @@ fn run(case: &str, n: u64) -> Result<String> {
             Config::new().with_optimize(false).scope(|| -> Result<_> {
                 let moved = x.rechunk(to);
                 Ok(vec![sums(&moved, &to, move |index| value(index[0], index[1])).compute()?])
-            })?
-        }
-        "partial results" => {
-            // Few long rows, so that partial results are larger than their blocks, and those of all columns grow at once.
-            let len = n * n / 64;
-            let scale = |j: u64| (j % 5 + 1) as f64;
-            let rows = array::from_fn([64, len], [1, len], move |index| {
-                ((index[0] * 7 + index[1] * 3) % 64) as f64 * scale(index[1])
-            });
-            Config::new().with_optimize(false).scope(|| -> Result<_> {
-                let std = rows.rechunk([1, len / 16]).std(0);
-                // Each column has all numbers below 64.
-                let of_all = ((64.0 * 64.0 - 1.0) / 12.0_f64).sqrt();
-                let expected = move |index: &[u64]| of_all * scale(index[0]);
-                Ok(vec![sums(&std, &[len / 16], expected).compute()?])
             })?
         }
         "two reductions" => {

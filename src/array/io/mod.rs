@@ -27,7 +27,9 @@ mod testing;
 mod zarr;
 
 pub use bytes::Stored;
-pub(crate) use bytes::{ByteOrder, Strips, decode_slice, encode_slice};
+pub(crate) use bytes::{ByteOrder, Strips};
+#[cfg(feature = "dist")]
+pub(crate) use bytes::{decode_slice, encode_slice};
 #[cfg(feature = "hdf5")]
 pub(crate) use hdf5::Hdf5File;
 #[cfg(feature = "image")]

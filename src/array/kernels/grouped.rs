@@ -72,21 +72,14 @@ impl<A: Item + Stored + fmt::Debug + Sync> Spill for GroupPartial<A> {
         strips.write(&self.groups, to)?;
         strips.write(&self.counts, to)?;
         strips.write(&self.accs, to)?;
-        let (n_groups, n_accs) = (self.groups.len(), self.accs.len());
-        #[cfg(feature = "dist")]
-        let spec = self.spec.clone();
+        let (spec, n_groups, n_accs) = (self.spec.clone(), self.groups.len(), self.accs.len());
         Ok(Box::new(move |from, pool| {
             let mut strips = Strips::new();
             let groups = strips.read(from, n_groups)?;
             let counts = strips.read(from, n_groups)?;
-            let accs = Lent::of(pool, strips.read::<A>(from, n_accs)?);
-            Ok(Block::new(GroupPartial {
-                #[cfg(feature = "dist")]
-                spec: spec.clone(),
-                groups,
-                counts,
-                accs,
-            }))
+            let mut accs = Lent::new(pool, n_accs, A::default());
+            strips.fill(from, &mut accs)?;
+            Ok(Block::new(GroupPartial { spec: spec.clone(), groups, counts, accs }))
         }))
     }
 }

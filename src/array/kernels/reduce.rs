@@ -330,13 +330,14 @@ impl<A: Item + Stored + fmt::Debug + Sync> Value for Partial<A> {
     }
 }
 
-impl<A: Stored + fmt::Debug + Send + Sync + 'static> Spill for Partial<A> {
+impl<A: Item + Stored + fmt::Debug + Sync> Spill for Partial<A> {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         Strips::new().write(&self.accs, to)?;
         let (spec, n, shape, len) =
             (self.spec.clone(), self.n, self.shape.clone(), self.accs.len());
-        Ok(Box::new(move |from, _| {
-            let accs = Strips::new().read::<A>(from, len)?;
+        Ok(Box::new(move |from, pool| {
+            let mut accs = Lent::new(pool, len, A::default());
+            Strips::new().fill(from, &mut accs)?;
             Ok(Block::new(Partial { spec: spec.clone(), accs, n, shape: shape.clone() }))
         }))
     }
