@@ -3,6 +3,7 @@
 //! Counts of two baselines of Sentinel-2 are brought to one; what its classes call a cloud or a shadow is left out; of
 //! the scenes of a month, the median of what is left is kept.
 
+use dask_rs::array::ZarrWrite;
 use dask_rs::prelude::*;
 use ndarray::arr1;
 
@@ -44,14 +45,17 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     let ndvi = (&near_infrared - &red) / (&near_infrared + &red);
     let clear = array::where_(&is_cloudy, f32::NAN, ndvi);
     let by_month = clear.group_by_axis("time", (0..N_SCENES).map(month_of));
-    let (median, n_clear) = w.compute((by_month.nanmedian(), by_month.count().sum(["y", "x"])))?;
+    let store = by_month.nanmedian().store_zarr(w.path("NDVI"), ZarrWrite::new());
+    let (n_clear, ()) = w.compute((by_month.count().sum(["y", "x"]), store))?;
 
     // Every seventh pixel of some rows again, in plain loops.
+    let median: Array<f32> = array::open_zarr(w.path("NDVI"));
     let mut pairs = Vec::new();
     for y in [0, n / 3, n - 1] {
+        let found_in_row = median.slice(s![.., y as isize, ..]).compute()?;
         for x in (0..n).step_by(7) {
             let of_pixel = (0..12).map(|month| median_of_month(month, y, x, n));
-            let found = (0..12).map(|month| f64::from(median[[month, y as usize, x as usize]]));
+            let found = (0..12).map(|month| f64::from(found_in_row[[month, x as usize]]));
             pairs.extend(found.zip(of_pixel));
         }
     }
@@ -68,12 +72,12 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
 
     if let Some(path) = w.picture() {
         let scene: ndarray::ArrayD<f32> = clear.slice(s![70, .., ..]).compute()?;
-        let composite = median.index_axis(ndarray::Axis(0), 11);
+        let composite = median.slice(s![11, .., ..]).compute()?;
         let area = picture::canvas(path, (480, 228))?;
         let (left, right) = area.split_horizontally(240);
         let scale = Scale { range: 0.0..0.9, colours: LEAVES };
         for (area, title, map) in
-            [(&left, "NDVI, one scene", scene.view()), (&right, "median of July", composite)]
+            [(&left, "NDVI, one scene", scene.view()), (&right, "median of July", composite.view())]
         {
             picture::map(area, title, &map.into_dimensionality::<ndarray::Ix2>()?, &scale)?;
         }
