@@ -180,7 +180,7 @@ fn t_of_regression(calls: &[i8], covariates: &Array2<f64>, y: &ArrayView1<'_, f6
             system.row_mut(other).scaled_add(-factor, &pivot);
         }
     }
-    let residual = &y - &design.dot(&system.column(N));
+    let residual = y - &design.dot(&system.column(N));
     let variance = residual.dot(&residual) / (y.len() - N) as f64;
     system[[N - 1, N]] / (variance * system[[N - 1, N + 1]]).sqrt()
 }
