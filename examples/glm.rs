@@ -249,7 +249,7 @@ fn near(block: &ArrayViewD<'_, f64>, wanted: &ArrayView1<'_, f64>, price: f64) -
     for _ in 0..3 {
         let (mut hessian, mut gradient) = derivatives(rows.clone(), &at);
         hessian.diag_mut().mapv_inplace(|curvature| curvature + price);
-        gradient.scaled_add(price, &(&at - &wanted));
+        gradient.scaled_add(price, &(&at - wanted));
         at -= &solved(hessian, gradient);
     }
     at
