@@ -79,7 +79,7 @@ fn kernels_allocate_what_they_declare() {
         ($($name:literal: $x:expr;)*) => { $(add($name, &|| measure_tasks(&$x, &meter));)* };
     }
     cases! {
-        "quantile_weighted": x().quantile_weighted([0.1, 0.5], &y(), 0);
+        "quantile_weighted": x().quantile_weighted([0.1, 0.5], &(x().square() + 1.0), 0);
         "quantile_approximate": x().quantile_approximate(0.5, 0.005, 1);
         "quantile_approximate of all": narrow().quantile_approximate(0.5, 0.005, ..);
         "shuffle": x().shuffle((0..64).map(|i| (0..8).map(move |j| (i + 64 * j) as i64)), 0);

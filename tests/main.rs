@@ -14,6 +14,7 @@ mod suite {
     mod bits;
     mod breadth;
     mod cache;
+    mod client_events;
     mod cost;
     mod errors;
     mod faults;

@@ -55,7 +55,9 @@ fn the_first_blocks_with_what_is_around_them_need_no_others() {
     let x = opaque(&[200, 200], &[2, 2]);
     let y = x.map_overlap(1, Boundary::Nearest, |block, _| block.to_owned());
     let corner = y.slice([Index::from(0..2), Index::from(0..2)]);
-    assert!(n_tasks(&[&corner.to_dyn()]) <= 16);
+    // Four blocks, the margins of each axis, and what joins them; not those of 100 blocks beside and below.
+    let n = n_tasks(&[&corner.to_dyn()]);
+    assert!(n <= 40, "{n}");
     assert_eq!(corner.sum(..).compute().unwrap()[[]], 4.0);
 }
 

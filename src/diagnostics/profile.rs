@@ -167,37 +167,37 @@ impl Profile {
     /// All operations so far, with how many tasks there are and how many have run, in the order in which they appeared.
     #[must_use]
     pub fn operations(&self) -> Vec<OperationTotals> {
-        self.shared.book().ops.clone()
+        self.shared.told().ops.clone()
     }
 
     /// The runs so far; of more than a thousand the first ones.
     #[must_use]
     pub fn runs(&self) -> Vec<RunTotals> {
-        self.shared.book().runs.clone()
+        self.shared.told().runs.clone()
     }
 
     /// Who has done something.
     #[must_use]
     pub fn lanes(&self) -> Vec<Lane> {
-        self.shared.book().lanes.clone()
+        self.shared.told().lanes.clone()
     }
 
     /// What the lanes have done. The bars of one lane don't overlap.
     #[must_use]
     pub fn task_stream(&self) -> Vec<Bar> {
-        self.shared.book().stream.all()
+        self.shared.told().stream.all()
     }
 
     /// How much memory blocks and running tasks used when, in all runs together.
     #[must_use]
     pub fn memory(&self) -> Vec<MemorySample> {
-        self.shared.book().memory.sorted()
+        self.shared.told().memory.sorted()
     }
 }
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&table::of(&self.shared.book()))
+        f.write_str(&table::of(&self.shared.told()))
     }
 }
 
@@ -216,6 +216,12 @@ impl Shared {
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         // It holds totals only; a half-counted task is no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The book, with what runs that go on have not told by themselves.
+    fn told(&self) -> MutexGuard<'_, Book> {
+        self.pull();
+        self.book()
     }
 
     /// Has all runs tell what they have not told.

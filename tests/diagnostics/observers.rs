@@ -1,13 +1,10 @@
 //! Who is told what, and that nobody can spoil a run.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use dask_rs::Client;
 use dask_rs::diagnostics::{
-    Feed, LayerInfo, Observer, Profile, RunEnded, RunId, RunStarted, Running, Span, SpanKind,
-    watch_all,
+    Feed, Observer, RunEnded, RunId, RunStarted, Running, Span, SpanKind, watch_all,
 };
 use dask_rs::prelude::*;
 
@@ -82,22 +79,17 @@ fn a_run_is_told_from_its_beginning_to_its_end() {
             seen.iter()
                 .all(|(span, _)| 0 < span.memory_bytes && span.memory_bytes <= end.peak_bytes)
         );
-        // Each block that is needed, under the index that it has in its layer: in the whole array, or in the slice.
-        let grid = |columns: Range<u64>| -> Vec<_> {
-            (0..2).flat_map(|i| columns.clone().map(move |j| vec![i, j])).collect()
-        };
-        let (in_array, in_slice) = (grid(3..500), grid(0..497));
+        // Each block of the slice, under the index that it has there.
+        let in_slice: Vec<_> = (0..2).flat_map(|i| (0..497).map(move |j| vec![i, j])).collect();
         let of_array = (0..layers.len()).filter(|i| layers[*i].1 == 994);
         let of_array: Vec<_> = of_array.map(|i| i as u32).collect();
-        let mut n_in_array = 0;
+        assert!(!of_array.is_empty(), "{layers:?}");
         for layer in of_array {
             let of_layer = seen.iter().filter(|(span, _)| span.layer == layer);
             let mut blocks: Vec<_> = of_layer.map(|(_, block)| block.clone()).collect();
             blocks.sort();
-            n_in_array += u32::from(blocks == in_array);
-            assert!(blocks == in_array || blocks == in_slice, "{blocks:?}");
+            assert_eq!(blocks, in_slice);
         }
-        assert!(n_in_array > 0, "{layers:?}");
     }
 }
 
@@ -205,77 +197,4 @@ fn who_asks_is_told_at_once_and_sees_what_runs() {
         assert!(feed.running().is_empty(), "the run is over");
         feed.pull();
     }
-}
-
-/// What a client told, of which only names matter.
-#[derive(Default)]
-struct OfClient {
-    runs: Mutex<Vec<(RunId, &'static str)>>,
-    layers: Mutex<Vec<(String, u64)>>,
-    spans: Mutex<Vec<Span>>,
-}
-
-impl Observer for OfClient {
-    fn on_run_started(&self, run: &RunStarted<'_>) {
-        self.runs.lock().unwrap().push((run.run, run.call.map_or("?", |call| call.op)));
-    }
-
-    fn on_tasks_added(&self, _run: RunId, layers: &[LayerInfo]) {
-        let names = layers.iter().map(|layer| (layer.op.to_string(), layer.n_tasks));
-        *self.layers.lock().unwrap() = names.collect();
-    }
-
-    fn on_spans(&self, run: RunId, spans: &[Span]) {
-        if self.runs.lock().unwrap()[0].0 == run {
-            self.spans.lock().unwrap().extend(spans);
-        }
-    }
-
-    fn on_run_ended(&self, run: &RunEnded) {
-        self.runs.lock().unwrap().push((run.run, "end"));
-    }
-}
-
-#[test]
-fn a_client_is_one_run_whose_tasks_come_while_it_lives() {
-    let told = Arc::new(OfClient::default());
-    let client = Config::new()
-        .with_observer(Arc::clone(&told) as Arc<dyn Observer>)
-        .scope(|| Client::builder().threads(2).build());
-    let client = client.unwrap();
-    let squares = client.task().name("square").map(|n: &u64| n * n, 0..300_u64);
-    let fails = client.task().name("fail").try_submit(|| Err::<(), _>("no"), ());
-    assert_eq!(client.gather(&squares).unwrap().iter().sum::<u64>(), 299 * 300 * 599 / 6);
-    fails.error().unwrap();
-    let inside = client.compute(waves(3000, 1).sum(..)).result().unwrap();
-    assert_eq!(inside, waves(3000, 1).sum(..).compute().unwrap());
-    drop((client, squares, fails));
-    // The last loop of the client may still be about to let go of it.
-    let ended = || told.runs.lock().unwrap().last().is_some_and(|(_, what)| *what == "end");
-    while !ended() || told.runs.lock().unwrap().len() < 4 {
-        std::thread::yield_now();
-    }
-    let runs = told.runs.lock().unwrap();
-    assert_eq!((runs[0].1, runs.len()), ("Client", 4), "a computation inside is a run of its own");
-    assert_eq!(runs[3].0, runs[0].0);
-    let layers = told.layers.lock().unwrap();
-    let expected = [("square", 300), ("fail", 1), ("compute", 1)];
-    assert_eq!(*layers, expected.map(|(name, n)| (name.to_string(), n)));
-    let spans = told.spans.lock().unwrap();
-    let of = |layer| spans.iter().filter(move |span| span.layer == layer);
-    assert_eq!([of(0).count(), of(1).count(), of(2).count()], [300, 1, 1]);
-    assert!(of(0).chain(of(2)).all(|span| span.is_ok && span.start_ns <= span.end_ns));
-    assert!(of(1).all(|span| !span.is_ok));
-}
-
-#[test]
-fn a_profile_counts_the_tasks_of_a_client() {
-    let profile = Profile::new();
-    profile.scope(|| {
-        let client = Client::new().unwrap();
-        client.gather(&client.task().name("double").map(|n: &i32| 2 * n, 0..50)).unwrap();
-    });
-    let operations = profile.operations();
-    let double = operations.iter().find(|totals| &*totals.op == "double").unwrap();
-    assert_eq!((double.n_tasks, double.n_finished, double.n_failed), (50, 50, 0));
 }
