@@ -20,8 +20,6 @@ mod worker;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod travels;
 
 pub use cluster::{Cluster, Traffic};
 pub use local::LocalCluster;

@@ -1,5 +1,7 @@
 //! Messages that are broken, workers that are lost, kernels that can't be sent, and what a run costs.
 
+mod travels;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Cursor, Read, Write};

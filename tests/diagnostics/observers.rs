@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dask_rs::diagnostics::{
-    Feed, Observer, RunEnded, RunId, RunStarted, Running, Span, SpanKind, watch_all,
+    Feed, LayerInfo, Observer, RunEnded, RunId, RunStarted, Running, Span, SpanKind, watch_all,
 };
 use dask_rs::prelude::*;
 

@@ -1,7 +1,7 @@
 //! What was once computed in one process only gives the same bits on workers.
 
-use super::LocalCluster;
 use crate::array::{QuantileMethod, histogram2d};
+use crate::dist::LocalCluster;
 use crate::prelude::*;
 
 #[test]
