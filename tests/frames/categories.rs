@@ -9,7 +9,7 @@ use dask_rs::frame::{DataFrame as Frame, JoinHow, UniqueKeep, col, len, lit, whe
 
 /// Few rows a partition, spread over many by exchanges; and the plan as it was written.
 fn configs() -> [Config; 2] {
-    let small = Config::new().with_chunk_bytes(64);
+    let small = Config::new().with_chunk_bytes(1024);
     [small.clone(), small.with_threads(3).with_optimize(false)]
 }
 
