@@ -246,11 +246,16 @@ fn near(block: &ArrayViewD<'_, f64>, wanted: &ArrayView1<'_, f64>, price: f64) -
     let block = block.view().into_dimensionality::<Ix2>().expect("samples are rows");
     let rows = block.rows().into_iter().map(|row| std::array::from_fn(|i| row[i]));
     let mut at = wanted.to_owned();
-    for _ in 0..3 {
+    // A block of few samples is far from its own solution, so a fixed number of steps would not do.
+    for _ in 0..N_STEPS_MAX {
         let (mut hessian, mut gradient) = derivatives(rows.clone(), &at);
         hessian.diag_mut().mapv_inplace(|curvature| curvature + price);
         gradient.scaled_add(price, &(&at - wanted));
-        at -= &solved(hessian, gradient);
+        let step = solved(hessian, gradient);
+        at -= &step;
+        if step.iter().all(|step| step.abs() < GRADIENT) {
+            break;
+        }
     }
     at
 }
