@@ -7,9 +7,9 @@ use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
 use dask_rs::frame::{DataFrame as Frame, JoinHow, UniqueKeep, col, len, lit, when};
 
-/// Few rows a partition, spread over many by exchanges; and the plan as it was written.
+/// How many rows a function makes is not known, so exchanges spread them over several partitions; and the plan as it was written.
 fn configs() -> [Config; 2] {
-    let small = Config::new().with_chunk_bytes(1024);
+    let small = Config::new().with_chunk_bytes(1 << 22);
     [small.clone(), small.with_threads(3).with_optimize(false)]
 }
 

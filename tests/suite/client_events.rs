@@ -45,7 +45,7 @@ fn a_client_is_one_run_whose_tasks_come_while_it_lives() {
     let squares = client.task().name("square").map(|n: &u64| n * n, 0..300_u64);
     let fails = client.task().name("fail").try_submit(|| Err::<(), _>("no"), ());
     assert_eq!(client.gather(&squares).unwrap().iter().sum::<u64>(), 299 * 300 * 599 / 6);
-    fails.error().unwrap();
+    fails.result().unwrap_err();
     let inside = client.compute(array::arange(0.0, 3000.0, 1.0, 1).sum(..)).result().unwrap();
     assert_eq!(inside, array::arange(0.0, 3000.0, 1.0, 1).sum(..).compute().unwrap());
     drop((client, squares, fails));
