@@ -75,6 +75,13 @@ impl FoundFile {
     /// [`Error::Io`], and as [`Location::of`](super::Location::of).
     #[cfg(feature = "array")]
     pub(crate) fn named(call: crate::error::Call, path: &std::path::Path) -> Result<Self> {
+        #[cfg_attr(
+            not(feature = "cloud"),
+            expect(
+                clippy::infallible_destructuring_match,
+                reason = "without stores there are only files"
+            )
+        )]
         let path = match super::Location::of(call, path)? {
             super::Location::Local(path) => path,
             #[cfg(feature = "cloud")]

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{NpySource, Source};
-#[cfg(not(all(feature = "netcdf", feature = "zarr", feature = "hdf5")))]
+#[cfg(any(
+    feature = "dist",
+    not(all(feature = "netcdf", feature = "zarr", feature = "hdf5"))
+))]
 use crate::error::Error;
 use crate::error::{Call, Result};
 use crate::storage::Location;
@@ -50,7 +53,7 @@ impl Origin {
             #[cfg(feature = "zarr")]
             Origin::Zarr(path) => Ok(Arc::new(super::ZarrSource::open(call, path)?)),
             #[cfg(feature = "dist")]
-            Origin::Random(_) => Err(crate::error::Error::Internal {
+            Origin::Random(_) => Err(Error::Internal {
                 place: "opening a file".into(),
                 problem: "random numbers are in no file".into(),
             }),

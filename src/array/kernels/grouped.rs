@@ -39,7 +39,6 @@ const ROW_LEN_MIN: usize = 64;
 #[derive(Debug)]
 struct GroupPartial<A: Item> {
     /// What they are of, by which they are decoded.
-    #[cfg(feature = "dist")]
     spec: ReduceSpec,
     /// Ascending.
     groups: Vec<u32>,
@@ -244,13 +243,7 @@ impl GroupChunkKernel {
             });
         }
         let counts = members.ranges().map(|range| range.len() as u64).collect();
-        Block::new(GroupPartial {
-            #[cfg(feature = "dist")]
-            spec: self.spec.clone(),
-            groups: members.groups,
-            counts,
-            accs,
-        })
+        Block::new(GroupPartial { spec: self.spec.clone(), groups: members.groups, counts, accs })
     }
 }
 
@@ -435,13 +428,7 @@ impl GroupCombineKernel {
                 counts[to] += n;
             }
         }
-        Some(GroupPartial {
-            #[cfg(feature = "dist")]
-            spec: self.spec.clone(),
-            groups: all,
-            counts,
-            accs,
-        })
+        Some(GroupPartial { spec: self.spec.clone(), groups: all, counts, accs })
     }
 
     fn finish<R: Reducer>(
