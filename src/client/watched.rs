@@ -21,7 +21,7 @@ const OTHERS: &str = "other tasks";
 /// Tells the observers of one client.
 pub(super) struct Watched {
     tape: Arc<Tape>,
-    layers: Mutex<HashMap<String, u32>>,
+    layers: Mutex<HashMap<Arc<str>, u32>>,
     n_finished: AtomicU64,
 }
 
@@ -52,12 +52,16 @@ impl Watched {
     /// The layer of a task that was submitted.
     pub(super) fn add_task(&self, name: String) -> u32 {
         let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = layers.len() == NAMES_MAX - 1 && !layers.contains_key(&name);
-        let name = if is_full { OTHERS.to_string() } else { name };
-        let next = layers.len() as u32;
-        let op: Arc<str> = name.as_str().into();
-        let layer = *layers.entry(name).or_insert(next);
-        self.tape.add_task(layer, || LayerInfo::new(&op, &"a value".into(), &[].into()));
+        let is_known = layers.contains_key(name.as_str());
+        let is_full = layers.len() >= NAMES_MAX - 1;
+        let name: &str = if is_known || !is_full { &name } else { OTHERS };
+        let layer = layers.get(name).copied().unwrap_or_else(|| {
+            let (name, layer): (Arc<str>, _) = (name.into(), layers.len() as u32);
+            self.tape.add_layer(LayerInfo::new(&name, &"a value".into(), &[].into()));
+            layers.insert(name, layer);
+            layer
+        });
+        self.tape.add_task(layer);
         layer
     }
 

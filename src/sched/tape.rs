@@ -75,14 +75,20 @@ impl Tape {
         Feed(source)
     }
 
-    /// Takes note of a task that is to run in `layer`, which is new if it is the next one.
-    pub(crate) fn add_task(&self, layer: u32, new: impl FnOnce() -> LayerInfo) {
-        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
-        if layer as usize == growing.layers.len() {
-            growing.layers.push(new());
-        }
+    /// Adds a kind of tasks, of which there are none yet.
+    pub(crate) fn add_layer(&self, layer: LayerInfo) {
+        self.growing().layers.push(layer);
+    }
+
+    /// Takes note of a task that is to run in a layer that was added.
+    pub(crate) fn add_task(&self, layer: u32) {
+        let mut growing = self.growing();
         growing.layers[layer as usize].n_tasks += 1;
         growing.is_news = true;
+    }
+
+    fn growing(&self) -> MutexGuard<'_, Growing> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn begin(&self, span: &Span) {
@@ -128,7 +134,7 @@ impl Tape {
 
     /// What stands in the queues has its layers here already.
     fn tell_layers(&self) {
-        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut growing = self.growing();
         if std::mem::take(&mut growing.is_news) {
             let layers = growing.layers.clone();
             drop(growing);

@@ -3,8 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use dask_rs::frame::polars_core::prelude::{
     Column, DataFrame, NamedFrom, PolarsError, Schema, SchemaRef, Series,
@@ -13,48 +12,17 @@ use dask_rs::frame::{
     CsvWriteOptions, DataFrame as Frame, IfExists, IpcWriteOptions, JoinHow, NdjsonWriteOptions,
     ParquetWriteOptions, col, len,
 };
-use dask_rs::{CancelToken, Config, Error, ExecutorKind, Result};
+use dask_rs::{Config, ExecutorKind, Result};
 
 use crate::child::{Case, output_of_child, wait_to_be_killed};
+use crate::trouble::{Script, Trouble, check_error, names, threads_and_files};
 
 const N_PARTS: usize = 8;
 const PART_ROWS: usize = 1000;
 
-/// What happens to one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
-    Fails,
-    Panics,
-    Cancels,
-    IsKilled,
-}
-
+/// What the error of a partition that fails says.
+const REFUSED: [&str; 2] = ["refused on purpose", "faults.rs"];
 const TROUBLES: [Trouble; 3] = [Trouble::Fails, Trouble::Panics, Trouble::Cancels];
-
-/// Lets the `k`-th partition that is made have trouble.
-#[derive(Debug, Default)]
-struct Script {
-    trouble: Mutex<Option<(Trouble, usize)>>,
-    n_made: AtomicUsize,
-    cancel: Mutex<CancelToken>,
-}
-
-impl Script {
-    /// What a run is to be given, so that it can be cancelled.
-    fn set(&self, trouble: Option<(Trouble, usize)>) -> CancelToken {
-        *self.trouble.lock().unwrap() = trouble;
-        self.n_made.store(0, Ordering::SeqCst);
-        let cancel = CancelToken::new();
-        *self.cancel.lock().unwrap() = cancel.clone();
-        cancel
-    }
-
-    fn next(&self) -> Option<Trouble> {
-        let n = self.n_made.fetch_add(1, Ordering::SeqCst);
-        let (trouble, k) = (*self.trouble.lock().unwrap())?;
-        (n == k).then_some(trouble)
-    }
-}
 
 /// Rows `part` of a frame whose keys are each there once.
 fn rows(part: usize) -> DataFrame {
@@ -78,12 +46,14 @@ fn scripted() -> (Arc<Script>, Frame) {
     let parts = DataFrame::new(N_PARTS, vec![parts.into()]).unwrap();
     let of_parts = Arc::clone(&script);
     let frame = Frame::from_polars(&parts, N_PARTS).map_partitions(schema, move |_, part| {
-        match of_parts.next() {
-            Some(Trouble::Fails) => Err(PolarsError::ComputeError("refused on purpose".into())),
+        match of_parts.trouble(&of_parts.n_tasks) {
+            Some(Trouble::Fails | Trouble::IsShort) => {
+                Err(PolarsError::ComputeError("refused on purpose".into()))
+            }
             Some(Trouble::Panics) => panic!("on purpose"),
             Some(Trouble::IsKilled) => wait_to_be_killed(),
             Some(Trouble::Cancels) => {
-                of_parts.cancel.lock().unwrap().cancel();
+                of_parts.cancel();
                 Ok(rows(part))
             }
             None => Ok(rows(part)),
@@ -92,40 +62,10 @@ fn scripted() -> (Arc<Script>, Frame) {
     (script, frame)
 }
 
-#[track_caller]
-fn check_error(trouble: Trouble, error: &Error) {
-    let text = error.to_string();
-    match trouble {
-        Trouble::Fails => {
-            assert!(matches!(error, Error::TaskFailed { .. }), "{text}");
-            assert!(text.contains("refused on purpose") && text.contains("faults.rs"), "{text}");
-        }
-        Trouble::Panics => {
-            assert!(matches!(error, Error::TaskPanicked { .. }), "{text}");
-            assert!(text.contains("on purpose") && text.contains("faults.rs"), "{text}");
-        }
-        Trouble::Cancels => assert!(matches!(error, Error::Cancelled), "{text}"),
-        Trouble::IsKilled => panic!("it lives: {text}"),
-    }
-}
-
 /// So little that shuffles write files.
 fn tight(dir: &Path, executor: ExecutorKind) -> Config {
     let config = Config::new().with_memory_limit(128 << 10).with_chunk_bytes(8 << 10);
     config.with_threads(2).with_spill_directory(dir).with_executor(executor)
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// How many threads and open files this process has, where the system tells.
-fn threads_and_files() -> [usize; 2] {
-    ["/proc/self/task", "/proc/self/fd"].map(|dir| fs::read_dir(dir).map_or(0, Iterator::count))
 }
 
 /// The operations that move rows, each of which leaves the number of rows and the sum of the keys.
@@ -166,7 +106,7 @@ fn troubles(dir: &Path) {
             let before = threads_and_files();
             for trouble in TROUBLES {
                 for k in [0, N_PARTS / 2, N_PARTS - 1] {
-                    check_error(trouble, &run(Some((trouble, k))).unwrap_err());
+                    check_error(trouble, &run(Some((trouble, k))).unwrap_err(), &REFUSED);
                     assert!(names(dir).is_empty(), "{name}, {executor:?}, {trouble:?} at {k}");
                     check_sums(&run(None).unwrap());
                 }
@@ -229,7 +169,7 @@ fn a_write_with_trouble_at_any_partition_leaves_what_was_there() {
         for trouble in [Trouble::Fails, Trouble::Panics] {
             for k in 0..N_PARTS {
                 script.set(Some((trouble, k)));
-                check_error(trouble, &write(format, &x, dir).unwrap_err());
+                check_error(trouble, &write(format, &x, dir).unwrap_err(), &REFUSED);
                 assert_eq!(names(dir), [format], "{format}, {trouble:?} at {k}");
                 assert_eq!(bytes_of(&dir.join(format)), old);
             }

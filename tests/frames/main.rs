@@ -6,6 +6,8 @@ mod common;
 
 #[path = "../common/child.rs"]
 mod child;
+#[path = "../common/trouble.rs"]
+mod trouble;
 
 mod aggregations;
 mod arrays;

@@ -8,7 +8,7 @@ use dask_rs::array::{Boundary, QuantileMethod};
 use dask_rs::prelude::*;
 use ndarray::{ArrayD, ArrayViewD, Axis};
 
-use crate::child::{Case, Report, report, run_child};
+use crate::child::{Case, Report, allowed, report, run_child};
 use crate::common::{PeakMemory, mib};
 
 /// The file: rows and columns of `f64`, 32 MiB.
@@ -41,7 +41,7 @@ fn peaks_stay_near_the_limit_and_bits_do_not_depend_on_it() {
     for case in CASES {
         let digests = [2, 4].map(|factor| {
             let limit = DATA_BYTES / factor;
-            let allowed = limit + limit * 15 / 100;
+            let allowed = allowed(limit);
             let Report { peak, digest } = run_child(module_path!(), case, limit, dir.path());
             eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
             if peak > allowed {

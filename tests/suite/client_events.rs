@@ -14,6 +14,19 @@ struct OfClient {
     spans: Mutex<Vec<Span>>,
 }
 
+impl OfClient {
+    /// Waits until so many runs have begun or ended, and a client last: its last loop may still be about to let go of it.
+    fn wait_for_end(&self, n: usize) {
+        let has_ended = || {
+            let runs = self.runs.lock().unwrap();
+            runs.len() >= n && runs.last().is_some_and(|(_, what)| *what == "end")
+        };
+        while !has_ended() {
+            std::thread::yield_now();
+        }
+    }
+}
+
 impl Observer for OfClient {
     fn on_run_started(&self, run: &RunStarted<'_>) {
         self.runs.lock().unwrap().push((run.run, run.call.map_or("?", |call| call.op)));
@@ -49,11 +62,7 @@ fn a_client_is_one_run_whose_tasks_come_while_it_lives() {
     let inside = client.compute(array::arange(0.0, 3000.0, 1.0, 1).sum(..)).result().unwrap();
     assert_eq!(inside, array::arange(0.0, 3000.0, 1.0, 1).sum(..).compute().unwrap());
     drop((client, squares, fails));
-    // The last loop of the client may still be about to let go of it.
-    let ended = || told.runs.lock().unwrap().last().is_some_and(|(_, what)| *what == "end");
-    while !ended() || told.runs.lock().unwrap().len() < 4 {
-        std::thread::yield_now();
-    }
+    told.wait_for_end(4);
     let runs = told.runs.lock().unwrap();
     assert_eq!((runs[0].1, runs.len()), ("Client", 4), "a computation inside is a run of its own");
     assert_eq!(runs[3].0, runs[0].0);
@@ -65,6 +74,26 @@ fn a_client_is_one_run_whose_tasks_come_while_it_lives() {
     assert_eq!([of(0).count(), of(1).count(), of(2).count()], [300, 1, 1]);
     assert!(of(0).chain(of(2)).all(|span| span.is_ok && span.start_ns <= span.end_ns));
     assert!(of(1).all(|span| !span.is_ok));
+}
+
+#[test]
+fn names_beyond_the_first_ones_are_counted_together() {
+    let told = Arc::new(OfClient::default());
+    let config = Config::new().with_observer(Arc::clone(&told) as Arc<dyn Observer>);
+    config.scope(|| {
+        let client = Client::new().unwrap();
+        let named = |n: u32| client.task().name(&format!("task {n}")).submit(|n: &u32| *n, (n,));
+        // The first and the last again, which have a name and none.
+        let all: Vec<_> = (0..600).chain([0, 599]).map(named).collect();
+        client.gather(&all).unwrap();
+    });
+    told.wait_for_end(2);
+    let layers = told.layers.lock().unwrap();
+    assert_eq!(layers.len(), 500);
+    let expected = [("task 0", 2), ("task 498", 1), ("other tasks", 102)];
+    let seen = [0, 498, 499].map(|i: usize| (layers[i].0.as_str(), layers[i].1));
+    assert_eq!(seen, expected);
+    assert_eq!(told.spans.lock().unwrap().iter().filter(|span| span.layer == 499).count(), 102);
 }
 
 #[test]

@@ -36,16 +36,16 @@ pub(crate) struct Quantiles {
 
 impl Quantiles {
     pub(crate) fn check(&self, call: Call) -> Result<()> {
-        if self.at.iter().all(|q| (0.0..=1.0).contains(q)) {
-            return Ok(());
-        }
-        Err(Error::InvalidArgument {
-            call,
-            argument: "q",
-            got: format!("{:?}", self.at),
-            expected: "quantiles from 0 to 1, or percentiles from 0 to 100",
-        })
+        check_at(call, &self.at, "quantiles from 0 to 1, or percentiles from 0 to 100")
     }
+}
+
+/// Refuses quantiles that are not from 0 to 1.
+pub(super) fn check_at(call: Call, at: &[f64], expected: &'static str) -> Result<()> {
+    if at.iter().all(|q| (0.0..=1.0).contains(q)) {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument { call, argument: "q", got: format!("{at:?}"), expected })
 }
 
 /// Quantiles over some axes; those of a list stand along a new first axis.

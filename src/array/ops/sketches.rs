@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::creation::{from_shared, full_like};
 use super::elementwise::{Term, binary, cast};
 use super::manipulation::{broadcast_to, expand_dims, permute};
-use super::quantiles::{lanes_last, result_places};
+use super::quantiles::{check_at, lanes_last, result_places};
 use super::reductions::Over;
 use crate::array::args::{Axes, Shape};
 use crate::array::chunks::limit::check_listed;
@@ -38,15 +38,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     fn check(&self, call: Call) -> Result<()> {
-        if self.at.iter().all(|q| (0.0..=1.0).contains(q)) {
-            return Ok(());
-        }
-        Err(Error::InvalidArgument {
-            call,
-            argument: "q",
-            got: format!("{:?}", self.at),
-            expected: "quantiles from 0 to 1",
-        })
+        check_at(call, &self.at, "quantiles from 0 to 1")
     }
 }
 
