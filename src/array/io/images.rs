@@ -1,19 +1,18 @@
 //! Images in files of their own as one array: `(n, height, width)`, or `(n, height, width, channels)`.
 
-use std::io::BufReader;
-use std::path::Path;
-use std::sync::Arc;
+mod decoder;
 
-use image::{ColorType, ImageDecoder, ImageReader, Limits};
+use std::path::Path;
+
 use ndarray::{ArrayView, ArrayViewMutD, Axis, IxDyn};
 
-use super::bytes::{ByteOrder, Stored, decode_slice};
 use super::errors::check_box;
 use super::source::Source;
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, Element};
-use crate::error::{Blame, Call, Error, Result};
-use crate::storage::{Cursor, FoundFile, find, version_of_files};
+use crate::error::{Blame, Call, Result};
+use crate::storage::{FoundFile, find, version_of_files};
+use decoder::{Decoder, Samples};
 
 /// Images of one size and kind. The first says which.
 #[derive(Debug)]
@@ -31,12 +30,12 @@ impl ImageStack {
     /// Finds the files and reads the header of the first.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::CorruptFile`], [`Error::UnsupportedFile`] for floats.
+    /// [`Error::Io`](crate::Error::Io), [`Error::CorruptFile`](crate::Error::CorruptFile),
+    /// [`Error::UnsupportedFile`](crate::Error::UnsupportedFile) for floats.
     pub(crate) fn open(call: Call, path: &Path) -> Result<Self> {
         let (_, files) = find(call, path)?;
         let blame = Blame { call, path: &files[0].path, format: "image" };
-        let decoder = decoder(&blame, &files[0])?;
-        let (dtype, mut shape) = kind(&blame, &decoder)?;
+        let Decoder { dtype, mut shape, .. } = Decoder::new(&blame, &files[0])?;
         shape.insert(0, files.len() as u64);
         let names = ["image", "y", "x", "channel"].map(str::to_string);
         let names = names[..shape.len()].to_vec();
@@ -47,39 +46,36 @@ impl ImageStack {
         self.shape[1..].iter().fold(self.dtype.nbytes() as u64, |n, &len| n.saturating_mul(len))
     }
 
-    /// All of an image, as bytes of this machine.
-    fn decode(&self, file: &FoundFile) -> Result<Vec<u8>> {
+    fn decode(&self, file: &FoundFile) -> Result<Samples> {
         let blame = Blame { call: self.call, path: &file.path, format: "image" };
         let decode = || {
-            let decoder = decoder(&blame, file)?;
-            let (dtype, shape) = kind(&blame, &decoder)?;
-            if dtype != self.dtype || shape != self.shape[1..] {
+            let decoder = Decoder::new(&blame, file)?;
+            let (dtype, shape) = (decoder.dtype, &decoder.shape[..]);
+            if dtype != self.dtype || *shape != self.shape[1..] {
                 let expected = format!("{} {:?} as the first one", self.dtype, &self.shape[1..]);
                 let feature = format!("an image of {dtype} {shape:?} after {expected}");
                 let remedy = "all images of a stack need one size and kind";
                 return Err(blame.unsupported(feature, remedy));
             }
-            let mut bytes = vec![0; self.image_bytes() as usize];
-            decoder.read_image(&mut bytes).map_err(|error| failed(&blame, &error))?;
-            Ok(bytes)
+            decoder.read(&blame)
         };
         // Decoders are other people's code, and a panic of theirs says nothing of the file.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
         outcome.unwrap_or_else(|_| Err(blame.corrupt("the decoder panicked")))
     }
 
-    fn read_typed<T: Element + Stored>(
+    fn read_typed<T: Element>(
         &self,
         start: &[u64],
         mut out: ArrayViewMutD<'_, T>,
+        samples_of: fn(Samples) -> Option<Vec<T>>,
     ) -> Result<()> {
         let image: Vec<usize> = self.shape[1..].iter().map(|&len| len as usize).collect();
         let first = start[0] as usize;
         for (file, mut out) in self.files[first..].iter().zip(out.axis_iter_mut(Axis(0))) {
-            let bytes = self.decode(file)?;
-            let mut items = vec![T::default(); bytes.len() / size_of::<T>()];
-            decode_slice(&bytes, ByteOrder::NATIVE, &mut items);
-            let all = ArrayView::from_shape(IxDyn(&image), &items);
+            let samples = samples_of(self.decode(file)?);
+            let samples = samples.expect("all images were found to have the dtype of the first");
+            let all = ArrayView::from_shape(IxDyn(&image), &samples);
             let all = all.expect("an image has as many samples as its shape");
             let lens = out.shape().to_vec();
             let part = all.slice_each_axis(|axis| {
@@ -132,63 +128,11 @@ impl Source for ImageStack {
         check_box(self.call, self.dtype, &self.shape, start, &out)?;
         let checked = "the dtype was just checked";
         match self.dtype {
-            DType::U8 => self.read_typed(start, u8::from_any_view(out).expect(checked)),
-            _ => self.read_typed(start, u16::from_any_view(out).expect(checked)),
+            DType::U8 => {
+                self.read_typed(start, u8::from_any_view(out).expect(checked), Samples::u8)
+            }
+            _ => self.read_typed(start, u16::from_any_view(out).expect(checked), Samples::u16),
         }
-    }
-}
-
-/// LZW's best case is less, and deflate's is a quarter of it.
-const COMPRESSION_RATIO_MAX: u64 = 4096;
-
-/// A decoder that has read the header of a file, which promises no more than the file can hold.
-fn decoder(blame: &Blame<'_>, file: &FoundFile) -> Result<impl ImageDecoder + use<>> {
-    let opened = file.open(blame)?;
-    let bytes_max = opened.len().saturating_mul(COMPRESSION_RATIO_MAX);
-    let mut reader = ImageReader::new(BufReader::new(Cursor::new(Arc::new(opened), 0)));
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(bytes_max.saturating_add(1 << 20));
-    reader.limits(limits);
-    let reader = reader.with_guessed_format().map_err(Error::io(blame.call, blame.path))?;
-    let decoder = reader.into_decoder().map_err(|error| failed(blame, &error))?;
-    if decoder.total_bytes() > bytes_max {
-        let (width, height) = decoder.dimensions();
-        return Err(blame.corrupt(format!("{width} by {height} pixels do not fit into the file")));
-    }
-    Ok(decoder)
-}
-
-/// The element type, and height, width and channels, if there is more than one.
-fn kind(blame: &Blame<'_>, decoder: &impl ImageDecoder) -> Result<(DType, Vec<u64>)> {
-    let (width, height) = decoder.dimensions();
-    let (dtype, channels) = match decoder.color_type() {
-        ColorType::L8 => (DType::U8, 1),
-        ColorType::La8 => (DType::U8, 2),
-        ColorType::Rgb8 => (DType::U8, 3),
-        ColorType::Rgba8 => (DType::U8, 4),
-        ColorType::L16 => (DType::U16, 1),
-        ColorType::La16 => (DType::U16, 2),
-        ColorType::Rgb16 => (DType::U16, 3),
-        ColorType::Rgba16 => (DType::U16, 4),
-        other => {
-            let remedy = "convert the images to samples of 8 or 16 bits";
-            return Err(blame.unsupported(format!("the color type {other:?}"), remedy));
-        }
-    };
-    let mut shape = vec![u64::from(height), u64::from(width)];
-    shape.extend((channels > 1).then_some(channels));
-    Ok((dtype, shape))
-}
-
-fn failed(blame: &Blame<'_>, error: &image::ImageError) -> Error {
-    if let Some(error) = crate::storage::io_error_in(error) {
-        return Error::io(blame.call, blame.path)(error);
-    }
-    match error {
-        image::ImageError::Unsupported(_) => {
-            blame.unsupported(error.to_string(), "use PNG or TIFF images")
-        }
-        error => blame.corrupt(error.to_string()),
     }
 }
 
@@ -196,6 +140,7 @@ fn failed(blame: &Blame<'_>, error: &image::ImageError) -> Error {
 mod tests {
     use std::fs;
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use image::{ImageBuffer, Luma, Rgb};
     use ndarray::{ArrayD, s};
