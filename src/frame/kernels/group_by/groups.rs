@@ -6,6 +6,7 @@
 //! ever encoded, and the aggregates run over columns from top to bottom with a number beside each value.
 
 use std::hash::Hash;
+use std::ops::RangeInclusive;
 
 use polars_arrow::array::BinaryViewArray;
 use polars_core::chunked_array::ops::row_encode::encode_rows_unordered;
@@ -27,9 +28,12 @@ pub(crate) struct Groups {
 /// A table of this many numbers is faster than hashing for any number of rows.
 const SMALL_TABLE: usize = 1 << 16;
 
-/// Of so many rows one is looked at to decide whether many have equal keys; of fewer rows than this, none.
+/// Of so many rows one is looked at to decide whether many have equal keys, but of no more than these; of fewer, none.
 const SAMPLE_PART: usize = 8;
-const SAMPLE_ROWS_MIN: usize = 1024;
+const SAMPLE_ROWS: RangeInclusive<usize> = 1 << 10..=1 << 15;
+
+/// Groups of fewer rows than this, taken over all of them, are not worth a table.
+const REPEATS_MIN: f64 = 3.7;
 
 /// Of so many rows at the beginning it is looked at whether their groups are few: no more than one for so many rows.
 pub(super) const ROWS_JUDGED: usize = if cfg!(test) { 32 } else { 1 << 16 };
@@ -38,15 +42,20 @@ const ROWS_OF_GROUP_MIN: usize = 16;
 impl Groups {
     /// Rows with equal keys. Nulls are equal to each other, as are NaNs, and both zeros.
     pub(crate) fn new(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
-        let Some((first, others)) = keys.split_first() else {
-            return Ok(Groups::one(n_rows));
-        };
-        if !others.is_empty()
+        if keys.len() > 1
             && hardly_repeat(keys, n_rows)?
             && let Some(groups) = Groups::of_hashes(keys)?
         {
             return Ok(groups);
         }
+        Groups::by_column(keys, n_rows)
+    }
+
+    /// Each key alone, and then pairs of them.
+    fn by_column(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
+        let Some((first, others)) = keys.split_first() else {
+            return Ok(Groups::one(n_rows));
+        };
         let mut groups = Groups::of_series(first.as_materialized_series())?;
         for key in others {
             groups = groups.and(&Groups::of_series(key.as_materialized_series())?);
@@ -62,7 +71,7 @@ impl Groups {
     /// As [`new`](Self::new); each row alone if looking for others is not worth while.
     pub(super) fn worthwhile(keys: &[Column], n_rows: usize) -> PolarsResult<Self> {
         if !hardly_repeat(keys, n_rows)? {
-            return Groups::new(keys, n_rows);
+            return Groups::by_column(keys, n_rows);
         }
         // Rows that come in batches are put into groups after these, and have to give the same bits.
         let first: Vec<Column> = keys.iter().map(|key| key.head(Some(ROWS_JUDGED))).collect();
@@ -194,10 +203,11 @@ impl Groups {
     }
 }
 
-/// Whether the first rows say that hardly any are equal.
+/// Whether the first rows say that hardly any are equal: they have more groups than so many of them would have by chance
+/// if all rows were in groups of [`REPEATS_MIN`].
 fn hardly_repeat(keys: &[Column], n_rows: usize) -> PolarsResult<bool> {
-    let n_sample = n_rows / SAMPLE_PART;
-    if n_sample < SAMPLE_ROWS_MIN || keys.is_empty() {
+    let n_sample = (n_rows / SAMPLE_PART).min(*SAMPLE_ROWS.end());
+    if n_sample < *SAMPLE_ROWS.start() || keys.is_empty() {
         return Ok(false);
     }
     let sample: Vec<Column> = keys.iter().map(|key| key.head(Some(n_sample))).collect();
@@ -208,7 +218,9 @@ fn hardly_repeat(keys: &[Column], n_rows: usize) -> PolarsResult<bool> {
             None => return Ok(false),
         },
     };
-    Ok(groups.len() > n_sample / 5 * 4)
+    let repeats = REPEATS_MIN * n_sample as f64 / n_rows as f64;
+    let by_chance = n_sample as f64 * (1.0 - (-repeats).exp()) / repeats;
+    Ok(groups.len() as f64 > by_chance)
 }
 
 /// The largest table that is not slower than hashing so many rows.
