@@ -11,7 +11,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{BooleanChunked, ChunkFillNullValue, DataType, PlSmallStr, Schema};
+use polars_core::prelude::{BooleanChunked, ChunkFillNullValue, PlSmallStr};
 
 use super::aggregate::AggregateStep;
 use super::eval::evaluate_rows;
@@ -19,7 +19,7 @@ use super::group_by::Running;
 use super::tasks::{ScanKernel, filter, select, table_of};
 use super::values_error;
 use crate::error::Result;
-use crate::frame::expr::{AggregatePlan, Expr, all_of, conjuncts};
+use crate::frame::expr::{AggregatePlan, Expr};
 use crate::frame::io::{Each, Request, RowFilter, gathered};
 use crate::frame::partition::block;
 use crate::graph::{Block, BytesRead, Inputs, Kernel, Line, TaskContext, Wiring, at_line};
@@ -84,13 +84,11 @@ impl PipelineKernel {
     ) -> Option<Arc<dyn Kernel>> {
         let mut pipeline = PipelineKernel::of(producer, wiring)?;
         let is_first = pipeline.filter.is_none() && pipeline.steps.is_empty();
-        let (line, mut left) = (wiring.lines[1], Some(predicate.clone()));
         if is_first && pipeline.scan.request.n_rows_max.is_none() {
-            let (first, others) = in_stages(predicate, pipeline.scan.source.schema());
-            pipeline.filter = Some(Arc::new(Predicate::new(first, line)));
-            left = others;
+            pipeline.filter = Some(Arc::new(Predicate::new(predicate.clone(), wiring.lines[1])));
+        } else {
+            pipeline.steps.push((Step::Filter(predicate.clone()), wiring.lines[1]));
         }
-        pipeline.steps.extend(left.map(|left| (Step::Filter(left), line)));
         Some(Arc::new(pipeline))
     }
 
@@ -204,26 +202,6 @@ impl Kernel for PipelineKernel {
         let has_groups = |end: &End| !end.plan.keys.is_empty();
         self.end.as_ref().map_or(self.n_tables > 0, has_groups)
             || source.may_gather(request, self.of_source())
-    }
-}
-
-/// What of a filter looks at columns of numbers, which are quick to decode and to compare, and what is then asked of the rows
-/// that are left.
-fn in_stages(predicate: &Expr, schema: &Schema) -> (Expr, Option<Expr>) {
-    let factors = conjuncts(predicate);
-    let is_quick = |factor: &Expr| {
-        let mut columns = Vec::new();
-        factor.add_columns(&mut columns);
-        let is_number = |name| {
-            schema.get(name).is_some_and(|d: &DataType| d.is_primitive_numeric() || d.is_temporal())
-        };
-        !columns.is_empty() && columns.iter().all(|name| is_number(name))
-    };
-    let (quick, others): (Vec<Expr>, Vec<Expr>) = factors.into_iter().partition(is_quick);
-    match all_of(quick) {
-        // What can fail on a row fails whatever else is asked of it.
-        Some(quick) if !predicate.may_fail() => (quick, all_of(others)),
-        _ => (predicate.clone(), None),
     }
 }
 

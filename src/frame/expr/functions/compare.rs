@@ -1,11 +1,8 @@
 //! Comparisons, and looking values up in lists.
 
-use polars_arrow::array::{Array, BooleanArray, View};
-use polars_arrow::bitmap::Bitmap;
 use polars_core::error::polars_bail;
 use polars_core::prelude::{
-    ArrowDataType, BooleanChunked, ChunkCompareEq, ChunkCompareIneq, Column, DataType, IntoColumn,
-    PolarsResult, Series,
+    BooleanChunked, ChunkCompareEq, ChunkCompareIneq, Column, DataType, IntoColumn, PolarsResult,
 };
 pub use polars_ops::series::ClosedInterval;
 
@@ -75,36 +72,7 @@ pub(super) fn is_in(inputs: &[Column]) -> PolarsResult<Column> {
         polars_bail!(ShapeMismatch: "is_in got {} lists for {} values", list.len(), column.len());
     }
     let (column, list) = (column.as_materialized_series(), list.as_materialized_series());
-    if let Some(found) = in_short_texts(column, list)? {
-        return Ok(found.into_column());
-    }
     Ok(polars_ops::prelude::is_in(column, list, false)?.into_column())
-}
-
-/// Whether texts are in one list of a few texts of up to twelve bytes, which Arrow stores as one number each. Other lists and
-/// dtypes give none.
-fn in_short_texts(texts: &Series, list: &Series) -> PolarsResult<Option<BooleanChunked>> {
-    const FEW: usize = 16;
-    if list.len() != 1 || !texts.dtype().is_string() {
-        return Ok(None);
-    }
-    let Some(wanted) = list.list()?.get_as_series(0) else { return Ok(None) };
-    let wanted = wanted.str()?;
-    let is_short = |text: &str| text.len() <= View::MAX_INLINE_SIZE as usize;
-    if wanted.len() > FEW || !wanted.iter().flatten().all(is_short) {
-        return Ok(None);
-    }
-    let number = |text: &str| View::new_inline(text.as_bytes()).as_u128();
-    let wanted: Vec<u128> = wanted.iter().flatten().map(number).collect();
-    let chunks = texts.str()?.downcast_iter().map(|array| {
-        let is_wanted = |view: &View| {
-            let number = view.as_u128();
-            wanted.iter().fold(false, |found, &other| found | (number == other))
-        };
-        let found: Bitmap = array.views().iter().map(is_wanted).collect();
-        BooleanArray::new(ArrowDataType::Boolean, found, array.validity().cloned())
-    });
-    Ok(Some(BooleanChunked::from_chunk_iter(texts.name().clone(), chunks)))
 }
 
 /// Comparisons. If one side is null, the result is null; NaN equals NaN and is greater than any other number.

@@ -289,30 +289,6 @@ fn only_what_is_needed_comes_from_the_source() {
     assert!(kernel.downcast_ref::<PipelineKernel>().unwrap().filter.is_none());
 }
 
-/// Texts are looked at where numbers have left rows, unless a value can be an error.
-#[test]
-fn filters_of_numbers_come_before_those_of_texts() {
-    let rows = polars_core::df!["a" => [1, 2, 3, 4], "s" => ["x", "y", "x", "x"]].unwrap();
-    let stages = |predicate: Expr| {
-        let (first, others) = in_stages(&predicate, rows.schema());
-        let kernel =
-            PipelineKernel::filtering(&scan(vec![rows.clone()], 1), &predicate, &Wiring::default());
-        let task = TaskContext { block: &[0], pool: &Arc::new(BufferPool::new(0)) };
-        let got = kernel.unwrap().run(&task, Inputs::from_slots(vec![])).unwrap();
-        assert!(partition::frame(got).equals(&filter(&rows, &predicate).unwrap()));
-        (first.to_string(), others.map(|expr| expr.to_string()))
-    };
-    let (number, text) = (col("a").gt(1), col("s").is_in(["x"]));
-    let both = text.clone().and(number.clone()).and(col("a").lt(4));
-    let numbers = number.clone().and(col("a").lt(4)).to_string();
-    assert_eq!(stages(both), (numbers, Some(text.to_string())));
-    let either = text.clone().or(number.clone());
-    assert_eq!(stages(either.clone()), (either.to_string(), None));
-    assert_eq!(stages(number.clone()), (number.to_string(), None));
-    let fallible = number.and(col("s").cast(DataType::Int64).is_null());
-    assert_eq!(in_stages(&fallible, rows.schema()).1, None);
-}
-
 #[test]
 fn blocks_of_other_numbers_are_not_taken_for_the_same() {
     let rows = polars_core::df!["a" => [1, 2]].unwrap();
