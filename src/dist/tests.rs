@@ -76,7 +76,7 @@ fn all_specs(dir: &Path) -> Vec<KernelSpec> {
     let others = (
         groups.mean(),
         groups.quantile(0.5, lower),
-        n.sliding_window_view([(0, 3)]),
+        (n.sliding_window_view([(0, 3)]), n.sliding_window_view([(0, 4)]).sum(-1)),
         array::fft::fft(&n.rechunk([60]), None, 0, array::fft::FftNorm::Backward),
         n.ttest_1samp(0.0, 0).pvalue,
     );
