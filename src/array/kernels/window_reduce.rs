@@ -51,7 +51,7 @@ impl WindowReduceKernel {
 
     /// None if other axes are reduced than those of the windows, which come last. Longer runs than a strip are folded in
     /// other steps, and runs of one element in none.
-    pub(super) fn new(spec: ReduceSpec, windows: Vec<(usize, usize)>) -> Option<Self> {
+    pub(crate) fn new(spec: ReduceSpec, windows: Vec<(usize, usize)>) -> Option<Self> {
         let n_kept = spec.axes.first().copied()?;
         let lens = windows.iter().map(|(_, len)| *len);
         let volume = lens.fold(1_usize, usize::saturating_mul);
