@@ -125,6 +125,9 @@ fn kernels_allocate_what_they_declare() {
         "and back": fft::irfft(&x(), None, 1, fft::FftNorm::Backward);
         "a function of rows": array::apply_gufunc("(i)->(i)", &[&x()], &[], |blocks| vec![&blocks[0] * 2.0])[0];
         "blocks": x().map_blocks(|block, _| block.to_owned());
+        "means of windows": x().sliding_window_view([(0, 7)]).mean(-1);
+        "boxes of a transpose": x().transpose().sliding_window_view([(0, 3), (1, 3)]).max([2, 3]);
+        "deviations of windows": narrow().sliding_window_view([(1, 5)]).std(-1);
         "random": random();
         "random in place": (random() * 2.0).slice(s![.., ..;-3]);
         "random around numbers": array::random::Generator::new(1).poisson(x(), [2 * N, 2 * N], [N, N]);

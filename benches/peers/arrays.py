@@ -30,7 +30,9 @@ INPUTS |= {
     "o_axpy_ram": ((62_500_000,), FLAT_CHUNK),
 }
 # One BLAS thread for NumPy and for Dask's workers, as the peers' own programs have it.
+# NumPy asks the kernel for huge pages for each array, by itself; of Rust's allocator, which is glibc's, they have to be asked.
 ENVIRONMENT = {
+    "dask-rs": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
     "numpy": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     "dask": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
 }

@@ -13,11 +13,14 @@ use super::session::connect;
 use super::wire::{self, Failure, Order, Report, Role, RunTask, Welcome};
 use super::worker::{Running, Worker};
 use super::{Cluster, LocalCluster};
-use crate::array::QuantileMethod;
+use crate::array::kernels::window_reduce::WindowReduceKernel;
+use crate::array::kernels::{ReduceKind, ReduceSpec};
+use crate::array::{DType, QuantileMethod};
 use crate::compute::{Collection, NoWatch, Session};
 use crate::error::Call;
 use crate::graph::{
-    Block, BlockMap, Inputs, Invocation, KernelSpec, LayerGraph, TaskContext, Wiring, encoded,
+    Block, BlockMap, Inputs, Invocation, Kernel, KernelSpec, LayerGraph, TaskContext, Wiring,
+    encoded,
 };
 use crate::memory::BufferPool;
 use crate::prelude::*;
@@ -83,7 +86,17 @@ fn all_specs(dir: &Path) -> Vec<KernelSpec> {
     let results = (results, picked, ordered, counted, others);
     let graphs = [layers(&results, true), layers(&results, false)];
     let layers = graphs.iter().flat_map(LayerGraph::layers);
-    layers.map(|layer| layer.kernel.spec().unwrap()).collect()
+    let specs = layers.map(|layer| layer.kernel.spec().unwrap());
+    // A part of a chain, wherever it is.
+    let of_windows = ReduceSpec {
+        kind: ReduceKind::Sum,
+        axes: vec![1],
+        ddof: 0.0,
+        skip_nan: false,
+        in_dtype: DType::F64,
+    };
+    let of_windows = WindowReduceKernel::new(of_windows, vec![(0, 4)]).unwrap();
+    specs.chain([of_windows.spec().unwrap()]).collect()
 }
 
 #[test]

@@ -319,7 +319,7 @@ impl Kernel for Chain {
         line::at(self.wiring.lines[1], || self.consumer.run(task, of_consumer))
     }
 
-    /// A source that the producer absorbs, and maybe the consumer both.
+    /// What only the producer reads, and it absorbs; maybe the consumer absorbs both.
     fn absorb(
         &self,
         slot: usize,
@@ -328,7 +328,7 @@ impl Kernel for Chain {
     ) -> Option<Arc<dyn Kernel>> {
         let mut its_own = self.wiring.producer.iter().enumerate().filter(|(_, of)| **of == slot);
         let (Some((its_slot, _)), None) = (its_own.next(), its_own.next()) else { return None };
-        if !producer.has_numbered_blocks() || self.wiring.consumer.contains(&slot) {
+        if self.wiring.consumer.contains(&slot) {
             return None;
         }
         let [of_producer, of_consumer] = self.wiring.lines;

@@ -328,10 +328,26 @@ fn neighbours(draws: &mut Draws<'_>) {
     let windows = [0, 1].map(|axis: usize| 1 + draws.below(shape[axis]));
     let view = x.sliding_window_view([(0, windows[0] as u64), (1, windows[1] as u64)]);
     let to = [shape[0] + 1 - windows[0], shape[1] + 1 - windows[1], windows[0], windows[1]];
-    check("windows", &view, &moved(&m, &to, |i| vec![i[0] + i[2], i[1] + i[3]]));
+    let view_m = moved(&m, &to, |i| vec![i[0] + i[2], i[1] + i[3]]);
+    check("windows", &view, &view_m);
+    check("sums of windows", &view.sum([-2, -1]), &view_m.sum_axis(Axis(3)).sum_axis(Axis(2)));
+    let largest = view_m.fold_axis(Axis(3), f64::MIN, |a, b| a.max(*b));
+    let largest = largest.fold_axis(Axis(2), f64::MIN, |a, b| a.max(*b));
+    check("largest of windows", &view.max([2, 3]), &largest);
     let columns = x.sliding_window_view([(1, windows[1] as u64)]);
     let to = [shape[0], to[1], windows[1]];
-    check("windows", &columns, &moved(&m, &to, |i| vec![i[0], i[1] + i[2]]));
+    let columns_m = moved(&m, &to, |i| vec![i[0], i[1] + i[2]]);
+    check("windows", &columns, &columns_m);
+    check(
+        "means of windows",
+        &columns.mean(-1),
+        &(columns_m.sum_axis(Axis(2)) / windows[1] as f64),
+    );
+    check(
+        "sums of other axes",
+        &columns.sum([0, 2]),
+        &columns_m.sum_axis(Axis(2)).sum_axis(Axis(0)),
+    );
 }
 
 fn orders(draws: &mut Draws<'_>) {

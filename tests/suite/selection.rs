@@ -1,7 +1,7 @@
-//! Quantiles of all elements by counting, medians and masks of any layout: the same as the long way.
+//! Quantiles of all elements by counting, and reductions of windows that are never made: the same as the long way.
 
-use dask_rs::array::{self, Array, Element, QuantileMethod};
-use dask_rs::{Config, Error};
+use dask_rs::array::{self, Array, Element, PadMode, QuantileMethod};
+use dask_rs::{Config, Error, compute};
 use ndarray::{Array1, ArrayD, Axis, IxDyn, s};
 
 /// Numbers of any size and sign in no order, some of them twice or more.
@@ -75,6 +75,128 @@ fn counting_knows_nan_and_the_methods() {
         Ok::<(), Error>(())
     })
     .unwrap();
+}
+
+/// Bits, so that zeros of different signs differ.
+fn bits(x: &ArrayD<f64>) -> Vec<u64> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn reduced_windows_have_the_bits_of_windows_in_memory() {
+    let number = |i: &[u64]| match i[0] * 31 + i[1] * 7 {
+        n if n % 53 == 0 => f64::NAN,
+        n if n % 5 == 0 => -0.0,
+        n => spread(n) % 1e3 + 0.1,
+    };
+    let x = array::from_fn([23, 40], [9, 17], number).pad(2, PadMode::Reflect);
+    let lists: [&[(usize, u64)]; 4] = [&[(0, 3), (1, 3)], &[(1, 7)], &[(0, 5)], &[(1, 4), (0, 9)]];
+    for windows in lists {
+        let lazy = x.sliding_window_view(windows.iter().copied());
+        let axes: Vec<i64> = (0..windows.len() as i64).map(|i| i - windows.len() as i64).collect();
+        let made = lazy.persist().unwrap();
+        let ways: [fn(&Array<f64>, Vec<i64>) -> Array<f64>; 7] = [
+            |x, axes| x.sum(axes),
+            |x, axes| x.mean(axes),
+            |x, axes| x.max(axes),
+            |x, axes| x.nanmean(axes),
+            |x, axes| x.std(axes),
+            |x, axes| x.nansum(axes),
+            |x, axes| x.prod(axes),
+        ];
+        for (i, reduce) in ways.iter().enumerate() {
+            let (got, want) = (reduce(&lazy, axes.clone()), reduce(&made, axes.clone()));
+            let want = want.compute().unwrap();
+            assert_eq!(bits(&got.compute().unwrap()), bits(&want), "{i} of {windows:?}");
+            let plain = Config::new().with_optimize(false).scope(|| got.compute().unwrap());
+            assert_eq!(bits(&plain), bits(&want), "{i} of {windows:?} without the optimizer");
+        }
+    }
+}
+
+/// What `join` makes of each window of the matrix.
+fn windows_of<T: Element>(
+    x: &ArrayD<T>,
+    windows: [usize; 2],
+    join: impl Fn(T, T) -> T,
+) -> ArrayD<T> {
+    let shape = [0, 1].map(|axis| x.len_of(Axis(axis)) + 1 - windows[axis]);
+    ArrayD::from_shape_fn(IxDyn(&shape), |at| {
+        let window = x.slice(s![at[0]..at[0] + windows[0], at[1]..at[1] + windows[1]]);
+        window.iter().copied().reduce(&join).expect("windows have elements")
+    })
+}
+
+#[test]
+fn windows_of_every_type_are_reduced_as_ndarray_does() {
+    let data = ArrayD::from_shape_fn(IxDyn(&[31, 83]), |i| {
+        (spread((i[0] * 83 + i[1]) as u64) % 90.0) as i64 - 40
+    });
+    let (floats, narrow) = (data.mapv(|x| x as f64), data.mapv(|x| x as f32));
+    let (bytes, truths) = (data.mapv(|x| x as i8), data.mapv(|x| x > -35));
+    // One lane, a part of a lane, and several rounds of lanes; rows of less than a register, and more.
+    for windows in [[1, 2], [4, 1], [3, 3], [7, 9], [2, 80], [31, 40]] {
+        let sizes = windows.map(|len| len as u64);
+        for chunks in [[31, 83], [8, 83], [11, 30]] {
+            fn view<T: Element>(x: &ArrayD<T>, chunks: [i64; 2], sizes: [u64; 2]) -> Array<T> {
+                let x = array::from_ndarray(x.clone(), chunks);
+                x.sliding_window_view([(0, sizes[0]), (1, sizes[1])])
+            }
+            let axes = [2, 3];
+            let got = compute((
+                view(&data, chunks, sizes).sum(axes),
+                view(&floats, chunks, sizes).mean(axes),
+                view(&narrow, chunks, sizes).sum(axes),
+                view(&bytes, chunks, sizes).min(axes),
+                view(&floats, chunks, sizes).max(axes),
+            ));
+            let (sum, mean, narrow_sum, min, max) = got.unwrap();
+            assert_eq!(sum, windows_of(&data, windows, |a, b| a + b), "{windows:?} {chunks:?}");
+            let n = (windows[0] * windows[1]) as f64;
+            assert_eq!(
+                mean,
+                windows_of(&floats, windows, |a, b| a + b) / n,
+                "{windows:?} {chunks:?}"
+            );
+            assert_eq!(
+                narrow_sum,
+                windows_of(&narrow, windows, |a, b| a + b),
+                "{windows:?} {chunks:?}"
+            );
+            assert_eq!(min, windows_of(&bytes, windows, |a, b| a.min(b)), "{windows:?} {chunks:?}");
+            assert_eq!(max, windows_of(&floats, windows, f64::max), "{windows:?} {chunks:?}");
+            let turned =
+                array::from_ndarray(data.t().to_owned(), [chunks[1], chunks[0]]).transpose();
+            let turned = turned.sliding_window_view([(0, sizes[0]), (1, sizes[1])]).prod(axes);
+            let wrapping = |a: i64, b: i64| a.wrapping_mul(b);
+            let truths_view = view(&truths, chunks, sizes);
+            let (product, all, any) =
+                compute((turned, truths_view.all(axes), truths_view.any(axes))).unwrap();
+            assert_eq!(product, windows_of(&data, windows, wrapping), "{windows:?} {chunks:?}");
+            assert_eq!(all, windows_of(&truths, windows, |a, b| a & b), "{windows:?} {chunks:?}");
+            assert_eq!(any, windows_of(&truths, windows, |a, b| a | b), "{windows:?} {chunks:?}");
+        }
+    }
+}
+
+#[test]
+fn windows_that_are_reduced_are_never_made() {
+    let x = array::from_fn([400, 300], [100, 300], |i| (i[0] + i[1]) as f64);
+    let rolling = x.sliding_window_view([(0, 7)]).mean(-1);
+    let text = rolling.explain().unwrap().to_string();
+    let layers = &text[text.find("layers:").unwrap()..];
+    assert!(layers.contains("of windows") && !layers.contains("sliding_window_view"), "{text}");
+
+    // The windows of a block take 19 MiB, and what reads their means is in the same task.
+    let peak = |x: &Array<f64>| x.explain().unwrap().peak_bytes().unwrap();
+    let view = x.pad(4, PadMode::Edge).sliding_window_view([(0, 9), (1, 9)]);
+    let boxes = view.mean([-2, -1]);
+    for lazy in [boxes.clone(), boxes.sum(..), (boxes - 1.0).max(0)] {
+        assert!(peak(&lazy) < 4 << 20, "{}", lazy.explain().unwrap());
+    }
+    // Windows that something else is done with first have to be there.
+    let weights = array::arange(0.0, 9.0, 1.0, -1);
+    assert!(peak(&(&view * weights).sum([-2, -1])) > 16 << 20);
 }
 
 #[test]

@@ -106,9 +106,36 @@ pub(crate) fn group_steps(
     }
 }
 
-/// How `n` groups are cut into blocks of the result, of which each has `n_together` at most.
-pub(crate) fn group_cuts(n: u64, n_together: u64) -> AxisChunks {
-    AxisChunks::uniform(n, n_together.clamp(1, n.max(1)))
+/// How `n` groups are cut into blocks of the result, if the blocks of the array have the groups `of_blocks`.
+///
+/// A result of more than `usual` groups is cut where no block has groups on both sides, so that partial results are read
+/// once and go away; neighbours stay together up to `usual`. Where blocks leave no such place, each has `most`.
+pub(crate) fn group_cuts(of_blocks: &[Vec<u32>], n: u64, usual: u64, most: u64) -> AxisChunks {
+    let uniform = AxisChunks::uniform(n, most.clamp(1, n.max(1)));
+    if n <= usual.min(most) {
+        return uniform;
+    }
+    let spans = of_blocks.iter().filter_map(|groups| Some((*groups.first()?, *groups.last()?)));
+    let mut spans: Vec<(u32, u32)> = spans.collect();
+    spans.sort_unstable();
+    let (mut places, mut end) = (Vec::new(), 0);
+    for (first, last) in spans {
+        if first > end {
+            places.push(u64::from(first));
+        }
+        end = end.max(last);
+    }
+    let (mut sizes, mut start, mut place) = (Vec::new(), 0, 0);
+    for next in places.into_iter().chain([n]) {
+        if next - start > usual && place > start {
+            sizes.push(place - start);
+            start = place;
+        }
+        place = next;
+    }
+    sizes.push(n - start);
+    let fits = sizes.iter().all(|size| *size <= most);
+    fits.then(|| AxisChunks::from_sizes(&sizes)).flatten().unwrap_or(uniform)
 }
 
 #[cfg(test)]
@@ -122,7 +149,7 @@ mod tests {
         let codes: Vec<u32> = (0..12).map(|i| i / 3).collect();
         let blocks = groups_of_blocks(&[AxisChunks::uniform(12, 4)], &codes);
         assert_eq!(blocks, [vec![0, 1], vec![1, 2], vec![2, 3]]);
-        let steps = group_steps(&blocks, &group_cuts(4, 2), 8);
+        let steps = group_steps(&blocks, &group_cuts(&blocks, 4, 1, 2), 8);
         assert_eq!(steps.len(), 1);
         assert_eq!(*steps[0].reads, [Box::from([0, 1]), Box::from([1, 2])]);
     }
@@ -131,21 +158,40 @@ mod tests {
     fn groups_that_are_everywhere_make_a_tree() {
         let codes: Vec<u32> = (0..64).map(|i| i % 2).collect();
         let blocks = groups_of_blocks(&[AxisChunks::uniform(64, 4)], &codes);
-        let steps = group_steps(&blocks, &group_cuts(2, 2), 4);
+        let steps = group_steps(&blocks, &group_cuts(&blocks, 2, 2, 2), 4);
         let counts: Vec<usize> = steps.iter().map(|step| step.reads.len()).collect();
         assert_eq!(counts, [4, 1]);
+    }
+
+    #[test]
+    fn cuts_are_where_blocks_end() {
+        let cuts = |of_blocks: &[Vec<u32>], n, usual, most| -> Vec<u64> {
+            group_cuts(of_blocks, n, usual, most).sizes().collect()
+        };
+        let days: Vec<u32> = (0..20).map(|day| day % 10).collect();
+        // Two rounds of ten groups, in blocks of two: what is as large as an ordinary block stays together.
+        let blocks = groups_of_blocks(&[AxisChunks::uniform(20, 2)], &days);
+        assert_eq!(cuts(&blocks, 10, 2, 10), [2; 5]);
+        assert_eq!(cuts(&blocks, 10, 5, 10), [4, 4, 2]);
+        assert_eq!(cuts(&blocks, 10, 10, 10), [10]);
+        assert_eq!(cuts(&blocks, 10, 1, 1), [1; 10]);
+        // Blocks that all overlap, of which only the size says something.
+        let blocks = groups_of_blocks(&[AxisChunks::uniform(20, 3)], &days);
+        assert_eq!(cuts(&blocks, 10, 3, 6), [6, 4]);
+        assert_eq!(cuts(&[], 0, 3, 6), [0]);
     }
 
     proptest! {
         #[test]
         fn every_partial_result_reaches_its_group_once(
             codes in prop::collection::vec(prop::option::of(0u32..9), 24),
-            size in [1u64..7, 1..5], n_together in 1u64..10, fan_in in 2u64..5,
+            size in [1u64..7, 1..5], usual in 1u64..10, n_together in 1u64..10, fan_in in 2u64..5,
         ) {
             let axes = [AxisChunks::uniform(6, size[0]), AxisChunks::uniform(4, size[1])];
             let codes: Vec<u32> = codes.into_iter().map(|code| code.unwrap_or(NO_GROUP)).collect();
             let blocks = groups_of_blocks(&axes, &codes);
-            let cuts = group_cuts(9, n_together);
+            let cuts = group_cuts(&blocks, 9, usual, n_together);
+            prop_assert!(cuts.sizes().all(|size| (1..=n_together).contains(&size)));
             // Partial results as lists of (group, block).
             let mut have: Vec<Vec<(u32, usize)>> = blocks.iter().enumerate()
                 .map(|(i, groups)| groups.iter().map(|&group| (group, i)).collect()).collect();

@@ -133,11 +133,30 @@ pub(crate) fn take_sources(axis: &AxisChunks, index: &[u64]) -> Option<Vec<TakeS
 
 /// The input blocks that one output block of a take reads, which is the first to take nothing of it.
 pub(crate) fn take_blocks(axis: &AxisChunks, index: &[u64]) -> Option<Box<[u64]>> {
-    let sources = take_sources(axis, index)?;
-    if sources.is_empty() {
-        return Some([0].into());
+    let len = axis.len()?;
+    if index.iter().any(|position| *position >= len) {
+        return None;
     }
-    Some(sources.iter().map(|source| source.block).collect())
+    // Neighbours often are in the same block.
+    let mut blocks: Vec<u64> = Vec::new();
+    let mut is_found = vec![false; axis.n_blocks().min(index.len() as u64) as usize];
+    for block in index.iter().map(|&position| axis.block_at(position)) {
+        match is_found.get_mut(block as usize) {
+            Some(is_found) if *is_found => {}
+            Some(is_found) => {
+                *is_found = true;
+                blocks.push(block);
+            }
+            None if blocks.last() == Some(&block) => {}
+            None => blocks.push(block),
+        }
+    }
+    blocks.sort_unstable();
+    blocks.dedup();
+    if blocks.is_empty() {
+        blocks.push(0);
+    }
+    Some(blocks.into())
 }
 
 #[cfg(test)]

@@ -124,7 +124,8 @@ impl<T: Element> Array<T> {
     /// and all of them if blocks would still outgrow the largest block of the array, or the chunk size.
     ///
     /// # Cost
-    /// Windows are copied, block by block.
+    /// Windows are copied, block by block, unless they are only reduced: sums, means, extremes and other reductions over the
+    /// axes of all windows read the elements where they are.
     ///
     /// # Errors
     /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for windows longer than their axis.

@@ -117,6 +117,11 @@ pub(crate) fn group_partial_bytes(spec: &ReduceSpec, n_groups: u64, n_kept: u64)
     spec.partial_bytes(n_kept).saturating_add(12).saturating_mul(n_groups)
 }
 
+/// Bytes that the last combining takes besides its inputs and its output.
+pub(crate) fn group_finish_bytes(spec: &ReduceSpec) -> u64 {
+    spec.partial_bytes(PANEL as u64)
+}
+
 /// Bytes that the chunk step takes besides its input and its output.
 pub(crate) fn group_scratch_bytes(spec: &ReduceSpec, n_positions: u64, n_groups: u64) -> u64 {
     let itemsize = spec.lane_dtype().nbytes() as u64;
@@ -399,12 +404,9 @@ impl GroupCombineKernel {
         &self,
         reducer: R,
         groups: &Range<u32>,
-        blocks: &[Block],
+        partials: &[&GroupPartial<R::Acc>],
         pool: &Arc<BufferPool>,
-    ) -> Option<GroupPartial<R::Acc>> {
-        let partials: Option<Vec<&GroupPartial<R::Acc>>> =
-            blocks.iter().map(Block::downcast_ref).collect();
-        let partials = partials?;
+    ) -> Block {
         let wanted = |partial: &GroupPartial<R::Acc>| {
             let place = |group: u32| partial.groups.partition_point(|other| *other < group);
             place(groups.start)..place(groups.end)
@@ -428,14 +430,15 @@ impl GroupCombineKernel {
                 counts[to] += n;
             }
         }
-        Some(GroupPartial { spec: self.spec.clone(), groups: all, counts, accs })
+        Block::new(GroupPartial { spec: self.spec.clone(), groups: all, counts, accs })
     }
 
+    /// Merges some kept positions of a group at a time, so that what is merged is finished while it is in the cache.
     fn finish<R: Reducer>(
         &self,
         reducer: R,
         groups: &Range<u32>,
-        partial: &GroupPartial<R::Acc>,
+        partials: &[&GroupPartial<R::Acc>],
         shape: &[u64],
         task: &TaskContext<'_>,
     ) -> Result<Block> {
@@ -444,19 +447,30 @@ impl GroupCombineKernel {
         by_group.extend(to_usize(&shape[..shape.len() - 1]));
         let n_kept: usize = by_group[1..].iter().product();
         let mut out = task.pool.take::<R::Out>(groups.len() * n_kept);
-        let mut found = partial.groups.iter().enumerate().peekable();
+        let mut accs = vec![reducer.empty(); PANEL.min(n_kept)];
         for (group, out) in groups.clone().zip(out.chunks_exact_mut(n_kept.max(1))) {
-            let at = found.next_if(|(_, other)| **other == group).map(|(i, _)| i);
-            for (k, out) in out.iter_mut().enumerate().take(n_kept) {
-                let finished = match at {
-                    Some(i) => reducer.finish(partial.accs[i * n_kept + k], partial.counts[i]),
-                    None => reducer.finish(reducer.empty(), 0),
-                };
-                let finished = finished.or_else(nan::<R::Out>);
-                *out = finished.ok_or_else(|| Error::NothingToReduce {
-                    op: self.spec.kind.name(),
-                    axes: self.spec.axes.clone(),
-                })?;
+            let found = partials.iter().filter_map(|partial| {
+                let at = partial.groups.binary_search(&group).ok()?;
+                Some((&partial.accs[at * n_kept..][..n_kept], partial.counts[at]))
+            });
+            let found: Vec<(&[R::Acc], u64)> = found.collect();
+            for (panel, out) in out.chunks_mut(PANEL).enumerate() {
+                accs.fill(reducer.empty());
+                let mut n = 0;
+                for (others, n_others) in &found {
+                    for (acc, &other) in accs.iter_mut().zip(&others[panel * PANEL..][..out.len()])
+                    {
+                        *acc = reducer.merge(*acc, n, other, *n_others);
+                    }
+                    n += n_others;
+                }
+                for (out, &acc) in out.iter_mut().zip(&accs) {
+                    let finished = reducer.finish(acc, n).or_else(nan::<R::Out>);
+                    *out = finished.ok_or_else(|| Error::NothingToReduce {
+                        op: self.spec.kind.name(),
+                        axes: self.spec.axes.clone(),
+                    })?;
+                }
             }
         }
         let array = ArrayD::from_shape_vec(IxDyn(&by_group), out)
@@ -475,13 +489,15 @@ impl Kernel for GroupCombineKernel {
                 let Combine(kernel, task, blocks) = self;
                 let place = task.block.last().copied().unwrap_or(0) as usize;
                 let groups = &kernel.groups[place];
-                let partial = kernel.merge(reducer, groups, &blocks, task.pool);
-                let partial = partial
+                let partials: Option<Vec<&GroupPartial<R::Acc>>> =
+                    blocks.iter().map(Block::downcast_ref).collect();
+                let partials = partials
                     .ok_or_else(|| internal(&kernel.spec, "a block of another reduction"))?;
-                drop(blocks);
-                let Some(out) = &kernel.out else { return Ok(Block::new(partial)) };
+                let Some(out) = &kernel.out else {
+                    return Ok(kernel.merge(reducer, groups, &partials, task.pool));
+                };
                 let shape = out.block_shape(task.block).unwrap_or_default();
-                kernel.finish(reducer, groups, &partial, &shape, task)
+                kernel.finish(reducer, groups, &partials, &shape, task)
             }
         }
         let blocks = inputs.take_slot(0).collect();

@@ -54,6 +54,7 @@ pub(crate) mod topk;
 pub(crate) mod unique;
 mod vector_math;
 pub(crate) mod weighted;
+pub(crate) mod window_reduce;
 pub(crate) mod windows;
 
 pub(crate) use builder::Builder;

@@ -30,6 +30,7 @@ use super::segments::SegmentsKernel;
 use super::take::TakeKernel;
 use super::topk::TopKernel;
 use super::unique::{UniqueKernel, decode_tally};
+use super::window_reduce::WindowReduceKernel;
 use super::windows::WindowsKernel;
 use crate::array::chunk::decode_chunk;
 use crate::array::chunks::{AxisSlice, Chunks};
@@ -158,6 +159,12 @@ pub(crate) static CODECS: Codecs = Codecs {
         ("unique", |spec, _| {
             let (dtype, step, chunks) = spec.parameters()?;
             Ok(dispatch!(dtype, T => Arc::new(UniqueKernel::<T>::new(step, chunks))))
+        }),
+        ("window_reduce", |spec, _| {
+            let (of, windows) = spec.parameters()?;
+            let kernel = WindowReduceKernel::new(checked(of)?, windows);
+            let wrong = || undecodable("window_reduce", "the windows are not what is reduced");
+            Ok(Arc::new(kernel.ok_or_else(wrong)?))
         }),
         ("windows", |spec, _| {
             let (dtype, windows) = spec.parameters()?;

@@ -26,6 +26,7 @@ use super::reducers::{
 };
 use super::scalar::Scalar;
 use super::strip::{Frame, STRIP};
+use super::window_reduce::WindowReduceKernel;
 use crate::array::chunk::Chunk;
 use crate::array::chunks::Chunks;
 use crate::array::dtype::{DType, Element, dispatch};
@@ -302,13 +303,13 @@ pub(crate) fn finish_kernel(spec: &ReduceSpec) -> Arc<dyn Kernel> {
 
 /// Accumulators of a block, with reduced axes of length 1.
 #[derive(Clone, Debug)]
-struct Partial<A: Item> {
+pub(super) struct Partial<A: Item> {
     /// The reduction that this is a part of.
-    spec: ReduceSpec,
-    accs: Lent<A>,
+    pub(super) spec: ReduceSpec,
+    pub(super) accs: Lent<A>,
     /// How many elements each accumulator holds.
-    n: u64,
-    shape: Vec<usize>,
+    pub(super) n: u64,
+    pub(super) shape: Vec<usize>,
 }
 
 impl<A: Item + Stored + fmt::Debug + Sync> Value for Partial<A> {
@@ -459,6 +460,9 @@ impl Kernel for ReduceChunkKernel {
         producer: &dyn Kernel,
         wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
+        if let Some(over_windows) = WindowReduceKernel::over(&self.spec, &self.program, producer) {
+            return Some(Arc::new(over_windows));
+        }
         let program = absorb(&self.program, &self.chunks, slot, producer, wiring)?;
         Some(chunk_kernel(&self.spec, program, self.chunks.clone()))
     }

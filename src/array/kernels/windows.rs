@@ -25,6 +25,11 @@ impl<T: Element> WindowsKernel<T> {
     pub(crate) fn new(windows: Vec<(usize, usize)>) -> Self {
         WindowsKernel { windows, element: PhantomData }
     }
+
+    /// An axis and the length of the windows along it, for each new axis.
+    pub(super) fn windows(&self) -> &[(usize, usize)] {
+        &self.windows
+    }
 }
 
 impl<T: Element> Kernel for WindowsKernel<T> {

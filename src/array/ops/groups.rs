@@ -15,7 +15,8 @@ use crate::array::chunks::{
 use crate::array::dtype::{DType, Element, dispatch};
 use crate::array::expr::{Handle, Node};
 use crate::array::kernels::grouped::{
-    GroupChunkKernel, GroupCombineKernel, group_partial_bytes, group_scratch_bytes,
+    GroupChunkKernel, GroupCombineKernel, group_finish_bytes, group_partial_bytes,
+    group_scratch_bytes,
 };
 use crate::array::kernels::quantile::QuantileKernel;
 use crate::array::kernels::segments::SegmentsKernel;
@@ -191,7 +192,10 @@ impl Grouping {
         let n_groups = u64::from(self.n_groups);
         // An accumulator may be longer than an element.
         let itemsize = spec.partial_bytes(1).max(spec.out_dtype().nbytes() as u64);
-        let cuts = group_cuts(n_groups, self.block_len_max(itemsize)? / n_kept_max);
+        let most = self.block_len_max(itemsize)? / n_kept_max;
+        // As large as the blocks of the array, but not much smaller than ordinary ones.
+        let usual = lanes.meta.block_bytes_max().unwrap_or(0).max(super::chunk_bytes()? / 8);
+        let cuts = group_cuts(&of_blocks, n_groups, usual / itemsize.max(1) / n_kept_max, most);
         check_listed(call.op, Some(call), cuts.n_blocks())?;
         let chunks = |last: AxisChunks| Chunks::new([kept.axes(), &[last]].concat());
         let dtype = spec.out_dtype();
@@ -233,7 +237,7 @@ impl Grouping {
                 maps: vec![BlockMap::axes(maps)],
                 out,
                 out_bytes: (!is_last).then_some(of_partials),
-                scratch_bytes: if is_last { of_partials } else { 0 },
+                scratch_bytes: if is_last { group_finish_bytes(spec) } else { 0 },
             };
             node = Node::of(ArrayOp::Blockwise(Arc::new(combine)), &[&node])?;
         }

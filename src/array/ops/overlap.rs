@@ -261,13 +261,15 @@ pub(crate) fn sliding_window_view(call: Call, x: &Handle, windows: &[(AxisRef, u
         let surrounded = surrounded(call, node, around.collect::<Result<_>>()?)?;
         let kernel: Arc<dyn Kernel> =
             dispatch!(dtype, T => Arc::new(WindowsKernel::<T>::new(of_axes)));
+        // A reduction of the windows reads the block in C order.
+        let scratch_bytes = surrounded.meta.block_bytes_max().unwrap_or(0);
         let blockwise = Blockwise {
             name: call.op.into(),
             kernel,
             maps: vec![BlockMap::axes((0..node.ndim()).map(AxisMap::same))],
             out,
             out_bytes: None,
-            scratch_bytes: 0,
+            scratch_bytes,
         };
         Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&surrounded])
     })

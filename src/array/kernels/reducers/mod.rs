@@ -33,6 +33,18 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     /// The accumulator of a run; `first` is the position of its first element in the block.
     fn fold(self, xs: &[Self::In], first: u64) -> Self::Acc;
 
+    /// What [`fold`](Self::fold) makes of runs that lie side by side: element `k` of run `i` is `columns[k][i]`. Positions
+    /// are not known.
+    #[inline(always)]
+    fn fold_across(self, columns: &[&[Self::In]], out: &mut [Self::Acc]) {
+        let mut run = Vec::with_capacity(columns.len());
+        for (i, out) in out.iter_mut().enumerate() {
+            run.clear();
+            run.extend(columns.iter().map(|column| column[i]));
+            *out = self.fold(&run, 0);
+        }
+    }
+
     /// A part of a run, not yet joined to one accumulator.
     fn fold_lanes(self, xs: &[Self::In], first: u64) -> Self::Lanes;
 

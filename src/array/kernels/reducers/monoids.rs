@@ -13,6 +13,9 @@ use crate::array::kernels::scalar::{CastTo, Lane};
 /// Independent accumulators of a run: enough to keep four 512-bit additions of `f64` in flight.
 const LANES: usize = 32;
 
+/// Runs that are folded side by side: two 512-bit registers of `f64`.
+const SIDE: usize = 16;
+
 /// An operation with a neutral element.
 pub(crate) trait Monoid: Copy + fmt::Debug + Send + Sync + 'static {
     type In: Lane;
@@ -71,6 +74,19 @@ impl<M: Monoid> Reducer for Fold<M> {
         lanes[0]
     }
 
+    #[inline(always)]
+    fn fold_across(self, columns: &[&[M::In]], out: &mut [M::Acc]) {
+        let mut lanes = [[M::empty(); SIDE]; LANES];
+        let (whole, rest) = out.as_chunks_mut::<SIDE>();
+        for (i, out) in whole.iter_mut().enumerate() {
+            *out = fold_side_by_side::<M, SIDE>(columns, i * SIDE, &mut lanes);
+        }
+        let mut lanes = [[M::empty(); 1]; LANES];
+        for (i, out) in rest.iter_mut().enumerate() {
+            [*out] = fold_side_by_side::<M, 1>(columns, whole.len() * SIDE + i, &mut lanes);
+        }
+    }
+
     fn tile(self, width: usize) -> Vec<M::Acc> {
         vec![M::empty(); width]
     }
@@ -94,6 +110,38 @@ impl<M: Monoid> Reducer for Fold<M> {
     fn finish(self, acc: M::Acc, n: u64) -> Option<M::Out> {
         self.0.finish(acc, n)
     }
+}
+
+/// The runs `at..at + N` of `columns`, with what `fold_lanes` and `join_lanes` do for one run: a lane there is a row of `N`
+/// here. Lanes that a run doesn't reach would only be joined as what is empty, which changes nothing.
+#[inline(always)]
+fn fold_side_by_side<M: Monoid, const N: usize>(
+    columns: &[&[M::In]],
+    at: usize,
+    lanes: &mut [[M::Acc; N]; LANES],
+) -> [M::Acc; N] {
+    for (k, column) in columns.iter().enumerate() {
+        let xs = column[at..].first_chunk::<N>().expect("columns are as long as the results");
+        let lane = &mut lanes[k % LANES];
+        if k < LANES {
+            *lane = [M::empty(); N];
+        }
+        for (acc, &x) in lane.iter_mut().zip(xs) {
+            *acc = M::join(*acc, M::lift(x));
+        }
+    }
+    let (mut n_lanes, mut width) = (columns.len().min(LANES), LANES / 2);
+    while width > 0 {
+        for i in 0..n_lanes.saturating_sub(width) {
+            let other = lanes[i + width];
+            for (acc, other) in lanes[i].iter_mut().zip(other) {
+                *acc = M::join(*acc, other);
+            }
+        }
+        n_lanes = n_lanes.min(width);
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// What sums are accumulated in.

@@ -1,0 +1,159 @@
+//! Reductions of windows that slide along axes, without the windows: rolling means, box filters.
+//!
+//! Element `k` of the windows that begin along a row is a row of the block too, only moved. So accumulators of neighbouring
+//! windows are computed side by side from rows that are in the cache, by the same steps as those of a single
+//! run: results have the bits that windows in memory would give.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use pulp::NullaryFnOnce;
+
+use super::elemwise::arch;
+use super::program::Program;
+use super::read::standard;
+use super::reduce::{Partial, ReduceSpec, ReducerVisitor, no_reducer};
+use super::reducers::Reducer;
+use super::scalar::Lane;
+use super::strip::STRIP;
+use super::windows::WindowsKernel;
+use crate::array::chunk::{Chunk, chunk};
+use crate::array::dtype::dispatch;
+use crate::error::Result;
+use crate::graph::{Block, Inputs, Kernel, TaskContext};
+#[cfg(feature = "dist")]
+use crate::graph::{KernelSpec, Unsendable};
+use crate::memory::{BufferPool, Lent};
+
+/// Reduces each window of a block to an accumulator.
+#[derive(Debug)]
+pub(crate) struct WindowReduceKernel {
+    spec: ReduceSpec,
+    /// An axis and the length of the windows along it, for each axis of windows.
+    windows: Vec<(usize, usize)>,
+}
+
+impl WindowReduceKernel {
+    /// The reduction of `program` over `producer`, if that makes windows, over which, and over nothing else, elements are
+    /// reduced as they are.
+    pub(super) fn over(
+        spec: &ReduceSpec,
+        program: &Program,
+        producer: &dyn Kernel,
+    ) -> Option<Self> {
+        let producer: &dyn Any = producer;
+        let windows = dispatch!(spec.in_dtype, T => {
+            producer.downcast_ref::<WindowsKernel<T>>()?.windows().to_vec()
+        });
+        let is_plain = spec.prepared(program).is_identity();
+        is_plain.then(|| WindowReduceKernel::new(spec.clone(), windows)).flatten()
+    }
+
+    /// None if other axes are reduced than those of the windows, which come last. Longer runs than a strip are folded in
+    /// other steps, and runs of one element in none.
+    pub(crate) fn new(spec: ReduceSpec, windows: Vec<(usize, usize)>) -> Option<Self> {
+        let n_kept = spec.axes.first().copied()?;
+        let lens = windows.iter().map(|(_, len)| *len);
+        let volume = lens.fold(1_usize, usize::saturating_mul);
+        let fits = spec.axes.iter().copied().eq(n_kept..n_kept + windows.len())
+            && windows.iter().all(|(axis, _)| *axis < n_kept)
+            && (2..STRIP).contains(&volume)
+            && !spec.kind.is_position();
+        fits.then_some(WindowReduceKernel { spec, windows })
+    }
+
+    fn reduce<R: Reducer>(
+        &self,
+        reducer: R,
+        block: Chunk<R::In>,
+        pool: &Arc<BufferPool>,
+    ) -> Partial<R::Acc> {
+        let block = standard(block, pool);
+        let data = block.data();
+        let mut shape = data.shape().to_vec();
+        for (axis, len) in &self.windows {
+            shape[*axis] = (shape[*axis] + 1).saturating_sub(*len);
+        }
+        let strides: Vec<usize> = data.strides().iter().map(|stride| *stride as usize).collect();
+        let shifts = self.shifts(&strides);
+        let mut accs = Lent::new(pool, shape.iter().product(), reducer.empty());
+        let (width, outer) = shape.split_last().expect("windows slide along an axis");
+        let all = data.as_slice().expect("the block is in C order");
+        let mut columns = Vec::with_capacity(shifts.len());
+        if !accs.is_empty() {
+            for (row, accs) in accs.chunks_exact_mut(*width).enumerate() {
+                let start = offset(row, outer, &strides);
+                columns.clear();
+                columns.extend(shifts.iter().map(|shift| &all[start + shift..][..*width]));
+                let across = Across { reducer, columns: &columns, accs };
+                if R::In::HAS_SIMD { arch().dispatch(across) } else { across.call() }
+            }
+        }
+        shape.extend(self.windows.iter().map(|_| 1));
+        Partial { spec: self.spec.clone(), accs, n: shifts.len() as u64, shape }
+    }
+
+    /// How far each element of a window is from its first one, in C order of windows.
+    fn shifts(&self, strides: &[usize]) -> Vec<usize> {
+        let mut shifts = vec![0];
+        for &(axis, len) in &self.windows {
+            let along = |shift: usize| (0..len).map(move |i| shift + i * strides[axis]);
+            shifts = shifts.into_iter().flat_map(along).collect();
+        }
+        shifts
+    }
+}
+
+/// Where row number `row` of an array of shape `outer` begins, if its axes have these strides.
+fn offset(mut row: usize, outer: &[usize], strides: &[usize]) -> usize {
+    let mut offset = 0;
+    for (len, stride) in outer.iter().zip(strides).rev() {
+        offset += row % len * stride;
+        row /= len;
+    }
+    offset
+}
+
+impl Kernel for WindowReduceKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        struct Reduce<'k>(&'k WindowReduceKernel, &'k Arc<BufferPool>, Block);
+        impl ReducerVisitor for Reduce<'_> {
+            type Result = Result<Block>;
+            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
+                Ok(Block::new(self.0.reduce(reducer, chunk::<R::In>(self.2), self.1)))
+            }
+        }
+        let block = inputs.take_one(0);
+        let reduced = self.spec.visit(Reduce(self, task.pool, block));
+        reduced.unwrap_or_else(|| no_reducer(&self.spec))
+    }
+
+    fn formula(&self) -> Option<String> {
+        Some(format!("{} of windows {:?}", self.spec, self.windows))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        Ok(KernelSpec::new("window_reduce", &(&self.spec, &self.windows)))
+    }
+}
+
+/// Windows that begin at neighbouring elements.
+struct Across<'s, R: Reducer> {
+    reducer: R,
+    columns: &'s [&'s [R::In]],
+    accs: &'s mut [R::Acc],
+}
+
+impl<R: Reducer> NullaryFnOnce for Across<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.reducer.fold_across(self.columns, self.accs);
+        for acc in self.accs {
+            // As where the run of a result is one of several.
+            *acc = self.reducer.merge(self.reducer.empty(), 0, *acc, self.columns.len() as u64);
+        }
+    }
+}
