@@ -31,7 +31,8 @@ use table::{New, Table};
 ///
 /// Of an array these chunks are kept: those of a result, those that a result is a slice of, which are computed whole for that
 /// (unless they are more than the cache takes), and those of all reductions on the way. What is read from a source that does not
-/// tell its [version](crate::array::Source::version) is not kept; files and directories of up to 10 000 files do.
+/// tell its [version](crate::array::Source::version) is not kept; files and directories of up to 10 000 files on this machine do. A file
+/// that is changed in place twice, to the same length and within one tick of the clock of its file system, has the same version.
 ///
 /// When there is no room, the chunk goes that is worth the least. That is how many bytes were read and made for
 /// it, along the longest path from the sources, for each byte that it takes, plus what the last chunk was worth that had to go

@@ -45,6 +45,7 @@ fn kernels_allocate_what_they_declare() {
     let x = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] * 3 + i[1]) as f64);
     let y = || array::from_fn([2 * N], [N], |i| i[0] as f64);
     let narrow = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] + i[1]) as f32);
+    let distinct = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] * 2 * N + i[1]) as f64);
     let random = || -> Array<f64> {
         array::random::Generator::new(1).normal(0.0, 1.0, [2 * N, 2 * N], [N, N])
     };
@@ -84,6 +85,11 @@ fn kernels_allocate_what_they_declare() {
         "quantile_approximate of all": narrow().quantile_approximate(0.5, 0.005, ..);
         "shuffle": x().shuffle((0..64).map(|i| (0..8).map(move |j| (i + 64 * j) as i64)), 0);
         "nanlast": months().nanlast();
+        "groups of computed labels": x().group_by_array(1, &(y() % 12.0), (0..12).map(f64::from)).mean();
+        "unique counts": distinct().unique_counts();
+        "unique counts of floats": distinct().cast::<f32>().unique_counts();
+        "unique counts of bytes": (distinct() % 256.0).cast::<u8>().unique_counts();
+        "unique places": distinct().unique_index();
         "arithmetic": (x() * 2.0 + x()).sqrt() - 1.0;
         "a cast up": narrow().cast::<f64>() + 1.0;
         "complex": x().cast::<Complex<f64>>() * Complex::new(0.0, 1.0);

@@ -22,6 +22,7 @@ mod suite {
     mod faults;
     mod files;
     mod first;
+    mod golden_slices;
     mod golden_values;
     #[cfg(feature = "hdf5")]
     mod hdf5;

@@ -56,6 +56,7 @@ impl AxisRef {
                 usize::try_from(from_start).ok().filter(|axis| *axis < ndim)
             }
             AxisRef::Name(name) => {
+                let names = names.filter(|_| !name.is_empty());
                 names.and_then(|names| names.iter().position(|other| **other == **name))
             }
         };

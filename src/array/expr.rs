@@ -3,13 +3,29 @@
 use std::sync::Arc;
 
 use super::chunks::Chunks;
+use super::kernels::contract::Contraction;
 use super::meta::Meta;
 use super::op::ArrayOp;
 use crate::error::{Call, Error, Result};
 use crate::graph::{self, Step};
 
-/// The names of the dimensions of an array.
+/// The names of the dimensions of an array, some of which may have none: theirs is empty.
 pub(crate) type DimNames = Arc<[Arc<str>]>;
+
+/// The names of axes, if one has a name.
+pub(crate) fn dim_names_of(names: impl IntoIterator<Item = Option<Arc<str>>>) -> Option<DimNames> {
+    let names: DimNames = names.into_iter().map(Option::unwrap_or_default).collect();
+    names.iter().any(|name| !name.is_empty()).then_some(names)
+}
+
+/// Some names, and those of `others` where an axis has none.
+fn joined(names: DimNames, others: &DimNames) -> DimNames {
+    if names.iter().all(|name| !name.is_empty()) {
+        return names;
+    }
+    let pairs = names.iter().zip(others.iter());
+    pairs.map(|(name, other)| Arc::clone(if name.is_empty() { other } else { name })).collect()
+}
 
 /// One step of an expression of arrays; its note is the names of the dimensions.
 pub(crate) type Node = graph::Node<ArrayOp>;
@@ -24,15 +40,46 @@ impl Step for ArrayOp {
         match self {
             ArrayOp::Permute(axes) => {
                 let names = inputs[0].dim_names()?;
-                axes.iter().map(|axis| axis.map(|axis| Arc::clone(&names[axis]))).collect()
+                dim_names_of(axes.iter().map(|axis| axis.map(|axis| Arc::clone(&names[axis]))))
             }
-            ArrayOp::Reshape(_) | ArrayOp::Contract(_) | ArrayOp::Blockwise(_) => None,
-            _ => inputs
-                .iter()
-                .filter(|node| node.ndim() == meta.chunks.ndim())
-                .find_map(|node| node.dim_names().cloned()),
+            ArrayOp::Broadcast(chunks) => {
+                let names = inputs[0].dim_names()?;
+                let new = std::iter::repeat_n(None, chunks.ndim() - names.len());
+                dim_names_of(new.chain(names.iter().cloned().map(Some)))
+            }
+            ArrayOp::Contract(contraction) => names_of_product(contraction, inputs, meta),
+            ArrayOp::Reshape(_) | ArrayOp::Blockwise(_) => None,
+            _ => {
+                let inputs = inputs.iter().filter(|node| node.ndim() == meta.chunks.ndim());
+                let mut named = inputs.filter_map(|node| node.dim_names());
+                let first = Arc::clone(named.next()?);
+                Some(named.fold(first, joined))
+            }
         }
     }
+}
+
+/// Those of the axes that stay, each once.
+fn names_of_product(
+    contraction: &Contraction,
+    inputs: &[&Arc<Node>],
+    meta: &Meta,
+) -> Option<DimNames> {
+    let name = |side: usize, axis: usize| {
+        let name = inputs[side].dim_names().map(|names| Arc::clone(&names[axis]));
+        name.filter(|name| !name.is_empty())
+    };
+    let roles = contraction.roles([inputs[0].ndim(), inputs[1].ndim()]);
+    let batch = contraction.batch.iter().map(|&(left, right)| name(0, left).or(name(1, right)));
+    let free = (0..2).flat_map(|side| roles[side].free.iter().map(move |axis| (side, *axis)));
+    let mut names: Vec<_> = batch.chain(free.map(|(side, axis)| name(side, axis))).collect();
+    for axis in 1..names.len() {
+        if names[..axis].contains(&names[axis]) {
+            names[axis] = None;
+        }
+    }
+    names.resize(meta.chunks.ndim(), None);
+    dim_names_of(names)
 }
 
 impl Node {

@@ -106,8 +106,8 @@ pub fn open_netcdf<T: Element>(path: impl AsRef<Path>, variable: &str) -> Array<
 
 /// A dataset of an HDF5 file, such as `group/x`, with elements of type `T`, as it is stored.
 ///
-/// Contiguous, compact and chunked datasets are read, with the filters deflate, shuffle, Fletcher-32, n-bit, scale-offset and
-/// szip, in either byte order. What was never written is the fill value. bool and complex numbers are those that h5py
+/// Contiguous, compact and chunked datasets are read, with the filters deflate, shuffle, Fletcher-32, n-bit, scale-offset,
+/// szip, LZF, LZ4 and Zstandard, and with the feature `zarr` also Blosc, in either byte order. What was never written is the fill value. bool and complex numbers are those that h5py
 /// writes; strings and records are refused. [`open_netcdf`] also gives names to dimensions and unpacks.
 ///
 /// # Cost
@@ -280,7 +280,12 @@ impl ZarrWrite {
             options.compressor = compressor;
         }
         let names = node.dim_names();
-        options.dim_names = names.map(|names| names.iter().map(|name| name.to_string()).collect());
+        // Those without a name get the one that xarray gives them.
+        let name = |(axis, name): (usize, &Arc<str>)| match name.is_empty() {
+            true => format!("dim_{axis}"),
+            false => name.to_string(),
+        };
+        options.dim_names = names.map(|names| names.iter().enumerate().map(name).collect());
         options.attributes = self.attributes.iter().cloned().collect();
         options.overwrite = self.overwrite;
         options

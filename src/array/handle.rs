@@ -27,7 +27,7 @@ use super::args::{Axes, AxisRef, Shape};
 use super::chunks::{ChunkSpec, Chunks};
 use super::collect::{Assemble, Keep, Measure};
 use super::dtype::{DType, Element, dispatch};
-use super::expr::{DimNames, Handle};
+use super::expr::{DimNames, Handle, dim_names_of};
 use super::kernels::map_blocks::BlockInfo;
 use super::kernels::{BinaryOp, ReduceKind, UnaryOp};
 use super::operators::Operand;
@@ -142,7 +142,7 @@ macro_rules! untyped_methods {
             Ok(node.meta.nbytes().unwrap_or(u64::MAX))
         }
 
-        /// The names of the dimensions, if they have names.
+        /// The names of the dimensions, if they have names; of one without, beside others, an empty text.
         ///
         /// # Errors
         /// The error that the handle carries.
@@ -833,7 +833,7 @@ fn with_dim_names(call: Call, handle: &Handle, names: DimNames) -> Handle {
                 expected: "one name for each dimension",
             });
         }
-        Ok(node.with_note(Some(names)))
+        Ok(node.with_note(dim_names_of(names.iter().cloned().map(Some))))
     })
 }
 

@@ -25,6 +25,18 @@ pub(super) struct Table {
 /// Where a block stands in the queue.
 type Place = (Rank, KeyId, u64);
 
+/// A block has to find its place among so many, which may all be in use.
+const SEARCH_MAX: usize = 256;
+
+/// A walk through the queue for what can go.
+struct Search {
+    /// Where it was last.
+    last: Option<Place>,
+    /// What is worth more stays.
+    rank: Rank,
+    n_left: usize,
+}
+
 struct Kept {
     block: Block,
     bytes: u64,
@@ -143,14 +155,14 @@ impl Table {
             return kept.block.clone();
         }
         let rank = Rank::of(self.level + new.worth);
-        let mut last = None;
+        let mut search = Search { last: None, rank, n_left: SEARCH_MAX };
         let share = loop {
             let has_room = self.bytes + bytes <= self.limit;
             let share = || Share::take(new.limit, bytes, new.room, false);
             if let Some(share) = has_room.then(share).flatten() {
                 break share;
             }
-            let Some(first) = self.give_up(&mut last, rank) else { return block };
+            let Some(first) = self.give_up(&mut search) else { return block };
             gone.push(first);
         };
         let block = (new.ownership.lend)(block);
@@ -163,24 +175,25 @@ impl Table {
     /// Gives up blocks until a memory limit has `bytes` in which nothing is kept, as far as that goes.
     pub(super) fn make_room(&mut self, limit: u64, bytes: u64) -> Vec<Block> {
         let mut gone = Vec::new();
-        let mut last = None;
+        let mut search = Search { last: None, rank: Rank(u64::MAX), n_left: usize::MAX };
         while free_of(limit) < bytes
-            && let Some(first) = self.give_up(&mut last, Rank(u64::MAX))
+            && let Some(first) = self.give_up(&mut search)
         {
             gone.push(first);
         }
         gone
     }
 
-    /// Takes out the first block after `last` that nobody uses and that is worth no more than `rank`.
-    fn give_up(&mut self, last: &mut Option<Place>, rank: Rank) -> Option<Block> {
+    /// Takes out the next block of a search that nobody uses.
+    fn give_up(&mut self, search: &mut Search) -> Option<Block> {
         loop {
-            let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+            let start = search.last.map_or(Bound::Unbounded, Bound::Excluded);
             let place = *self.queue.range((start, Bound::Unbounded)).next()?;
-            if place.0 > rank {
+            if place.0 > search.rank || search.n_left == 0 {
                 return None;
             }
-            *last = Some(place);
+            search.n_left -= 1;
+            search.last = Some(place);
             let kept = self.take(place)?;
             match (kept.ownership.recall)(kept.block) {
                 Ok(block) => {
@@ -218,6 +231,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::graph::test_graphs::Chunk;
 
@@ -298,6 +313,30 @@ mod tests {
         drop(used);
         bench.insert(4, 200, 9.0);
         assert_eq!(bench.kept(), [4]);
+    }
+
+    #[test]
+    fn what_is_in_use_is_not_looked_at_again_for_each_new_block() {
+        static N_LOOKS: AtomicUsize = AtomicUsize::new(0);
+        let recall = |block: Block| {
+            N_LOOKS.fetch_add(1, Ordering::Relaxed);
+            block.try_unwrap::<Chunk>().map(Block::new)
+        };
+        let (mut bench, n) = (Bench::new(2_000, 1_000_081), 2_000);
+        let ownership = Ownership { lend: |block| block, recall };
+        let mut insert = |op: u32, worth: f64| {
+            let key = bench.key(op);
+            let new = New { limit: bench.memory_limit, room: &bench.room, worth, ownership };
+            let block = Block::new(Chunk { bytes: 1, digest: op.into() });
+            bench.table.insert(key, 0, block, &new, &mut Vec::new())
+        };
+        let used: Vec<Block> = (0..n).map(|op| insert(op, 1.0)).collect();
+        (n..2 * n).for_each(|op| drop(insert(op, 2.0)));
+        assert!(N_LOOKS.load(Ordering::Relaxed) <= SEARCH_MAX * n as usize);
+        drop(used);
+        insert(2 * n, 2.0);
+        let key = bench.key(2 * n);
+        assert_eq!(bench.table.blocks_of(key, |_| true).len(), 1, "now there is a place");
     }
 
     #[test]

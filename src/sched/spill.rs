@@ -211,7 +211,8 @@ impl Store {
         }
         let mut saved = self.files.save(block);
         // Copies go only when their place is needed.
-        while let (Err(Error::SpillLimit { .. }), Some(copy)) = (&saved, self.copies.pop_last()) {
+        while matches!(saved, Err(Error::SpillLimit { .. })) {
+            let Some(copy) = self.copies.pop_last() else { break };
             self.discard(copy);
             saved = self.files.save(block);
         }

@@ -125,6 +125,16 @@ impl Readable {
         self.bytes
     }
 
+    /// What changes when the file does; objects say nothing of the kind.
+    #[cfg(feature = "hdf5")]
+    pub(crate) fn version(&self, path: &std::path::Path) -> Option<String> {
+        match &self.inner {
+            Inner::File(file) => super::version_of(path, &file.metadata().ok()?),
+            #[cfg(feature = "cloud")]
+            Inner::Object { .. } => None,
+        }
+    }
+
     pub(crate) fn is_remote(&self) -> bool {
         match self.inner {
             Inner::File(_) => false,

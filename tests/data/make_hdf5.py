@@ -1,12 +1,14 @@
-"""Makes the HDF5 and NetCDF-4 files of this folder, with h5py 3.16 (HDF5 2.0) and netCDF4 1.7 (netcdf-c 4.10).
+"""Makes the HDF5 and NetCDF-4 files of this folder, with h5py 3.16 (HDF5 2.0), netCDF4 1.7 (netcdf-c 4.10) and numcodecs 0.16.
 
 Elements count: that at (i, j, k) of a shape (a, b, c) is (i * b + j) * c + k, unless a comment says otherwise.
 """
 
 import os
+import struct
 
 import h5py
 import netCDF4
+import numcodecs
 import numpy as np
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -86,6 +88,36 @@ def new():
         h5py.Dataset(d)[...] = count((9, 10), "i4")
 
 
+def filters():
+    # Chunks are compressed here and written as they are: h5py has these filters only with plugins.
+    values = count((50,), "i4")
+
+    def lz4(data):
+        blocks = [data[i : i + 40] for i in range(0, len(data), 40)]
+        blocks = [numcodecs.LZ4().encode(block)[4:] for block in blocks]
+        return struct.pack(">qi", len(data), 40) + b"".join(struct.pack(">i", len(block)) + block for block in blocks)
+
+    with h5py.File(os.path.join(here, "filters.h5"), "w", libver=("earliest", "v108")) as f:
+        for name, number, encode in [
+            ("lz4", 32004, lz4),
+            ("zstd", 32015, numcodecs.Zstd().encode),
+            ("blosc", 32001, numcodecs.Blosc("lz4", shuffle=numcodecs.Blosc.SHUFFLE).encode),
+            ("zfp", 32013, bytes),
+            ("private", 32999, bytes),
+        ]:
+            how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            how.set_chunk((16,))
+            how.set_filter(number, h5py.h5z.FLAG_OPTIONAL, ())
+            space = h5py.h5s.create_simple((50,))
+            d = h5py.h5d.create(f.id, name.encode(), h5py.h5t.STD_I32LE, space, how)
+            for start in range(0, 50, 16):
+                chunk = np.zeros(16, "i4")
+                part = values[start : start + 16]
+                chunk[: len(part)] = part
+                d.write_direct_chunk((start,), encode(chunk.tobytes()))
+
+
 netcdf()
 old()
 new()
+filters()

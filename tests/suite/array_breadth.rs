@@ -167,3 +167,106 @@ fn closeness_rounding_and_numbers_in_place_of_nan() {
     check(&least, &arr1(&[f32::MIN]).into_dyn());
     assert!(complex.nan_to_num().check().is_err());
 }
+
+#[test]
+fn samples_of_everything_are_everything() {
+    let x = array::from_ndarray(Array1::from_iter((0..23).map(|i| i * 7 % 23)), [5]);
+    for error in [0.01, 1e-12, f64::MIN_POSITIVE] {
+        let got = x.quantile_approximate([0.0, 0.5, 1.0], error, 0);
+        check(&got, &arr1(&[0, 11, 22]).into_dyn());
+    }
+}
+
+#[test]
+fn a_group_without_positions_has_no_first() {
+    let nan = f64::NAN;
+    let x = array::from_ndarray(arr1(&[nan, 2.0, 5.0, nan, 7.0]), [2]);
+    let groups = x.group_by_bins(0, &[0, 1, 1, 5, 9], &[0, 1, 2, 5, 8]);
+    check(&groups.nanfirst(), &arr1(&[nan, 2.0, nan, nan]).into_dyn());
+    check(&groups.nanlast(), &arr1(&[nan, 5.0, nan, nan]).into_dyn());
+}
+
+#[test]
+fn any_number_of_decimals_is_one() {
+    let x = array::from_ndarray(arr1(&[1.26, -3e300, f64::NAN, f64::INFINITY]), [3]);
+    check(&x.round(1), &arr1(&[1.3, -3e300, f64::NAN, f64::INFINITY]).into_dyn());
+    for many in [300, 400, i32::MAX] {
+        check(&x.round(many), &x.compute().unwrap());
+    }
+    let y = array::from_ndarray(arr1(&[1.26_f32, -3e30, f32::MAX]), [2]);
+    check(&y.round(38), &y.compute().unwrap());
+    for few in [-39, -400, i32::MIN] {
+        check(&y.slice(s![..2]).round(few), &arr1(&[0_f32, -0.0]).into_dyn());
+    }
+}
+
+#[test]
+fn groups_by_labels_that_are_computed() {
+    let shape = [3, 8, 9];
+    let value = |t: usize, y: usize, x: usize| (t * 100 + y * 9 + x) as f64;
+    let zone = |y: usize, x: usize| ((y / 3) * 10 + x * x / 20) as i32;
+    let all = ArrayD::from_shape_fn(IxDyn(&shape), |i| value(i[0], i[1], i[2]));
+    let zones = ArrayD::from_shape_fn(IxDyn(&shape[1..]), |i| zone(i[0], i[1]));
+    let names = ["time", "y", "x"];
+    let x = array::from_ndarray(all.clone(), [2, 3, 4]).with_dim_names(names);
+    // In other chunks, and computed; a group twice, one that no position has, and positions in none.
+    let labels = array::from_ndarray(zones.clone(), [8, 2]) * 2
+        - &array::from_ndarray(zones.clone(), [3, 9]);
+    let wanted = [20, 0, 11, 99, 0, 3, 10];
+    let groups = x.group_by_array(["y", "x"], &labels, wanted);
+    assert_eq!(groups.labels().unwrap(), [0, 3, 10, 11, 20, 99]);
+    let members = |t: usize, label: i32| -> Vec<f64> {
+        let places = (0..shape[1]).flat_map(|y| (0..shape[2]).map(move |x| (y, x)));
+        places.filter(|&(y, x)| zone(y, x) == label).map(|(y, x)| value(t, y, x)).collect()
+    };
+    let of = |f: fn(&[f64]) -> f64| {
+        ArrayD::from_shape_fn(IxDyn(&[3, 6]), |i| f(&members(i[0], [0, 3, 10, 11, 20, 99][i[1]])))
+    };
+    check(&groups.sum(), &of(|of| of.iter().sum()));
+    check(&groups.mean(), &of(|of| of.iter().sum::<f64>() / of.len() as f64));
+    let max = |of: &[f64]| {
+        if of.is_empty() { f64::NAN } else { of.iter().fold(f64::MIN, |a, &b| a.max(b)) }
+    };
+    check(&groups.max(), &of(max));
+    check(&groups.count(), &of(|of| of.len() as f64).mapv(|n| n as i64));
+    assert_eq!(groups.sum().dim_names().unwrap().unwrap(), ["time", "y"]);
+
+    // The other way round, more groups than positions in a block, and a kept axis between.
+    let turned = array::from_ndarray(zones.t().into_owned(), [9, 8]);
+    let many = x.permute_axes(["y", "time", "x"]).group_by_array([2, 0], &turned, 0..200);
+    let expected =
+        ArrayD::from_shape_fn(IxDyn(&[21, 3]), |i| members(i[1], i[0] as i32).iter().sum());
+    assert_eq!(many.nansum().shape().unwrap(), [200, 3]);
+    check(&many.nansum().slice(s![..21, ..]), &expected);
+
+    // As if they were known.
+    let known = x.group_by_axis(["y", "x"], zones.iter().copied());
+    let same = x.group_by_array(
+        ["y", "x"],
+        &array::from_ndarray(zones.clone(), [3, 3]),
+        zones.iter().copied(),
+    );
+    check(&same.var(1.0), &known.var(1.0).compute().unwrap());
+    let is_wrong = |array: Array<f64>, text: &str| {
+        let error = array.compute().unwrap_err().to_string();
+        assert!(error.contains(text) && error.contains("array_breadth.rs"), "{error}");
+    };
+    is_wrong(same.median(), "group_by_axis()");
+    is_wrong(same.first(), "group_by_axis()");
+    check(
+        &(&x - same.expand(&same.mean())),
+        &(&x - known.expand(&known.mean())).compute().unwrap(),
+    );
+    check(&same.nanlast(), &known.nanlast().compute().unwrap());
+    check(
+        &groups.nanfirst().slice(s![.., ..5]),
+        &of(|of| of.first().copied().unwrap_or(0.0)).slice(s![.., ..5]).to_owned().into_dyn(),
+    );
+    let error = groups.expand(&groups.sum()).compute().unwrap_err();
+    assert!(error.to_string().contains("index"), "{error}");
+    is_wrong(
+        x.group_by_array("x", &array::zeros::<i32>([8], [8]), [1]).sum(),
+        "label for each position",
+    );
+    is_wrong(x.group_by_array("x", &array::zeros::<f64>([9], [9]), [f64::NAN]).sum(), "NaN");
+}

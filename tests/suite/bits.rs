@@ -93,3 +93,24 @@ fn a_slice_of_a_reduction_around_a_kept_axis() {
     check_parts(&[5, 37, 11, 29], &[2, 20, -1, 10], &[1, 3]);
     check_parts(&[9, 2, 2000], &[-1, -1, -1], &[0, 2]);
 }
+
+#[test]
+fn scans_do_not_see_how_a_block_lies_in_memory() {
+    let all = rough(&[3000, 2]);
+    let expected = {
+        let lanes = all.t().as_standard_layout().into_owned();
+        array::from_ndarray(lanes, [2, 700]).cumsum(1).compute().unwrap()
+    };
+    let turned = array::from_ndarray(all.clone(), [700, 2]).transpose().cumsum(1);
+    let reversed = all.slice(ndarray::s![..;-1, ..]).to_owned().into_dyn();
+    let flipped = array::from_ndarray(reversed, [700, 2]).rechunk([3000, 2]);
+    let flipped = flipped.flip([0]).rechunk([700, 2]).transpose().cumsum(1);
+    let bits = |x: &ArrayD<f64>| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for optimize in [true, false] {
+        let got =
+            Config::new().with_optimize(optimize).scope(|| [turned.compute(), flipped.compute()]);
+        for got in got {
+            assert_eq!(bits(&got.unwrap()), bits(&expected), "optimizer: {optimize}");
+        }
+    }
+}

@@ -203,6 +203,52 @@ fn a_chunk_of_a_zarr_array_that_changed_is_read_again() {
     });
 }
 
+/// What a handle from before makes of the files is not what they are now.
+#[cfg(feature = "zarr")]
+#[test]
+fn an_array_whose_metadata_changed_is_read_again() {
+    use dask_rs::array::{ZarrFormat, ZarrWrite};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.zarr");
+    with_cache(1 << 20, 100_000_151, |_| {
+        let ones = array::ones::<f64>([20], [10]);
+        compute(ones.store_zarr(&path, ZarrWrite::new().format(ZarrFormat::V2))).unwrap();
+        let old = array::open_zarr::<f64>(&path);
+        // The same bytes are other numbers.
+        let metadata = std::fs::read_to_string(path.join(".zarray")).unwrap();
+        std::fs::write(path.join(".zarray"), metadata.replace("<f8", ">f8")).unwrap();
+        let max = |x: &Array<f64>| x.max(..).compute().unwrap()[[]];
+        assert_eq!(max(&old), 1.0);
+        let swapped = f64::from_bits(1_f64.to_bits().swap_bytes());
+        assert_eq!(max(&array::open_zarr(&path)), swapped);
+    });
+}
+
+#[cfg(feature = "hdf5")]
+#[test]
+fn hdf5_files_tell_their_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.h5");
+    let plain = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/plain.h5");
+    std::fs::copy(plain, &path).unwrap();
+    with_cache(1 << 20, 100_000_157, |cache| {
+        let of = |name: &str| array::open_hdf5::<i32>(&path, name).sum(..).compute().unwrap()[[]];
+        assert_eq!((of("contiguous"), of("contiguous"), cache.hits()), (190, 190, 1));
+        assert_eq!(
+            (of("big"), of("scaled"), cache.hits()),
+            (190, 1225, 1),
+            "others have their own"
+        );
+        let held = array::open_hdf5::<i32>(&path, "contiguous");
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        std::fs::File::options().append(true).open(&path).unwrap().set_modified(later).unwrap();
+        assert_eq!((of("contiguous"), cache.hits()), (190, 1));
+        held.sum(..).compute().unwrap();
+        held.sum(..).compute().unwrap();
+        assert_eq!(cache.hits(), 1, "it was opened before");
+    });
+}
+
 #[test]
 fn what_is_kept_stays_below_the_cap_and_half_of_the_memory_limit() {
     with_cache(10_000, 100_000_127, |cache| {

@@ -1,16 +1,20 @@
 //! Chunks that hold whole groups of neighbours.
 
 use super::axis::AxisChunks;
+use super::limit::MAX_LISTED;
 
 /// Chunks of an axis whose lengths are multiples of `size`, all but the last: each block gives what is left over, and the
 /// smallest of those that did get it back, group by group.
 ///
-/// `None` if lengths are unknown.
+/// `None` if lengths are unknown, or there are too many blocks to list.
 ///
 /// # Source
 /// Dask, `coarsen`.
 pub(crate) fn coarsen_chunks(axis: &AxisChunks, size: u64) -> Option<AxisChunks> {
     let len = axis.len()?;
+    if axis.n_blocks() > MAX_LISTED {
+        return None;
+    }
     if axis.sizes().all(|n| n.is_multiple_of(size)) {
         return Some(axis.clone());
     }
@@ -41,5 +45,6 @@ mod tests {
         assert_eq!(of(&[8, 4], 4), [8, 4]);
         assert_eq!(of(&[2], 4), [2]);
         assert_eq!(coarsen_chunks(&AxisChunks::unknown(2, 1), 2), None);
+        assert_eq!(coarsen_chunks(&AxisChunks::uniform(1 << 62, 6), 3), None);
     }
 }

@@ -1,6 +1,8 @@
 //! Checks the planning functions against what Dask and NumPy answer.
 //!
-//! The cases lie beside the repository, not in it. Without them these tests say so and pass.
+//! The cases lie beside the repository, not in it. Without them these tests say so and pass. Two files have what is not here:
+//! `percentile_merge.jsonl` (Dask's sketch, in place of which there are exact quantiles and ones with a bound on their error) and
+//! `shuffle_stages.jsonl` (rows are exchanged in one stage).
 #![expect(
     clippy::print_stderr,
     clippy::needless_pass_by_value,
@@ -366,7 +368,7 @@ fn slices_of_slices_are_one() {
             shape.iter().map(|&len| Indexed::Axis { slice: AxisSlice::full(len), dropped: false });
         let axes: Vec<_> = axes.collect();
         let both = index(&axes, &case["a"]).and_then(|a| index(&a, &case["b"]));
-        // Lists select positions that no slice does; they are the business of `take`.
+        // Lists select positions that no slice does; `tests/suite/golden_slices.rs` has all cases.
         let Some(mut both) = both else { return Checked::Skipped };
         let flat = selected(&both, &shape);
         let kept = both.iter_mut().filter_map(|axis| match axis.parts() {

@@ -1,16 +1,18 @@
 //! Arrays whose positions along some axes have labels.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::super::args::{Axes, AxisRef};
-use super::super::chunks::NO_GROUP;
+use super::super::chunks::{ChunkSpec, NO_GROUP};
 use super::super::dtype::Element;
 use super::super::expr::Handle;
 use super::super::kernels::ReduceKind;
 use super::super::kernels::quantile::QuantileMethod;
-use super::super::ops::groups::{Grouping, LABELLED_MAX, group, too_many_labels};
+use super::super::ops::creation::from_shared;
+use super::super::ops::groups::{Grouping, LABELLED_MAX, group, group_computed, too_many_labels};
 use super::super::ops::quantiles::Quantiles;
 use super::{Array, Fractions};
 use crate::error::{Call, Error, Result};
@@ -141,6 +143,67 @@ impl<T: Element> Array<T> {
         let codes = coordinates.iter().map(code).collect();
         let lower = edges[..n_bins].to_vec();
         AxisGroups::new(call, self, &Axes::List(vec![axis.into()]), codes, lower)
+    }
+}
+
+/// Labels that are an array themselves.
+impl<T: Element> Array<T> {
+    /// The positions along some axes by labels that are computed, such as a map of zones, of which these are the `groups`
+    /// that are wanted: positions with other labels are in none. Results have the groups in ascending order.
+    ///
+    /// Which groups a block has is not known before, so that each may have any: results are those of
+    /// [`group_by_axis`](Self::group_by_axis), but quantiles, [`first`](AxisGroups::first) and [`last`](AxisGroups::last) need
+    /// labels that are known.
+    ///
+    /// # Cost
+    /// As `group_by_axis` of groups that are everywhere; labels are brought into the chunks of the array, and 4 bytes each
+    /// while a block of them is used.
+    ///
+    /// # Errors
+    /// Carried by results: [`Error::ShapeMismatch`] unless there is a label for each position along the axes, in their
+    /// order; [`Error::InvalidArgument`] for a group that is NaN; [`Error::InvalidAxis`], [`Error::UnknownChunks`].
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let rain = array::arange(0.0, 24.0, 1.0, [7]).reshape([2, 3, 4]).with_dim_names(["year", "lat", "lon"]);
+    /// let height = array::arange(0.0, 12.0, 1.0, [5]).reshape([3, 4]);
+    /// let zone = (&height / 5.0).floor();
+    /// let by_zone = rain.group_by_array(["lat", "lon"], &zone, [0.0, 1.0, 2.0]);
+    /// let mean = by_zone.mean();
+    /// assert_eq!(mean.compute()?, ndarray::arr2(&[[2.0, 7.0, 10.5], [14.0, 19.0, 22.5]]).into_dyn());
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// flox, `groupby_reduce` with `expected_groups`.
+    #[track_caller]
+    #[must_use]
+    pub fn group_by_array<L: Element + PartialOrd>(
+        &self,
+        axes: impl Into<Axes>,
+        labels: &Array<L>,
+        groups: impl IntoIterator<Item = L>,
+    ) -> AxisGroups<T, L> {
+        let call = Call::new("group_by_array");
+        let mut groups: Vec<L> = groups.into_iter().collect();
+        groups.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+        groups.dedup();
+        let is_nan = |group: &L| group.partial_cmp(group).is_none();
+        let grouped = if groups.iter().any(is_nan) {
+            Err(Error::InvalidArgument {
+                call,
+                argument: "groups",
+                got: "NaN, which is equal to no label".into(),
+                expected: "labels that positions can have",
+            })
+        } else {
+            let vector = ndarray::Array1::from(groups.clone()).into_dyn().into_shared();
+            let vector = from_shared(call, vector, &ChunkSpec::from(-1));
+            group_computed(call, &self.handle, &axes.into(), &labels.handle, &vector)
+        };
+        let grouped = grouped.map(|grouping| (grouping, groups.into())).map_err(Arc::new);
+        AxisGroups { grouped, element: PhantomData }
     }
 }
 
@@ -328,7 +391,7 @@ impl<T: Element, L> AxisGroups<T, L> {
     ///
     /// # Errors
     /// Carried: [`Error::InvalidArgument`] for an array without the axis of the groups, or if a position is in no
-    /// group.
+    /// group; of [computed](Array::group_by_array) labels, that is [`Error::IndexOutOfBounds`] when it is computed.
     #[track_caller]
     #[must_use]
     pub fn expand<U: Element>(&self, result: &Array<U>) -> Array<U> {

@@ -76,7 +76,7 @@ scans! {
 /// Functions that see more than one block.
 impl<T: Element> Array<T> {
     /// `function` of each block with `depth` elements around it (a number, a pair, a list of a pair for
-    /// each axis, or some axes with pairs, such as `[("x", (1, 0))]`), beyond the ends of the array with what `boundary` says (one for all axes, or a list). The function returns a
+    /// each axis, or some axes with pairs, such as `[("x", (1, 0))]`), beyond the ends of the array with what `boundary` says (one for all axes, a list, or some axes with one each). The function returns a
     /// block of the shape that it gets, from which what was around is cut away. Its second argument says
     /// where the block without its surroundings lies.
     ///

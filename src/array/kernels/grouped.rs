@@ -195,8 +195,8 @@ impl Members {
 #[derive(Debug)]
 pub(crate) struct GroupChunkKernel {
     pub(crate) spec: ReduceSpec,
-    /// The group of each position of the grouped axes, in C order.
-    pub(crate) codes: Arc<[u32]>,
+    /// The group of each position of the grouped axes, in C order; if there are none, those of a block are in slot 1.
+    pub(crate) codes: Option<Arc<[u32]>>,
     pub(crate) n_groups: u32,
     /// Of the input.
     pub(crate) chunks: Chunks,
@@ -205,12 +205,15 @@ pub(crate) struct GroupChunkKernel {
 }
 
 impl GroupChunkKernel {
-    fn members(&self, task: &TaskContext<'_>) -> Option<Members> {
+    fn members(&self, task: &TaskContext<'_>, codes: Option<Block>) -> Option<Members> {
+        let Some(all) = &self.codes else {
+            return Some(Members::new(&chunk::<u32>(codes?).view(), self.n_groups));
+        };
         let grouped = Chunks::new(&self.chunks.axes()[self.n_kept..]);
         let block = grouped.unravel_block(*task.block.last()?)?;
         let lens = to_usize(&grouped.known_shape()?);
         let (start, shape) = (grouped.block_start(&block)?, grouped.block_shape(&block)?);
-        let mut codes = ArrayViewD::from_shape(IxDyn(&lens), &self.codes).ok()?;
+        let mut codes = ArrayViewD::from_shape(IxDyn(&lens), all).ok()?;
         for (axis, (&start, &len)) in start.iter().zip(&shape).enumerate() {
             codes.slice_axis_inplace(
                 Axis(axis),
@@ -359,9 +362,10 @@ impl Kernel for GroupChunkKernel {
                 self.0.partial(reducer, self.1, &block.view(), self.3)
             }
         }
-        let members =
-            self.members(task).ok_or_else(|| internal(&self.spec, "a block of no place"))?;
-        let block = self.spec.visit(Partial(self, members, inputs.take_one(0), task.pool));
+        let block = inputs.take_one(0);
+        let members = self.members(task, inputs.take_slot(1).next());
+        let members = members.ok_or_else(|| internal(&self.spec, "a block of no place"))?;
+        let block = self.spec.visit(Partial(self, members, block, task.pool));
         block.map_or_else(|| no_reducer(&self.spec), Ok)
     }
 

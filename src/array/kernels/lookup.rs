@@ -6,6 +6,7 @@ use ndarray::Axis;
 
 use super::ordered::Ordered;
 use crate::array::chunk::{Chunk, chunk};
+use crate::array::chunks::NO_GROUP;
 use crate::error::Result;
 use crate::graph::{Block, Identity, Inputs, Kernel, TaskContext};
 #[cfg(feature = "dist")]
@@ -21,6 +22,8 @@ pub(crate) enum Lookup {
     LessOrEqual,
     /// Whether it is one of the others.
     IsIn,
+    /// Which of the others, which are sorted, it is; [`NO_GROUP`] if it is none. The result has no new axis.
+    Place,
 }
 
 /// Looks the elements of slot 0 up in the vector of slot 1. The result has a new last axis of length 1,
@@ -48,6 +51,11 @@ impl<T: Ordered> Kernel for LookupKernel<T> {
             others.sort_unstable_by(Ordered::order);
             let found = block.view().mapv(|x| others.binary_search_by(|y| y.order(&x)).is_ok());
             return Ok(Block::new(Chunk::new(found.insert_axis(last), task.pool)));
+        }
+        if self.lookup == Lookup::Place {
+            let place =
+                |x: T| others.binary_search_by(|y| y.order(&x)).map_or(NO_GROUP, |i| i as u32);
+            return Ok(Block::new(Chunk::new(block.view().mapv(place), task.pool)));
         }
         let is_before = |y: &T, x: &T| match self.lookup {
             Lookup::Less => y.order(x).is_lt(),

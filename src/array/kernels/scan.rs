@@ -4,8 +4,9 @@
 //! combined in a tree, see `ops/scans.rs`.
 
 use std::marker::PhantomData;
+use std::ops::Index;
 
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
+use ndarray::{ArrayView1, ArrayViewD, ArrayViewMutD, Axis, s};
 use num_complex::Complex;
 
 use super::copy::filled;
@@ -107,21 +108,37 @@ macro_rules! with_kind {
 /// Parts of a lane that are added up side by side, as one sum has to wait for each addition.
 const N_PARTS: usize = 8;
 
-/// The combination of the elements of a lane.
+/// The combination of the elements of a lane, in an order that does not depend on how they lie in memory.
 #[inline(always)]
-fn total_of<T: Copy>(lane: &[T], combine: impl Fn(T, T) -> T) -> Option<T> {
+fn total_of<T: Copy>(lane: ArrayView1<'_, T>, combine: impl Fn(T, T) -> T) -> Option<T> {
     let len = lane.len() / N_PARTS;
-    if len == 0 {
-        return lane.iter().copied().reduce(combine);
-    }
-    let parts: [&[T]; N_PARTS] = std::array::from_fn(|i| &lane[i * len..(i + 1) * len]);
+    let range = |i: usize| i * len..(i + 1) * len;
+    let totals = match lane.to_slice() {
+        _ if len == 0 => None,
+        Some(lane) => Some(totals_of(len, std::array::from_fn(|i| &lane[range(i)]), &combine)),
+        None => {
+            let parts: [_; N_PARTS] = std::array::from_fn(|i| lane.slice(s![range(i)]));
+            Some(totals_of(len, parts.each_ref(), &combine))
+        }
+    };
+    let rest = lane.slice(s![N_PARTS * len..]);
+    totals.into_iter().flatten().chain(rest.iter().copied()).reduce(combine)
+}
+
+/// The combinations of the first `len` elements, of which there are some, of each part.
+#[inline(always)]
+fn totals_of<T: Copy, P: Index<usize, Output = T> + ?Sized>(
+    len: usize,
+    parts: [&P; N_PARTS],
+    combine: impl Fn(T, T) -> T,
+) -> [T; N_PARTS] {
     let mut totals = parts.map(|part| part[0]);
     for i in 1..len {
         for (total, part) in totals.iter_mut().zip(&parts) {
             *total = combine(*total, part[i]);
         }
     }
-    totals.iter().chain(&lane[N_PARTS * len..]).copied().reduce(combine)
+    totals
 }
 
 #[inline(always)]
@@ -185,11 +202,9 @@ impl<T: Combine> ScanKernel<T> {
         let axis = Axis(self.axis);
         if self.axis + 1 == block.ndim() {
             for (lane, mut out) in block.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
-                out[0] = with_kind!(self.kind, kind => match lane.to_slice() {
-                    Some(lane) => total_of(lane, |a, b| T::combine(kind, a, b)),
-                    None => lane.iter().copied().reduce(|a, b| T::combine(kind, a, b)),
-                })
-                .unwrap_or_default();
+                out[0] =
+                    with_kind!(self.kind, kind => total_of(lane, |a, b| T::combine(kind, a, b)))
+                        .unwrap_or_default();
             }
             return;
         }

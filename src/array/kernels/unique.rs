@@ -23,8 +23,18 @@ use crate::memory::BufferPool;
 #[cfg(feature = "dist")]
 use std::sync::Arc;
 
-/// A distinct element, how often it occurs, and where first.
-type Entry<T> = (T, i64, i64);
+/// A distinct element, and how often it occurs or where first.
+type Entry<T> = (T, i64);
+
+/// What is told of distinct elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) enum Told {
+    /// How often they occur.
+    Counts,
+    /// Where they are first.
+    Places,
+}
 
 /// Distinct elements in ascending order.
 #[derive(Debug)]
@@ -33,14 +43,26 @@ struct Tally<T> {
 }
 
 impl<T: Ordered> Tally<T> {
-    fn new(mut counted: Vec<Entry<T>>) -> Self {
+    /// The tally of some elements, of which it is told how often they occur.
+    fn of(mut elements: Vec<T>) -> Self {
         // A stable sort, so that of two zeros the first stays.
+        elements.sort_by(Ordered::order);
+        let runs = || elements.chunk_by(Ordered::is_same);
+        let mut counted = Vec::with_capacity(runs().count());
+        counted.extend(runs().map(|run| (run[0], run.len() as i64)));
+        Tally { counted }
+    }
+
+    /// The tally of elements that may occur in several entries.
+    fn new(mut counted: Vec<Entry<T>>, told: Told) -> Self {
         counted.sort_by(|a, b| a.0.order(&b.0));
         counted.dedup_by(|later, first| {
             let is_same = later.0.is_same(&first.0);
             if is_same {
-                first.1 += later.1;
-                first.2 = first.2.min(later.2);
+                first.1 = match told {
+                    Told::Counts => first.1 + later.1,
+                    Told::Places => first.1.min(later.1),
+                };
             }
             is_same
         });
@@ -57,9 +79,7 @@ impl<T: Ordered> Value for Tally<T> {
     #[cfg(feature = "dist")]
     fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
         bytes.extend(encoded(&T::DTYPE));
-        let entries: Vec<(T, (i64, i64))> =
-            self.counted.iter().map(|&(x, n, place)| (x, (n, place))).collect();
-        append(&entries, bytes);
+        append(&self.counted, bytes);
         Some("tally")
     }
 
@@ -84,9 +104,7 @@ impl<T: Ordered> Spill for Tally<T> {
 pub(super) fn decode_tally(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Block> {
     let (dtype, data): (DType, _) = head("distinct elements", bytes)?;
     Ok(dispatch!(dtype, T => {
-        let entries = items::<(T, (i64, i64))>("distinct elements", data)?;
-        let entries = entries.into_iter().map(|(x, (n, place))| (x, n, place));
-        Block::new(Tally { counted: entries.collect() })
+        Block::new(Tally { counted: items::<Entry<T>>("distinct elements", data)? })
     }))
 }
 
@@ -95,15 +113,13 @@ pub(super) fn decode_tally(bytes: &[u8], _pool: &Arc<BufferPool>) -> Result<Bloc
 #[cfg_attr(feature = "dist", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum UniqueStep {
     /// From the elements of a block to a tally of them.
-    Count,
+    Tally(Told),
     /// From some tallies to one.
-    Merge,
+    Merge(Told),
     /// From a tally to its elements.
     Values,
-    /// From a tally to its numbers.
-    Counts,
-    /// From a tally to where its elements first are.
-    Places,
+    /// From a tally to what it tells of them.
+    Numbers,
 }
 
 /// Bytes of one entry of a tally of `T`.
@@ -151,30 +167,35 @@ fn tally<T: Ordered>(block: &Block) -> &Tally<T> {
 impl<T: Ordered> Kernel for UniqueKernel<T> {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         Ok(match self.step {
-            UniqueStep::Count => {
+            UniqueStep::Tally(told) => {
                 let block = chunk::<T>(inputs.take_one(0));
                 let view = block.view();
                 let elements = view.iter().copied();
-                Block::new(Tally::new(match self.places(task.block) {
-                    Some(places) => elements.zip(places).map(|(x, place)| (x, 1, place)).collect(),
-                    None => elements.map(|x| (x, 1, 0)).collect(),
-                }))
+                let mut all = Vec::new();
+                Block::new(match self.places(task.block) {
+                    Some(places) => {
+                        all.reserve_exact(view.len());
+                        all.extend(elements.zip(places));
+                        Tally::new(all, told)
+                    }
+                    None => Tally::of(elements.collect()),
+                })
             }
-            UniqueStep::Merge => {
-                let tallies: Vec<Block> = inputs.take_slot(0).collect();
-                let all =
-                    tallies.iter().flat_map(|block| tally::<T>(block).counted.iter().copied());
-                Block::new(Tally::new(all.collect()))
+            UniqueStep::Merge(told) => {
+                let blocks: Vec<Block> = inputs.take_slot(0).collect();
+                let tallies = || blocks.iter().map(|block| &tally::<T>(block).counted);
+                let mut all = Vec::with_capacity(tallies().map(Vec::len).sum());
+                tallies().for_each(|counted| all.extend_from_slice(counted));
+                Block::new(Tally::new(all, told))
             }
             UniqueStep::Values => {
                 let block = inputs.take_one(0);
                 let values: Array1<T> = tally::<T>(&block).counted.iter().map(|x| x.0).collect();
                 Block::new(Chunk::new(values.into_dyn(), task.pool))
             }
-            UniqueStep::Counts | UniqueStep::Places => {
+            UniqueStep::Numbers => {
                 let block = inputs.take_one(0);
-                let number = |x: &Entry<T>| if self.step == UniqueStep::Counts { x.1 } else { x.2 };
-                let numbers: Array1<i64> = tally::<T>(&block).counted.iter().map(number).collect();
+                let numbers: Array1<i64> = tally::<T>(&block).counted.iter().map(|x| x.1).collect();
                 Block::new(Chunk::new(numbers.into_dyn(), task.pool))
             }
         })
@@ -196,17 +217,29 @@ mod tests {
 
     #[test]
     fn a_tally_comes_back_from_disk() {
-        let counted = vec![(-0.0, 3, 7), (1.5, 1, 0), (f64::NAN, 2, 1 << 40)];
+        let counted = vec![(-0.0, 3), (1.5, 1), (f64::NAN, 1 << 40)];
         let back = Block::new(Tally { counted: counted.clone() }).through_disk();
-        let bits = |entry: &Entry<f64>| (entry.0.to_bits(), entry.1, entry.2);
+        let bits = |entry: &Entry<f64>| (entry.0.to_bits(), entry.1);
         let back: Vec<_> = tally::<f64>(&back).counted.iter().map(bits).collect();
         assert_eq!(back, counted.iter().map(bits).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_tally_takes_the_memory_of_distinct_elements() {
-        let tally = Tally::new((0..1000).rev().map(|i| (i % 3, 1, i64::from(i))).collect());
-        assert_eq!(tally.counted, [(0, 334, 0), (1, 333, 1), (2, 333, 2)]);
-        assert_eq!(tally.nbytes(), 3 * entry_bytes::<i32>());
+        let elements = || (0..1000).rev().map(|i| i % 3);
+        let counts = Tally::of(elements().collect());
+        assert_eq!(counts.counted, [(0, 334), (1, 333), (2, 333)]);
+        let places = Tally::new(elements().zip((0..1000).rev()).collect(), Told::Places);
+        assert_eq!(places.counted, [(0, 0), (1, 1), (2, 2)]);
+        for tally in [counts, places] {
+            assert_eq!(tally.nbytes(), 3 * entry_bytes::<i32>());
+        }
+    }
+
+    #[test]
+    fn of_two_zeros_the_first_stays() {
+        let tally = Tally::of(vec![1.0, -0.0, f64::NAN, 0.0, f64::NAN]);
+        assert_eq!(tally.counted.iter().map(|x| x.1).collect::<Vec<_>>(), [2, 1, 2]);
+        assert!(tally.counted[0].0.is_sign_negative() && tally.counted[2].0.is_nan());
     }
 }

@@ -97,7 +97,10 @@ pub(crate) fn round(call: Call, x: &Handle, decimals: i32) -> Handle {
         let float = float_of(dtype);
         let x = s.b.input(0, dtype);
         let x = s.b.cast(x, float);
-        let power = s.number(10_f64.powi(decimals.abs()), float);
+        let is_narrow = matches!(float, DType::F32 | DType::C64);
+        let largest = if is_narrow { f64::from(f32::MAX) } else { f64::MAX };
+        let n = i32::try_from(decimals.unsigned_abs()).unwrap_or(i32::MAX);
+        let power = s.number(10_f64.powi(n).min(largest), float);
         // Powers of ten are exact, and their inverses are not.
         let (before, after) = match decimals < 0 {
             true => (BinaryOp::Div, BinaryOp::Mul),
@@ -106,7 +109,16 @@ pub(crate) fn round(call: Call, x: &Handle, decimals: i32) -> Handle {
         let scaled = s.binary(before, x, power)?;
         let rounded = s.unary(UnaryOp::Rint, scaled)?;
         let rounded = s.binary(after, rounded, power)?;
-        let result = s.b.cast(rounded, dtype);
+        let mut result = rounded;
+        if !dtype.is_complex() {
+            // Numbers that are so large have no such decimals, and may be too large for the way there and back.
+            let size = s.unary(UnaryOp::Abs, scaled)?;
+            let whole = if is_narrow { f32::MANTISSA_DIGITS } else { f64::MANTISSA_DIGITS };
+            let whole = s.number(2_f64.powi(whole as i32 - 1), float);
+            let is_whole = s.binary(BinaryOp::Ge, size, whole)?;
+            result = s.b.select(is_whole, x, rounded);
+        }
+        let result = s.b.cast(result, dtype);
         elemwise_of(call, s.b.finish(result), &[node])
     })
 }

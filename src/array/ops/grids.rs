@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::manipulation::{broadcast_to, expand_dims, reshape, swapaxes};
 use crate::array::args::{Axes, AxisRef, Shape};
 use crate::array::chunks::{ChunkSpec, coarsen_chunks, unify_broadcast};
-use crate::array::expr::Handle;
+use crate::array::expr::{Handle, dim_names_of};
 use crate::array::kernels::{Builder, Program};
 use crate::error::{Call, Error, Result};
 
@@ -139,7 +139,13 @@ pub(crate) fn grouped(call: Call, x: &Handle, groups: &[(AxisRef, u64)]) -> (Han
             inner.push(shape.len());
             shape.push(size);
         }
-        reshape(call, &whole_groups, &Shape::from(shape)).node().cloned()
+        let names = node.dim_names().and_then(|names| {
+            let mut names: Vec<_> = names.iter().cloned().map(Some).collect();
+            inner.iter().for_each(|&place| names.insert(place, None));
+            dim_names_of(names)
+        });
+        let split = reshape(call, &whole_groups, &Shape::from(shape));
+        Ok(split.node()?.with_note(names))
     });
     (split, inner)
 }

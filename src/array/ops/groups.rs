@@ -1,7 +1,12 @@
 //! Functions of the groups that labels make of the positions along some axes.
 
+mod computed;
+mod picks;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+pub(crate) use computed::group_computed;
 
 use super::elementwise::{elemwise_of, unary};
 use super::manipulation::{permute, reshape};
@@ -13,16 +18,14 @@ use crate::array::chunks::{
     AxisChunks, Chunks, NO_GROUP, cut_within, group_cuts, group_steps, groups_of_blocks,
 };
 use crate::array::dtype::{DType, Element, dispatch};
-use crate::array::expr::{Handle, Node};
+use crate::array::expr::{Handle, Node, dim_names_of};
 use crate::array::kernels::grouped::{
     GroupChunkKernel, GroupCombineKernel, group_finish_bytes, group_partial_bytes,
     group_scratch_bytes,
 };
 use crate::array::kernels::quantile::QuantileKernel;
 use crate::array::kernels::segments::SegmentsKernel;
-use crate::array::kernels::{
-    BinaryOp, Builder, Program, ReduceKind, ReduceSpec, Reg, Scalar, UnaryOp, Unsupported,
-};
+use crate::array::kernels::{Program, ReduceKind, ReduceSpec, UnaryOp};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise, Take};
 use crate::config::Config;
@@ -35,8 +38,17 @@ pub(crate) struct Grouping {
     node: Arc<Node>,
     /// In the order in which they were given, which is that of `codes`.
     axes: Vec<usize>,
-    codes: Arc<[u32]>,
+    codes: Codes,
     n_groups: u32,
+}
+
+/// The group of each position along the grouped axes.
+#[derive(Clone, Debug)]
+enum Codes {
+    /// In C order.
+    Known(Arc<[u32]>),
+    /// In the chunks of the array.
+    Computed(Arc<Node>),
 }
 
 /// Positions that can have labels, which are listed.
@@ -66,12 +78,7 @@ pub(crate) fn group(
     let n_groups =
         u32::try_from(n_groups).ok().filter(|n| *n < NO_GROUP && n_labels <= LABELLED_MAX);
     let n_groups = n_groups.ok_or_else(|| too_many_labels(call))?;
-    Ok(Grouping { node, axes, codes: codes.into(), n_groups })
-}
-
-/// The error for elements that can't be compared.
-fn real(call: Call) -> impl Fn(Unsupported) -> Error {
-    move |error| super::unsupported(call, error.got, "a real number")
+    Ok(Grouping { node, axes, codes: Codes::Known(codes.into()), n_groups })
 }
 
 /// The error for more labels than can be listed.
@@ -80,6 +87,13 @@ pub(crate) fn too_many_labels(call: Call) -> Error {
 }
 
 impl Grouping {
+    fn known_codes(&self, call: Call) -> Result<&Arc<[u32]>> {
+        match &self.codes {
+            Codes::Known(codes) => Ok(codes),
+            Codes::Computed(_) => Err(computed::computed_labels(call)),
+        }
+    }
+
     fn handle(&self) -> Handle {
         Handle::from_result(Ok(Arc::clone(&self.node)))
     }
@@ -113,13 +127,13 @@ impl Grouping {
         } else {
             permute(result, axes.into_iter().map(Some).collect())?
         };
-        let Some(names) = self.node.dim_names().filter(|_| leading.is_empty()) else {
-            return Ok(placed);
-        };
-        let mut of_result: Vec<_> =
-            self.kept().iter().map(|&axis| Arc::clone(&names[axis])).collect();
-        of_result.insert(self.place(), Arc::clone(&names[self.axes[0]]));
-        Ok(placed.with_note(Some(of_result.into())))
+        let names = self.node.dim_names().and_then(|names| {
+            let name = |axis: usize| Some(Arc::clone(&names[axis]));
+            let mut of_result: Vec<_> = self.kept().into_iter().map(name).collect();
+            of_result.insert(self.place(), name(self.axes[0]));
+            dim_names_of(vec![None; leading.len()].into_iter().chain(of_result))
+        });
+        Ok(placed.with_note(names))
     }
 
     /// Elements that a block of a result may have.
@@ -183,10 +197,8 @@ impl Grouping {
         let kept = Chunks::new(kept);
         let n_blocks = grouped.iter().map(AxisChunks::n_blocks).fold(1, u64::saturating_mul);
         check_listed(call.op, Some(call), n_blocks)?;
-        let of_blocks = groups_of_blocks(grouped, &self.codes);
         let n_kept_max = kept.max_block_len().unwrap_or(1).max(1);
         let bytes = |n_groups: u64| group_partial_bytes(spec, n_groups, n_kept_max);
-        let n_groups_max = of_blocks.iter().map(|groups| groups.len() as u64).max().unwrap_or(0);
         let n_positions =
             grouped.iter().filter_map(AxisChunks::max_len).fold(1, u64::saturating_mul);
         let n_groups = u64::from(self.n_groups);
@@ -197,23 +209,40 @@ impl Grouping {
         let usual = lanes.meta.block_bytes_max().unwrap_or(0).max(super::chunk_bytes()? / 8);
         let cuts = group_cuts(&of_blocks, n_groups, usual / itemsize.max(1) / n_kept_max, most);
         check_listed(call.op, Some(call), cuts.n_blocks())?;
+        let mut maps = vec![BlockMap::Linear];
+        let in_chunks;
+        let mut inputs = vec![lanes];
+        let (codes, of_blocks, n_groups_max) = match &self.codes {
+            Codes::Known(codes) => {
+                let of_blocks = groups_of_blocks(grouped, codes);
+                let most = of_blocks.iter().map(|groups| groups.len() as u64).max();
+                (Some(Arc::clone(codes)), of_blocks, most.unwrap_or(0))
+            }
+            Codes::Computed(labels) => {
+                maps.push(computed::labels_map(grouped, n_kept));
+                // What is reduced may have come in other chunks than the array.
+                in_chunks = labels.in_chunks(Chunks::new(grouped))?;
+                inputs.push(&in_chunks);
+                (None, computed::any_of(&cuts, n_blocks), n_groups.min(n_positions))
+            }
+        };
         let chunks = |last: AxisChunks| Chunks::new([kept.axes(), &[last]].concat());
         let dtype = spec.out_dtype();
         let partials = Blockwise {
             name: format!("{} by group", spec.kind.name()).into(),
             kernel: Arc::new(GroupChunkKernel {
                 spec: spec.clone(),
-                codes: Arc::clone(&self.codes),
+                codes,
                 n_groups: self.n_groups,
                 chunks: lanes.meta.chunks.clone(),
                 n_kept,
             }),
-            maps: vec![BlockMap::Linear],
+            maps,
             out: Meta { dtype, chunks: chunks(AxisChunks::uniform(n_blocks, 1)) },
             out_bytes: Some(bytes(n_groups_max)),
             scratch_bytes: group_scratch_bytes(spec, n_positions, n_groups),
         };
-        let mut node = Node::of(ArrayOp::Blockwise(Arc::new(partials)), &[lanes])?;
+        let mut node = Node::of(ArrayOp::Blockwise(Arc::new(partials)), &inputs)?;
         let steps = group_steps(&of_blocks, &cuts, Config::current()?.split_every() as u64);
         let n_steps = steps.len();
         for (i, step) in steps.into_iter().enumerate() {
@@ -242,98 +271,6 @@ impl Grouping {
             node = Node::of(ArrayOp::Blockwise(Arc::new(combine)), &[&node])?;
         }
         Ok(node)
-    }
-
-    /// The first or the last element of each group, which must have one.
-    pub(crate) fn pick(&self, call: Call, is_first: bool) -> Handle {
-        let mut places = vec![None; self.n_groups as usize];
-        for (position, &code) in
-            self.codes.iter().enumerate().filter(|(_, code)| **code != NO_GROUP)
-        {
-            let place = &mut places[code as usize];
-            if place.is_none() || !is_first {
-                *place = Some(position as u64);
-            }
-        }
-        let places: Option<Vec<u64>> = places.into_iter().collect();
-        let picked = |places: Vec<u64>| {
-            let merged = self.merged(call)?;
-            let last = merged.ndim() - 1;
-            let picked = take_positions(call, &merged, last, places)?;
-            self.placed(&picked, last, &[])
-        };
-        Handle::from_result(match places {
-            Some(places) => picked(places),
-            None => Err(Error::InvalidArgument {
-                call,
-                argument: "labels",
-                got: "a group without positions".into(),
-                expected: "groups that have a first and a last element",
-            }),
-        })
-    }
-
-    /// The first or the last element of each group that is not NaN, or NaN.
-    ///
-    /// First the position of it, and then the one element that stands there.
-    pub(crate) fn pick_valid(&self, call: Call, is_first: bool) -> Handle {
-        let dtype = self.node.meta.dtype;
-        if !dtype.is_float() && !dtype.is_complex() {
-            return self.pick(call, is_first);
-        }
-        let picked = || {
-            let missing = if is_first { i64::MAX } else { -1 };
-            let kind = if is_first { ReduceKind::Min } else { ReduceKind::Max };
-            let places = elemwise_of(call, self.valid_places(call, missing)?, &[&self.node])?;
-            let places = self.reduced(call, &Handle::from_result(Ok(places)), kind, false, 0.0);
-            let of_group = self.spread(call, places.node()?)?;
-            let elements = elemwise_of(call, self.at_place(call)?, &[&self.node, &of_group])?;
-            let elements = Handle::from_result(Ok(elements));
-            let elements = self.reduced(call, &elements, ReduceKind::Max, false, 0.0);
-            let mut b = Builder::new(2);
-            let (x, place) = (b.input(0, dtype), b.input(1, DType::I64));
-            let missing = b.constant(missing.into());
-            let is_missing = b.binary(BinaryOp::Eq, place, missing).map_err(real(call))?;
-            let nan = b.constant(Scalar::F64(f64::NAN).cast(dtype));
-            let value = b.select(is_missing, nan, x);
-            elemwise_of(call, b.finish(value), &[elements.node()?, places.node()?])
-        };
-        Handle::from_result(picked())
-    }
-
-    /// The place of each element among the positions, and `missing` for NaN.
-    fn valid_places(&self, call: Call, missing: i64) -> Result<Program> {
-        let mut b = Builder::new(1);
-        let x = b.input(0, self.node.meta.dtype);
-        let place = self.place_of_element(call, &mut b)?;
-        let is_nan = b.unary(UnaryOp::IsNan, x).map_err(real(call))?;
-        let missing = b.constant(missing.into());
-        let place = b.select(is_nan, missing, place);
-        Ok(b.finish(place))
-    }
-
-    /// The element at the place in slot 1, and what is less than all others elsewhere.
-    fn at_place(&self, call: Call) -> Result<Program> {
-        let dtype = self.node.meta.dtype;
-        let mut b = Builder::new(2);
-        let (x, wanted) = (b.input(0, dtype), b.input(1, DType::I64));
-        let place = self.place_of_element(call, &mut b)?;
-        let is_there = b.binary(BinaryOp::Eq, place, wanted).map_err(real(call))?;
-        let least = b.constant(Scalar::F64(f64::NEG_INFINITY).cast(dtype));
-        let value = b.select(is_there, x, least);
-        Ok(b.finish(value))
-    }
-
-    /// The number of a position along the grouped axes, in the order of the labels.
-    fn place_of_element(&self, call: Call, b: &mut Builder) -> Result<Reg> {
-        let mut stride = 1;
-        let mut place = b.constant(0_i64.into());
-        for &axis in self.axes.iter().rev() {
-            let along = b.index(axis, 0, stride);
-            place = b.binary(BinaryOp::Add, place, along).map_err(real(call))?;
-            stride = stride.saturating_mul(self.node.axis_len(call, axis)? as i64);
-        }
-        Ok(place)
     }
 
     /// The array with its grouped axes merged into one, which comes last.
@@ -370,13 +307,12 @@ impl Grouping {
     /// The array in the order of the groups, of which none is in two blocks.
     fn side_by_side(&self, call: Call, merged: &Arc<Node>) -> Result<SideBySide> {
         let last = merged.ndim() - 1;
-        let mut order: Vec<u64> = (0..self.codes.len())
-            .filter(|&i| self.codes[i] != NO_GROUP)
-            .map(|i| i as u64)
-            .collect();
-        order.sort_by_key(|&position| self.codes[position as usize]);
+        let codes = self.known_codes(call)?;
+        let mut order: Vec<u64> =
+            (0..codes.len()).filter(|&i| codes[i] != NO_GROUP).map(|i| i as u64).collect();
+        order.sort_by_key(|&position| codes[position as usize]);
         let mut lens = vec![0_u64; self.n_groups as usize];
-        order.iter().for_each(|&position| lens[self.codes[position as usize] as usize] += 1);
+        order.iter().for_each(|&position| lens[codes[position as usize] as usize] += 1);
         // As many groups together as an ordinary block has elements.
         let usual = merged.meta.chunks.axes()[last].max_len().unwrap_or(1).max(1);
         let (mut sizes, mut groups) = (Vec::new(), Vec::new());
@@ -440,7 +376,8 @@ impl Grouping {
             let n_axes = self.kept().len() + 1;
             let fits = result.ndim() == n_axes
                 && result.meta.chunks.axes()[place].len() == Some(self.n_groups.into());
-            if !fits || self.codes.contains(&NO_GROUP) {
+            let is_in_none = |codes: &[u32]| codes.contains(&NO_GROUP);
+            if !fits || matches!(&self.codes, Codes::Known(codes) if is_in_none(codes)) {
                 return Err(Error::InvalidArgument {
                     call,
                     argument: "result",
@@ -452,27 +389,44 @@ impl Grouping {
                     expected: "a result of these groups, of which each position is in one",
                 });
             }
-            self.spread(call, result)
+            match &self.codes {
+                Codes::Known(_) => self.spread(call, result),
+                Codes::Computed(codes) => {
+                    let codes = Handle::from_result(Ok(Arc::clone(codes)));
+                    self.unfolded(call, &computed::taken(call, result, &codes, place)?)
+                }
+            }
         })
     }
 
-    /// What stands for the group of each position.
+    /// What stands for the group of each position; for one in no group, what stands for some group.
     fn spread(&self, call: Call, result: &Arc<Node>) -> Result<Arc<Node>> {
-        // A position in no group gets what stands for some group.
-        let group = |&code: &u32| if code == NO_GROUP { 0 } else { u64::from(code) };
-        let index: Arc<[u64]> = self.codes.iter().map(group).collect();
         let place = self.place();
+        let codes = match &self.codes {
+            Codes::Known(codes) => codes,
+            Codes::Computed(codes) => {
+                let codes = computed::some_group(call, codes, self.n_groups);
+                return self.unfolded(call, &computed::taken(call, result, &codes, place)?);
+            }
+        };
+        let group = |&code: &u32| if code == NO_GROUP { 0 } else { u64::from(code) };
+        let index: Arc<[u64]> = codes.iter().map(group).collect();
         if let [axis] = self.axes[..] {
             // The chunks of the array, so that both meet block by block.
             let chunks = self.node.meta.chunks.axes()[axis].clone();
             let take = Take { axis: place, index, chunks };
             return Node::of(ArrayOp::Take(Arc::new(take)), &[result]);
         }
-        let taken = take_positions(call, result, place, index.to_vec())?;
+        self.unfolded(call, &take_positions(call, result, place, index.to_vec())?)
+    }
+
+    /// What stands for each position of the grouped axes in C order, along one axis, as an array that fits the grouped one.
+    fn unfolded(&self, call: Call, taken: &Arc<Node>) -> Result<Arc<Node>> {
+        let place = self.place();
         let lens = self.node.known_shape(call)?;
         let mut shape = taken.known_shape(call)?;
         shape.splice(place..=place, self.axes.iter().map(|&axis| lens[axis]));
-        let split = reshape(call, &Handle::from_result(Ok(taken)), &Shape::from(shape));
+        let split = reshape(call, &Handle::from_result(Ok(Arc::clone(taken))), &Shape::from(shape));
         // Each axis back to where it was.
         let mut from: Vec<usize> = self.kept();
         from.splice(place..place, self.axes.iter().copied());

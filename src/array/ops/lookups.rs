@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::reductions::{over, reduce};
+use super::selections::blockwise;
 use crate::array::chunks::{AxisChunks, Chunks};
 use crate::array::dtype::{DType, dispatch};
 use crate::array::expr::{Handle, Node};
@@ -57,4 +58,16 @@ fn partial(call: Call, x: &Arc<Node>, vector: &Arc<Node>, lookup: Lookup) -> Res
         scratch_bytes: vector.meta.block_bytes_max().unwrap_or(super::chunk_bytes()?),
     };
     Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&x, vector])
+}
+
+/// Where each element of `x` stands in a vector that ascends and is one block, as codes of groups.
+pub(crate) fn places(call: Call, x: &Arc<Node>, vector: &Arc<Node>) -> Result<Arc<Node>> {
+    let kernel: Arc<dyn Kernel> =
+        dispatch!(x.meta.dtype, T => Arc::new(LookupKernel::<T>::new(Lookup::Place)));
+    let inputs = [
+        (x, BlockMap::axes((0..x.ndim()).map(AxisMap::same))),
+        (vector, BlockMap::axes([AxisMap::At(0)])),
+    ];
+    let out = Meta { dtype: DType::U32, chunks: x.meta.chunks.clone() };
+    blockwise(call, kernel, &inputs, out, None, vector.meta.block_bytes_max().unwrap_or(0))
 }

@@ -7,7 +7,7 @@ use crate::array::args::{Axes, AxisRef, Shape};
 use crate::array::chunks::{
     AxisChunks, AxisSlice, Chunks, broadcast_shapes, check_shape, reshape_steps, resolve_shape,
 };
-use crate::array::expr::{Handle, Node};
+use crate::array::expr::{DimNames, Handle, Node, dim_names_of};
 use crate::array::op::{ArrayOp, ReshapeTarget};
 use crate::error::{Call, Error, Result};
 
@@ -37,8 +37,29 @@ pub(crate) fn reshape(call: Call, x: &Handle, shape: &Shape) -> Handle {
             let target = ReshapeTarget { shape, block_len_max };
             current = Node::of(ArrayOp::Reshape(Arc::new(target)), &[&current])?;
         }
-        Ok(current)
+        let names = node.dim_names().and_then(|names| kept_names(names, &in_shape, &shape));
+        Ok(if names.is_some() { current.with_note(names) } else { current })
     })
+}
+
+/// The names of those axes that a reshape leaves as they are: of the same length, and with as much before them.
+fn kept_names(names: &DimNames, from: &[u64], to: &[u64]) -> Option<DimNames> {
+    let places = |shape: &[u64]| -> Vec<(u128, u64)> {
+        let place = |before: &mut u128, &len: &u64| {
+            let place = (*before, len);
+            *before = before.saturating_mul(len.into());
+            Some(place)
+        };
+        shape.iter().scan(1, place).collect()
+    };
+    let (from, to) = (places(from), places(to));
+    dim_names_of(to.iter().enumerate().map(|(axis, place)| {
+        // Which of several axes of length 1 is which is known only if all of them stay.
+        let olds = from.iter().zip(names.iter()).filter(|(old, _)| *old == place);
+        let n_before = to[..axis].iter().filter(|new| *new == place).count();
+        let all_stay = olds.clone().count() == to.iter().filter(|new| *new == place).count();
+        olds.map(|(_, name)| Arc::clone(name)).nth(n_before).filter(|_| all_stay)
+    }))
 }
 
 /// The axes in another order; `None` reverses them.

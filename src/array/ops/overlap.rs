@@ -12,7 +12,7 @@ use crate::array::chunks::{
     AxisChunks, Chunks, Overlap, min_overlap_chunks, overlap, overlap_around, window_chunks,
 };
 use crate::array::dtype::{Element, dispatch};
-use crate::array::expr::{Handle, Node};
+use crate::array::expr::{Handle, Node, dim_names_of};
 use crate::array::kernels::Scalar;
 use crate::array::kernels::map_blocks::BlockInfo;
 use crate::array::kernels::rearrange::RechunkKernel;
@@ -38,7 +38,8 @@ pub enum Boundary<T> {
     Periodic,
 }
 
-/// A [`Boundary`] of all axes, or a list with one for each.
+/// A [`Boundary`] of all axes, a list with one for each, or a list of axes, by name or number, with one each
+/// (`[("longitude", Boundary::Periodic)]`); at the others there is nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Boundaries<T>(Sides<T>);
 
@@ -46,6 +47,7 @@ pub struct Boundaries<T>(Sides<T>);
 enum Sides<T> {
     All(Boundary<T>),
     Each(Vec<Boundary<T>>),
+    Of(Vec<(AxisRef, Boundary<T>)>),
 }
 
 impl<T> From<Boundary<T>> for Boundaries<T> {
@@ -66,10 +68,25 @@ impl<T, const N: usize> From<[Boundary<T>; N]> for Boundaries<T> {
     }
 }
 
+impl<T, A: Into<AxisRef>, const N: usize> From<[(A, Boundary<T>); N]> for Boundaries<T> {
+    fn from(axes: [(A, Boundary<T>); N]) -> Self {
+        let axes = axes.into_iter().map(|(axis, side)| (axis.into(), side));
+        Boundaries(Sides::Of(axes.collect()))
+    }
+}
+
 impl<T: Element> Boundaries<T> {
     /// What is padded along each axis.
-    fn modes(&self, call: Call, ndim: usize) -> Result<Vec<Option<PadMode<Scalar>>>> {
+    fn modes(&self, call: Call, node: &Node) -> Result<Vec<Option<PadMode<Scalar>>>> {
+        let ndim = node.ndim();
         match &self.0 {
+            Sides::Of(axes) => {
+                let mut modes = vec![None; ndim];
+                for (axis, side) in axes {
+                    modes[axis.resolve(call, ndim, node.dim_names())?] = side.mode();
+                }
+                Ok(modes)
+            }
             Sides::All(all) => Ok(vec![all.mode(); ndim]),
             Sides::Each(each) if each.len() == ndim => {
                 Ok(each.iter().map(|side| side.mode()).collect())
@@ -106,7 +123,7 @@ pub(crate) fn map_overlap<T: Element, U: Element>(
 ) -> Handle {
     x.then(|node| {
         let depth = depth.resolve(call, node, "depth")?;
-        let modes = boundary.modes(call, node.ndim())?;
+        let modes = boundary.modes(call, node)?;
         let node = deep_enough(call, node, &depth)?;
         let chunks = node.meta.chunks.clone();
         let mut padded = Arc::clone(&node);
@@ -271,6 +288,10 @@ pub(crate) fn sliding_window_view(call: Call, x: &Handle, windows: &[(AxisRef, u
             out_bytes: None,
             scratch_bytes,
         };
-        Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&surrounded])
+        let names = node.dim_names().and_then(|names| {
+            let of_windows = std::iter::repeat_n(None, windows.len());
+            dim_names_of(names.iter().cloned().map(Some).chain(of_windows))
+        });
+        Ok(Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[&surrounded])?.with_note(names))
     })
 }

@@ -11,7 +11,7 @@ use crate::array::args::Shape;
 use crate::array::chunks::limit::check_listed;
 use crate::array::chunks::{AxisChunks, Chunks, cut_within};
 use crate::array::dtype::{DType, Element, dispatch};
-use crate::array::expr::{Handle, Node};
+use crate::array::expr::{DimNames, Handle, Node, dim_names_of};
 use crate::array::kernels::load::panel_bytes_max;
 use crate::array::kernels::quantile::{QuantileKernel, QuantileMethod};
 use crate::array::kernels::radix::{Keyed, RadixKernel, RadixStep, count_bytes};
@@ -70,11 +70,22 @@ pub(crate) fn quantile(call: Call, x: &Handle, wanted: &Quantiles, how: &Over) -
             of_lanes(call, &lanes_last(call, node, &axes)?, wanted)?
         };
         let places = result_places(node.ndim(), &axes, keepdims, wanted.is_list);
-        let left = (0..node.ndim()).filter(|axis| keepdims || !axes.contains(axis));
-        let names = node.dim_names().filter(|_| !wanted.is_list);
-        let names = names.map(|names| left.map(|axis| Arc::clone(&names[axis])).collect());
+        let names = result_names(node, &axes, keepdims, wanted.is_list);
         Ok(permute(&quantiles, places)?.with_note(names))
     })
+}
+
+/// The names of the axes of a result.
+pub(super) fn result_names(
+    node: &Node,
+    axes: &[usize],
+    keepdims: bool,
+    is_list: bool,
+) -> Option<DimNames> {
+    let names = node.dim_names()?;
+    let left = (0..node.ndim()).filter(|axis| keepdims || !axes.contains(axis));
+    let of_list = is_list.then_some(None);
+    dim_names_of(of_list.into_iter().chain(left.map(|axis| Some(Arc::clone(&names[axis])))))
 }
 
 /// Where the axes of a result come from, whose last axis is that of the quantiles: those of a list stand first.

@@ -11,7 +11,7 @@ use crate::array::expr::{Handle, Node};
 use crate::array::kernels::ReduceKind;
 use crate::array::kernels::count::{Bins, CountKernel};
 use crate::array::kernels::topk::TopKernel;
-use crate::array::kernels::unique::{UniqueKernel, UniqueStep, entry_bytes, sort_bytes};
+use crate::array::kernels::unique::{Told, UniqueKernel, UniqueStep, entry_bytes, sort_bytes};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise};
 use crate::config::Config;
@@ -126,37 +126,36 @@ pub(crate) fn check_edges(call: Call, edges: &[f64]) -> Result<()> {
 
 /// The distinct elements of an array in ascending order, and how often each occurs.
 pub(crate) fn unique(call: Call, x: &Handle) -> [Handle; 2] {
-    let tally = x.then(|node| tallied(call, node, None));
-    [UniqueStep::Values, UniqueStep::Counts].map(|step| untallied(call, &tally, step))
+    let tally = x.then(|node| tallied(call, node, Told::Counts));
+    [UniqueStep::Values, UniqueStep::Numbers].map(|step| untallied(call, &tally, step))
 }
 
 /// The distinct elements of an array in ascending order, and where in C order each occurs first.
 pub(crate) fn unique_index(call: Call, x: &Handle) -> [Handle; 2] {
     let tally = x.then(|node| {
         node.known_shape(call)?;
-        tallied(call, node, Some(node.meta.chunks.clone()))
+        tallied(call, node, Told::Places)
     });
-    [UniqueStep::Values, UniqueStep::Places].map(|step| untallied(call, &tally, step))
+    [UniqueStep::Values, UniqueStep::Numbers].map(|step| untallied(call, &tally, step))
 }
 
 /// What one of the last steps makes of a tally.
 fn untallied(call: Call, tally: &Handle, step: UniqueStep) -> Handle {
     tally.then(|tally| {
         let dtype = tally.meta.dtype;
-        let (kernel, bytes) = unique_kernel(dtype, step, None);
+        let (kernel, entry) = unique_kernel(dtype, step, None);
         let out = if step == UniqueStep::Values { dtype } else { DType::I64 };
-        let chunks = tally.meta.chunks.clone();
-        let n = tally_len(tally)?;
+        let bytes = tally_bytes(tally).map(|bytes| bytes / entry * out.nbytes() as u64);
+        let out = Meta { dtype: out, chunks: tally.meta.chunks.clone() };
         let map = BlockMap::axes([AxisMap::same(0)]);
-        let out = Meta { dtype: out, chunks };
-        blockwise(call, kernel, &[(tally, map)], out, n.map(|n| n / bytes * 8), 0)
+        blockwise(call, kernel, &[(tally, map)], out, bytes, 0)
     })
 }
 
 /// Bytes of the tally that a node makes, at most, as it was declared.
-fn tally_len(node: &Node) -> Result<Option<u64>> {
-    let ArrayOp::Blockwise(op) = &node.op else { return Ok(None) };
-    Ok(op.out_bytes)
+fn tally_bytes(node: &Node) -> Option<u64> {
+    let ArrayOp::Blockwise(op) = &node.op else { return None };
+    op.out_bytes
 }
 
 fn unique_kernel(dtype: DType, step: UniqueStep, chunks: Option<Chunks>) -> (Arc<dyn Kernel>, u64) {
@@ -167,14 +166,24 @@ fn unique_kernel(dtype: DType, step: UniqueStep, chunks: Option<Chunks>) -> (Arc
 }
 
 /// All distinct elements with their numbers in one block, which is no chunk: only [`unique`] reads it.
-fn tallied(call: Call, node: &Arc<Node>, places: Option<Chunks>) -> Result<Arc<Node>> {
+fn tallied(call: Call, node: &Arc<Node>, told: Told) -> Result<Arc<Node>> {
     let dtype = node.meta.dtype;
     let fan_in = (Config::current()?.split_every() as u64).max(2);
-    let (kernel, entry) = unique_kernel(dtype, UniqueStep::Count, places);
-    let all = node.meta.nbytes().map(|bytes| bytes / dtype.nbytes() as u64 * entry);
-    let mut bytes = match node.meta.block_bytes_max() {
-        Some(bytes) => bytes / dtype.nbytes() as u64 * entry,
-        None => super::chunk_bytes()?,
+    let chunks = (told == Told::Places).then(|| node.meta.chunks.clone());
+    let (kernel, entry) = unique_kernel(dtype, UniqueStep::Tally(told), chunks);
+    let entries = |bytes: u64| (bytes / dtype.nbytes() as u64).saturating_mul(entry);
+    // Of short elements there are only so many.
+    let most = match dtype.nbytes() {
+        nbytes @ (1 | 2) => entry << (8 * nbytes),
+        _ => u64::MAX,
+    };
+    let all = node.meta.nbytes().map_or(u64::MAX, entries);
+    let block_bytes = node.meta.block_bytes_max().map_or_else(super::chunk_bytes, Ok)?;
+    let mut bytes = entries(block_bytes).min(most);
+    // What is sorted is a copy of the elements, or what becomes the tally.
+    let (sorted_bytes, scratch_bytes) = match told {
+        Told::Counts => (block_bytes, block_bytes),
+        Told::Places => (entries(block_bytes), entries(block_bytes) - bytes),
     };
     let token = |level: u64| (node.serial << 8) | level;
     let meta =
@@ -182,8 +191,9 @@ fn tallied(call: Call, node: &Arc<Node>, places: Option<Chunks>) -> Result<Arc<N
     let mut n_blocks = node.meta.chunks.n_blocks();
     let first = [(node, BlockMap::Linear)];
     let of_first = meta(n_blocks, 0);
-    let mut tally = blockwise(call, kernel, &first, of_first, Some(bytes), sort_bytes(bytes))?;
-    let (merge, _) = unique_kernel(dtype, UniqueStep::Merge, None);
+    let scratch_bytes = scratch_bytes.saturating_add(sort_bytes(sorted_bytes));
+    let mut tally = blockwise(call, kernel, &first, of_first, Some(bytes), scratch_bytes)?;
+    let (merge, _) = unique_kernel(dtype, UniqueStep::Merge(told), None);
     for level in 1.. {
         if n_blocks == 1 {
             break;
@@ -191,10 +201,8 @@ fn tallied(call: Call, node: &Arc<Node>, places: Option<Chunks>) -> Result<Arc<N
         n_blocks = n_blocks.div_ceil(fan_in);
         // There may be as many distinct elements as elements, but no more. How many there are nobody
         // knows, and unknown lengths count as chunks of the configured size.
-        bytes = bytes
-            .saturating_mul(fan_in)
-            .min(all.unwrap_or(u64::MAX))
-            .min(super::chunk_bytes()?.max(bytes));
+        let together = bytes.saturating_mul(fan_in).min(all).min(super::chunk_bytes()?.max(bytes));
+        bytes = together.min(most);
         let map = BlockMap::axes([AxisMap::Group { axis: 0, size: fan_in }]);
         tally = blockwise(
             call,
@@ -202,7 +210,7 @@ fn tallied(call: Call, node: &Arc<Node>, places: Option<Chunks>) -> Result<Arc<N
             &[(&tally, map)],
             meta(n_blocks, level),
             Some(bytes),
-            sort_bytes(bytes),
+            (together - bytes).saturating_add(sort_bytes(together)),
         )?;
     }
     Ok(tally)

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::creation::{from_shared, full_like};
 use super::elementwise::{Term, binary, cast};
 use super::manipulation::{broadcast_to, expand_dims, permute};
-use super::quantiles::{check_at, lanes_last, result_places};
+use super::quantiles::{check_at, lanes_last, result_names, result_places};
 use super::reductions::Over;
 use crate::array::args::{Axes, Shape};
 use crate::array::chunks::limit::check_listed;
@@ -59,7 +59,9 @@ pub(crate) fn weighted_quantile(
         let weights = lanes_last(call, weights.node()?, &axes)?;
         let lanes = lanes_last(call, node, &axes)?;
         let quantiles = of_lanes(call, &lanes, &weights, wanted)?;
-        permute(&quantiles, result_places(node.ndim(), &axes, keepdims, wanted.is_list))
+        let places = result_places(node.ndim(), &axes, keepdims, wanted.is_list);
+        let names = result_names(node, &axes, keepdims, wanted.is_list);
+        Ok(permute(&quantiles, places)?.with_note(names))
     })
 }
 
@@ -120,12 +122,13 @@ pub(crate) fn approximate_quantile(
         let (mut axes, _) = how.resolve(call, node)?;
         axes.sort_unstable();
         node.known_shape(call)?;
-        if axes.is_empty() {
+        let node = without_empty_blocks(node, &axes)?;
+        let n = (0.5 / error).ceil() as u64;
+        // As many samples as elements are those themselves.
+        if axes.is_empty() || n >= lane_len_max(&node, &axes) {
             let ones = full_like(call, 1.0_f64.into(), x);
             return weighted_quantile(call, x, &ones, wanted, how).node().cloned();
         }
-        let node = without_empty_blocks(node, &axes)?;
-        let n = (0.5 / error).ceil() as u64;
         let samples = samples(call, &node, &axes, n)?;
         let weights = weights(call, &node, &axes, n);
         let samples = Handle::from_result(Ok(samples));
@@ -145,6 +148,12 @@ fn without_empty_blocks(node: &Arc<Node>, axes: &[usize]) -> Result<Arc<Node>> {
     node.in_chunks(chunks)
 }
 
+/// The most elements that a block has for one quantile.
+fn lane_len_max(node: &Node, axes: &[usize]) -> u64 {
+    let of_axes = |axis: &usize| node.meta.chunks.axes()[*axis].max_len().unwrap_or(1);
+    axes.iter().map(of_axes).fold(1, u64::saturating_mul)
+}
+
 /// `n` elements of each block: along the last of the axes, and one along each other one.
 fn samples(call: Call, node: &Arc<Node>, axes: &[usize], n: u64) -> Result<Arc<Node>> {
     let dtype = node.meta.dtype;
@@ -160,17 +169,15 @@ fn samples(call: Call, node: &Arc<Node>, axes: &[usize], n: u64) -> Result<Arc<N
         let (axes, n) = sampled;
         Arc::new(SamplesKernel::<T> { axes, n, element: PhantomData })
     }, else return Err(super::unsupported(call, dtype, "a real number")));
-    let of_axes = |axis: &usize| node.meta.chunks.axes()[*axis].max_len().unwrap_or(1);
-    let lane_len = axes.iter().map(of_axes).fold(1, u64::saturating_mul);
     let blockwise = Blockwise {
         name: format!("{} (samples)", call.op).into(),
         kernel,
         maps: vec![BlockMap::axes((0..node.ndim()).map(AxisMap::same))],
         out: Meta { dtype, chunks },
         out_bytes: None,
-        scratch_bytes: lane_len.saturating_mul(dtype.nbytes() as u64),
+        scratch_bytes: lane_len_max(node, axes).saturating_mul(dtype.nbytes() as u64),
     };
-    Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])
+    Ok(Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])?.with_note(node.note.clone()))
 }
 
 /// How many elements each sample stands for, in a shape that broadcasts to that of the samples.

@@ -266,6 +266,24 @@ fn copies_of_what_is_in_memory_make_room_on_a_full_disk() {
 }
 
 #[test]
+fn every_copy_gives_way_also_after_what_fitted_without() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SpillOptions::new(directory.path().into(), 300);
+    let mut store = Store::new(options, Arc::new(BufferPool::plain()));
+    let block = |task: u64| Block::new(test_graphs::Chunk { bytes: 100, digest: task });
+    let save = |store: &mut Store, task: u32| {
+        let saved = store.obey(Command::Save(TaskId(task), block(task.into())));
+        assert!(matches!(saved, Some(Done::Saved(..))), "{task}: {saved:?}");
+    };
+    for task in [0, 1] {
+        save(&mut store, task);
+        assert!(matches!(store.obey(Command::Load(TaskId(task))), Some(Done::Loaded(..))));
+    }
+    // The first of these still fits, and the others take the places of the two copies.
+    (2..5).for_each(|task| save(&mut store, task));
+}
+
+#[test]
 fn a_run_that_is_cancelled_while_it_spills_leaves_nothing() {
     let graph = anomaly();
     for executor in some_executors() {

@@ -4,6 +4,7 @@
 //! what memory, is decided here. It keeps no decoded chunk, because what it keeps is in no budget, and has no threads, because
 //! the tasks that call it are the parallelism.
 
+mod filters;
 mod source;
 mod storage;
 #[cfg(test)]
@@ -32,6 +33,8 @@ pub(crate) struct Hdf5File {
     path: PathBuf,
     format: &'static str,
     storage: Arc<Bounded>,
+    /// Before anything was read.
+    version: Option<String>,
     file: hdf5_reader::Hdf5File,
 }
 
@@ -43,14 +46,16 @@ impl Hdf5File {
     pub(crate) fn open(call: Call, path: &Path, format: &'static str) -> Result<Self> {
         let blame = Blame { call, path, format };
         let storage = Arc::new(Bounded::new(FoundFile::named(call, path)?.open(&blame)?));
+        let version = storage.version(path);
         let options = OpenOptions::default()
+            .with_filter_registry(filters::registry(&storage))
             .with_chunk_cache_bytes(0)
             .with_max_chunk_bytes(HDF5_MAX_CHUNK_BYTES);
         let shared = Arc::clone(&storage);
         let file = guarded(&blame, "the file", || {
             hdf5_reader::Hdf5File::from_storage_with_options(storage::shared(shared), options)
         })?;
-        Ok(Hdf5File { path: path.to_path_buf(), format, storage, file })
+        Ok(Hdf5File { path: path.to_path_buf(), format, storage, version, file })
     }
 
     pub(crate) fn blame(&self, call: Call) -> Blame<'_> {
@@ -122,12 +127,22 @@ fn failed(blame: &Blame<'_>, what: &str, error: &ReadError) -> Error {
         return Error::io(blame.call, blame.path)(error);
     }
     let text = format!("{what}: {error}");
+    let remedy = "rewrite it with h5repack -f GZIP=4";
     match root_of(error) {
-        ReadError::UnsupportedFilter(_) | ReadError::UnsupportedEncoding(_) => {
-            blame.unsupported(text, "rewrite it with h5repack -f GZIP=4")
+        ReadError::UnsupportedFilter(filter) => {
+            match number_of(filter).and_then(filters::name_of) {
+                Some(name) => blame.unsupported(format!("{what}: the filter {name}"), remedy),
+                None => blame.unsupported(text, remedy),
+            }
         }
+        ReadError::UnsupportedEncoding(_) => blame.unsupported(text, remedy),
         _ => blame.corrupt(text),
     }
+}
+
+/// The number of a filter, of which the crate tells nothing else.
+fn number_of(filter: &str) -> Option<u16> {
+    filter.strip_prefix("filter id ")?.parse().ok()
 }
 
 fn is_missing(error: &ReadError) -> bool {

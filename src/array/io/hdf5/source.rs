@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hdf5_reader::{Dataset, SliceInfo, SliceInfoElem};
 use ndarray::{ArrayViewMutD, Zip};
 
+use super::storage::Bounded;
 use super::types::{Item, dtype_of, is_plain};
 use super::{Hdf5File, guarded};
 use crate::array::any::{AnyElement, AnyViewMut};
@@ -36,6 +38,9 @@ pub(crate) struct Hdf5Source {
     piece: Vec<u64>,
     dim_names: Option<Vec<String>>,
     origin: Option<Origin>,
+    storage: Arc<Bounded>,
+    /// When the file was opened.
+    version: Option<String>,
 }
 
 impl Hdf5Source {
@@ -85,6 +90,8 @@ impl Hdf5Source {
             piece,
             dim_names,
             origin,
+            storage: Arc::clone(&file.storage),
+            version: file.version.clone(),
         })
     }
 
@@ -148,6 +155,13 @@ impl Source for Hdf5Source {
 
     fn origin(&self) -> Option<Origin> {
         self.origin.clone()
+    }
+
+    /// None once the file has changed: where chunks are was found out before.
+    fn version(&self) -> Option<String> {
+        let version =
+            self.storage.version(&self.path).filter(|now| Some(now) == self.version.as_ref())?;
+        Some(format!("hdf5 {} {version}", self.name))
     }
 
     /// A piece as bytes and as elements; of a chunk what is stored, and what a filter takes and makes.

@@ -1,5 +1,6 @@
 //! The bytes of a file, of which never more are read at once than a chunk can have.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +26,16 @@ pub(super) struct Bounded {
 impl Bounded {
     pub(super) fn new(readable: Readable) -> Self {
         Bounded { readable, bytes_max: AtomicU64::new(METADATA_BYTES_MAX) }
+    }
+
+    /// What changes when the file at `path` does.
+    pub(super) fn version(&self, path: &Path) -> Option<String> {
+        self.readable.version(path)
+    }
+
+    /// How long a chunk may be when it is decoded.
+    pub(super) fn chunk_bytes_max(&self) -> usize {
+        usize::try_from(self.bytes_max.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     /// Allows reads of chunks that have so many bytes when they are decoded. What does not compress gets a little longer.

@@ -109,11 +109,28 @@ fn elements_that_arrays_do_not_have_are_refused_by_name() {
         error.contains("\"deep/y\"") && error.contains("contiguous") && error.contains("deep/"),
         "{error}"
     );
-    // A filter that only h5py has.
-    let lzf = source("plain.h5", "lzf").unwrap();
-    let error = read(&lzf, &[0], &[50]).unwrap_err();
-    assert!(matches!(error, Error::UnsupportedFile { .. }), "{error}");
-    assert!(error.to_string().contains("lzf"), "{error}");
+}
+
+#[test]
+fn filters_that_come_as_plugins() {
+    let mut of_plugins = vec![("plain.h5", "lzf"), ("filters.h5", "lz4"), ("filters.h5", "zstd")];
+    if cfg!(feature = "zarr") {
+        of_plugins.push(("filters.h5", "blosc"));
+    }
+    let all = count(&[50], |i| i as i32);
+    for (file, name) in of_plugins {
+        let source = source(file, name).unwrap();
+        assert_eq!(whole::<i32>(&source), all, "{name}");
+        assert_eq!(read_as::<i32>(&source, &[13], &[30]), cut(&all, &[13], &[30]), "{name}");
+    }
+    for (name, filter) in [("zfp", "the filter ZFP"), ("private", "filter id 32999")] {
+        let error = read(&source("filters.h5", name).unwrap(), &[0], &[50]).unwrap_err();
+        assert!(matches!(error, Error::UnsupportedFile { .. }), "{error}");
+        let text = error.to_string();
+        for part in [filter, &format!("{name:?}"), "filters.h5", "h5repack"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
 }
 
 /// Wherever something that is compressed begins: its own checksum finds what has changed.
@@ -149,7 +166,9 @@ fn chunks_that_do_not_match_their_checksums_name_their_dataset() {
 #[test]
 fn damaged_files_are_errors_or_other_values() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, step) in [("plain.h5", 61), ("latest.h5", 17), ("climate.nc", 97)] {
+    for (name, step) in
+        [("plain.h5", 61), ("latest.h5", 17), ("filters.h5", 47), ("climate.nc", 97)]
+    {
         let path = dir.path().join(name);
         let good = std::fs::read(data(name)).unwrap();
         std::fs::write(&path, &good).unwrap();

@@ -62,18 +62,18 @@ impl Netcdf4 {
         let blame = file.blame(call);
         let attributes = guarded(&blame, "attributes", || root.attributes())?;
         let found = guarded(&blame, "groups", || datasets(&root))?;
-        let scales = Scales::of(&found);
-        let attributes = values(&attributes, false);
-        let mut dims = scales.dims.clone();
-        let variables = found.into_iter().filter(|found| !found.is_only_dimension());
-        let variables: Vec<Variable> = variables
-            .map(|found| Variable {
+        let (mut dims, attributes, variables) = guarded(&blame, "variables", || {
+            let scales = Scales::of(&found);
+            let variables = found.into_iter().filter(|found| !found.is_only_dimension());
+            let variables = variables.map(|found| Variable {
                 dims: scales.of_axes(&found),
                 attributes: values(&found.attributes, found.is_scale()),
                 name: found.name.replace(NON_COORDINATE, ""),
                 dataset: found.dataset,
-            })
-            .collect();
+            });
+            let variables: Vec<Variable> = variables.collect();
+            Ok((scales.dims, values(&attributes, false), variables))
+        })?;
         for variable in &variables {
             for (&dim, &len) in variable.dims.iter().flatten().zip(variable.dataset.shape()) {
                 let dim = &mut dims[dim];

@@ -85,7 +85,9 @@ impl Source for NpySource {
     }
 
     fn version(&self) -> Option<String> {
-        Some(format!("npy {}", self.file.version()?))
+        // The header that was read, which may be another one by now, says how elements are read.
+        let how = (self.order, self.fortran_order, &self.layout);
+        Some(format!("npy {} {how:?}", self.file.version()?))
     }
 
     fn scratch_bytes(&self) -> u64 {

@@ -202,7 +202,10 @@ impl Source for ZarrSource {
     /// Of arrays on this machine.
     fn version(&self) -> Option<String> {
         let location = Location::of(self.call, &self.path).ok()?;
-        Some(format!("zarr {}", version_of_directory(location.local()?)?))
+        let files = version_of_directory(location.local()?)?;
+        // What was read of it when it was opened, which may be something else by now, says how chunks are read.
+        let metadata = serde_json::to_string(self.array.metadata()).ok()?;
+        Some(format!("zarr {files} {metadata}"))
     }
 
     /// A chunk as it is stored, the same decoded, and the part of it that is wanted.
