@@ -36,6 +36,7 @@ mod ops;
 mod partition;
 mod partitions;
 mod rules;
+mod series;
 mod show;
 mod store;
 
@@ -60,6 +61,7 @@ pub use kernels::join::JoinHow;
 pub use ops::dynamic::WindowLabel;
 pub use ops::groups::UniqueKeep;
 pub use polars_core;
+pub use series::{DateLikeSeries, IntoOperand, ListSeries, Series, StringSeries, StructSeries};
 
 pub(crate) use op::Node;
 

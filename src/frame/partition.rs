@@ -47,7 +47,7 @@ const IDLE_TEXT_MAX: usize = 16 << 10;
 
 /// Rows that were picked from others share their text, of which a few can keep all in memory. The rest is left behind where it
 /// is more than what the rows have, so that the copy costs no more than they.
-fn without_idle_text(frame: DataFrame) -> DataFrame {
+pub(crate) fn without_idle_text(frame: DataFrame) -> DataFrame {
     let is_idle = |kept: usize, needed: usize| kept > IDLE_TEXT_MAX && kept / 2 > needed;
     let compacted = |column: &Column| -> Option<Column> {
         let Column::Series(series) = column else { return None };

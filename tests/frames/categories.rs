@@ -5,7 +5,9 @@ use std::sync::Arc;
 use dask_rs::Config;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
-use dask_rs::frame::{DataFrame as Frame, JoinHow, UniqueKeep, col, len, lit, when};
+use dask_rs::frame::{
+    DataFrame as Frame, JoinHow, ParquetWriteOptions, UniqueKeep, col, len, lit, when,
+};
 
 /// How many rows a function makes is not known, so exchanges spread them over several partitions; and the plan as it was written.
 fn configs() -> [Config; 2] {
@@ -154,31 +156,77 @@ fn orders_are_those_of_the_words() {
     same(true, |f| f.set_index("word"));
 }
 
+/// Joined with the words of the same categories, of other ones, and of an order of them.
 #[test]
 fn frames_of_other_categories_come_together() {
+    const HOWS: [JoinHow; 6] = [
+        JoinHow::Inner,
+        JoinHow::Left,
+        JoinHow::Right,
+        JoinHow::Full,
+        JoinHow::Semi,
+        JoinHow::Anti,
+    ];
+    let sorted = |frame: &Frame| {
+        let frame = plain(&frame.compute().unwrap());
+        frame.sort(frame.get_column_names_owned(), SortMultipleOptions::default()).unwrap()
+    };
+    let later = |frame: &Frame| frame.filter(col("n").gt(3)).rename([("n", "m")]);
     for (i, config) in configs().into_iter().enumerate() {
         config.scope(|| {
-            let (a, b) = (frame("both", 3), frame("both", 4));
-            let (ta, tb) = (Frame::from_polars(&texts(), 1), Frame::from_polars(&texts(), 1));
-            let tb = tb.filter(col("n").gt(3)).rename([("n", "m")]);
-            let b = b.filter(col("n").gt(3)).rename([("n", "m")]);
-            for how in [
-                JoinHow::Inner,
-                JoinHow::Left,
-                JoinHow::Right,
-                JoinHow::Full,
-                JoinHow::Semi,
-                JoinHow::Anti,
+            let texts = Frame::from_polars(&texts(), 1);
+            for (a, b) in [
+                (frame("both", 3), frame("both", 4)),
+                (frame("left", 3), frame("right", 4)),
+                (frame("left", 3).sort("word", false), frame("right", 4)),
+                (frame("left", 3), frame("right", 4).set_index("word")),
             ] {
-                let of = |a: &Frame, b: &Frame| {
-                    let joined = plain(&a.join(b, "word", how).compute().unwrap());
-                    let names = joined.get_column_names_owned();
-                    joined.sort(names, SortMultipleOptions::default()).unwrap()
-                };
-                let (got, expected) = (of(&a, &b), of(&ta, &tb));
-                assert!(got.equals_missing(&expected), "{i} {how:?}: {got:?} {expected:?}");
+                for how in HOWS {
+                    let joined = a.join(&later(&b), "word", how);
+                    assert_eq!(
+                        joined.schema().unwrap().get("word"),
+                        a.schema().unwrap().get("word")
+                    );
+                    let (got, expected) =
+                        (sorted(&joined), sorted(&texts.join(&later(&texts), "word", how)));
+                    assert!(got.equals_missing(&expected), "{i} {how:?}: {got:?} {expected:?}");
+                }
             }
         });
+    }
+}
+
+/// Directories have no dtype, but each word has its own, and null the one of Hive.
+#[test]
+fn directories_have_the_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut all: Vec<&str> = WORDS.into_iter().flatten().collect();
+    all.sort_unstable();
+    all.dedup();
+    let frozen = DataType::from_frozen_categories(FrozenCategories::new(all).unwrap());
+    for (i, dtype) in [category("hive"), frozen, DataType::String].into_iter().enumerate() {
+        let path = dir.path().join(i.to_string());
+        let words = col("word").cast(dtype);
+        let odd = when(col("n").eq(4)).then(lit("a/b=\"c\" %41")).otherwise(col("word"));
+        let frame = Frame::from_polars(&texts(), 3);
+        let frame = if i == 2 {
+            frame.with_columns([odd.alias("word")])
+        } else {
+            frame.with_columns([words])
+        };
+        let mut options = ParquetWriteOptions::default();
+        options.partition_on = vec!["word".into()];
+        frame.to_parquet_with(&path, &options).unwrap();
+        let expected = plain(&frame.compute().unwrap());
+        let read = Frame::read_parquet(&path);
+        let got = read.select(["word", "n"]).sort("n", false).compute().unwrap();
+        assert!(got.equals_missing(&expected), "{got:?} {expected:?}");
+        for (predicate, n) in
+            [(col("word").eq(lit("pear")), 3 - i64::from(i == 2)), (col("word").is_null(), 2)]
+        {
+            let rows = read.filter(predicate).len().unwrap();
+            assert_eq!(rows as i64, n);
+        }
     }
 }
 

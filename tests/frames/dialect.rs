@@ -235,6 +235,19 @@ fn months_are_windows_too() {
     assert_eq!(ints(&later.compute().unwrap(), "n"), [3, 3, 9].map(Some));
 }
 
+/// A window before the last one is the one that rows before are in, also where an offset in days is no month.
+#[test]
+fn windows_that_overlap_are_the_same_for_all_rows() {
+    let day = |month: u32, day: u32| chrono_day(2023, month, day);
+    // Windows begin on Jan 31, Mar 3, Mar 31, each 30 days after a first of a month.
+    let rows = df!["d" => [day(2, 10), day(3, 5)], "n" => [1_i64, 2]].unwrap();
+    let frame = Frame::from_polars(&rows, 2).cast([("d", DataType::Date)]);
+    let windows = frame.group_by_dynamic("d", "1mo").offset("30d").period("40d");
+    let windows = windows.agg([col("n").sum()]).compute().unwrap();
+    assert_eq!(ints(&windows, "d"), [day(1, 31), day(3, 3)].map(|day| Some(i64::from(day))));
+    assert_eq!(ints(&windows, "n"), [3, 2].map(Some));
+}
+
 /// Days since 1970.
 fn chrono_day(year: i32, month: u32, day: u32) -> i32 {
     // From March on, so that the leap day is the last one (Howard Hinnant, `days_from_civil`).
@@ -267,6 +280,50 @@ fn trips() -> DataFrame {
         "late" => [false, false, true, false],
     ]
     .unwrap()
+}
+
+#[test]
+fn selected_columns_are_filtered_too() {
+    let frame = Frame::from_polars(&trips(), 3);
+    let paid = cs::float().as_expr().filter(col("paid"));
+    let sums = frame.agg([paid.sum(), paid.len().name().suffix("_len")]).compute().unwrap();
+    let expected =
+        df!["fare" => [50.0], "tip" => [8.0], "fare_len" => [3_u32], "tip_len" => [3_u32]];
+    assert!(sums.equals(&expected.unwrap()), "{sums:?}");
+    let last = frame.group_by(["city"]).agg([paid.last().name().suffix("!")]).sort("city", false);
+    let expected = df!["city" => ["a", "b"], "fare!" => [None, Some(40.0)], "tip!" => [3.0, 4.0]];
+    assert!(last.compute().unwrap().equals_missing(&expected.unwrap()));
+}
+
+/// As if the others were not there: what is no number is no mistake of rows that are left out.
+#[test]
+fn filtered_values_are_those_that_may_fail() {
+    let rows = df!["text" => ["1", "x", "3"], "is_number" => [true, false, true]].unwrap();
+    for config in configs() {
+        config.scope(|| {
+            let frame = Frame::from_polars(&rows, 2);
+            let numbers = col("text").filter(col("is_number")).strict_cast(DataType::Int64);
+            let out = frame.agg([numbers.sum(), numbers.first().alias("first")]).compute().unwrap();
+            assert!(out.equals(&df!["text" => [4_i64], "first" => [1_i64]].unwrap()), "{out:?}");
+            let all = col("text").strict_cast(DataType::Int64).filter(col("is_number"));
+            assert!(frame.agg([all.sum()]).compute().is_err());
+        });
+    }
+}
+
+#[test]
+fn windows_in_an_order_need_no_keys() {
+    let rows = df!["day" => [3, 1, 2], "x" => [10_i64, 20, 30]].unwrap();
+    for config in configs() {
+        config.scope(|| {
+            let none: [&str; 0] = [];
+            let running = col("x").cum_sum(false).over_ordered(none, ["day"], false);
+            let out = Frame::from_polars(&rows, 2).select([running]).compute().unwrap();
+            assert_eq!(ints(&out, "x"), [60, 20, 50].map(Some));
+            let empty = Frame::from_polars(&rows.clear(), 1).select([col("x").sum().over(none)]);
+            assert_eq!(empty.compute().unwrap().height(), 0);
+        });
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod ordered;
 mod peak_memory;
 mod persisted;
 mod rules;
+mod series;
 mod shuffles;
 mod sources;
 mod tables;

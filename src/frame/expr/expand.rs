@@ -123,6 +123,8 @@ fn nth(expr: &Expr, i: usize, schema: &Schema, call: Call) -> Result<Expr> {
     match (failed, expr.kind()) {
         (Some(error), _) => Err(error),
         (None, ExprKind::Renamed(input, rename)) => Ok(input.alias(rename.of(input))),
+        // Filters wait for names.
+        (None, ExprKind::Aggregate { aggregate, input }) => Ok(input.aggregate(aggregate.clone())),
         (None, _) => Ok(expr),
     }
 }

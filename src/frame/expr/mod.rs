@@ -202,10 +202,11 @@ impl Expr {
     }
 
     pub(crate) fn aggregate(&self, aggregate: Aggregate) -> Self {
-        if let Some(of_some) = functions::filter::aggregate(self, &aggregate) {
-            return of_some;
-        }
-        Expr::new(ExprKind::Aggregate { aggregate, input: self.clone() })
+        // What is chosen has no names yet.
+        let of_some = (!self.has_choice()).then(|| functions::filter::aggregate(self, &aggregate));
+        of_some
+            .flatten()
+            .unwrap_or_else(|| Expr::new(ExprKind::Aggregate { aggregate, input: self.clone() }))
     }
 
     /// The expressions that this one is made of.
@@ -343,10 +344,15 @@ impl Expr {
     /// Whether a value can make the expression an error, or a panic of the user's function, so that it must not see
     /// rows that something else has dropped before.
     pub(crate) fn may_fail(&self) -> bool {
+        self.step_may_fail() || self.inputs().into_iter().any(Expr::may_fail)
+    }
+
+    /// As [`may_fail`](Self::may_fail), of the outermost step alone.
+    fn step_may_fail(&self) -> bool {
         match self.kind() {
             ExprKind::Cast { strict: true, .. } | ExprKind::Map { .. } => true,
-            ExprKind::Call { function, .. } if function.may_fail => true,
-            _ => self.inputs().into_iter().any(Expr::may_fail),
+            ExprKind::Call { function, .. } => function.may_fail,
+            _ => false,
         }
     }
 

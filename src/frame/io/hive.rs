@@ -142,11 +142,11 @@ fn date(text: &str) -> Option<i32> {
 
 /// The directory name of a value, whose text is what this crate and others read back.
 pub(crate) fn directory_name(key: &PlSmallStr, value: &AnyValue<'_>) -> String {
-    let value = match value {
-        AnyValue::Null => return format!("{}={NULL}", encode(key)),
-        AnyValue::String(text) => encode(text),
-        AnyValue::StringOwned(text) => encode(text),
-        value => encode(&value.to_string()),
+    let value = match (value, value.get_str()) {
+        (AnyValue::Null, _) => NULL.to_owned(),
+        // Also of a category, which polars shows in quotes.
+        (_, Some(text)) => encode(text),
+        (value, None) => encode(&value.to_string()),
     };
     format!("{}={value}", encode(key))
 }

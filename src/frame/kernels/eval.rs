@@ -106,6 +106,13 @@ impl Groups {
         let height = frame.height();
         let mut groups =
             Groups { rows: Vec::with_capacity(height), offsets: vec![0], of_row: vec![0; height] };
+        if keys.is_empty() {
+            if height > 0 {
+                groups.rows.extend(0..height as IdxSize);
+                groups.offsets.push(height);
+            }
+            return Ok(groups);
+        }
         // Threads are those of our scheduler.
         let grouped = frame.group_by_with_series(keys, false, false)?;
         for (number, group) in grouped.get_groups().iter().enumerate() {

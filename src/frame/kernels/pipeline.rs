@@ -21,7 +21,7 @@ use super::values_error;
 use crate::error::Result;
 use crate::frame::expr::{AggregatePlan, Expr};
 use crate::frame::io::{Each, Request, RowFilter, gathered};
-use crate::frame::partition::block;
+use crate::frame::partition::{block, without_idle_text};
 use crate::graph::{Block, BytesRead, Inputs, Kernel, Line, TaskContext, Wiring, at_line};
 
 /// Reads a part, and computes of each batch what the steps say.
@@ -153,6 +153,8 @@ impl PipelineKernel {
 
     fn batches(&self, part: usize, tables: &[Block], each: Each<'_>) -> Result<()> {
         let of_source = self.of_source();
+        let is_select = |(step, _): &(Step, _)| matches!(step, Step::Select(_));
+        let drops_rows = of_source.is_some() || !self.steps.iter().all(is_select);
         let ScanKernel { source, request, .. } = &self.scan;
         let mut take = |mut rows: DataFrame| {
             for (step, line) in &self.steps {
@@ -162,7 +164,8 @@ impl PipelineKernel {
                     Step::Join { slot } => table_of(&tables[*slot]).join(&rows),
                 })?;
             }
-            each(rows)
+            // Else a few rows would keep the text of all batches until the last one has come.
+            each(if drops_rows { without_idle_text(rows) } else { rows })
         };
         at_line(self.line, || source.read_batches(part, request, of_source, &mut take))
     }

@@ -46,13 +46,10 @@ pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
     if spec.by.is_empty() || frame.height() < 2 {
         return Ok(frame.clone());
     }
-    let mut frame = frame.clone();
-    // What is not in one piece polars puts together on threads of its own.
-    frame.rechunk_mut();
     if let [by] = &spec.by[..] {
         let key = frame.column(by).map_err(failed("sort"))?;
         if let Some(order) = order_by(key, spec.descending[0], spec.nulls_last[0])? {
-            let mut sorted = gather("sort", &frame, order)?;
+            let mut sorted = gather("sort", frame, order)?;
             let mut key = sorted.column(by).map_err(failed("sort"))?.clone();
             key.set_sorted_flag(match spec.descending[0] {
                 true => IsSorted::Descending,
@@ -62,6 +59,9 @@ pub(crate) fn sort(frame: &DataFrame, spec: &SortSpec) -> Result<DataFrame> {
             return Ok(sorted);
         }
     }
+    let mut frame = frame.clone();
+    // What is not in one piece polars puts together on threads of its own.
+    frame.rechunk_mut();
     let options = SortMultipleOptions::new()
         .with_order_descending_multi(spec.descending.iter().copied())
         .with_nulls_last_multi(spec.nulls_last.iter().copied())

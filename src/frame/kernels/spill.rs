@@ -11,7 +11,8 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{
-    BinaryChunked, Column, DataType, Field, IntoColumn, PolarsError, Schema, StringChunked,
+    BinaryChunked, Column, DataType, Field, IntoColumn, IntoSeries, PolarsError, PolarsResult,
+    Schema, Series, StringChunked,
 };
 
 use super::concat::concat;
@@ -186,24 +187,42 @@ fn plain(mut frame: DataFrame) -> Result<DataFrame, Problem> {
             DataType::Null => {
                 Ok(Column::full_null(column.name().clone(), column.len(), &DataType::Boolean))
             }
-            DataType::String => {
-                let strings = column.str().map_err(other)?;
-                let chunks = strings.downcast_iter().map(|chunk| chunk.clone().gc());
-                Ok(StringChunked::from_chunk_iter(column.name().clone(), chunks).into_column())
+            dtype => {
+                let stored = match stored_dtype(dtype) {
+                    Some(stored) if stored != *dtype => {
+                        &column.strict_cast(&stored).map_err(other)?
+                    }
+                    _ => column,
+                };
+                let own = with_own_texts(stored.as_materialized_series());
+                own.map(IntoColumn::into_column).map_err(other)
             }
-            DataType::Binary => {
-                let bytes = column.binary().map_err(other)?;
-                let chunks = bytes.downcast_iter().map(|chunk| chunk.clone().gc());
-                Ok(BinaryChunked::from_chunk_iter(column.name().clone(), chunks).into_column())
-            }
-            dtype => match stored_dtype(dtype) {
-                Some(stored) if stored != *dtype => column.strict_cast(&stored).map_err(other),
-                _ => Ok(column.clone()),
-            },
         }
     });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     DataFrame::new(frame.height(), columns).map_err(other)
+}
+
+/// The values without texts of other rows, which views hold on to, be they inside of lists and structs.
+fn with_own_texts(values: &Series) -> PolarsResult<Series> {
+    let name = || values.name().clone();
+    Ok(match values.dtype() {
+        DataType::String => {
+            let chunks = values.str()?.downcast_iter().map(|chunk| chunk.clone().gc());
+            StringChunked::from_chunk_iter(name(), chunks).into_series()
+        }
+        DataType::Binary => {
+            let chunks = values.binary()?.downcast_iter().map(|chunk| chunk.clone().gc());
+            BinaryChunked::from_chunk_iter(name(), chunks).into_series()
+        }
+        DataType::List(_) => {
+            let trimmed = values.trim_lists_to_normalized_offsets();
+            let lists = trimmed.as_ref().unwrap_or(values).list()?;
+            lists.apply_to_inner(&|inner| with_own_texts(&inner))?.into_series()
+        }
+        DataType::Struct(_) => values.struct_()?.try_apply_fields(with_own_texts)?.into_series(),
+        _ => values.clone(),
+    })
 }
 
 /// What went wrong, before it is known in which file.
@@ -261,9 +280,7 @@ impl<W: Write> Write for Counting<W> {
 
 #[cfg(test)]
 mod tests {
-    use polars_core::prelude::{
-        CategoricalPhysical, Categories, IntoSeries, NamedFrom, Series, StructChunked,
-    };
+    use polars_core::prelude::{CategoricalPhysical, Categories, NamedFrom, StructChunked};
 
     use super::super::testing::{frame, frames_equal};
     use super::*;
@@ -319,6 +336,28 @@ mod tests {
             // By what they show: `equals_missing` is false for some of these columns, whatever they hold.
             assert_eq!((back.schema(), back.to_string()), (frame.schema(), frame.to_string()));
         }
+    }
+
+    /// Else each of many pieces would be as long as all of them.
+    #[test]
+    fn nested_texts_of_other_rows_are_not_written() {
+        let texts: Vec<String> = (0..2000).map(|i| format!("{:x}", i * 0x9e37_79b9_u64)).collect();
+        let texts = texts.iter().map(|text| text.repeat(9)).collect::<Vec<_>>();
+        let rows = texts.chunks(2).map(|pair| Series::new("".into(), pair.to_vec()));
+        let lists = Series::new("l".into(), rows.collect::<Vec<_>>());
+        let both = StructChunked::from_series("s".into(), 1000, [lists.clone()].iter()).unwrap();
+        let columns = vec![lists.into_column(), both.into_series().into_column()];
+        let frame = DataFrame::new(1000, columns).unwrap();
+        let written = |frame: &DataFrame| {
+            let mut bytes = Vec::new();
+            save(frame.clone(), &mut bytes).unwrap();
+            let back = load(&mut bytes.as_slice(), frame.schema()).unwrap();
+            assert_eq!(back.to_string(), frame.to_string());
+            bytes.len()
+        };
+        let whole = written(&frame);
+        let pieces: usize = (0..10).map(|i| written(&frame.slice(i * 100, 100))).sum();
+        assert!(pieces < 2 * whole, "{pieces} {whole}");
     }
 
     proptest! {

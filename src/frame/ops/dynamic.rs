@@ -90,27 +90,27 @@ impl Windows {
         let time = || col(self.time.clone());
         let backwards = self.offset.as_deref().map(negated);
         let moved = backwards.map_or_else(time, |by| time().dt().offset_by(by));
-        let start = moved.dt().truncate(self.every.as_str());
-        let start = match &self.offset {
-            Some(offset) => start.dt().offset_by(offset.as_str()),
-            None => start,
-        };
-        let before = |start: &Expr| start.dt().offset_by(negated(&self.every));
+        // Back from the multiple: what an offset makes of it need not be a length behind the window before.
+        let mut multiple = moved.dt().truncate(self.every.as_str());
+        let before = |multiple: &Expr| multiple.dt().offset_by(negated(&self.every));
         match (self.closed, &self.period) {
-            (ClosedInterval::Left, None) => return Ok(vec![Member { start, condition: None }]),
+            (ClosedInterval::Left, None) => {
+                return Ok(vec![Member { start: self.start(&multiple), condition: None }]);
+            }
             (ClosedInterval::Right, None) => {
-                let start = when(time().eq(&start)).then(before(&start)).otherwise(start);
+                let start = self.start(&multiple);
+                let earlier = self.start(&before(&multiple));
+                let start = when(time().eq(&start)).then(earlier).otherwise(start);
                 return Ok(vec![Member { start, condition: None }]);
             }
             _ => {}
         }
         let mut members = Vec::new();
-        let mut start = start;
         for i in 0..=self.n_before(call)? {
-            let earlier = before(&start);
+            let start = self.start(&multiple);
             let condition = self.holds(&time(), &start, i == 0);
             members.push(Member { start, condition: Some(condition) });
-            start = earlier;
+            multiple = before(&multiple);
         }
         Ok(members)
     }
@@ -126,6 +126,14 @@ impl Windows {
         match self.closed {
             C::Right | C::None if is_last => time.clone().gt(start).and(is_before_end),
             _ => is_before_end,
+        }
+    }
+
+    /// Where the window of a multiple of its length starts.
+    fn start(&self, multiple: &Expr) -> Expr {
+        match &self.offset {
+            Some(offset) => multiple.dt().offset_by(offset.as_str()),
+            None => multiple.clone(),
         }
     }
 

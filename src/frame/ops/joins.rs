@@ -61,6 +61,8 @@ fn check_keys(
         let dtypes = [schemas[0].get(left), schemas[1].get(right)];
         if let [Some(left), Some(right)] = dtypes
             && left != right
+            // Of other categories, which are unified.
+            && !(left.is_categorical() && right.is_categorical())
         {
             return Err(Error::DTypeMismatch {
                 call,

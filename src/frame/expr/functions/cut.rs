@@ -2,8 +2,8 @@
 
 use polars_core::error::{polars_bail, polars_ensure};
 use polars_core::prelude::{
-    Categories, Column, DataType, Float64Chunked, FrozenCategories, IntoColumn, IntoSeries,
-    NewChunkedArray, PolarsResult, Series, StringChunked, StructChunked,
+    Categories, Column, DataType, Float64Chunked, FrozenCategories, IdxCa, IdxSize, IntoColumn,
+    IntoSeries, NewChunkedArray, PlSmallStr, PolarsResult, Series, StringChunked, StructChunked,
 };
 
 use super::height;
@@ -74,36 +74,44 @@ impl Style {
         intervals.ends.partition_point(is_below)
     }
 
-    /// The labels of values, and the ends of their intervals if they are wanted; null and NaN are in none.
+    /// The labels of values, and the ends of their intervals if they are wanted; null and NaN are in none, nor is anything
+    /// where there are no ends. `is_same` if those of the first row are those of all.
     fn categories(
         &self,
         values: &Column,
         height: usize,
         dtype: &DataType,
-        mut intervals: impl FnMut(usize) -> PolarsResult<Option<Intervals>>,
+        ends_of: impl Fn(usize) -> Option<Vec<f64>>,
         is_same: bool,
     ) -> PolarsResult<Column> {
         let floats = values.cast(&DataType::Float64)?;
         let floats = floats.f64()?;
-        let mut current = None;
-        let (mut texts, mut ends) = (Vec::with_capacity(height), Vec::new());
+        let (mut given, mut intervals) = (None, None);
+        // Of all intervals there were; those of the row begin at `first`.
+        let (mut labels, mut first) = (Vec::<String>::new(), 0);
+        let (mut places, mut ends) = (Vec::with_capacity(height), Vec::new());
         for row in 0..height {
-            if current.is_none() || !is_same {
-                current = Some(intervals(row)?);
+            if row == 0 || !is_same {
+                let next = ends_of(row);
+                if next != given {
+                    intervals = next.clone().map(|ends| self.intervals(ends)).transpose()?;
+                    first = labels.len();
+                    labels.extend(intervals.iter().flat_map(|all: &Intervals| all.labels.clone()));
+                    given = next;
+                }
             }
             let value = floats.get(if floats.len() == 1 { 0 } else { row });
-            let found = value
-                .filter(|value| !value.is_nan())
-                .zip(current.as_ref().and_then(Option::as_ref));
+            let found = value.filter(|value| !value.is_nan()).zip(intervals.as_ref());
             let found = found.map(|(value, all)| (all, self.interval_of(value, all)));
-            texts.push(found.map(|(all, i)| all.labels[i].clone()));
+            places.push(found.map(|(_, i)| (first + i) as IdxSize));
             if self.include_breaks {
                 let end = |(all, i): (&Intervals, usize)| all.ends.get(i).copied();
                 ends.push(found.map(|found| end(found).unwrap_or(f64::INFINITY)));
             }
         }
-        let texts = StringChunked::from_iter_options(values.name().clone(), texts.into_iter());
-        let categories = texts.into_series().strict_cast(dtype)?;
+        let labels = StringChunked::from_iter_values(values.name().clone(), labels.iter());
+        let places = IdxCa::from_iter_options(PlSmallStr::EMPTY, places.into_iter());
+        let categories = labels.into_series().strict_cast(dtype)?.take(&places)?;
         if !self.include_breaks {
             return Ok(categories.into_column());
         }
@@ -129,8 +137,7 @@ fn cut(inputs: &[Column]) -> PolarsResult<Column> {
     );
     let labels = known.labels.iter().map(String::as_str);
     let dtype = DataType::from_frozen_categories(FrozenCategories::new(labels)?);
-    let same = |_| style.intervals(ends.clone()).map(Some);
-    style.categories(&inputs[0], inputs[0].len(), &dtype, same, true)
+    style.categories(&inputs[0], inputs[0].len(), &dtype, |_| Some(ends.clone()), true)
 }
 
 /// Inputs are the values, the style, and each end.
@@ -143,8 +150,7 @@ fn quantile_cut(inputs: &[Column]) -> PolarsResult<Column> {
     let dtype = DataType::from_categories(Categories::global());
     let of_row = |row: usize| {
         let end = |end: &&Float64Chunked| end.get(if end.len() == 1 { 0 } else { row });
-        let ends: Option<Vec<f64>> = ends.iter().map(end).collect();
-        ends.map(|ends| style.intervals(ends)).transpose()
+        ends.iter().map(end).collect::<Option<Vec<f64>>>()
     };
     let is_same = inputs[4..].iter().all(|end| end.len() == 1 || end.as_scalar_column().is_some());
     let mut heights = vec![inputs[0].clone()];

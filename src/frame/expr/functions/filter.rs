@@ -45,6 +45,7 @@ impl Expr {
     /// How many rows there are, in a group or after [`filter`](Self::filter), null or not.
     pub fn len(&self) -> Expr {
         match unfiltered(self) {
+            Some(_) if self.has_choice() => self.count() + self.null_count(),
             Some((_, predicate)) => is_true(&predicate).sum().alias(self.output_name()),
             None => self.is_null().count(),
         }
@@ -95,6 +96,8 @@ pub(in crate::frame::expr) fn aggregate(values: &Expr, aggregate: &Aggregate) ->
 }
 
 /// The values without their filter, and the filter: if they are functions, row by row, of values with one and the same.
+///
+/// A function that may fail gets nulls in the place of the values that it would not have seen.
 fn unfiltered(values: &Expr) -> Option<(Expr, Expr)> {
     if let ExprKind::Call { function, inputs } = values.kind()
         && **function == FILTER
@@ -110,10 +113,11 @@ fn unfiltered(values: &Expr) -> Option<(Expr, Expr)> {
         return None;
     }
     let mut predicates: Vec<Option<Expr>> = Vec::new();
+    let may_fail = values.step_may_fail();
     let of_all = values.map_inputs(|input| match unfiltered(input) {
         Some((input, predicate)) => {
-            predicates.push(Some(predicate));
-            input
+            predicates.push(Some(predicate.clone()));
+            if may_fail { when(predicate).then(&input).alias(input.output_name()) } else { input }
         }
         None => {
             if input.shape() != Shape::Scalar {

@@ -86,8 +86,11 @@ impl Found {
             dtype => dtype.clone(),
         };
         let cast = old.strict_cast(&dtype)?;
+        // Floats are those that the column can have, as 0.1 is another number there.
+        let is_rounded = old.dtype().is_float() && dtype.is_float();
+        let is_number = old.dtype().is_primitive_numeric() || old.dtype().is_temporal();
         polars_ensure!(
-            !old.dtype().is_primitive_numeric() || cast.cast(old.dtype())?.equals_missing(&old),
+            is_rounded || !is_number || cast.cast(old.dtype())?.equals_missing(&old),
             InvalidOperation: "{} can't have the values {old:?}", values.dtype()
         );
         let (keys, values) = (encoded(cast.into_column())?, encoded(values.cast(&dtype)?)?);
@@ -193,6 +196,9 @@ mod tests {
         let categories = s.cast(DataType::from_categories(Categories::global()));
         let others = Series::new("s".into(), [Some("A"), None, Some("b"), Some("c")]);
         same(categories.replace(["a"], ["A"]).cast(DataType::String), others);
+        let single = f.cast(DataType::Float32).replace([1.1, 1.5], [0.1, 2.5]);
+        let singles = Series::new("f".into(), [Some(f32::NAN), Some(0.0), None, Some(2.5)]);
+        same(single, singles);
         let nulls = Series::new("s".into(), [None::<&str>, None, Some("b"), Some("c")]);
         same(s.replace(["a"], [None::<&str>]), nulls);
         same(

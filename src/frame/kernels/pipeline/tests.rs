@@ -114,6 +114,37 @@ fn run(layers: &[Layer]) -> DataFrame {
     partition::frame(layers[0].kernel.run(&task, Inputs::from_slots(vec![])).unwrap())
 }
 
+/// What waits for the last batch is as long as the rows that are kept.
+#[test]
+fn rows_that_are_dropped_leave_no_text() {
+    let text = |i: i64| format!("{i} is a text that no view holds").repeat(4);
+    let batch = |first: i64| {
+        let ids: Vec<i64> = (first..first + 1000).collect();
+        let texts: Vec<String> = ids.iter().map(|&i| text(i)).collect();
+        polars_core::df!["id" => ids, "s" => texts].unwrap()
+    };
+    let batches: Vec<DataFrame> = (0..4).map(|i| batch(i * 1000)).collect();
+    let all: usize = batches.iter().map(DataFrame::estimated_size).sum();
+    let scan = scan(batches, 1);
+    let kept = (col("id") % 500).eq(7);
+    let wiring = Wiring::default();
+    let first = PipelineKernel::filtering(&scan, &kept, &wiring).unwrap();
+    let select: Arc<[Expr]> = [col("id") + 0, col("s")].into();
+    let later = PipelineKernel::selecting(&scan, &select, &wiring).unwrap();
+    let later = PipelineKernel::filtering(&*later, &kept, &wiring).unwrap();
+    for pipeline in [first, later] {
+        let pipeline: &dyn Any = &*pipeline;
+        let (mut bytes, mut n_rows) = (0, 0);
+        let pipeline = pipeline.downcast_ref::<PipelineKernel>().unwrap();
+        let mut each = |rows: DataFrame| {
+            (bytes, n_rows) = (bytes + rows.estimated_size(), n_rows + rows.height());
+            Ok(())
+        };
+        pipeline.batches(0, &[], &mut each).unwrap();
+        assert!(n_rows == 8 && bytes < all / 100, "{n_rows} rows, {bytes} of {all}");
+    }
+}
+
 fn plan(keys: impl IntoExprs, aggs: impl IntoExprs, rows: &DataFrame) -> Arc<AggregatePlan> {
     let (keys, aggs) = (keys.into_exprs(), aggs.into_exprs());
     Arc::new(AggregatePlan::new(&keys, &aggs, rows.schema(), Call::new("agg")).unwrap())
