@@ -15,7 +15,7 @@ mod sort;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::PlSmallStr;
@@ -29,7 +29,7 @@ use super::kernels::tasks::{
     ConcatKernel, FilterKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
 use super::layout::{Layout, Placement};
-use super::op::{Bridged, FrameOp, Scan, Select};
+use super::op::{Bridged, FrameOp, Given, Scan, Select};
 use super::partitions::Divisions;
 use crate::bytes::format_bytes;
 use crate::error::{Call, Error, Result};
@@ -66,6 +66,8 @@ pub(crate) struct Planned {
     options: LowerOptions,
     done: HashMap<NodeId, Lowered>,
     exchanges: Vec<Arc<Exchange>>,
+    /// Who wants to know what a root is like, by its number.
+    listeners: Vec<(usize, Arc<OnceLock<Layout>>)>,
 }
 
 impl Planned {
@@ -74,7 +76,13 @@ impl Planned {
         roots: Vec<ExpressionId>,
         options: LowerOptions,
     ) -> Self {
-        Planned { plan, roots, options, done: HashMap::new(), exchanges: Vec::new() }
+        let (done, exchanges, listeners) = (HashMap::new(), Vec::new(), Vec::new());
+        Planned { plan, roots, options, done, exchanges, listeners }
+    }
+
+    /// Tells what these roots are like, once that is known.
+    pub(crate) fn telling(self, listeners: Vec<(usize, Arc<OnceLock<Layout>>)>) -> Self {
+        Planned { listeners, ..self }
     }
 
     /// What the first root is like, unless it waits for another plan.
@@ -103,6 +111,11 @@ impl Lower for Planned {
             lowering.share_memory();
         }
         (self.done, self.exchanges) = (lowering.done, lowering.exchanges);
+        for (root, listener) in &self.listeners {
+            if let Some(lowered) = self.done.get(&self.plan.roots()[*root]) {
+                let _ = listener.set(lowered.layout.clone());
+            }
+        }
         for (root, expression) in self.plan.roots().iter().zip(&self.roots) {
             if let Some(lowered) = self.done.get(root) {
                 crossings.insert(*expression, lowered.layer);
@@ -133,6 +146,7 @@ impl Lowering<'_> {
         match plan.op(id) {
             FrameOp::Scan(scan) => Ok(self.scan(scan)),
             FrameOp::Bridge(bridged) => self.bridge(bridged),
+            FrameOp::Given(given) => Ok(self.given(given)),
             FrameOp::Select(select) => Ok(self.select(select, &inputs[0])),
             FrameOp::Filter(predicate) => Ok(self.filter(id, predicate, &inputs[0])),
             FrameOp::MapPartitions(map) => {
@@ -206,6 +220,22 @@ impl Lowering<'_> {
         let text = block_text(&layout);
         let layer = bridge.layer(self.layers, source, &[*n_parts as u64], text);
         Ok(Lowered { layer: self.layers.push(layer), layout })
+    }
+
+    fn given(&mut self, given: &Given) -> Lowered {
+        let layout = given.layout.clone();
+        let layer = self.layers.push(Layer {
+            name: "cached".into(),
+            grid: [layout.n_parts as u64].into(),
+            kernel: Arc::clone(&given.kernel),
+            inputs: vec![],
+            block_text: block_text(&layout),
+            // What is only lent is not memory of the run.
+            out_bytes: if given.kernel.is_resident() { 0 } else { layout.part_bytes() },
+            scratch_bytes: 0,
+            is_estimate: layout.rows_of.is_none(),
+        });
+        Lowered { layer, layout }
     }
 
     /// The parts that can have rows which fulfil the conditions.
