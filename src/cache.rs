@@ -38,8 +38,9 @@ pub(crate) const READ_COST: f64 = 8.0;
 /// tell its [version](crate::array::Source::version) is not kept; files and directories of up to 10 000 files do.
 ///
 /// Of frames what `compute` returns is kept, with all of its partitions or not at all: how a frame is cut depends on what is computed along
-/// with it. What is made of it later reads these partitions, if it has the same rows in the same order as without them; after a sort into ranges that were
-/// found by a sample that is so for rows and columns alone. Frames that arrays and delayed functions read are computed again.
+/// with it. Later it is there for itself and its slices, and, unless groups or joins are in it, also for filters, columns and sorts of it.
+/// Sums and groups of it are computed as without a cache, because their last bits and their order depend on partitions
+/// (`persist` is for these), and so is what arrays and delayed functions read.
 ///
 /// When there is no room, the chunk or frame goes that is worth the least. That is how many bytes were read and made for
 /// it, along the longest path from the sources, for each byte that it takes, plus what the last chunk was worth that had to go

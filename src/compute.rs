@@ -157,6 +157,7 @@ pub(crate) trait Collector: Send + Sync {
     fn accept(&self, block: usize, value: Block) -> Result<()>;
 
     /// Whether the user gets the blocks, in memory.
+    #[cfg(feature = "frame")]
     fn is_for_user(&self) -> bool {
         false
     }

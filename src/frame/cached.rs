@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{PlSmallStr, SchemaRef};
@@ -13,7 +13,7 @@ use super::expr::{Expr, ExprKind};
 use super::io::Condition;
 use super::layout::Layout;
 use super::lower::LowerOptions;
-use super::op::{FrameOp, Given, Scan};
+use super::op::{FrameOp, Given, Repartition, Scan};
 use super::partition::{block, borrowed, frame, rows};
 use crate::cache::{Caching, Key, KeyId, Ownership, READ_COST, Same, Slot, plan_keys};
 use crate::compute::Collector;
@@ -103,23 +103,27 @@ impl FrameKey {
     }
 }
 
-/// Who wants to know what a root is like, by its number.
-type Listeners = Vec<(usize, Arc<OnceLock<Layout>>)>;
-
-/// Puts the frames that are there in the place of operations, and has the results kept that users get. How many are there, and who
-/// wants to know the layouts of results.
+/// Puts the frames that are there in the place of operations, and has the results kept that users get. How many are there.
 pub(super) fn use_cache(
     plan: &mut Plan<FrameOp>,
     caching: &Caching,
     options: &LowerOptions,
     collectors: &mut [Arc<dyn Collector>],
-) -> Result<(usize, Listeners)> {
+) -> Result<usize> {
     let order = plan.topological();
     let cut = (options.part_bytes, options.prune);
     let keys = plan_keys(plan, &order, caching, |op, hasher| FrameKey::of(op, cut, hasher));
-    let of_roots = plan.roots().iter().map(|root| keys.get(root).copied()).collect();
+    let of_roots: Vec<_> = plan.roots().iter().map(|root| keys.get(root).copied()).collect();
     let n_taken = take_cached(plan, &order, &keys, caching, collectors)?;
-    Ok((n_taken, keep_results(plan, of_roots, caching, collectors)))
+    let costs = costs(plan, &plan.topological());
+    for (i, (collector, key)) in collectors.iter_mut().zip(of_roots).enumerate() {
+        let cost = costs[&plan.roots()[i]].0;
+        if let Some(key) = key.filter(|_| collector.is_for_user() && cost > 0.0) {
+            let (inner, caching) = (Arc::clone(collector), caching.clone());
+            *collector = Arc::new(Keeping { inner, caching, key, cost, parts: Mutex::default() });
+        }
+    }
+    Ok(n_taken)
 }
 
 fn take_cached(
@@ -131,90 +135,78 @@ fn take_cached(
 ) -> Result<usize> {
     // What is persisted is counted, because it may stay longer than the cache has it.
     let is_lent = collectors.iter().all(|collector| collector.room().is_none());
-    // Those of which the results have nothing but rows, as they are.
-    let mut seen: HashSet<NodeId> = HashSet::new();
+    let is_fixed = fixed(plan, order);
+    let mut seen: HashMap<NodeId, Seen> = HashMap::new();
     let mut n_taken = 0;
     for &id in order.iter().rev() {
         // What only cached operations read is not needed any more.
         if !plan.is_live(id) {
             continue;
         }
-        let keeps_rows = |user| is_rowwise(plan.op(user)) && seen.contains(&user);
-        let is_seen = plan.users(id).all(keeps_rows);
-        if is_seen {
-            seen.insert(id);
-        }
-        let Some(key) = keys.get(&id) else { continue };
-        let Some(whole) = caching.blocks_of(*key, |number| number == WHOLE).remove(&WHOLE) else {
-            continue;
-        };
-        let schema = &plan.meta(id).schema;
-        if let Some(given) = given(whole, *key, caching, schema, is_seen, is_lent) {
+        let by_users = plan.users(id).map(|user| seen[&user].min(Seen::through(plan.op(user))));
+        let is_seen = by_users.min().unwrap_or(Seen::AsItIs);
+        seen.insert(id, is_seen);
+        let can_be_taken =
+            is_seen == Seen::AsItIs || is_seen == Seen::Rows && is_fixed.contains(&id);
+        let Some(key) = keys.get(&id).filter(|_| can_be_taken) else { continue };
+        let mut found = caching.blocks_of(*key, |number| number == WHOLE);
+        if let Some(whole) = found.remove(&WHOLE) {
+            let given = given(whole, *key, caching, &plan.meta(id).schema, is_lent);
             plan.make_at(plan.line(id));
             let new = plan.push(FrameOp::Given(Arc::new(given)), &[])?;
             plan.replace(id, new);
+            seen.insert(new, is_seen);
             n_taken += 1;
         }
     }
     Ok(n_taken)
 }
 
-/// Whether each row depends on one row of the input, in the same order.
-fn is_rowwise(op: &FrameOp) -> bool {
-    let is_rows = matches!(op, FrameOp::Filter(_) | FrameOp::Slice { .. } | FrameOp::Tail(_));
-    is_rows || matches!(op, FrameOp::Select(_))
+/// What results have of a frame. Only what does not depend on how it is cut may be taken from one that was cut otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// Sums and groups, whose last bits and whose order depend on partitions.
+    Otherwise,
+    /// Rows by what is in them. If they are asked for, less is computed and read for the frame, which may bring groups into another order.
+    Rows,
+    /// All rows, or rows by their numbers.
+    AsItIs,
 }
 
-/// A frame that was kept, as an operation. `None` where its readers would know less of it than of the frame
-/// that is computed, and so might give rows in another order.
-fn given(
-    whole: Block,
-    key: KeyId,
-    caching: &Caching,
-    schema: &SchemaRef,
-    is_seen: bool,
-    is_lent: bool,
-) -> Option<Given> {
-    let kept: &KeptFrame = whole.downcast_ref()?;
-    let layout = match &kept.layout {
-        Some(layout) => layout.clone(),
-        None if is_seen => {
-            let rows_of = kept.parts.iter().map(|part| part.height() as u64).collect();
-            Layout::of_blocks(schema, kept.parts.len(), Some(&rows_of), kept.nbytes)
+impl Seen {
+    fn through(op: &FrameOp) -> Self {
+        match op {
+            FrameOp::Slice { .. } | FrameOp::Tail(_) => Seen::AsItIs,
+            FrameOp::Select(_) | FrameOp::Filter(_) | FrameOp::Sort(_) => Seen::Rows,
+            _ => Seen::Otherwise,
         }
-        None => return None,
-    };
+    }
+}
+
+/// The nodes whose rows have an order that no hash decides about.
+fn fixed(plan: &Plan<FrameOp>, order: &[NodeId]) -> HashSet<NodeId> {
+    let mut fixed = HashSet::new();
+    for &id in order {
+        let is_spread = match plan.op(id) {
+            FrameOp::Join(_) | FrameOp::Repartition(Repartition::Keys(_)) => true,
+            FrameOp::Aggregate(aggregation) => !aggregation.keys().is_empty(),
+            _ => false,
+        };
+        if !is_spread && plan.inputs(id).iter().all(|input| fixed.contains(input)) {
+            fixed.insert(id);
+        }
+    }
+    fixed
+}
+
+/// A frame that was kept, as an operation.
+fn given(whole: Block, key: KeyId, caching: &Caching, schema: &SchemaRef, is_lent: bool) -> Given {
+    let kept = kept(&whole);
+    let rows_of = kept.parts.iter().map(|part| part.height() as u64).collect();
+    let layout = Layout::of_blocks(schema, kept.parts.len(), Some(&rows_of), kept.nbytes);
     let slot = caching.slot(key, kept.worth(), OWNERSHIP);
     let kernel = Arc::new(GiveKernel { slot, whole, is_lent });
-    Some(Given { schema: Arc::clone(schema), layout, kernel })
-}
-
-fn keep_results(
-    plan: &Plan<FrameOp>,
-    keys: Vec<Option<KeyId>>,
-    caching: &Caching,
-    collectors: &mut [Arc<dyn Collector>],
-) -> Listeners {
-    let costs = costs(plan, &plan.topological());
-    let mut listeners = Vec::new();
-    for (i, (collector, key)) in collectors.iter_mut().zip(keys).enumerate() {
-        let Some(key) = key.filter(|_| collector.is_for_user()) else { continue };
-        let cost = costs[&plan.roots()[i]].0;
-        if cost == 0.0 {
-            continue;
-        }
-        let layout = Arc::default();
-        listeners.push((i, Arc::clone(&layout)));
-        *collector = Arc::new(Keeping {
-            inner: Arc::clone(collector),
-            caching: caching.clone(),
-            key,
-            cost,
-            layout,
-            parts: Mutex::default(),
-        });
-    }
-    listeners
+    Given { schema: Arc::clone(schema), layout, kernel }
 }
 
 /// How many bytes are made to have a frame, along the longest path, and about how many it has.
@@ -261,8 +253,10 @@ struct KeptFrame {
     nbytes: u64,
     /// Bytes that were made to have them.
     cost: f64,
-    /// What they are like, where that means something in other plans.
-    layout: Option<Layout>,
+}
+
+fn kept(whole: &Block) -> &KeptFrame {
+    whole.downcast_ref().expect("what frames keep are frames")
 }
 
 impl KeptFrame {
@@ -296,8 +290,7 @@ struct GiveKernel {
 impl Kernel for GiveKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
         self.slot.touch(WHOLE);
-        let kept: &KeptFrame = self.whole.downcast_ref().expect("it was one when this was made");
-        let part = kept.parts[task.block[0] as usize].clone();
+        let part = kept(&self.whole).parts[task.block[0] as usize].clone();
         Ok(if self.is_lent { borrowed(part) } else { block(part) })
     }
 
@@ -320,8 +313,6 @@ struct Keeping {
     caching: Caching,
     key: KeyId,
     cost: f64,
-    /// What the result is like, which is known once it is lowered.
-    layout: Arc<OnceLock<Layout>>,
     parts: Mutex<Parts>,
 }
 
@@ -353,8 +344,7 @@ impl Parts {
 impl Keeping {
     fn keep(&self, all: Parts) {
         let parts: Vec<DataFrame> = all.blocks.into_iter().flatten().map(frame).collect();
-        let layout = self.layout.get().and_then(Layout::lasting);
-        let kept = KeptFrame { parts, nbytes: all.nbytes, cost: self.cost, layout };
+        let kept = KeptFrame { parts, nbytes: all.nbytes, cost: self.cost };
         let slot = self.caching.slot(self.key, kept.worth(), OWNERSHIP);
         slot.keep(WHOLE, Block::new(kept));
     }

@@ -128,11 +128,6 @@ impl Layout {
         }
     }
 
-    /// The same without what means something in this plan only; `None` if less were known without.
-    pub(crate) fn lasting(&self) -> Option<Self> {
-        Some(Layout { placement: self.placement.lasting()?, ..self.clone() })
-    }
-
     /// The same partitions with some of their columns.
     pub(crate) fn with_only(&self, names: &[PlSmallStr]) -> Self {
         let widths = self.widths.iter().filter(|(name, _)| names.contains(name));

@@ -15,7 +15,7 @@ mod sort;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::PlSmallStr;
@@ -66,8 +66,6 @@ pub(crate) struct Planned {
     options: LowerOptions,
     done: HashMap<NodeId, Lowered>,
     exchanges: Vec<Arc<Exchange>>,
-    /// Who wants to know what a root is like, by its number.
-    listeners: Vec<(usize, Arc<OnceLock<Layout>>)>,
 }
 
 impl Planned {
@@ -76,13 +74,7 @@ impl Planned {
         roots: Vec<ExpressionId>,
         options: LowerOptions,
     ) -> Self {
-        let (done, exchanges, listeners) = (HashMap::new(), Vec::new(), Vec::new());
-        Planned { plan, roots, options, done, exchanges, listeners }
-    }
-
-    /// Tells what these roots are like, once that is known.
-    pub(crate) fn telling(self, listeners: Vec<(usize, Arc<OnceLock<Layout>>)>) -> Self {
-        Planned { listeners, ..self }
+        Planned { plan, roots, options, done: HashMap::new(), exchanges: Vec::new() }
     }
 
     /// What the first root is like, unless it waits for another plan.
@@ -111,11 +103,6 @@ impl Lower for Planned {
             lowering.share_memory();
         }
         (self.done, self.exchanges) = (lowering.done, lowering.exchanges);
-        for (root, listener) in &self.listeners {
-            if let Some(lowered) = self.done.get(&self.plan.roots()[*root]) {
-                let _ = listener.set(lowered.layout.clone());
-            }
-        }
         for (root, expression) in self.plan.roots().iter().zip(&self.roots) {
             if let Some(lowered) = self.done.get(root) {
                 crossings.insert(*expression, lowered.layer);

@@ -85,17 +85,15 @@ pub(crate) fn plan_all(
     drop(nodes);
     watch.on_imported(&plan);
     let options = options(config);
-    let (n_cached, listeners) = match caching {
-        Some(caching) => cached::use_cache(&mut plan, caching, &options, collectors)?,
-        None => (0, Vec::new()),
-    };
+    let n_cached = caching
+        .map_or(Ok(0), |caching| cached::use_cache(&mut plan, caching, &options, collectors))?;
     let (plan, mut trace) = rules::optimize(plan, config.optimize())?;
     trace.0.extend((n_cached > 0).then_some(("UseCache", n_cached)));
     if cfg!(debug_assertions) {
         plan.check()?;
     }
     watch.on_optimized(&plan, &trace);
-    Ok(lower::Planned::new(plan, roots, options).telling(listeners))
+    Ok(lower::Planned::new(plan, roots, options))
 }
 
 /// Between which keys of a column the partitions of a frame are, as far as its plan knows.

@@ -205,16 +205,6 @@ impl Placement {
         }
     }
 
-    /// The same for another plan, without rows in memory; `None` if less were known there.
-    pub(super) fn lasting(&self) -> Option<Self> {
-        let in_memory = self.scanned.as_ref().filter(|scanned| scanned.source.version().is_none());
-        if self.ranged.is_some() || in_memory.is_some_and(Scanned::has_stats) {
-            return None;
-        }
-        let scanned = if in_memory.is_some() { None } else { self.scanned.clone() };
-        Some(Placement { scanned, ..self.clone() })
-    }
-
     /// What is known of the partitions of a range of these.
     pub(crate) fn of_parts(&self, parts: &Range<usize>) -> Self {
         let divided = self.divided.as_ref().and_then(|divided| {
@@ -291,14 +281,6 @@ impl Placement {
 }
 
 impl Scanned {
-    /// Whether the values of a column are known in all parts.
-    fn has_stats(&self) -> bool {
-        let is_known = |part: &usize, column: &str| {
-            self.source.n_rows(*part) == Some(0) || self.source.stats(*part, column).is_some()
-        };
-        self.names.iter().any(|(_, column)| self.parts.iter().all(|part| is_known(part, column)))
-    }
-
     /// The divisions that the bounds of all parts are, if each is behind the one before.
     fn divided_by(&self, column: &str) -> Option<Divided> {
         let (by, stored) = self.names.iter().find(|(name, _)| name == column)?;
