@@ -8,6 +8,7 @@
 
 mod kernel;
 mod keys;
+mod plan;
 mod table;
 
 use std::collections::BTreeMap;
@@ -19,22 +20,30 @@ use crate::keep::Room;
 
 pub(crate) use kernel::{CachedKernel, Ownership};
 pub(crate) use keys::{Key, KeyId, Same};
+pub(crate) use plan::plan_keys;
 use table::{New, Table};
+
+/// A byte that is read costs as much as so many that are made.
+pub(crate) const READ_COST: f64 = 8.0;
 
 /// Results of earlier computations, as many as fit, for those that come.
 ///
-/// A computation under a [`Config`](crate::Config) with a cache keeps the chunks of what it computes as long as there is
-/// room, and takes those from it that are there. So far this is so for arrays; frames are kept by [`persist`](crate::array::Array::persist)
-/// alone. Arrays are the same if they are made by the same operations from the same sources:
-/// files that did not change, random numbers from the same seed, and arrays in memory, persisted arrays and users' functions if they are
-/// the very same. A slice of an array that was computed is had without computing anything.
+/// A computation under a [`Config`](crate::Config) with a cache keeps what it computes as long as there is room, chunks of arrays and
+/// whole frames, and takes from it what is there. Arrays, and frames, are the same if they are made by the same operations from the same sources:
+/// files that did not change, random numbers from the same seed, and what is in memory or persisted, and users' functions, if they are
+/// the very same. A slice of an array that was computed is had without computing anything, and so are rows and columns of a frame.
 ///
 /// Of an array these chunks are kept: those of a result, those that a result is a slice of, which are computed whole for that
 /// (unless they are more than the cache takes), and those of all reductions on the way. What is read from a source that does not
 /// tell its [version](crate::array::Source::version) is not kept; files and directories of up to 10 000 files on this machine do. A file
 /// that is changed in place twice, to the same length and within one tick of the clock of its file system, has the same version.
 ///
-/// When there is no room, the chunk goes that is worth the least. That is how many bytes were read and made for
+/// Of frames what `compute` returns is kept, with all of its partitions or not at all: how a frame is cut depends on what is computed along
+/// with it. Later it is there for itself and its slices, and, unless groups or joins are in it, also for filters, columns and sorts of it.
+/// Sums and groups of it are computed as without a cache, because their last bits and their order depend on partitions
+/// (`persist` is for these), and so is what arrays and delayed functions read.
+///
+/// When there is no room, the chunk or frame goes that is worth the least. That is how many bytes were read and made for
 /// it, along the longest path from the sources, for each byte that it takes, plus what the last chunk was worth that had to go
 /// when it was last used. So what has long not been used goes, the sooner the cheaper it was.
 ///
@@ -90,7 +99,7 @@ impl Cache {
         self.table().bytes()
     }
 
-    /// How many chunks were taken from it in place of computing them.
+    /// How many chunks and partitions were taken from it in place of computing them.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.table().n_hits()
@@ -201,12 +210,12 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Takes note that a block was used.
-    fn touch(&self, number: u64) {
+    pub(crate) fn touch(&self, number: u64) {
         self.run.cache.table().touch(self.key, number, self.worth);
     }
 
     /// Keeps a block, if there is room or something goes for it; the block as the run has to use it from now on.
-    fn keep(&self, number: u64, block: Block) -> Block {
+    pub(crate) fn keep(&self, number: u64, block: Block) -> Block {
         let (limit, room) = (self.run.memory_limit, &self.run.room);
         let new = New { limit, room, worth: self.worth, ownership: self.ownership };
         let mut gone = Vec::new();

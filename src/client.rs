@@ -4,6 +4,7 @@
 //! arguments of further functions, results of [`as_completed`] in the order in which they are done, and
 //! [`std::future::Future`]s under any runtime. Where the whole graph is known first, [`delayed`](crate::delayed()) is simpler.
 
+mod address;
 mod completed;
 mod core;
 mod future;
@@ -16,6 +17,7 @@ mod watched;
 use std::fmt;
 use std::sync::Arc;
 
+use self::address::Place;
 use self::core::Core;
 use self::state::{Amount, Request, THREADS};
 use self::watched::Watched;
@@ -51,7 +53,8 @@ pub use task::{Inputs, Task};
 /// Tasks of a higher priority first, then those that were submitted first. One that lacks a resource may be overtaken, but not without end.
 ///
 /// # Lifetime
-/// A client is a handle; clones are the same client. A task whose futures are all dropped before it starts does not run, unless
+/// A client is a handle; clones are the same client, and so is what [`connect`](Self::connect) returns for its
+/// [`address`](Self::address). A task whose futures are all dropped before it starts does not run, unless
 /// another task needs it. What was submitted goes on after the client is dropped, as long as its future is held.
 ///
 /// # Example
@@ -74,6 +77,7 @@ pub struct Client {
 }
 
 struct Inner {
+    place: Place,
     core: Arc<Core>,
     /// The names of the resources; the first are the threads.
     resources: Vec<String>,
@@ -202,6 +206,39 @@ impl Client {
         futures.into_iter().map(Future::result).collect()
     }
 
+    /// Where the client is: `inproc://`, the number of the process, and that of the client in it.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::Client;
+    /// let client = Client::new()?;
+    /// let same = Client::connect(&client.address())?;
+    /// assert_eq!(same.submit(|x: &f64| x + 1.0, (1.0,)).result()?, 2.0);
+    /// # Ok::<(), dask_rs::Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// The address of the scheduler of Dask's `Client(processes=False)`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.inner.place.address()
+    }
+
+    /// The client of this process that has this [`address`](Self::address), as long as there is a handle on it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for another address: that of a client that is gone, of another process or another kind.
+    #[track_caller]
+    pub fn connect(address: &str) -> Result<Self> {
+        let found = address::find(address).map(|inner| Client { inner });
+        found.ok_or_else(|| Error::InvalidArgument {
+            call: Call::new("Client::connect"),
+            argument: "address",
+            got: format!("{address:?}"),
+            expected: "the address of a client that this process has, as Client::address says it",
+        })
+    }
+
     /// The number of tasks that run at once, at most.
     #[must_use]
     pub fn n_threads(&self) -> usize {
@@ -217,6 +254,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
+            .field("address", &self.address())
             .field("n_threads", &self.n_threads())
             .field("resources", &self.inner.resources)
             .finish_non_exhaustive()
@@ -343,7 +381,8 @@ impl ClientBuilder {
         let pool = thread_pool(n_threads)?;
         let core = Arc::new(Core::new(capacity.clone(), pool, ambient, watched));
         let one_thread = [(THREADS, unit)].into();
-        Ok(Client { inner: Arc::new(Inner { core, resources, capacity, one_thread }) })
+        let inner = |place| Inner { place, core, resources, capacity, one_thread };
+        Ok(Client { inner: address::settle(inner) })
     }
 }
 

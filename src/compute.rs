@@ -156,6 +156,12 @@ pub(crate) trait Collector: Send + Sync {
     /// Takes the block with row-major number `block`.
     fn accept(&self, block: usize, value: Block) -> Result<()>;
 
+    /// Whether the user gets the blocks, in memory.
+    #[cfg(feature = "frame")]
+    fn is_for_user(&self) -> bool {
+        false
+    }
+
     /// How much it keeps in memory that counts to the limit, if it does.
     fn room(&self) -> Option<&Arc<Room>> {
         None
@@ -249,7 +255,7 @@ impl Session {
         #[cfg(feature = "array")]
         let of_arrays = roots.take_arrays(self.arrays);
         #[cfg(feature = "frame")]
-        let of_frames = roots.take_frames(self.frames);
+        let mut of_frames = roots.take_frames(self.frames);
         let of_delayed = roots.take_delayed(self.delayed);
         roots.add_bridged();
         #[cfg(feature = "zarr")]
@@ -264,7 +270,10 @@ impl Session {
         }
         #[cfg(feature = "frame")]
         if !roots.frames.is_empty() {
-            let plan = frame::plan_all(roots.frames, config, watch);
+            // How those are cut that others read was found out when these were made, without a cache.
+            let is_asked = roots.frames.len() == of_frames.len();
+            let caching = caching.as_ref().filter(|_| is_asked);
+            let plan = frame::plan_all(roots.frames, &mut of_frames, config, caching, watch);
             plans.push(Box::new(plan.map_err(|error| error.called_from(call))?));
             n_asked.push(of_frames.len());
             collectors.extend(of_frames);

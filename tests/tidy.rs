@@ -138,6 +138,22 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("frame::lower", Some(&FRAME_PLAN)),
     ("frame::show", Some(&FRAME_PLAN)),
     (
+        "frame::cached",
+        Some(&[
+            "cache",
+            "compute::Collector",
+            "error",
+            "frame::expr",
+            "frame::io",
+            "frame::layout",
+            "frame::lower",
+            "frame::op",
+            "frame::partition",
+            "graph",
+            "keep",
+        ]),
+    ),
+    (
         "frame::ops",
         Some(&[
             "error",

@@ -1,7 +1,6 @@
 //! What of a plan is in the cache, and what of it goes there.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,12 +10,9 @@ use super::dtype::{DType, dispatch};
 use super::io::Source;
 use super::meta::Meta;
 use super::op::{ArrayOp, Blockwise, Read, ReadFrom};
-use crate::cache::{CachedKernel, Caching, Key, KeyId, Ownership, Same};
+use crate::cache::{CachedKernel, Caching, Key, KeyId, Ownership, READ_COST, Same, plan_keys};
 use crate::error::Result;
 use crate::graph::{AxisMap, Block, BlockMap, NodeId, Operation, Plan, unravel};
-
-/// A byte that is read costs as much as so many that are made.
-const READ_COST: f64 = 8.0;
 
 /// Longer lists of positions are not kept as parts of keys.
 const LISTED_MAX: usize = 1 << 12;
@@ -93,8 +89,12 @@ impl ArrayKey {
 /// operations have a place in the cache now.
 pub(super) fn use_cache(plan: &mut Plan<ArrayOp>, caching: &Caching) -> Result<usize> {
     let order = plan.topological();
+    let mut versions = Versions::default();
     let mut nodes = Nodes {
-        keys: keys(plan, &order, caching),
+        keys: plan_keys(plan, &order, caching, |op, hasher| {
+            op.fingerprint(hasher);
+            ArrayKey::of(op, &mut versions)
+        }),
         costs: costs(plan, &order),
         is_result: plan.roots().iter().copied().collect(),
         wanted: HashMap::new(),
@@ -122,24 +122,6 @@ pub(super) fn use_cache(plan: &mut Plan<ArrayOp>, caching: &Caching) -> Result<u
         }
     }
     Ok(n_placed)
-}
-
-/// The keys of the operations of a plan.
-fn keys(plan: &Plan<ArrayOp>, order: &[NodeId], caching: &Caching) -> HashMap<NodeId, KeyId> {
-    let places: HashMap<NodeId, usize> = order.iter().copied().zip(0..).collect();
-    let mut versions = Versions::default();
-    let mut op = |id: &NodeId| {
-        let op = plan.op(*id);
-        let key = ArrayKey::of(op, &mut versions)?;
-        let mut hasher = DefaultHasher::new();
-        op.fingerprint(&mut hasher);
-        let inputs: Vec<usize> = plan.inputs(*id).iter().map(|input| places[input]).collect();
-        Some((key, hasher.finish(), inputs))
-    };
-    // Files are looked at here, where no lock is held.
-    let ops: Vec<_> = order.iter().map(&mut op).collect();
-    let keys = order.iter().copied().zip(caching.keys_of(ops));
-    keys.filter_map(|(id, key)| Some((id, key?))).collect()
 }
 
 /// How many bytes are made to have all of an operation's blocks, along the longest path.

@@ -83,7 +83,8 @@ pub(super) struct Book {
     pub(super) ops: Vec<OperationTotals>,
     ops_by_name: HashMap<Arc<str>, u32>,
     pub(super) lanes: Vec<Lane>,
-    lanes_by_thread: HashMap<(Thread, u16), u32>,
+    /// By the number of the thread, which is small, and by depth.
+    lanes_by_thread: Vec<Vec<Option<u32>>>,
     pub(super) stream: Stream,
     pub(super) memory: MemoryLog,
     pub(super) runs: Vec<RunTotals>,
@@ -118,7 +119,7 @@ impl Book {
             ops: Vec::new(),
             ops_by_name: HashMap::new(),
             lanes: Vec::new(),
-            lanes_by_thread: HashMap::new(),
+            lanes_by_thread: Vec::new(),
             stream: Stream::new(),
             memory: MemoryLog::new(),
             runs: Vec::new(),
@@ -183,9 +184,10 @@ impl Book {
     }
 
     pub(super) fn add_spans(&mut self, run: RunId, spans: &[Span]) {
-        let Some(live) = self.live.get_mut(&run) else { return };
-        let position = live.position;
-        let ops = std::mem::take(&mut live.ops);
+        // What is looked up for each span would take longer than all that is done with it.
+        let Some(mut live) = self.live.remove(&run) else { return };
+        let used_elsewhere = self.used_bytes();
+        let ops = &live.ops;
         for span in spans {
             let op = match span.kind {
                 SpanKind::Task => ops[span.layer as usize],
@@ -208,20 +210,16 @@ impl Book {
                 busy_ns: span.duration_ns(),
             });
             if span.kind == SpanKind::Task {
-                if let Some(live) = self.live.get_mut(&run) {
-                    live.used_bytes = span.memory_bytes;
-                }
-                self.memory.add(span.start_ns, self.used_bytes());
-                if let Some(run) = position.map(|i| &mut self.runs[i]) {
+                live.used_bytes = span.memory_bytes;
+                self.memory.add(span.start_ns, used_elsewhere.saturating_add(span.memory_bytes));
+                if let Some(run) = live.position.map(|i| &mut self.runs[i]) {
                     run.n_finished += u64::from(span.is_ok);
                     run.peak_bytes = run.peak_bytes.max(span.memory_bytes);
                 }
                 self.peak_bytes = self.peak_bytes.max(span.memory_bytes);
             }
         }
-        if let Some(live) = self.live.get_mut(&run) {
-            live.ops = ops;
-        }
+        self.live.insert(run, live);
     }
 
     pub(super) fn end_run(&mut self, ended: &RunEnded) {
@@ -319,10 +317,20 @@ impl Book {
     }
 
     fn lane_of(&mut self, thread: Thread, depth: u16) -> u32 {
-        let lanes = &mut self.lanes;
-        *self.lanes_by_thread.entry((thread, depth)).or_insert_with(|| {
-            lanes.push(Lane { thread: thread.name(), depth });
-            (lanes.len() - 1) as u32
-        })
+        let (number, level) = (thread.0 as usize, usize::from(depth));
+        if let Some(Some(lane)) = self.lanes_by_thread.get(number).and_then(|of| of.get(level)) {
+            return *lane;
+        }
+        if self.lanes_by_thread.len() <= number {
+            self.lanes_by_thread.resize_with(number + 1, Vec::new);
+        }
+        let of_thread = &mut self.lanes_by_thread[number];
+        if of_thread.len() <= level {
+            of_thread.resize(level + 1, None);
+        }
+        let lane = self.lanes.len() as u32;
+        of_thread[level] = Some(lane);
+        self.lanes.push(Lane { thread: thread.name(), depth });
+        lane
     }
 }

@@ -18,6 +18,7 @@ use crate::array::bridge::{
     ArrayOp, AxisChunks, Bridged as BridgedArray, Handle as ArrayHandle, Meta,
 };
 use crate::array::{Array, Chunks};
+use crate::cache::Cache;
 use crate::compute::{NoWatch, Session};
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
@@ -231,7 +232,9 @@ fn rows_from(mut node: &Arc<Node>) -> &Arc<Node> {
 fn counted(call: Call, node: &Arc<Node>) -> Result<(u64, u64)> {
     let mut session = Session::default();
     session.add_frame(Arc::clone(node), Arc::<super::collect::Gather>::default());
-    let prepared = session.prepare(call, &Config::current()?, &mut NoWatch)?;
+    // As it is when an array reads it.
+    let config = Config::current()?.with_cache(&Cache::new(0));
+    let prepared = session.prepare(call, &config, &mut NoWatch)?;
     let layer = prepared.layers.get(prepared.outputs[0]);
     Ok((layer.n_blocks(), layer.out_bytes))
 }

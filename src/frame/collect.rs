@@ -45,4 +45,8 @@ impl Collector for Gather {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)[part] = Some(value);
         Ok(())
     }
+
+    fn is_for_user(&self) -> bool {
+        true
+    }
 }

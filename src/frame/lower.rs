@@ -29,7 +29,7 @@ use super::kernels::tasks::{
     ConcatKernel, FilterKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
 use super::layout::{Layout, Placement};
-use super::op::{Bridged, FrameOp, Scan, Select};
+use super::op::{Bridged, FrameOp, Given, Scan, Select};
 use super::partitions::Divisions;
 use crate::bytes::format_bytes;
 use crate::error::{Call, Error, Result};
@@ -133,6 +133,7 @@ impl Lowering<'_> {
         match plan.op(id) {
             FrameOp::Scan(scan) => Ok(self.scan(scan)),
             FrameOp::Bridge(bridged) => self.bridge(bridged),
+            FrameOp::Given(given) => Ok(self.given(given)),
             FrameOp::Select(select) => Ok(self.select(select, &inputs[0])),
             FrameOp::Filter(predicate) => Ok(self.filter(id, predicate, &inputs[0])),
             FrameOp::MapPartitions(map) => {
@@ -206,6 +207,22 @@ impl Lowering<'_> {
         let text = block_text(&layout);
         let layer = bridge.layer(self.layers, source, &[*n_parts as u64], text);
         Ok(Lowered { layer: self.layers.push(layer), layout })
+    }
+
+    fn given(&mut self, given: &Given) -> Lowered {
+        let layout = given.layout.clone();
+        let layer = self.layers.push(Layer {
+            name: "cached".into(),
+            grid: [layout.n_parts as u64].into(),
+            kernel: Arc::clone(&given.kernel),
+            inputs: vec![],
+            block_text: block_text(&layout),
+            // What is only lent is not memory of the run.
+            out_bytes: if given.kernel.is_resident() { 0 } else { layout.part_bytes() },
+            scratch_bytes: 0,
+            is_estimate: layout.rows_of.is_none(),
+        });
+        Lowered { layer, layout }
     }
 
     /// The parts that can have rows which fulfil the conditions.

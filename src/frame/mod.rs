@@ -17,6 +17,7 @@
 mod args;
 #[cfg(feature = "array")]
 mod arrays;
+mod cached;
 mod collect;
 mod create;
 #[cfg(test)]
@@ -67,27 +68,34 @@ pub(crate) use op::Node;
 
 use std::sync::Arc;
 
-use crate::compute::Watch;
+use crate::cache::Caching;
+use crate::compute::{Collector, Watch};
 use crate::config::Config;
 use crate::error::Result;
 use crate::graph::{Crossings, ExpressionId, LayerGraph, Lower, import};
 
-/// Plans some frames together.
+/// Plans some frames together, of which `collectors` take the first ones.
 pub(crate) fn plan_all(
     nodes: Vec<Arc<Node>>,
+    collectors: &mut [Arc<dyn Collector>],
     config: &Config,
+    caching: Option<&Caching>,
     watch: &mut dyn Watch,
 ) -> Result<impl Lower + use<>> {
     let roots = nodes.iter().map(ExpressionId::of).collect();
-    let plan = import(&nodes);
+    let mut plan = import(&nodes);
     drop(nodes);
     watch.on_imported(&plan);
-    let (plan, trace) = rules::optimize(plan, config.optimize())?;
+    let options = options(config);
+    let n_cached = caching
+        .map_or(Ok(0), |caching| cached::use_cache(&mut plan, caching, &options, collectors))?;
+    let (plan, mut trace) = rules::optimize(plan, config.optimize())?;
+    trace.0.extend((n_cached > 0).then_some(("UseCache", n_cached)));
     if cfg!(debug_assertions) {
         plan.check()?;
     }
     watch.on_optimized(&plan, &trace);
-    Ok(lower::Planned::new(plan, roots, options(config)))
+    Ok(lower::Planned::new(plan, roots, options))
 }
 
 /// Between which keys of a column the partitions of a frame are, as far as its plan knows.

@@ -16,9 +16,10 @@ use super::kernels::asof::AsofSpec;
 use super::kernels::group_by::output_schema;
 use super::kernels::join::JoinSpec;
 use super::kernels::sort::{Limit, SortSpec};
+use super::layout::Layout;
 use super::partitions::Divisions;
 use crate::error::{Call, Result};
-use crate::graph::{self, Bridge, Operation, Step};
+use crate::graph::{self, Bridge, Kernel, Operation, Step};
 
 /// One step of an expression of frames.
 pub(crate) type Node = graph::Node<FrameOp>;
@@ -70,6 +71,8 @@ pub(crate) enum FrameOp {
     /// Rows made of the blocks of an expression of another kind.
     #[cfg_attr(not(feature = "array"), expect(dead_code, reason = "there is no other kind"))]
     Bridge(Arc<Bridged>),
+    /// Partitions that an earlier run has left in a cache.
+    Given(Arc<Given>),
 }
 
 /// What is read: from where, which columns, and which rows may be left out.
@@ -163,6 +166,15 @@ pub(crate) struct Bridged {
     pub(crate) n_parts: usize,
     /// Rows of each partition, where they are known.
     pub(crate) rows_of: Option<Arc<[u64]>>,
+}
+
+/// Partitions that are there, and what is known of them.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) schema: SchemaRef,
+    pub(crate) layout: Layout,
+    /// Gives them out.
+    pub(crate) kernel: Arc<dyn Kernel>,
 }
 
 /// Into which partitions rows go.
@@ -308,6 +320,7 @@ impl PartialEq for FrameOp {
             (O::JoinAsof(a), O::JoinAsof(b)) => a.spec == b.spec,
             (O::Ordered(a), O::Ordered(b)) => a.exprs == b.exprs,
             (O::Bridge(a), O::Bridge(b)) => Arc::ptr_eq(a, b),
+            (O::Given(a), O::Given(b)) => Arc::ptr_eq(a, b),
             (O::PerGroup(a), O::PerGroup(b)) => a.keys == b.keys && a.added.exprs == b.added.exprs,
             _ => false,
         }
@@ -336,6 +349,7 @@ impl Operation for FrameOp {
             FrameOp::MapOverlap(overlap) => Arc::clone(&overlap.map.schema),
             FrameOp::JoinAsof(join) => Arc::clone(&join.schema),
             FrameOp::Bridge(bridged) => Arc::clone(&bridged.schema),
+            FrameOp::Given(given) => Arc::clone(&given.schema),
             FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
             FrameOp::Attach => side_by_side(&inputs[0].schema, &inputs[1].schema),
             FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
@@ -373,6 +387,7 @@ impl Operation for FrameOp {
             }
             FrameOp::Repartition(to) => to.by().hash(hasher),
             FrameOp::Bridge(bridged) => Arc::as_ptr(bridged).hash(hasher),
+            FrameOp::Given(given) => Arc::as_ptr(given).hash(hasher),
             FrameOp::Filter(_) | FrameOp::Concat | FrameOp::Attach => {}
         }
     }

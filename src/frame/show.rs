@@ -20,6 +20,7 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
             FrameOp::Bridge(bridged) => f.write_str(&bridged.bridge.name),
+            FrameOp::Given(given) => write!(f, "cached {} partitions", given.layout.n_parts),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),
             FrameOp::Tail(n) => write!(f, "tail {n}"),
             FrameOp::MapOverlap(overlap) => f.write_str(&overlap.map.name),

@@ -48,7 +48,7 @@ fn expand(call: Call, path: &Path) -> Result<(PathBuf, Vec<FoundFile>)> {
             Ok((path.to_path_buf(), found))
         }
         Ok(metadata) => {
-            let file = FoundFile::local(path.to_path_buf(), metadata.len());
+            let file = FoundFile::local(path.to_path_buf(), &metadata);
             Ok((path.parent().unwrap_or(path).to_path_buf(), vec![file]))
         }
         // A file may be called `a[1].parquet`; only what does not exist is taken for a pattern.
@@ -78,7 +78,7 @@ fn match_pattern(call: Call, path: &Path) -> Result<Vec<FoundFile>> {
             // `data/year=*` means what is in these directories.
             list(call, &path, &mut found)?;
         } else {
-            found.push(FoundFile::local(path, metadata.len()));
+            found.push(FoundFile::local(path, &metadata));
         }
     }
     sort(&mut found);
@@ -147,7 +147,7 @@ fn list(call: Call, dir: &Path, found: &mut Vec<FoundFile>) -> Result<()> {
             if metadata.is_dir() {
                 dirs.push(path);
             } else {
-                found.push(FoundFile::local(path, metadata.len()));
+                found.push(FoundFile::local(path, &metadata));
             }
         }
     }

@@ -44,6 +44,8 @@ pub(crate) use ranges::merged;
 pub(crate) use readable::{FoundFile, Readable, prefetch_tails, read_exact_at, request_bytes};
 #[cfg(feature = "cloud")]
 pub use stores::{StoreOptions, register, register_store, unregister};
+#[cfg(feature = "frame")]
+pub(crate) use version::version_of_found;
 pub(crate) use version::{version_of, version_of_directory, version_of_files};
 
 use std::io;

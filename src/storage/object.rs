@@ -132,7 +132,14 @@ impl Object {
         // A weak tag may stay the same while bytes change, and is no condition that servers take.
         let version = meta.e_tag.filter(|tag| !tag.starts_with("W/"));
         let object = Object { store: self.store.clone(), key: meta.location };
-        FoundFile { path: object.url(), bytes: meta.size, object: Some((object, version)) }
+        let path = object.url();
+        FoundFile {
+            #[cfg(feature = "frame")]
+            version: version.as_ref().map(|tag| format!("{} {tag}", path.display()).into()),
+            path,
+            bytes: meta.size,
+            object: Some((object, version)),
+        }
     }
 
     /// The object with just this key.

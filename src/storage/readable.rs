@@ -1,6 +1,6 @@
 //! A file or an object that was found, and the same opened.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -28,16 +28,33 @@ pub(crate) struct FoundFile {
     /// Where it is if not on this machine, and which version of it that was.
     #[cfg(feature = "cloud")]
     pub(super) object: Option<(Object, Option<String>)>,
+    /// What it was then, if that can be told: its version as text.
+    #[cfg(feature = "frame")]
+    pub(super) version: Option<std::sync::Arc<str>>,
 }
 
 impl FoundFile {
-    pub(crate) fn local(path: PathBuf, bytes: u64) -> Self {
+    pub(crate) fn local(path: PathBuf, metadata: &Metadata) -> Self {
         FoundFile {
+            #[cfg(feature = "frame")]
+            version: super::version_of(&path, metadata).map(Into::into),
             path,
-            bytes,
+            bytes: metadata.len(),
             #[cfg(feature = "cloud")]
             object: None,
         }
+    }
+
+    /// The version that was found, if it is still the one that there is.
+    #[cfg(feature = "frame")]
+    pub(super) fn version(&self) -> Option<&str> {
+        let found = self.version.as_deref()?;
+        // Requests for another version of an object are refused.
+        let is_same = || {
+            let now = std::fs::metadata(&self.path).ok()?;
+            Some(super::version_of(&self.path, &now)? == found)
+        };
+        (self.is_remote() || is_same()?).then_some(found)
     }
 
     /// Whether reading it takes requests, and memory for the answers.
@@ -96,7 +113,7 @@ impl FoundFile {
         if metadata.is_dir() {
             return Err(Error::io(call, &path)(io::ErrorKind::IsADirectory.into()));
         }
-        Ok(FoundFile::local(path, metadata.len()))
+        Ok(FoundFile::local(path, &metadata))
     }
 }
 

@@ -38,6 +38,22 @@ pub(crate) fn version_of_files<P: AsRef<Path>>(
     Some(all)
 }
 
+/// The versions of files that were found, together. `None` for too many, and if one has changed since.
+#[cfg(feature = "frame")]
+pub(crate) fn version_of_found<'a>(
+    files: impl ExactSizeIterator<Item = &'a super::FoundFile>,
+) -> Option<String> {
+    if files.len() > FILES_MAX {
+        return None;
+    }
+    let mut all = String::new();
+    for file in files {
+        all.push_str(file.version()?);
+        all.push('\n');
+    }
+    Some(all)
+}
+
 /// The versions of all files below a directory together, as of [`version_of_files`].
 pub(crate) fn version_of_directory(path: &Path) -> Option<String> {
     let mut files = Vec::new();

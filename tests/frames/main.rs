@@ -11,6 +11,7 @@ mod trouble;
 
 mod aggregations;
 mod arrays;
+mod cache;
 mod categories;
 mod cost;
 mod defects;

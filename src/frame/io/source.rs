@@ -45,6 +45,11 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Text that is another one once the rows are others, or are read otherwise; `None` if that can't be told.
+    fn version(&self) -> Option<String> {
+        None
+    }
+
     /// Whether [`read_batches`](Self::read_batches) may hold a column of all rows of a part at once.
     fn may_gather(&self, _request: &Request, _filter: Option<&dyn RowFilter>) -> bool {
         true

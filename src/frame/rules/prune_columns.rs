@@ -73,7 +73,7 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
     };
     let input = inputs[i];
     match op {
-        FrameOp::Scan(_) | FrameOp::Bridge(_) => {}
+        FrameOp::Scan(_) | FrameOp::Bridge(_) | FrameOp::Given(_) => {}
         FrameOp::Select(select) => {
             select
                 .exprs
@@ -204,10 +204,10 @@ fn push_narrow(
             let filtered = plan.push(op.clone(), inputs)?;
             select_columns(plan, filtered, needed)
         }
-        // Nor need the keys.
-        FrameOp::Sort(_) => {
-            let sorted = plan.push(op.clone(), inputs)?;
-            select_columns(plan, sorted, needed)
+        // Nor need the keys, and what is there has all columns.
+        FrameOp::Sort(_) | FrameOp::Given(_) => {
+            let all = plan.push(op.clone(), inputs)?;
+            select_columns(plan, all, needed)
         }
         FrameOp::Aggregate(aggregation) => {
             let aggs = kept_aggs(aggregation, needed);

@@ -13,7 +13,7 @@ use super::index::{Batch, Index};
 use super::options::IpcOptions;
 use super::read::Batches;
 use crate::error::{Blame, Call, Error, Result};
-use crate::storage::FoundFile;
+use crate::storage::{FoundFile, version_of_found};
 
 /// Rows of Arrow IPC files and streams, in the order of the files.
 ///
@@ -26,6 +26,7 @@ pub(crate) struct IpcFiles {
     files: Vec<(FoundFile, Index)>,
     columns: Columns,
     parts: Vec<(usize, Range<usize>)>,
+    options: IpcOptions,
 }
 
 impl IpcFiles {
@@ -61,7 +62,7 @@ impl IpcFiles {
             files.push((found, index));
         }
         let columns = columns.expect("there is a file, or it is an error");
-        Ok(IpcFiles { call, name, files, columns, parts })
+        Ok(IpcFiles { call, name, files, columns, parts, options: options.clone() })
     }
 
     fn blame(&self, file: usize) -> Blame<'_> {
@@ -219,6 +220,11 @@ impl Source for IpcFiles {
         let file = &self.files[self.parts[part].0].0;
         let answers = if file.is_remote() { nbytes } else { 0 };
         nbytes.saturating_add(answers).saturating_add(1 << 20)
+    }
+
+    fn version(&self) -> Option<String> {
+        let files = version_of_found(self.files.iter().map(|(file, _)| file))?;
+        Some(format!("{} {:?} {:?} {files}", self.name, self.columns.schema, self.options))
     }
 
     fn may_gather(&self, _request: &Request, _filter: Option<&dyn RowFilter>) -> bool {

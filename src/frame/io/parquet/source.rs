@@ -14,7 +14,7 @@ use super::options::ParquetOptions;
 use super::places;
 use super::plan::{Group, Part, Piece, Share, of_bytes, of_groups};
 use crate::error::{Blame, Call, Result};
-use crate::storage::{FoundFile, Readable, prefetch_tails, request_bytes};
+use crate::storage::{FoundFile, Readable, prefetch_tails, request_bytes, version_of_found};
 
 /// With more files than this, footers are read when the rows are: opening ten thousand files to plan a
 /// query would cost more than many a query.
@@ -36,6 +36,7 @@ pub(crate) struct ParquetFiles {
     /// The file whose footer stands for those that are not known.
     sample: usize,
     parts: Vec<Part>,
+    options: ParquetOptions,
 }
 
 impl ParquetFiles {
@@ -77,7 +78,8 @@ impl ParquetFiles {
                 of_bytes(&sizes, options.part_bytes)
             }
         };
-        Ok(ParquetFiles { call, name, files, schema, footers, sample, parts })
+        let options = options.clone();
+        Ok(ParquetFiles { call, name, files, schema, footers, sample, parts, options })
     }
 
     pub(super) fn blame(&self, file: usize) -> Blame<'_> {
@@ -212,6 +214,11 @@ impl Source for ParquetFiles {
         let blame = self.blame(self.pieces(part).first()?.file);
         let stats = blame.guard(|| "its statistics".into(), || Ok(self.part_stats(part, column)));
         stats.ok().flatten()
+    }
+
+    fn version(&self) -> Option<String> {
+        let files = version_of_found(self.files.files.iter())?;
+        Some(format!("{} {:?} {:?} {files}", self.name, self.schema, self.options))
     }
 
     /// Columns of the filter that are wanted too are kept until the others are decoded.

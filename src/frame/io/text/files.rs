@@ -11,7 +11,7 @@ use super::cuts::Cuts;
 use super::scan::Quoting;
 use super::slabs::Slabs;
 use crate::error::{Blame, Call, Result};
-use crate::storage::{Cursor, FoundFile};
+use crate::storage::{Cursor, FoundFile, version_of_found};
 
 /// Bytes that are parsed at once.
 const SLAB_BYTES: usize = 1 << 20;
@@ -75,6 +75,12 @@ impl TextFiles {
 
     pub(in super::super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Text that is another one once the records are others, or lie otherwise in parts.
+    pub(in super::super) fn version(&self) -> Option<String> {
+        let files = version_of_found(self.files.iter().map(|file| &file.found))?;
+        Some(format!("{:?} {files}", self.layout))
     }
 
     pub(in super::super) fn n_parts(&self) -> usize {

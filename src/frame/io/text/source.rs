@@ -197,6 +197,11 @@ impl<F: Decode> Source for TextSource<F> {
         self.nbytes(part, columns).saturating_add(reading)
     }
 
+    fn version(&self) -> Option<String> {
+        let files = self.files.version()?;
+        Some(format!("{} {:?} {:?} {files}", self.name(), self.schema, self.format))
+    }
+
     fn may_gather(&self, _request: &Request, _filter: Option<&dyn RowFilter>) -> bool {
         false
     }
