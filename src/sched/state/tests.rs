@@ -62,6 +62,7 @@ impl<'a> TestEnv<'a> {
                     assert_eq!(nbytes, self.graph.out_bytes(task));
                     self.moves.push_back(next);
                 }
+                Next::Recall(task) => assert!(self.moves.contains(&Next::Save(task))),
                 next => self.moves.push_back(next),
             }
             next = self.state.next_task(&|| 0);
