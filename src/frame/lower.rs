@@ -337,7 +337,8 @@ impl Lowering<'_> {
         let kernel = TakeKernel { exchange };
         let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
         // Pieces from memory or files, before they are copied together, or rows and their new order; and what decodes them.
-        let scratch = layout.part_bytes() + layout.index_bytes(4) + CODEC_BYTES;
+        let bytes = layout.part_bytes();
+        let scratch = bytes + layout.index_bytes(4) + bytes.min(CODEC_BYTES);
         let taken = self.push("take", kernel, vec![after], layout);
         self.layers.get_mut(taken.layer).scratch_bytes = scratch;
         taken

