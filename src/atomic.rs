@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -211,24 +211,74 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a small file at `path`, so that readers see all of it or nothing.
+///
+/// What a crash has left is written over by the next one who writes there: a file has one temporary name, and only those who
+/// write it at the same time take another one. To look for what is abandoned would take longer than to write.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temp = TempPath { path: hidden_sibling(path)?, _lock: None };
-    fs::write(&temp.path, bytes)?;
-    fs::rename(&temp.path, path)
+    let (temp, mut file) = match claim(path)? {
+        Some(claimed) => claimed,
+        None => {
+            let temp = hidden_sibling(path)?;
+            let file = File::create_new(&temp)?;
+            (temp, file)
+        }
+    };
+    let written = file.write_all(bytes).and_then(|()| fs::rename(&temp, path));
+    if written.is_err() {
+        // The error says more than one of these would.
+        let _ = fs::remove_file(&temp);
+    }
+    written
+}
+
+/// An empty file under the one temporary name of `path`, locked, unless somebody else has it.
+#[cfg(unix)]
+fn claim(path: &Path) -> io::Result<Option<(PathBuf, File)>> {
+    use std::os::unix::fs::MetadataExt;
+    let temp = path.with_file_name(hidden_name(path, "tmp")?);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&temp)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(_)) => {
+            // Where files have no locks nobody uses this name.
+            let _ = fs::remove_file(&temp);
+            return Ok(None);
+        }
+    }
+    // Who had the lock before may have renamed the file by now.
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let named = fs::symlink_metadata(&temp).map(identity).ok();
+    if named != Some(identity(file.metadata()?)) {
+        return Ok(None);
+    }
+    file.set_len(0)?;
+    Ok(Some((temp, file)))
+}
+
+/// Nothing, where it can't be told whether a file still has its name.
+#[cfg(not(unix))]
+fn claim(_path: &Path) -> io::Result<Option<(PathBuf, File)>> {
+    Ok(None)
 }
 
 /// `.<name>.<process>-<counter>.tmp` in the same directory, so that the rename stays in one
 /// file system.
 fn hidden_sibling(target: &Path) -> io::Result<PathBuf> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let end = format!("{}-{unique}.tmp", std::process::id());
+    Ok(target.with_file_name(hidden_name(target, &end)?))
+}
+
+fn hidden_name(target: &Path, end: &str) -> io::Result<OsString> {
     let Some(name) = target.file_name() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"));
     };
     let mut hidden = OsString::from(".");
     hidden.push(name);
-    let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-    hidden.push(format!(".{}-{unique}.tmp", std::process::id()));
-    Ok(target.with_file_name(hidden))
+    hidden.push(format!(".{end}"));
+    Ok(hidden)
 }
 
 /// Makes a rename in the directory of `path` survive a crash, where directories can be synced:
@@ -247,8 +297,6 @@ pub(crate) fn sync_dir(dir: &Path) {
 
 #[cfg(all(test, any(feature = "array", feature = "frame")))]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn call() -> Call {
@@ -293,6 +341,45 @@ mod tests {
         fs::create_dir(dir.path().join("d")).unwrap();
         write_file(&dir.path().join("d"), b"").unwrap_err();
         assert_eq!(names(dir.path()), ["d", "x"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_crash_has_left_of_a_small_file_goes_with_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("x");
+        let left = dir.path().join(".x.tmp");
+        fs::write(&left, "half of a long text").unwrap();
+        write_file(&target, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(names(dir.path()), ["x"]);
+        // Of somebody who is alive nothing is taken.
+        let alive = File::create_new(&left).unwrap();
+        alive.lock().unwrap();
+        write_file(&target, b"other").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"other");
+        assert_eq!(names(dir.path()), [".x.tmp", "x"]);
+    }
+
+    #[test]
+    fn those_who_write_a_small_file_at_the_same_time_write_all_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("x");
+        let text = |i: usize| vec![i as u8; 1 + 997 * i];
+        write_file(&target, &text(0)).unwrap();
+        std::thread::scope(|scope| {
+            for i in 0..4 {
+                let target = &target;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        write_file(target, &text(i)).unwrap();
+                        let got = fs::read(target).unwrap();
+                        assert_eq!(got, text(usize::from(got[0])));
+                    }
+                });
+            }
+        });
+        assert_eq!(names(dir.path()), ["x"]);
     }
 
     #[test]

@@ -148,8 +148,8 @@ pub(crate) trait Collector: Send + Sync {
         Ok(())
     }
 
-    /// Bytes that [`accept`](Self::accept) uses beside the block, at most.
-    fn scratch_bytes(&self) -> u64 {
+    /// Bytes that [`accept`](Self::accept) uses beside a block of so many, at most.
+    fn scratch_bytes(&self, _block_bytes: u64) -> u64 {
         0
     }
 
@@ -298,7 +298,7 @@ impl Session {
         for (output, collector) in outputs.iter().zip(&collectors) {
             // A result is handed over at the end of its task, when the kernel's own scratch is free.
             let layer = layers.get_mut(*output);
-            layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes());
+            layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes(layer.out_bytes));
         }
         Ok(Prepared { call, layers, outputs, collectors, caching })
     }

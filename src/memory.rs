@@ -8,7 +8,8 @@
 //! Invariant: idle bytes count against the byte budget of a run (`sched`), which says how many it has
 //! room for and trims the pool before it makes a reader wait; between runs they never exceed the cap.
 //! During a run all buffers that fit are kept, because an allocator that gets them back keeps
-//! much of that memory for itself, where no budget sees it.
+//! much of that memory for itself, where no budget sees it; but no more than were lent at once in this run or
+//! the last one. Blocks that functions of users allocate come here too, and nobody would take that many again.
 
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
@@ -47,6 +48,12 @@ pub(crate) struct BufferPool {
 #[derive(Debug, Default)]
 struct Shelves {
     by_type: HashMap<TypeId, Shelf>,
+    /// Bytes that were taken, less what was given.
+    lent: u64,
+    /// The most that were lent at once, since the last run ended.
+    most_lent: u64,
+    /// The same of the time before.
+    most_lent_before: u64,
 }
 
 /// Buffers of one element type by the elements that they are good for, each a boxed `Vec<T>`, with the
@@ -76,16 +83,16 @@ impl BufferPool {
 
     /// A buffer of `len` elements with unspecified (but initialized) contents.
     pub(crate) fn take<T: Clone + Default + Send + 'static>(&self, len: usize) -> Vec<T> {
-        match self.take_idle::<T>(len) {
+        let bytes = (len * size_of::<T>()) as u64;
+        if bytes < POOLED_BYTES_MIN as u64 {
+            return vec![T::default(); len];
+        }
+        match self.lend::<T>(len) {
             Some(mut buffer) => {
                 buffer.resize(len, T::default());
                 buffer
             }
             None => {
-                let bytes = (len * size_of::<T>()) as u64;
-                if bytes < POOLED_BYTES_MIN as u64 {
-                    return vec![T::default(); len];
-                }
                 let room = self.room.load(Ordering::Relaxed).saturating_sub(bytes);
                 if self.idle_bytes() > room {
                     self.trim(room);
@@ -103,7 +110,9 @@ impl BufferPool {
             return;
         }
         let mut shelves = self.lock();
-        if self.idle_bytes() + bytes as u64 > self.room.load(Ordering::Relaxed) {
+        shelves.lent = shelves.lent.saturating_sub(bytes as u64);
+        let wanted = shelves.most_lent.max(shelves.most_lent_before).saturating_sub(shelves.lent);
+        if self.idle_bytes() + bytes as u64 > self.room.load(Ordering::Relaxed).min(wanted) {
             drop(shelves);
             return;
         }
@@ -122,6 +131,11 @@ impl BufferPool {
 
     /// Says that a run has ended.
     pub(crate) fn settle(&self) {
+        let mut shelves = self.lock();
+        shelves.most_lent_before = std::mem::take(&mut shelves.most_lent);
+        // What has not come back may never do so: results are their owners'.
+        shelves.lent = 0;
+        drop(shelves);
         self.set_room(self.idle_bytes_max);
         self.trim(self.idle_bytes_max);
     }
@@ -156,12 +170,11 @@ impl BufferPool {
         drop(freed);
     }
 
-    /// The smallest idle buffer of the same shelf that holds `len` elements.
-    fn take_idle<T: 'static>(&self, len: usize) -> Option<Vec<T>> {
-        if len.saturating_mul(size_of::<T>()) < POOLED_BYTES_MIN {
-            return None;
-        }
+    /// Counts `len` elements as lent: the smallest idle buffer of the same shelf that holds them, if there is one.
+    fn lend<T: 'static>(&self, len: usize) -> Option<Vec<T>> {
         let mut shelves = self.lock();
+        shelves.lent += (shelf_len(len) * size_of::<T>()) as u64;
+        shelves.most_lent = shelves.most_lent.max(shelves.lent);
         let shelf = shelves.by_type.get_mut(&TypeId::of::<T>())?;
         let (&key, stack) = shelf.by_len.range_mut(len..=shelf_len(len)).next()?;
         let buffer = stack.pop()?;
@@ -268,18 +281,25 @@ mod tests {
         assert!(pool.idle_bytes() >= 800_000);
     }
 
+    /// A pool with as many idle buffers of so many elements, none of which is mapped.
+    fn pool_of<const N: usize>(idle_bytes_max: u64, len: usize) -> BufferPool {
+        let pool = BufferPool { maps: false, ..BufferPool::new(idle_bytes_max) };
+        let buffers = [(); N].map(|()| pool.take::<f64>(len));
+        buffers.into_iter().for_each(|buffer| pool.give(buffer));
+        pool
+    }
+
     #[test]
     fn a_buffer_stays_on_its_shelf() {
-        let pool = BufferPool::new(1 << 30);
-        pool.give(vec![0_f64; 100_000]);
+        let pool = pool_of::<1>(1 << 30, 100_000);
         for len in [99_000, 100_000, 98_400] {
-            let buffer = pool.take_idle::<f64>(len).unwrap();
+            let buffer = pool.lend::<f64>(len).unwrap();
             assert_eq!(buffer.capacity(), 100_000);
             pool.give(buffer);
             assert_eq!(pool.idle_bytes(), 800_000);
         }
-        assert!(pool.take_idle::<f64>(98_000).is_none());
-        assert!(pool.take_idle::<f64>(100_001).is_none());
+        assert!(pool.lend::<f64>(98_000).is_none());
+        assert!(pool.lend::<f64>(100_001).is_none());
         for len in (1..3000).chain([1 << 20, (1 << 20) + 1]) {
             let longest = shelf_len(len);
             assert!(longest >= len && longest <= len + len / 8 + 1, "{len} {longest}");
@@ -299,24 +319,18 @@ mod tests {
 
     #[test]
     fn the_cap_and_trim_bound_idle_bytes() {
-        let pool = BufferPool::new(1_000_000);
-        for _ in 0..3 {
-            pool.give(vec![0_f64; 50_000]);
-        }
+        let pool = pool_of::<3>(1_000_000, 50_000);
         assert_eq!(pool.idle_bytes(), 800_000);
         pool.trim(400_000);
         assert_eq!(pool.idle_bytes(), 400_000);
         pool.trim(0);
         assert_eq!(pool.idle_bytes(), 0);
-        assert!(pool.take_idle::<f64>(50_000).is_none());
+        assert!(pool.lend::<f64>(50_000).is_none());
     }
 
     #[test]
     fn buffers_beyond_the_room_of_a_run_are_freed() {
-        let pool = BufferPool::new(1 << 30);
-        pool.set_room(500_000);
-        pool.give(vec![0_f64; 50_000]);
-        pool.give(vec![0_f64; 50_000]);
+        let pool = pool_of::<2>(500_000, 50_000);
         assert_eq!(pool.idle_bytes(), 400_000);
         pool.set_room(800_000);
         pool.give(vec![0_f64; 50_000]);
@@ -325,9 +339,7 @@ mod tests {
 
     #[test]
     fn a_new_buffer_takes_the_room_of_idle_ones() {
-        let pool = BufferPool::new(1 << 30);
-        pool.give(vec![0_f64; 50_000]);
-        pool.give(vec![0_f64; 50_000]);
+        let pool = pool_of::<2>(1 << 30, 50_000);
         pool.set_room(1_000_000);
         let _buffer = pool.take::<f32>(150_000);
         assert_eq!(pool.idle_bytes(), 400_000);
@@ -335,10 +347,10 @@ mod tests {
 
     #[test]
     fn a_run_may_keep_more_than_the_cap_until_it_ends() {
-        let pool = BufferPool::new(400_000);
+        let pool = pool_of::<0>(400_000, 0);
         pool.set_room(u64::MAX);
-        pool.give(vec![0_f64; 50_000]);
-        pool.give(vec![0_f64; 50_000]);
+        let buffers = [(); 2].map(|()| pool.take::<f64>(50_000));
+        buffers.into_iter().for_each(|buffer| pool.give(buffer));
         assert_eq!(pool.idle_bytes(), 800_000);
         pool.settle();
         assert_eq!(pool.idle_bytes(), 400_000);
@@ -347,10 +359,30 @@ mod tests {
     }
 
     #[test]
+    fn no_more_lies_idle_than_was_lent_at_once() {
+        let pool = pool_of::<0>(u64::MAX, 0);
+        // Functions of users allocate blocks themselves, and all of them are given.
+        for _ in 0..100 {
+            let own = pool.take::<f64>(50_000);
+            pool.give(vec![0_f64; 50_000]);
+            pool.give(own);
+            assert!(pool.idle_bytes() <= 500_000, "{}", pool.idle_bytes());
+        }
+        // What the next run may want again stays, and goes if it does not.
+        pool.settle();
+        let two = [(); 2].map(|()| pool.take::<f64>(50_000));
+        two.into_iter().for_each(|buffer| pool.give(buffer));
+        let idle = pool.idle_bytes();
+        pool.settle();
+        pool.give(vec![0_f64; 50_000]);
+        assert!(idle >= 800_000 && pool.idle_bytes() == idle, "{idle} {}", pool.idle_bytes());
+    }
+
+    #[test]
     fn a_buffer_that_is_too_large_is_left_alone() {
-        let pool = BufferPool::new(1 << 30);
-        pool.give(vec![0_f64; 1_000_000]);
-        assert!(pool.take_idle::<f64>(100_000).is_none());
-        assert!(pool.take_idle::<f32>(1_000_000).is_none());
+        let pool = pool_of::<1>(1 << 30, 1_000_000);
+        assert!(pool.lend::<f64>(100_000).is_none());
+        assert!(pool.lend::<f32>(1_000_000).is_none());
+        assert_eq!(pool.idle_bytes(), 8_000_000);
     }
 }

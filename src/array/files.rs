@@ -418,7 +418,7 @@ impl Collector for Writing {
         self.writer.set(writer).map_err(|_| broken("a write was started twice"))
     }
 
-    fn scratch_bytes(&self) -> u64 {
+    fn scratch_bytes(&self, _block_bytes: u64) -> u64 {
         match &self.target {
             Target::Npy { .. } | Target::NpyStack { .. } => NpyWriter::SCRATCH_BYTES,
             #[cfg(feature = "zarr")]

@@ -25,6 +25,7 @@ use super::io::{Condition, MemoryFrames, Request};
 use super::kernels::divide::SplitAtKernel;
 use super::kernels::exchange::Exchange;
 use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
+use super::kernels::spill::CODEC_BYTES;
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
 };
@@ -352,8 +353,9 @@ impl Lowering<'_> {
         let barrier = self.silent("barrier", BarrierKernel, all, 1);
         let kernel = TakeKernel { exchange };
         let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
-        // Pieces from memory or files, before they are copied together.
-        let scratch = layout.part_bytes();
+        // Pieces from memory or files, before they are copied together, or rows and their new order; and what decodes them.
+        let bytes = layout.part_bytes();
+        let scratch = bytes + layout.index_bytes(4) + bytes.min(CODEC_BYTES);
         let taken = self.push("take", kernel, vec![after], layout);
         self.layers.get_mut(taken.layer).scratch_bytes = scratch;
         taken

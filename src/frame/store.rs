@@ -71,11 +71,15 @@ impl Collector for Write {
         Ok(())
     }
 
-    fn scratch_bytes(&self) -> u64 {
+    fn scratch_bytes(&self, block_bytes: u64) -> u64 {
+        let encoder = match self.format {
+            Format::Parquet(_) => ParquetWriter::scratch_bytes(&self.schema, block_bytes),
+            Format::Csv(..) | Format::Ndjson(..) | Format::Ipc(_) => 0,
+        };
         // What goes to a store waits here until there is enough for a request.
         match Location::of(self.call, &self.path) {
-            Ok(place) if place.local().is_none() => UPLOAD_BYTES,
-            _ => 0,
+            Ok(place) if place.local().is_none() => encoder.saturating_add(UPLOAD_BYTES),
+            _ => encoder,
         }
     }
 

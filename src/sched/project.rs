@@ -35,7 +35,7 @@ pub(crate) fn project(graph: &TaskGraph, ranks: &[u32], budget_bytes: u64) -> Pr
             Next::Load(task) | Next::Reread(task) => {
                 state.on_loaded(task, Block::new(Declared { nbytes: graph.out_bytes(task) }));
             }
-            Next::Trim(_) | Next::Discard(_) => {}
+            Next::Trim(_) | Next::Recall(_) | Next::Discard(_) => {}
             Next::Wait | Next::Finished => break,
         }
         dropped.clear();

@@ -47,7 +47,11 @@ impl Executor for Serial {
                     dropped.clear();
                 }
                 Next::Trim(bytes) => run.pool.trim(bytes),
-                Next::Save(task) => job.disk.save(task, state.block_to_save(task)),
+                Next::Save(task) => {
+                    job.disk.leave(task);
+                    job.disk.save(task, state.block_to_save(task));
+                }
+                Next::Recall(task) => job.disk.recall(task),
                 Next::Load(task) => job.disk.load(task),
                 Next::Discard(task) => job.disk.discard(task),
                 Next::Forget(task) => state.forget(task, &mut dropped),

@@ -43,8 +43,8 @@ enum Step {
     Save(TaskId, Block),
     Load(TaskId),
     Discard(TaskId),
-    /// Blocks were given up, and can be freed.
-    Free,
+    /// Blocks were given up, and can be freed, or there was nothing to do.
+    Again,
     Reread {
         task: TaskId,
         needs_help: bool,
@@ -87,7 +87,7 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
                 Step::Save(task, block) => self.job.disk.save(task, block),
                 Step::Load(task) => self.job.disk.load(task),
                 Step::Discard(task) => self.job.disk.discard(task),
-                Step::Free => {}
+                Step::Again => {}
                 Step::Reread { task, needs_help } => {
                     if needs_help {
                         spawn();
@@ -152,12 +152,19 @@ impl<'a, L: Lock<Shared<'a>>> Shell<'a, L> {
                 Step::Run { task, inputs, used_bytes, needs_help: self.asks_for_help(shared) }
             }
             Next::Trim(bytes) => Step::Trim(bytes),
-            Next::Save(task) => Step::Save(task, state.block_to_save(task)),
+            Next::Save(task) => {
+                self.job.disk.leave(task);
+                Step::Save(task, state.block_to_save(task))
+            }
+            Next::Recall(task) => {
+                self.job.disk.recall(task);
+                Step::Again
+            }
             Next::Load(task) => Step::Load(task),
             Next::Discard(task) => Step::Discard(task),
             Next::Forget(task) => {
                 state.forget(task, dropped);
-                Step::Free
+                Step::Again
             }
             Next::Reread(task) => Step::Reread { task, needs_help: self.asks_for_help(shared) },
             Next::Wait if !shared.has_waiter && state.waits_for_disk() => {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
@@ -23,8 +23,15 @@ const COMMANDS_MAX: usize = 8;
 
 /// Moves blocks to disk and back, in the order in which it is told to.
 pub(crate) trait Disk: Sync {
+    /// Says that the block of a task is going to be saved. This and [`recall`](Self::recall) take no time, and are called in
+    /// the order in which that is decided.
+    fn leave(&self, task: TaskId);
+
     /// Writes the block of a task.
     fn save(&self, task: TaskId, block: Block);
+
+    /// Says that the block of a task that leaves stays in memory after all: it need not be written, and its file may go.
+    fn recall(&self, task: TaskId);
 
     /// Reads the block of a task.
     fn load(&self, task: TaskId);
@@ -68,17 +75,33 @@ impl Took {
 pub(super) struct SpillDisk<'a> {
     options: &'a SpillOptions,
     pool: &'a Arc<BufferPool>,
+    recalled: Arc<Recalled>,
     thread: OnceLock<Thread>,
+}
+
+/// Blocks that were recalled after they were last told to leave. The thread hears of them before it comes to commands that
+/// were given earlier.
+#[derive(Debug, Default)]
+struct Recalled(Mutex<BTreeSet<TaskId>>);
+
+impl Recalled {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<TaskId>> {
+        // Each use is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<'a> SpillDisk<'a> {
     pub(super) fn new(options: &'a SpillOptions, pool: &'a Arc<BufferPool>) -> Self {
-        SpillDisk { options, pool, thread: OnceLock::new() }
+        SpillDisk { options, pool, recalled: Arc::default(), thread: OnceLock::new() }
     }
 
     fn thread(&self) -> &Thread {
-        let start = || Thread::start(Store::new(self.options.clone(), Arc::clone(self.pool)));
-        self.thread.get_or_init(start)
+        let store = || {
+            let (pool, recalled) = (Arc::clone(self.pool), Arc::clone(&self.recalled));
+            Store::new(self.options.clone(), pool, recalled)
+        };
+        self.thread.get_or_init(|| Thread::start(store()))
     }
 
     fn tell(&self, command: Command) {
@@ -89,8 +112,16 @@ impl<'a> SpillDisk<'a> {
 }
 
 impl Disk for SpillDisk<'_> {
+    fn leave(&self, task: TaskId) {
+        self.recalled.lock().remove(&task);
+    }
+
     fn save(&self, task: TaskId, block: Block) {
         self.tell(Command::Save(task, block));
+    }
+
+    fn recall(&self, task: TaskId) {
+        self.recalled.lock().insert(task);
     }
 
     fn load(&self, task: TaskId) {
@@ -174,14 +205,15 @@ struct Store {
     files: BlockFiles,
     pool: Arc<BufferPool>,
     saved: HashMap<TaskId, Saved>,
-    /// Blocks that are back in memory, whose files only save writing them again.
+    /// Blocks that are back in memory, whose files only save writing them again, as those of what was recalled.
     copies: BTreeSet<TaskId>,
+    recalled: Arc<Recalled>,
 }
 
 impl Store {
-    fn new(options: SpillOptions, pool: Arc<BufferPool>) -> Self {
+    fn new(options: SpillOptions, pool: Arc<BufferPool>, recalled: Arc<Recalled>) -> Self {
         let files = BlockFiles::new(options);
-        Store { files, pool, saved: HashMap::new(), copies: BTreeSet::new() }
+        Store { files, pool, saved: HashMap::new(), copies: BTreeSet::new(), recalled }
     }
 
     fn obey(&mut self, command: Command) -> Option<Done> {
@@ -206,18 +238,25 @@ impl Store {
 
     fn save(&mut self, task: TaskId, block: &Block) -> Result<()> {
         self.copies.remove(&task);
-        if self.saved.contains_key(&task) {
+        if self.saved.contains_key(&task) || self.recalled.lock().contains(&task) {
             return Ok(());
         }
         let mut saved = self.files.save(block);
         // Copies go only when their place is needed.
         while matches!(saved, Err(Error::SpillLimit { .. })) {
-            let Some(copy) = self.copies.pop_last() else { break };
+            let Some(copy) = self.last_copy() else { break };
             self.discard(copy);
             saved = self.files.save(block);
         }
         self.saved.insert(task, saved?);
         Ok(())
+    }
+
+    /// A block in memory that has a file: it was loaded, or recalled when it was written already.
+    fn last_copy(&self) -> Option<TaskId> {
+        let recalled = self.recalled.lock();
+        let written = recalled.iter().rfind(|task| self.saved.contains_key(task));
+        self.copies.last().max(written).copied()
     }
 
     fn discard(&mut self, task: TaskId) {

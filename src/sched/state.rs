@@ -21,6 +21,8 @@ pub(crate) enum Next {
     Trim(u64),
     /// Write the block of this task to disk, then report it, and ask again at once.
     Save(TaskId),
+    /// Say that the block of this task, which is or was to be written, stays in memory, and ask again at once.
+    Recall(TaskId),
     /// Read the block of this task back, then report it, and ask again at once.
     Load(TaskId),
     /// Give up the file of this task, and ask again at once.

@@ -409,6 +409,10 @@ mod model {
             self.report(Done::Saved(task, Took::since(0, 0)));
         }
 
+        fn leave(&self, _task: TaskId) {}
+
+        fn recall(&self, _task: TaskId) {}
+
         fn load(&self, task: TaskId) {
             let block = self.blocks.lock().unwrap()[&task].clone();
             self.report(Done::Loaded(task, block, Took::since(0, 0)));

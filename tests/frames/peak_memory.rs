@@ -1,5 +1,5 @@
 //! The memory that a process really uses stays near its limit: measured in child processes, each of
-//! which runs one operation on a frame that is 4 times larger than the limit.
+//! which runs one operation on a frame that is 4 and 10 times larger than the limit.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ const CASES: [&str; 6] = ["write", "few groups", "many groups", "sort", "join", 
 fn peaks_stay_near_the_limit_and_bits_do_not_depend_on_it() {
     let Some(mut peaks) = Peaks::of(module_path!()) else { return };
     for case in CASES {
-        // FIXME: under a tenth, 7 MiB, what decoders and files of shuffles hold besides rows shows: 13 MiB for many groups,
-        // 15 MiB for sorts.
-        peaks.check(case, &[DATA_BYTES / 4]);
+        // FIXME: under a tenth, as many pieces as there are of many groups take minutes in a debug build.
+        let limits = [DATA_BYTES / 4, DATA_BYTES / 10];
+        peaks.check(case, if case == "many groups" { &limits[..1] } else { &limits });
     }
     peaks.finish();
 }

@@ -1,5 +1,7 @@
 //! Where the pieces of a shuffle wait until all inputs have been split.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,21 +12,22 @@ use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, DataType, IdxSize};
 
 use super::concat::concat;
-use super::spill::{Segment, SpillDir, SpillFile};
+use super::pieces::Gathered;
+use super::spill::{CODEC_BYTES, Run, RunReader, SpillDir, SpillFile};
 use super::split::Pieces;
 use crate::error::{Error, Result};
 
 /// Takes the rows of every input, from any thread, and gives each output its pieces of them in the
 /// order of their inputs.
 ///
-/// Rows stay in memory while there is room. When half of it is filled, everything is written to a file by the
-/// thread that filled it, and half of what is left takes what comes in the meantime. It has to be everything:
+/// Rows stay in memory while there is room. When it is filled, everything is written to a file by the thread that filled
+/// it, to whose task the last rows count; what comes in the meantime has what room is left. It has to be everything:
 /// pieces of one input are parts of the same buffers, which only the last of them frees. No lock is held while
 /// a file is written or read. Files are as many as threads that wrote at the same time; there are none
 /// before the first is needed, and none after this is dropped.
 ///
 /// There are as many pieces as inputs times outputs, so a piece is a range of rows and no frame, which would take
-/// more memory than its rows.
+/// more memory than its rows; and of what was written only one place is kept for all outputs.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     memory_bytes_max: AtomicU64,
@@ -34,17 +37,19 @@ pub(crate) struct Exchange {
 
 #[derive(Debug, Default)]
 struct State {
-    outputs: Vec<Output>,
+    /// The pieces in memory of each output, until it is taken.
+    outputs: Vec<Option<Vec<Piece>>>,
     /// No rows, all columns.
     schema: Option<DataFrame>,
     waiting: Vec<Waiting>,
-    /// Of the rows that wait.
+    /// Of the rows that wait, and of their pieces.
     waiting_bytes: u64,
-    /// Of rows in memory that somebody writes at the moment.
+    /// Of rows in memory that somebody writes at the moment, and of what writing takes.
     writing_bytes: u64,
     spilled_bytes: u64,
+    runs: Arc<Vec<Run>>,
     dir: Option<Arc<SpillDir>>,
-    n_files: usize,
+    n_files: u32,
     idle_files: Vec<SpillFile>,
 }
 
@@ -56,12 +61,6 @@ struct Waiting {
     bytes: u64,
     /// How many pieces of them nobody has taken.
     n_pieces: usize,
-}
-
-#[derive(Debug, Default)]
-struct Output {
-    pieces: Vec<Piece>,
-    spilled: Vec<Run>,
 }
 
 /// Some of the rows of `State::waiting[waiting]`.
@@ -79,18 +78,28 @@ impl Piece {
     }
 }
 
-/// Pieces that were written as one frame: the input and the rows of each.
-#[derive(Debug)]
-struct Run {
-    segment: Segment,
-    inputs: Box<[(u32, IdxSize)]>,
-}
-
 /// What was taken out of memory to be written.
 struct Taken {
     waiting: Vec<Waiting>,
     /// Of each output.
     pieces: Vec<Vec<Piece>>,
+    bytes: u64,
+}
+
+impl Taken {
+    /// The rows of each output that has some, as one frame, because many small ones would be mostly schema; with how many
+    /// come from which input.
+    fn frames(&self) -> impl Iterator<Item = Result<Option<(Vec<(u32, IdxSize)>, DataFrame)>>> {
+        let input = |piece: &Piece| self.waiting[piece.waiting as usize].input as u32;
+        self.pieces.iter().map(move |pieces| {
+            if pieces.is_empty() {
+                return Ok(None);
+            }
+            let inputs = pieces.iter().map(|piece| (input(piece), piece.len)).collect();
+            let rows = concat(pieces.iter().map(|piece| piece.of(&self.waiting).1))?;
+            Ok(Some((inputs, rows)))
+        })
+    }
 }
 
 fn no_output(output: usize) -> Error {
@@ -102,7 +111,7 @@ impl Exchange {
     /// A store for `n_out` outputs that keeps about this many bytes in memory and the rest in a folder that
     /// it makes in `parent`.
     pub(crate) fn new(n_out: usize, memory_bytes_max: u64, parent: impl Into<PathBuf>) -> Self {
-        let outputs = (0..n_out).map(|_| Output::default()).collect();
+        let outputs = vec![Some(Vec::new()); n_out];
         let state = Mutex::new(State { outputs, ..State::default() });
         Self { memory_bytes_max: memory_bytes_max.into(), parent: parent.into(), state }
     }
@@ -156,16 +165,18 @@ impl Exchange {
         // Without columns there is nothing to keep but the number of rows.
         for (output, range) in pieces.filter(|(_, range)| !range.is_empty()) {
             let (start, len) = (range.start as IdxSize, range.len() as IdxSize);
-            state.outputs[output].pieces.push(Piece { waiting, start, len });
+            let pieces = state.outputs[output].get_or_insert_default();
+            pieces.push(Piece { waiting, start, len });
             n_pieces += 1;
         }
         if n_pieces == 0 {
             return Ok(());
         }
+        let bytes = bytes + (n_pieces * size_of::<Piece>()) as u64;
         state.waiting.push(Waiting { input, rows, bytes, n_pieces });
         state.waiting_bytes += bytes;
         let room = self.memory_bytes_max.load(Ordering::Relaxed);
-        let full = state.waiting_bytes > room.saturating_sub(state.writing_bytes) / 2;
+        let full = state.waiting_bytes + state.writing_bytes > room;
         drop(guard);
         if full { self.spill() } else { Ok(()) }
     }
@@ -173,32 +184,23 @@ impl Exchange {
     /// Writes all rows that wait in memory.
     fn spill(&self) -> Result<()> {
         let Some((taken, file)) = self.begin_spill() else { return Ok(()) };
-        let bytes: u64 = taken.waiting.iter().map(|waiting| waiting.bytes).sum();
         let written = file.and_then(|mut file| {
-            // One frame for each output: many small ones would be mostly schema.
-            let pieces = taken.pieces.iter().filter(|pieces| !pieces.is_empty());
-            let frames = pieces.map(|pieces| concat(pieces.iter().map(|p| p.of(&taken.waiting).1)));
-            let (segments, n) = file.append(frames)?;
-            Ok((segments, n, file))
+            let (run, n) = file.append(taken.frames())?;
+            Ok((run, n, file))
         });
         let mut state = self.lock();
-        state.writing_bytes -= bytes;
+        state.writing_bytes -= taken.bytes + CODEC_BYTES;
         match written {
-            Ok((segments, n, file)) => {
+            Ok((run, n, file)) => {
                 state.spilled_bytes += n;
                 state.idle_files.push(file);
-                let pieces = taken.pieces.iter().enumerate().filter(|(_, p)| !p.is_empty());
-                for ((output, pieces), segment) in pieces.zip(segments) {
-                    let input = |p: &Piece| taken.waiting[p.waiting as usize].input as u32;
-                    let inputs = pieces.iter().map(|piece| (input(piece), piece.len)).collect();
-                    state.outputs[output].spilled.push(Run { segment, inputs });
-                }
+                Arc::make_mut(&mut state.runs).push(run);
                 // The rows are freed without the lock.
                 drop(state);
                 Ok(())
             }
             Err(error) => {
-                state.put_back(taken, bytes);
+                state.put_back(taken);
                 Err(error)
             }
         }
@@ -236,31 +238,33 @@ impl Exchange {
     pub(crate) fn take(&self, output: usize) -> Result<DataFrame> {
         let mut state = self.lock();
         let Some(schema) = state.schema.clone() else { return Ok(DataFrame::empty()) };
-        let taken = state.outputs.get_mut(output).map(std::mem::take);
-        let Some(Output { pieces, spilled }) = taken else {
-            return Err(no_output(output));
-        };
-        let mut frames: Vec<(usize, DataFrame)> = Vec::with_capacity(pieces.len());
-        let mut freed = Vec::new();
+        let pieces = state.outputs.get_mut(output).ok_or_else(|| no_output(output))?.take();
+        let Some(pieces) = pieces else { return Ok(schema) };
+        let (mut rows, mut freed) = (Vec::with_capacity(pieces.len()), Vec::new());
         for piece in pieces {
-            frames.push(piece.of(&state.waiting));
+            rows.push((piece.len, piece.of(&state.waiting)));
             freed.extend(state.let_go(piece));
         }
+        let (runs, dir) = (Arc::clone(&state.runs), state.dir.clone());
         drop(state);
         drop(freed);
-        for run in spilled {
-            let frame = run.segment.read(schema.schema())?;
-            let mut start = 0;
-            for (input, rows) in run.inputs {
-                frames.push((input as usize, frame.slice(start, rows as usize)));
-                start += i64::from(rows);
+        let mut all = Gathered::new(schema.clone());
+        for (n, (input, rows)) in rows {
+            all.add([(input as u32, n)], rows)?;
+        }
+        if let Some(dir) = dir {
+            let mut files: HashMap<u32, RunReader> = HashMap::new();
+            for &run in runs.iter().filter(|run| run.may_have(output)) {
+                let file = match files.entry(run.file) {
+                    Entry::Occupied(open) => open.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(dir.open(run.file)?),
+                };
+                if let Some((inputs, rows)) = file.read(run, output, schema.schema())? {
+                    all.add(inputs, rows)?;
+                }
             }
         }
-        frames.sort_by_key(|(input, _)| *input);
-        let mut all =
-            concat([schema].into_iter().chain(frames.into_iter().map(|(_, frame)| frame)))?;
-        all.rechunk_mut();
-        Ok(all)
+        all.in_order()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -276,21 +280,25 @@ impl State {
         {
             return None;
         }
-        let pieces = self.outputs.iter_mut().map(|output| std::mem::take(&mut output.pieces));
-        let taken = Taken { pieces: pieces.collect(), waiting: std::mem::take(&mut self.waiting) };
-        self.writing_bytes += self.waiting_bytes;
-        self.waiting_bytes = 0;
+        let pieces = self.outputs.iter_mut();
+        let pieces = pieces.map(|pieces| pieces.as_mut().map(std::mem::take).unwrap_or_default());
+        let taken = Taken {
+            pieces: pieces.collect(),
+            waiting: std::mem::take(&mut self.waiting),
+            bytes: std::mem::take(&mut self.waiting_bytes),
+        };
+        self.writing_bytes += taken.bytes + CODEC_BYTES;
         Some(taken)
     }
 
     /// Takes back what could not be written.
-    fn put_back(&mut self, taken: Taken, bytes: u64) {
+    fn put_back(&mut self, taken: Taken) {
         let n_before = self.waiting.len() as u32;
-        self.waiting_bytes += bytes;
+        self.waiting_bytes += taken.bytes;
         self.waiting.extend(taken.waiting);
         for (output, pieces) in self.outputs.iter_mut().zip(taken.pieces) {
             let moved = |piece: Piece| Piece { waiting: piece.waiting + n_before, ..piece };
-            output.pieces.extend(pieces.into_iter().map(moved));
+            output.get_or_insert_default().extend(pieces.into_iter().map(moved));
         }
     }
 
@@ -367,13 +375,15 @@ mod tests {
     #[test]
     fn nothing_is_written_before_memory_is_full() {
         let dir = tempfile::tempdir().unwrap();
-        let exchange = Exchange::new(2, 4 * 80, dir.path());
+        // Ten rows, and where two pieces of them are.
+        let each = 80 + 2 * size_of::<Piece>() as u64;
+        let exchange = Exchange::new(2, 2 * each, dir.path());
         for input in [1, 0] {
             exchange.put(input, pieces([ints(0..5), ints(5..10)])).unwrap();
         }
         assert_eq!(
             (exchange.memory_bytes(), exchange.lock().spilled_bytes, files(dir.path())),
-            (160, 0, 0)
+            (2 * each, 0, 0)
         );
         exchange.put(2, pieces([ints(10..11), ints([])])).unwrap();
         assert_eq!((exchange.memory_bytes(), files(dir.path())), (0, 1));
@@ -411,7 +421,7 @@ mod tests {
             "{error}"
         );
         assert!(exchange.put(0, pieces([ints([9])])).is_err());
-        assert_eq!(exchange.memory_bytes(), 80);
+        assert_eq!(exchange.memory_bytes(), 80 + 2 * size_of::<Piece>() as u64);
         assert!(exchange.take(0).unwrap().equals(&ints([9, 0, 1, 2, 3, 4, 5, 6, 7, 8])));
     }
 

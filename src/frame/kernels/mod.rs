@@ -17,6 +17,7 @@ pub(crate) mod one_thread;
 pub(crate) mod ordered;
 pub(crate) mod per_group;
 pub(crate) mod periods;
+mod pieces;
 pub(crate) mod pipeline;
 pub(crate) mod ranges;
 pub(crate) mod reshape;

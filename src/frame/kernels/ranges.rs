@@ -21,7 +21,7 @@ use crate::frame::partitions::{Divisions, Key};
 use crate::graph::{Block, Inputs, Kernel, TaskContext, Value};
 
 /// What is learnt of the keys of a partition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sample {
     sketch: Sketch<Key>,
     /// The smallest and the largest key; none if there are no rows.
@@ -31,8 +31,16 @@ struct Sample {
 
 impl Value for Sample {
     fn nbytes(&self) -> u64 {
-        (self.sketch.values.len() * size_of::<(Key, f64)>()) as u64
+        (self.sketch.values.len() * KEY_BYTES) as u64
     }
+}
+
+/// Bytes of a key in a sketch, with its weight.
+const KEY_BYTES: usize = size_of::<(Key, f64)>();
+
+/// Bytes of the samples of one of `n_in` partitions, for `n_out` others, if it has more rows than are taken.
+pub(crate) fn sample_bytes(n_in: usize, n_out: usize) -> u64 {
+    (quantiles::n_percentiles(n_in, n_out) * KEY_BYTES) as u64
 }
 
 /// Lays a partition aside and samples its first key.
@@ -101,18 +109,24 @@ pub(crate) struct DivideKernel {
 
 impl Kernel for DivideKernel {
     fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        let blocks: Vec<Block> = inputs.take_slot(0).collect();
-        let samples: Option<Vec<&Sample>> = blocks.iter().map(Block::downcast_ref).collect();
-        let samples = samples.ok_or_else(|| Error::Internal {
-            place: "divide".into(),
-            problem: "a block is no sample".into(),
-        })?;
-        Ok(Block::new(self.ways(&samples)))
+        let samples: Result<Vec<Sample>> = inputs.take_slot(0).map(sample_of).collect();
+        Ok(Block::new(self.ways(samples?)))
     }
 }
 
+fn sample_of(block: Block) -> Result<Sample> {
+    let shared = match block.try_unwrap() {
+        Ok(sample) => return Ok(sample),
+        Err(shared) => shared,
+    };
+    shared.downcast_ref().cloned().ok_or_else(|| Error::Internal {
+        place: "divide".into(),
+        problem: "a block is no sample".into(),
+    })
+}
+
 impl DivideKernel {
-    fn ways(&self, samples: &[&Sample]) -> Ways {
+    fn ways(&self, samples: Vec<Sample>) -> Ways {
         let descending = self.spec.descending[0];
         let bounds: Vec<_> = samples.iter().map(|sample| sample.bounds.clone()).collect();
         let has_nulls = samples.iter().any(|sample| sample.has_nulls);
@@ -134,7 +148,7 @@ impl DivideKernel {
             let divisions = Divisions::from_keys(self.dtype.clone(), keys);
             return Ways { whole: Some(outputs).filter(|_| divisions.is_some()), divisions };
         }
-        let sketch = quantiles::merge(samples.iter().map(|sample| sample.sketch.clone()));
+        let sketch = quantiles::merge(samples.into_iter().map(|sample| sample.sketch));
         Ways { divisions: divisions(&sketch, &self.dtype, self.n_out), whole: None }
     }
 }

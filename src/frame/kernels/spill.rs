@@ -11,8 +11,8 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{
-    BinaryChunked, Column, DataType, Field, IntoColumn, IntoSeries, PolarsError, PolarsResult,
-    Schema, Series, StringChunked,
+    BinaryChunked, Column, DataType, Field, IdxSize, IntoColumn, IntoSeries, PolarsError,
+    PolarsResult, Schema, Series, StringChunked,
 };
 
 use super::concat::concat;
@@ -22,7 +22,10 @@ use crate::frame::interop::{from_record_batch, to_record_batches};
 use crate::scratch::ScratchDir;
 
 /// How much is handed to the operating system at once.
-const BUFFER_BYTES: usize = 1 << 18;
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// What writing or reading small frames takes besides them: the buffer of the file, and those of the codec with its table.
+pub(crate) const CODEC_BYTES: u64 = BUFFER_BYTES as u64 + (160 << 10);
 
 /// A folder of files that goes when this does.
 #[derive(Debug)]
@@ -36,69 +39,154 @@ impl SpillDir {
     }
 
     /// A new file, which nobody else has.
-    pub(super) fn file(&self, number: usize) -> Result<SpillFile> {
-        let path = self.0.path().join(format!("{number}.arrow"));
+    pub(super) fn file(&self, number: u32) -> Result<SpillFile> {
+        let path = self.path_of(number);
         let file = OpenOptions::new().create_new(true).write(true).open(&path);
         let file = file.map_err(|error| io_error(&path, error))?;
-        Ok(SpillFile { path: path.into(), file, end: 0 })
+        Ok(SpillFile { number, path, file, end: 0 })
+    }
+
+    /// The file of this number, to read what was written to it.
+    pub(super) fn open(&self, number: u32) -> Result<RunReader> {
+        let path = self.path_of(number);
+        let file = File::open(&path).map_err(|error| io_error(&path, error))?;
+        Ok(RunReader { path, file })
+    }
+
+    fn path_of(&self, number: u32) -> PathBuf {
+        self.0.path().join(format!("{number}.arrow"))
     }
 }
 
 /// A file to which one thread at a time appends.
 #[derive(Debug)]
 pub(super) struct SpillFile {
-    path: Arc<Path>,
+    number: u32,
+    path: PathBuf,
     file: File,
     end: u64,
 }
 
-/// Where a frame lies.
-#[derive(Clone, Debug)]
-pub(super) struct Segment {
-    path: Arc<Path>,
-    start: u64,
-    len: u64,
+/// What was written at once: a segment for each output from the first to the last that have rows, then a list of where these
+/// begin, and where the last one ends. As the list is in the file too, a run takes no more memory for more outputs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) file: u32,
+    list: u64,
+    first: u32,
+    n_outputs: u32,
+}
+
+/// How many rows of a frame come from which input, in their order.
+pub(super) type Inputs = Vec<(u32, IdxSize)>;
+
+impl Run {
+    /// The place of an output in the list, if it can have rows.
+    fn place_of(self, output: usize) -> Option<u64> {
+        let place = (output as u64).checked_sub(self.first.into())?;
+        (place < self.n_outputs.into()).then_some(place)
+    }
+
+    pub(super) fn may_have(self, output: usize) -> bool {
+        self.place_of(output).is_some()
+    }
 }
 
 impl SpillFile {
-    /// Appends frames and returns where each lies and how many bytes were written.
+    /// Appends a run of the frames of all outputs, of which some may have none; also says how many bytes that were.
     ///
     /// After an error the file has to be given up; what was appended before is not harmed.
-    pub(super) fn append<'a>(
+    pub(super) fn append(
         &mut self,
-        frames: impl IntoIterator<Item = Result<DataFrame>> + 'a,
-    ) -> Result<(Vec<Segment>, u64)> {
-        let before = self.end;
+        outputs: impl Iterator<Item = Result<Option<(Inputs, DataFrame)>>>,
+    ) -> Result<(Run, u64)> {
+        let start = self.end;
         let mut writer =
             Counting { inner: BufWriter::with_capacity(BUFFER_BYTES, &self.file), written: 0 };
-        let mut segments = Vec::new();
-        for frame in frames {
-            let start = before + writer.written;
-            write(frame?, &mut writer).map_err(|problem| problem.at(&self.path))?;
-            let len = before + writer.written - start;
-            segments.push(Segment { path: Arc::clone(&self.path), start, len });
+        let (mut first, mut places) = (0, Vec::new());
+        for output in outputs {
+            let output = output?;
+            if output.is_none() && places.is_empty() {
+                first += 1;
+                continue;
+            }
+            places.push(start + writer.written);
+            if let Some((inputs, frame)) = output {
+                write_inputs(&inputs, &mut writer).map_err(|error| io_error(&self.path, error))?;
+                write(frame, &mut writer).map_err(|problem| problem.at(&self.path))?;
+            }
         }
-        writer.flush().map_err(|error| io_error(&self.path, error))?;
-        self.end = before + writer.written;
-        Ok((segments, self.end - before))
+        let list = start + writer.written;
+        while places.pop_if(|place| *place == list).is_some() {}
+        let n_outputs = places.len() as u32;
+        places.push(list);
+        let mut finish = || {
+            places.iter().try_for_each(|place| writer.write_all(&place.to_le_bytes()))?;
+            writer.flush()
+        };
+        finish().map_err(|error| io_error(&self.path, error))?;
+        self.end = start + writer.written;
+        Ok((Run { file: self.number, list, first, n_outputs }, self.end - start))
     }
 }
 
-impl Segment {
-    fn buffer_bytes(&self) -> usize {
-        usize::try_from(self.len).map_or(BUFFER_BYTES, |len| len.min(BUFFER_BYTES))
-    }
+/// A file of runs.
+#[derive(Debug)]
+pub(super) struct RunReader {
+    path: PathBuf,
+    file: File,
+}
 
-    /// Reads the frame, which had this schema.
-    pub(super) fn read(&self, schema: &Schema) -> Result<DataFrame> {
-        let open = || -> io::Result<_> {
-            let mut file = File::open(&self.path)?;
-            file.seek(SeekFrom::Start(self.start))?;
-            Ok(BufReader::with_capacity(self.buffer_bytes(), file.take(self.len)))
-        };
-        let file = open().map_err(|error| io_error(&self.path, error))?;
-        read(file, schema).map_err(|problem| problem.at(&self.path))
+impl RunReader {
+    /// The frame of an output, if the run has one, whose columns had this schema.
+    pub(super) fn read(
+        &mut self,
+        run: Run,
+        output: usize,
+        schema: &Schema,
+    ) -> Result<Option<(Inputs, DataFrame)>> {
+        let found =
+            find(&mut self.file, run, output).map_err(|error| io_error(&self.path, error))?;
+        let Some((inputs, segment)) = found else { return Ok(None) };
+        let frame = read(segment, schema).map_err(|problem| problem.at(&self.path))?;
+        Ok(Some((inputs, frame)))
     }
+}
+
+/// What is before the frame of an output, and what to read it from.
+fn find(file: &mut File, run: Run, output: usize) -> io::Result<Option<(Inputs, impl Read)>> {
+    let Some(place) = run.place_of(output) else { return Ok(None) };
+    file.seek(SeekFrom::Start(run.list + 8 * place))?;
+    let mut ends = [0; 16];
+    file.read_exact(&mut ends)?;
+    let [start, end] = [0, 8].map(|i| {
+        let bytes = ends[i..i + 8].try_into().expect("eight bytes");
+        u64::from_le_bytes(bytes)
+    });
+    if start == end {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(start))?;
+    let len = end.saturating_sub(start);
+    let buffer = usize::try_from(len).map_or(BUFFER_BYTES, |len| len.min(BUFFER_BYTES));
+    let mut segment = BufReader::with_capacity(buffer, file.take(len));
+    let inputs = read_inputs(&mut segment)?;
+    Ok(Some((inputs, segment)))
+}
+
+fn write_inputs(inputs: &[(u32, IdxSize)], writer: &mut impl Write) -> io::Result<()> {
+    writer.write_all(&(inputs.len() as u32).to_le_bytes())?;
+    let mut numbers = inputs.iter().flat_map(|&(input, rows)| [input, rows]);
+    numbers.try_for_each(|number| writer.write_all(&number.to_le_bytes()))
+}
+
+fn read_inputs(reader: &mut impl Read) -> io::Result<Inputs> {
+    let mut number = || {
+        let mut bytes = [0; 4];
+        reader.read_exact(&mut bytes).map(|()| u32::from_le_bytes(bytes))
+    };
+    let n = number()?;
+    (0..n).map(|_| Ok((number()?, number()?))).collect()
 }
 
 /// Whether [`save`] can write the frame, and [`load`] make the same one of it.
@@ -109,7 +197,7 @@ pub(crate) fn can_leave(frame: &DataFrame) -> bool {
 
 /// Writes a frame of some rows, for [`load`].
 pub(crate) fn save(frame: DataFrame, to: &mut dyn Write) -> io::Result<()> {
-    let mut to = BufWriter::with_capacity(BUFFER_BYTES, to);
+    let mut to = BufWriter::with_capacity(BUFFER_BYTES.min(frame.estimated_size()), to);
     write(frame, &mut to).map_err(Problem::into_io)?;
     to.flush()
 }
@@ -294,9 +382,13 @@ mod tests {
         let frame = DataFrame::new(1000, vec![Column::new("s".into(), long)]).unwrap();
         let parent = tempfile::tempdir().unwrap();
         let dir = SpillDir::create(parent.path()).unwrap();
-        let (segments, _) = dir.file(0).unwrap().append([Ok(frame.slice(500, 3))]).unwrap();
-        assert!(segments[0].len < 2000, "{segments:?}");
-        assert!(frames_equal(&segments[0].read(frame.schema()).unwrap(), &frame.slice(500, 3)));
+        let rows = frame.slice(500, 3);
+        let piece = [Ok(Some((vec![(7, 3)], rows.clone())))];
+        let (run, bytes) = dir.file(0).unwrap().append(piece.into_iter()).unwrap();
+        assert!(bytes < 2000, "{bytes}");
+        let back = dir.open(0).unwrap().read(run, 0, frame.schema()).unwrap();
+        let (inputs, back) = back.expect("the run has rows of this output");
+        assert!(inputs == [(7, 3)] && frames_equal(&back, &rows));
     }
 
     #[test]
@@ -364,14 +456,22 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn frames_come_back(frames in prop::collection::vec(frame(20), 1..4)) {
-            let frames: Vec<_> = frames.into_iter().filter(|f| f.height() > 0).collect();
             let parent = tempfile::tempdir().unwrap();
             let dir = SpillDir::create(parent.path()).unwrap();
-            let mut file = dir.file(0).unwrap();
+            let mut file = dir.file(3).unwrap();
+            let piece = |frame: &DataFrame| {
+                let n = frame.height() as IdxSize;
+                Ok((n > 0).then(|| (vec![(n, 1), (5, n - 1)], frame.clone())))
+            };
             for _ in 0..2 {
-                let (segments, _) = file.append(frames.iter().cloned().map(Ok)).unwrap();
-                for (segment, frame) in segments.iter().zip(&frames) {
-                    prop_assert!(frames_equal(&segment.read(frame.schema()).unwrap(), frame));
+                let (run, _) = file.append(frames.iter().map(piece)).unwrap();
+                let mut reader = dir.open(3).unwrap();
+                for (output, frame) in frames.iter().enumerate().rev() {
+                    let back = reader.read(run, output, frame.schema()).unwrap();
+                    let n = frame.height() as IdxSize;
+                    prop_assert_eq!(back.is_some(), n > 0);
+                    let Some((inputs, back)) = back else { continue };
+                    prop_assert!(inputs == [(n, 1), (5, n - 1)] && frames_equal(&back, frame));
                     let mut bytes = Vec::new();
                     save(frame.clone(), &mut bytes).unwrap();
                     let mut rest = bytes.as_slice();

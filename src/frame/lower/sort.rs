@@ -8,7 +8,9 @@ use super::{Lowered, Lowering, split_bytes};
 use crate::error::Call;
 use crate::frame::kernels::divide::CheckSortedKernel;
 use crate::frame::kernels::ordered::{OrderedSpec, Side};
-use crate::frame::kernels::ranges::{DivideKernel, FollowKernel, RangeSplitKernel, SampleKernel};
+use crate::frame::kernels::ranges::{
+    DivideKernel, FollowKernel, RangeSplitKernel, SampleKernel, sample_bytes,
+};
 use crate::frame::kernels::sort::{Limit, SortSpec};
 use crate::frame::kernels::tasks::SortKernel;
 use crate::frame::layout::{Divided, Layout, Placement, Ranged};
@@ -129,12 +131,18 @@ impl Lowering<'_> {
         let sample = SampleKernel { held: Arc::clone(&held), spec: Arc::clone(spec), n_in, n_out };
         let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
         let samples = self.silent("sample", sample, each, n_in);
-        self.layers.get_mut(samples).scratch_bytes =
-            input.layout.with_only(&spec.by).part_bytes() + sort_bytes(spec, &input.layout);
+        let keys = input.layout.with_only(&spec.by).part_bytes();
+        let layer = self.layers.get_mut(samples);
+        layer.out_bytes = sample_bytes(n_in, n_out);
+        // The partition is written too, if there is no room to lay it aside.
+        layer.scratch_bytes =
+            (keys + sort_bytes(spec, &input.layout)).max(input.layout.part_bytes());
         let is_categorical = dtype.is_categorical();
         let divide = DivideKernel { spec: Arc::clone(spec), dtype, n_out };
         let all = LayerInput { layer: samples, map: BlockMap::axes([AxisMap::All]) };
         let ways = self.silent("divide", divide, all, 1);
+        // What sorts all samples, and what merges them.
+        self.layers.get_mut(ways).scratch_bytes = 2 * n_in as u64 * sample_bytes(n_in, n_out);
         let exchange_in = Arc::clone(&exchange);
         let split = RangeSplitKernel { held, exchange: exchange_in, spec: Arc::clone(spec) };
         let one = LayerInput { layer: ways, map: BlockMap::axes([AxisMap::At(0)]) };

@@ -17,11 +17,7 @@ pub(crate) fn percentiles(
     upsample: f64,
     mut random: impl FnMut() -> f64,
 ) -> Vec<f64> {
-    let ratio = n_new as f64 / n_old.max(1) as f64;
-    let random_share = 1.0 / (1.0 + (4.0 * ratio).sqrt());
-    let n = upsample * ratio * (n_old as f64 + 22.0).powf(0.55);
-    let n_fixed = (n * (1.0 - random_share)) as usize + 2;
-    let n_random = (n * random_share) as usize + 2;
+    let (n_fixed, n_random) = n_of_each(n_old, n_new, upsample);
     if n_fixed + n_random + 5 >= length {
         return (0..=length).map(|i| 100.0 * i as f64 / length.max(1) as f64).collect();
     }
@@ -31,6 +27,20 @@ pub(crate) fn percentiles(
     all.extend((0..n_random).map(|_| 100.0 * random()));
     all.sort_by(f64::total_cmp);
     all.windows(2).map(|w| 0.5 * (w[0] + w[1])).collect()
+}
+
+/// How many percentiles are even, and how many random.
+fn n_of_each(n_old: usize, n_new: usize, upsample: f64) -> (usize, usize) {
+    let ratio = n_new as f64 / n_old.max(1) as f64;
+    let random_share = 1.0 / (1.0 + (4.0 * ratio).sqrt());
+    let n = upsample * ratio * (n_old as f64 + 22.0).powf(0.55);
+    ((n * (1.0 - random_share)) as usize + 2, (n * random_share) as usize + 2)
+}
+
+/// How many [`percentiles`] are taken of a partition that has more rows.
+pub(crate) fn n_percentiles(n_old: usize, n_new: usize) -> usize {
+    let (n_fixed, n_random) = n_of_each(n_old, n_new, 1.0);
+    n_fixed + n_random + 3
 }
 
 /// How many rows each percentile of a partition of `length` rows stands for, times 100.
@@ -49,8 +59,12 @@ pub(crate) struct Sketch<T> {
 
 /// Merges sorted sketches; equal values add their weights.
 pub(crate) fn merge<T: PartialOrd>(sketches: impl IntoIterator<Item = Sketch<T>>) -> Sketch<T> {
-    let mut all: Vec<(T, f64)> =
-        sketches.into_iter().flat_map(|s| s.values.into_iter().zip(s.weights)).collect();
+    let sketches: Vec<Sketch<T>> = sketches.into_iter().collect();
+    let n = sketches.iter().map(|sketch| sketch.values.len()).sum();
+    let mut all: Vec<(T, f64)> = Vec::with_capacity(n);
+    for sketch in sketches {
+        all.extend(sketch.values.into_iter().zip(sketch.weights));
+    }
     // A stable sort finds the sorted runs and merges them.
     all.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal));
     let mut merged = Sketch { values: Vec::new(), weights: Vec::new() };
@@ -63,6 +77,8 @@ pub(crate) fn merge<T: PartialOrd>(sketches: impl IntoIterator<Item = Sketch<T>>
             }
         }
     }
+    merged.values.shrink_to_fit();
+    merged.weights.shrink_to_fit();
     merged
 }
 

@@ -239,7 +239,7 @@ fn a_directory_that_is_not_there_and_a_limit_are_errors() {
 fn copies_of_what_is_in_memory_make_room_on_a_full_disk() {
     let directory = tempfile::tempdir().unwrap();
     let options = SpillOptions::new(directory.path().into(), 250);
-    let mut store = Store::new(options, Arc::new(BufferPool::plain()));
+    let mut store = Store::new(options, Arc::new(BufferPool::plain()), Arc::default());
     let block = |task: u64| Block::new(test_graphs::Chunk { bytes: 100, digest: task });
     let mut save = |task: u64| store.obey(Command::Save(TaskId(task as u32), block(task)));
     assert!(matches!((save(0), save(1)), (Some(Done::Saved(..)), Some(Done::Saved(..)))));
@@ -269,7 +269,7 @@ fn copies_of_what_is_in_memory_make_room_on_a_full_disk() {
 fn every_copy_gives_way_also_after_what_fitted_without() {
     let directory = tempfile::tempdir().unwrap();
     let options = SpillOptions::new(directory.path().into(), 300);
-    let mut store = Store::new(options, Arc::new(BufferPool::plain()));
+    let mut store = Store::new(options, Arc::new(BufferPool::plain()), Arc::default());
     let block = |task: u64| Block::new(test_graphs::Chunk { bytes: 100, digest: task });
     let save = |store: &mut Store, task: u32| {
         let saved = store.obey(Command::Save(TaskId(task), block(task.into())));
@@ -281,6 +281,40 @@ fn every_copy_gives_way_also_after_what_fitted_without() {
     }
     // The first of these still fits, and the others take the places of the two copies.
     (2..5).for_each(|task| save(&mut store, task));
+}
+
+#[test]
+fn what_was_recalled_takes_no_place_on_a_full_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SpillOptions::new(directory.path().into(), 250);
+    let (pool, recalled) = (Arc::new(BufferPool::plain()), Arc::<Recalled>::default());
+    let mut store = Store::new(options, Arc::clone(&pool), Arc::clone(&recalled));
+    let block = |task| Block::new(test_graphs::Chunk { bytes: 100, digest: task });
+    let mut save = |task: u32| {
+        let saved = store.obey(Command::Save(TaskId(task), block(task.into())));
+        assert!(matches!(saved, Some(Done::Saved(..))), "{task}: {saved:?}");
+    };
+    // One before it was written, and one after.
+    recalled.lock().insert(TaskId(0));
+    save(0);
+    save(1);
+    recalled.lock().insert(TaskId(1));
+    save(2);
+    save(3);
+    // Both leave, now for good.
+    recalled.lock().clear();
+    for gone in [2, 3] {
+        store.discard(TaskId(gone));
+    }
+    for task in [0, 1] {
+        let saved = store.obey(Command::Save(TaskId(task), block(task.into())));
+        assert!(matches!(saved, Some(Done::Saved(..))), "{saved:?}");
+    }
+    for task in [0, 1] {
+        let loaded = store.load(TaskId(task)).unwrap();
+        let expected = test_graphs::Chunk { bytes: 100, digest: task.into() };
+        assert_eq!(loaded.downcast_ref(), Some(&expected));
+    }
 }
 
 #[test]

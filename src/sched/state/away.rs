@@ -196,6 +196,7 @@ impl State<'_> {
                 Place::Leaving(bytes) => {
                     self.away.leaving -= bytes;
                     *place = Place::Recalled(bytes);
+                    self.away.moves.push_back(Next::Recall(dep));
                 }
                 Place::Returning(_) => n_missing += 1,
                 Place::OnDisk(bytes) => {

@@ -62,6 +62,11 @@ impl<'a> TestEnv<'a> {
                     assert_eq!(nbytes, self.graph.out_bytes(task));
                     self.moves.push_back(next);
                 }
+                // It may be written by now.
+                Next::Recall(task) => {
+                    let is_moving = self.moves.contains(&Next::Save(task));
+                    assert!(is_moving || self.on_disk.contains(&task));
+                }
                 next => self.moves.push_back(next),
             }
             next = self.state.next_task(&|| 0);

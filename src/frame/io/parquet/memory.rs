@@ -1,7 +1,7 @@
 //! How many bytes of memory columns take once they are read.
 
 use parquet::file::metadata::RowGroupMetaData;
-use polars_core::prelude::DataType;
+use polars_core::prelude::{DataType, Schema};
 
 use super::file::Footer;
 use super::schema::FileColumn;
@@ -55,10 +55,27 @@ pub(super) fn fixed_width(dtype: &DataType) -> Option<u64> {
     })
 }
 
-/// What reading needs besides these columns: pages, and the largest column once more, when its batches are
-/// made one piece.
-pub(super) fn scratch_bytes(columns: &[u64]) -> u64 {
-    let pages = columns.iter().map(|&bytes| bytes.saturating_mul(3).min(COLUMN_SCRATCH_BYTES));
+/// What reading needs besides columns of so many bytes: pages of row groups in which they have so many, and the largest
+/// column once more, when its batches are made one piece.
+pub(super) fn scratch_bytes(columns: &[u64], chunks: &[u64]) -> u64 {
+    let pages = chunks.iter().map(|&bytes| bytes.saturating_mul(3).min(COLUMN_SCRATCH_BYTES));
     let largest = columns.iter().copied().max().unwrap_or(0);
     pages.fold(largest, u64::saturating_add)
+}
+
+/// Bytes of a dictionary of which the encoder gives up, with what finds values in it and the number of each.
+const DICTIONARY_BYTES_MAX: u64 = 6 << 20;
+/// The same while it has no values.
+const DICTIONARY_BYTES_MIN: u64 = 80 << 10;
+
+/// What writing rows of so many bytes needs besides: the pages of one column, the widest, and the dictionary, which takes six
+/// times its values; the other columns have an empty one each.
+pub(super) fn encoder_bytes(schema: &Schema, bytes: u64) -> u64 {
+    let width = |dtype: &DataType| fixed_width(dtype).unwrap_or(16);
+    let all: u64 = schema.iter_values().map(width).sum();
+    let widest = schema.iter_values().map(width).max().unwrap_or(0);
+    let column = (u128::from(bytes) * u128::from(widest) / u128::from(all.max(1))) as u64;
+    let dictionary = column.saturating_mul(6).min(DICTIONARY_BYTES_MAX);
+    let empty = DICTIONARY_BYTES_MIN * schema.len() as u64;
+    column.saturating_add(dictionary).saturating_add(empty)
 }

@@ -64,11 +64,13 @@ pub(super) fn of_groups(files: &[Vec<Group>], part_bytes: u64) -> Vec<Part> {
     parts.finish()
 }
 
-/// Parts of files of which only the length and an estimate of the bytes of memory are known.
-pub(super) fn of_bytes(files: &[(u64, u64)], part_bytes: u64) -> Vec<Part> {
+/// Parts of files of which only the length and an estimate of the bytes of memory are known, and how large their row groups
+/// are. A smaller share than a row group would have none of them, or more than its share.
+pub(super) fn of_bytes(files: &[(u64, u64)], group_bytes: u64, part_bytes: u64) -> Vec<Part> {
     let mut parts = Joined::new(part_bytes);
+    let share_bytes = part_bytes.max(group_bytes).max(1);
     for (file, &(len, memory)) in files.iter().enumerate() {
-        let n_parts = (memory / part_bytes.max(1)).clamp(1, (len / SHARE_BYTES_MIN).max(1));
+        let n_parts = (memory / share_bytes).clamp(1, (len / SHARE_BYTES_MIN).max(1));
         let cut = |k: u64| (u128::from(len) * u128::from(k) / u128::from(n_parts)) as u64;
         for k in 0..n_parts {
             let share = Share::Bytes(cut(k)..cut(k + 1));
@@ -159,18 +161,21 @@ mod tests {
         assert_eq!(of_groups(&[few.to_vec()], 1).len(), 3);
         let many = [Group { rows: u64::MAX, bytes: u64::MAX }];
         assert_eq!(of_groups(&[many.to_vec()], 1).len(), 1024);
-        assert_eq!(of_bytes(&[(1 << 20, u64::MAX)], 1).len(), 16);
+        assert_eq!(of_bytes(&[(1 << 20, u64::MAX)], 0, 1).len(), 16);
         assert_eq!(of_groups(&[], 10).len(), 1);
         assert_eq!(of_groups(&[vec![]], 0).len(), 1);
     }
 
     #[test]
     fn shares_of_bytes_cover_the_file() {
-        let parts = of_bytes(&[(1_000_000, 35), (10, 3), (10, 3), (10, 6)], 10);
+        let files = [(1_000_000, 35), (10, 3), (10, 3), (10, 6)];
+        let parts = of_bytes(&files, 1, 10);
         let shares: Vec<_> = parts.iter().flat_map(|part| &part.pieces).collect();
         assert_eq!(*shares[0], piece(0, Share::Bytes(0..333_333)));
         assert_eq!(*shares[2], piece(0, Share::Bytes(666_666..1_000_000)));
         assert_eq!(parts[3].pieces.len(), 2);
         assert_eq!(parts[4].pieces, [piece(3, Share::Bytes(0..10))]);
+        let parts = of_bytes(&files, 17, 10);
+        assert_eq!(parts[1].pieces, [piece(0, Share::Bytes(500_000..1_000_000))]);
     }
 }

@@ -1,5 +1,6 @@
 //! Parquet files as one frame in parts.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,12 +71,13 @@ impl ParquetFiles {
         let parts = match known {
             Some(groups) => of_groups(&groups, options.part_bytes),
             None => {
-                let memory = groups(of(sample)).into_iter().map(|group| group.bytes);
-                let memory = memory.fold(0, u64::saturating_add);
+                let memory = || groups(of(sample)).into_iter().map(|group| group.bytes);
+                let (largest, memory) =
+                    (memory().max().unwrap_or(0), memory().fold(0, u64::saturating_add));
                 let scale = |bytes: u64| scaled(memory, bytes, files.files[sample].bytes);
                 let sizes: Vec<_> =
                     files.files.iter().map(|file| (file.bytes, scale(file.bytes))).collect();
-                of_bytes(&sizes, options.part_bytes)
+                of_bytes(&sizes, largest, options.part_bytes)
             }
         };
         let options = options.clone();
@@ -101,13 +103,7 @@ impl ParquetFiles {
             let width = self.schema.get(name).and_then(fixed_width).unwrap_or(16);
             return self.piece_rows(piece).unwrap_or(0).saturating_mul(width);
         }
-        let file = if let Share::Bytes(_) = piece.share { self.sample } else { piece.file };
-        let Some(footer) = self.known_footer(file) else { return 0 };
-        let groups = match &piece.share {
-            Share::Groups(groups) => groups.clone(),
-            Share::Rows { group, .. } => *group..*group + 1,
-            Share::Bytes(_) => 0..footer.groups().len(),
-        };
+        let Some((footer, groups)) = self.groups_of(piece) else { return 0 };
         let Some(column) = footer.column(name) else { return 0 };
         let bytes = groups.map(|group| column_bytes(&footer.groups()[group], column));
         let bytes = bytes.fold(0, u64::saturating_add);
@@ -120,6 +116,28 @@ impl ParquetFiles {
                 scaled(bytes, share.end - share.start, self.files.files[self.sample].bytes)
             }
         }
+    }
+
+    /// The row groups that a piece can have rows of, in the footer that says what they are like.
+    fn groups_of(&self, piece: &Piece) -> Option<(&Footer, Range<usize>)> {
+        let file = if let Share::Bytes(_) = piece.share { self.sample } else { piece.file };
+        let footer = self.known_footer(file)?;
+        let groups = match &piece.share {
+            Share::Groups(groups) => groups.clone(),
+            Share::Rows { group, .. } => *group..*group + 1,
+            Share::Bytes(_) => 0..footer.groups().len(),
+        };
+        Some((footer, groups))
+    }
+
+    /// The bytes of a column in the largest row group that a part can have rows of.
+    fn chunk_bytes(&self, part: usize, name: &str) -> u64 {
+        let of_piece = |piece: &Piece| {
+            let (footer, groups) = self.groups_of(piece)?;
+            let column = footer.column(name)?;
+            groups.map(|group| column_bytes(&footer.groups()[group], column)).max()
+        };
+        self.pieces(part).iter().filter_map(of_piece).max().unwrap_or(0)
     }
 
     /// Bytes of what a store answers, which is there until it is decoded.
@@ -204,7 +222,9 @@ impl Source for ParquetFiles {
     }
 
     fn scratch_bytes(&self, part: usize, columns: &[PlSmallStr]) -> u64 {
-        let scratch = scratch_bytes(&self.column_bytes(part, columns));
+        let own = columns.iter().filter(|name| !self.files.hive.contains(name));
+        let chunks: Vec<u64> = own.map(|name| self.chunk_bytes(part, name)).collect();
+        let scratch = scratch_bytes(&self.column_bytes(part, columns), &chunks);
         let answers = self.pieces(part).iter().map(|piece| self.answer_bytes(piece, columns));
         scratch.saturating_add(answers.max().unwrap_or(0))
     }

@@ -10,16 +10,21 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef as ArrowSchemaRef;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnPath;
 use polars_core::prelude::{
     AnyValue, Column, DataFrame, DataType, IdxSize, PlSmallStr, PolarsResult, Schema, SchemaRef,
 };
 
 use super::super::hive::directory_name;
+use super::memory::encoder_bytes;
 use super::options::{IfExists, ParquetCompression, ParquetOptions, ParquetWriteOptions};
 use super::source::ParquetFiles;
 use crate::atomic::sync_dir;
@@ -102,6 +107,11 @@ impl ParquetWriter {
             run,
             written,
         })
+    }
+
+    /// Bytes that writing a part of so many takes besides, at most.
+    pub(crate) fn scratch_bytes(schema: &Schema, bytes: u64) -> u64 {
+        encoder_bytes(schema, bytes)
     }
 
     fn blame(&self) -> Blame<'_> {
@@ -197,7 +207,50 @@ pub(super) fn encode(
         },
         error => values(error.to_string()),
     };
-    let schema = arrow_schema(frame.schema()).map_err(values)?;
+    let schema: ArrowSchemaRef = arrow_schema(frame.schema()).map_err(values)?.into();
+    let properties = properties(frame, options).map_err(|error| values(error.to_string()))?;
+    let writer = ArrowWriter::try_new(BufWriter::new(file), Arc::clone(&schema), Some(properties));
+    let (mut writer, columns) =
+        writer.and_then(ArrowWriter::into_serialized_writer).map_err(failed)?;
+    let row_group_rows = options.row_group_rows.max(1);
+    for (i, start) in (0..frame.height()).step_by(row_group_rows).enumerate() {
+        let rows = frame.slice(start as i64, row_group_rows);
+        let batches = to_record_batches(&rows).map_err(values)?;
+        let mut encode = || {
+            let columns = columns.create_column_writers(i)?;
+            let mut group = writer.next_row_group()?;
+            encode_columns(&schema, &batches, columns, &mut group)?;
+            group.close().map(drop)
+        };
+        encode().map_err(failed)?;
+    }
+    writer.close().map_err(failed).map(drop)
+}
+
+/// Writes the columns of a row group one after the other, so that only one has its dictionary and its pages in memory.
+fn encode_columns<W: Write + Send>(
+    schema: &ArrowSchemaRef,
+    batches: &[RecordBatch],
+    writers: Vec<ArrowColumnWriter>,
+    group: &mut SerializedRowGroupWriter<'_, W>,
+) -> Result<(), ParquetError> {
+    let mut writers = writers.into_iter();
+    for (i, field) in schema.fields().iter().enumerate() {
+        let mut own: Vec<ArrowColumnWriter> = Vec::new();
+        for batch in batches {
+            for (leaf, values) in compute_leaves(field, batch.column(i))?.iter().enumerate() {
+                if leaf == own.len() {
+                    own.extend(writers.next());
+                }
+                own[leaf].write(values)?;
+            }
+        }
+        own.into_iter().try_for_each(|writer| writer.close()?.append_to_row_group(group))?;
+    }
+    Ok(())
+}
+
+fn properties(frame: &DataFrame, options: &ParquetWriteOptions) -> PolarsResult<WriterProperties> {
     let compression = match options.compression {
         ParquetCompression::Uncompressed => Compression::UNCOMPRESSED,
         ParquetCompression::Snappy => Compression::SNAPPY,
@@ -209,27 +262,21 @@ pub(super) fn encode(
         .set_created_by(concat!("dask-rs version ", env!("CARGO_PKG_VERSION")).to_string())
         .set_max_row_group_row_count(Some(row_group_rows));
     for column in frame.columns() {
-        let first = column.head(Some(row_group_rows));
-        if hardly_repeats(&first).map_err(|error| values(error.to_string()))? {
+        if hardly_repeats(&column.head(Some(row_group_rows)))? {
             let path = ColumnPath::new(vec![column.name().to_string()]);
             properties = properties.set_column_dictionary_enabled(path, false);
         }
     }
-    let writer = BufWriter::new(file);
-    let mut writer =
-        ArrowWriter::try_new(writer, schema.into(), Some(properties.build())).map_err(failed)?;
-    for batch in to_record_batches(frame).map_err(values)? {
-        writer.write(&batch).map_err(failed)?;
-    }
-    writer.close().map_err(failed).map(|_| ())
+    Ok(properties.build())
 }
 
-/// Whether a dictionary of these values would be longer than what the encoder takes, which gives up then, after the cost of
-/// it. By the birthday problem, of so many values a hundredth is there twice if there are 200 000 different ones.
+/// Whether a dictionary of these values would hardly be shorter than they, after the cost of it: the search for each value,
+/// and several times its memory. By the birthday problem, of so many values a hundredth is there twice if one in eight of all
+/// has a partner; or, where there are many, if there are 200 000 different ones, more than the encoder takes.
 fn hardly_repeats(column: &Column) -> PolarsResult<bool> {
-    const SAMPLE: usize = 4096;
-    /// As many of eight bytes as fit into a dictionary.
-    const ROWS_MIN: usize = 1 << 17;
+    const SAMPLE_MAX: usize = 4096;
+    const SAMPLE_PART: usize = 8;
+    const ROWS_MIN: usize = 4096;
     let dtype = column.dtype();
     let may_have_many = dtype.is_primitive_numeric() || dtype.is_temporal() || dtype.is_string();
     if column.len() < ROWS_MIN || !may_have_many {
@@ -237,14 +284,15 @@ fn hardly_repeats(column: &Column) -> PolarsResult<bool> {
     }
     // A Weyl sequence: places without a period that values could have too.
     let place = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract() * column.len() as f64;
-    let rows = (0..SAMPLE).map(|i| place(i) as IdxSize).collect::<Vec<_>>();
+    let n = (column.len() / SAMPLE_PART).min(SAMPLE_MAX);
+    let rows = (0..n).map(|i| place(i) as IdxSize).collect::<Vec<_>>();
     let sample = column.take_slice(&rows)?;
     #[expect(
         clippy::mutable_key_type,
         reason = "numbers and strings have nothing that could change"
     )]
     let different: HashSet<AnyValue<'_>> = sample.as_materialized_series().iter().collect();
-    Ok(different.len() >= SAMPLE / 100 * 99)
+    Ok(different.len() * 100 >= n * 99)
 }
 
 /// Moves files in among those of a directory; what was moved is taken back if one can't be.
