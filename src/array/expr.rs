@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::chunks::Chunks;
-use super::kernels::contract::Contraction;
 use super::meta::Meta;
 use super::op::ArrayOp;
 use crate::error::{Call, Error, Result};
@@ -47,7 +46,11 @@ impl Step for ArrayOp {
                 let new = std::iter::repeat_n(None, chunks.ndim() - names.len());
                 dim_names_of(new.chain(names.iter().cloned().map(Some)))
             }
-            ArrayOp::Contract(contraction) => names_of_product(contraction, inputs, meta),
+            ArrayOp::Contract(contraction) => {
+                let [left, right] = contraction.roles([inputs[0].ndim(), inputs[1].ndim()]);
+                let free = [&left.free[..], &right.free[..]];
+                names_of_product(&contraction.batch, free, inputs, meta)
+            }
             ArrayOp::Reshape(_) | ArrayOp::Blockwise(_) => None,
             _ => {
                 let inputs = inputs.iter().filter(|node| node.ndim() == meta.chunks.ndim());
@@ -59,9 +62,10 @@ impl Step for ArrayOp {
     }
 }
 
-/// Those of the axes that stay, each once.
+/// The names of the axes of a product that pairs of axes, and the free ones of both sides, become, each once.
 fn names_of_product(
-    contraction: &Contraction,
+    batch: &[(usize, usize)],
+    free: [&[usize]; 2],
     inputs: &[&Arc<Node>],
     meta: &Meta,
 ) -> Option<DimNames> {
@@ -69,9 +73,8 @@ fn names_of_product(
         let name = inputs[side].dim_names().map(|names| Arc::clone(&names[axis]));
         name.filter(|name| !name.is_empty())
     };
-    let roles = contraction.roles([inputs[0].ndim(), inputs[1].ndim()]);
-    let batch = contraction.batch.iter().map(|&(left, right)| name(0, left).or(name(1, right)));
-    let free = (0..2).flat_map(|side| roles[side].free.iter().map(move |axis| (side, *axis)));
+    let batch = batch.iter().map(|&(left, right)| name(0, left).or(name(1, right)));
+    let free = (0..2).flat_map(|side| free[side].iter().map(move |axis| (side, *axis)));
     let mut names: Vec<_> = batch.chain(free.map(|(side, axis)| name(side, axis))).collect();
     for axis in 1..names.len() {
         if names[..axis].contains(&names[axis]) {

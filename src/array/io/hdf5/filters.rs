@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hdf5_reader::FilterRegistry;
-use hdf5_reader::error::{Error, Result};
+use hdf5_reader::error::Error;
 
 use super::storage::Bounded;
 
@@ -32,7 +32,7 @@ const LZ4: u16 = 32_004;
 const ZSTANDARD: u16 = 32_015;
 
 /// Decodes a chunk that has at most so many bytes then. The error is what is wrong with it.
-type Decode = fn(&[u8], usize) -> std::result::Result<Vec<u8>, String>;
+type Decode = fn(&[u8], usize) -> Result<Vec<u8>, String>;
 
 /// All filters that files of `storage` may have.
 pub(super) fn registry(storage: &Arc<Bounded>) -> FilterRegistry {
@@ -44,7 +44,7 @@ pub(super) fn registry(storage: &Arc<Bounded>) -> FilterRegistry {
             decode(data, storage.chunk_bytes_max())
                 .map_err(|problem| Error::DecompressionError(format!("{name}: {problem}")))
         };
-        registry.register(id, Box::new(move |_, data, _| decode(data) as Result<Vec<u8>>));
+        registry.register(id, Box::new(move |_, data, _| decode(data)));
     };
     add(LZF, lzf);
     add(LZ4, lz4);
@@ -64,7 +64,7 @@ pub(super) fn name_of(id: u16) -> Option<&'static str> {
 ///
 /// # Source
 /// LibLZF, `lzf_d.c`, for the format.
-fn lzf(data: &[u8], most: usize) -> std::result::Result<Vec<u8>, String> {
+fn lzf(data: &[u8], most: usize) -> Result<Vec<u8>, String> {
     const CUT: &str = "the chunk is cut";
     let mut out: Vec<u8> = Vec::new();
     let mut rest = data;
@@ -99,7 +99,7 @@ fn lzf(data: &[u8], most: usize) -> std::result::Result<Vec<u8>, String> {
 ///
 /// # Source
 /// The HDF Group's plugin, `H5Zlz4.c`, for the format.
-fn lz4(data: &[u8], most: usize) -> std::result::Result<Vec<u8>, String> {
+fn lz4(data: &[u8], most: usize) -> Result<Vec<u8>, String> {
     const CUT: &str = "the chunk is cut";
     let (head, mut rest) = data.split_at_checked(12).ok_or(CUT)?;
     let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
@@ -126,7 +126,7 @@ fn lz4(data: &[u8], most: usize) -> std::result::Result<Vec<u8>, String> {
 }
 
 #[cfg(feature = "zarr")]
-fn blosc(data: &[u8], most: usize) -> std::result::Result<Vec<u8>, String> {
+fn blosc(data: &[u8], most: usize) -> Result<Vec<u8>, String> {
     use zarrs::array::codec::{blosc_decompress_bytes, blosc_validate};
     let len = blosc_validate(data).ok_or("the chunk is cut")?;
     if len > most {
