@@ -358,8 +358,8 @@ impl Collector for Keeping {
         self.inner.start(n_blocks)
     }
 
-    fn scratch_bytes(&self) -> u64 {
-        self.inner.scratch_bytes()
+    fn scratch_bytes(&self, block_bytes: u64) -> u64 {
+        self.inner.scratch_bytes(block_bytes)
     }
 
     fn accept(&self, part: usize, value: Block) -> Result<()> {

@@ -207,23 +207,29 @@ impl Grouping {
         let most = self.block_len_max(itemsize)? / n_kept_max;
         // As large as the blocks of the array, but not much smaller than ordinary ones.
         let usual = lanes.meta.block_bytes_max().unwrap_or(0).max(super::chunk_bytes()? / 8);
-        let cuts = group_cuts(&of_blocks, n_groups, usual / itemsize.max(1) / n_kept_max, most);
-        check_listed(call.op, Some(call), cuts.n_blocks())?;
+        let usual = usual / itemsize.max(1) / n_kept_max;
+        let cuts_of = |of_blocks: &[Vec<u32>]| -> Result<AxisChunks> {
+            let cuts = group_cuts(of_blocks, n_groups, usual, most);
+            check_listed(call.op, Some(call), cuts.n_blocks())?;
+            Ok(cuts)
+        };
         let mut maps = vec![BlockMap::Linear];
         let in_chunks;
         let mut inputs = vec![lanes];
-        let (codes, of_blocks, n_groups_max) = match &self.codes {
+        let (codes, of_blocks, cuts, n_groups_max) = match &self.codes {
             Codes::Known(codes) => {
                 let of_blocks = groups_of_blocks(grouped, codes);
+                let cuts = cuts_of(&of_blocks)?;
                 let most = of_blocks.iter().map(|groups| groups.len() as u64).max();
-                (Some(Arc::clone(codes)), of_blocks, most.unwrap_or(0))
+                (Some(Arc::clone(codes)), of_blocks, cuts, most.unwrap_or(0))
             }
             Codes::Computed(labels) => {
                 maps.push(computed::labels_map(grouped, n_kept));
                 // What is reduced may have come in other chunks than the array.
                 in_chunks = labels.in_chunks(Chunks::new(grouped))?;
                 inputs.push(&in_chunks);
-                (None, computed::any_of(&cuts, n_blocks), n_groups.min(n_positions))
+                let cuts = cuts_of(&[])?;
+                (None, computed::any_of(&cuts, n_blocks), cuts, n_groups.min(n_positions))
             }
         };
         let chunks = |last: AxisChunks| Chunks::new([kept.axes(), &[last]].concat());
