@@ -159,7 +159,7 @@ macro_rules! untyped_methods {
         #[must_use]
         pub fn with_dim_names<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Self {
             let names: DimNames = names.into_iter().map(|name| name.as_ref().into()).collect();
-            self.like(with_dim_names(Call::new("with_dim_names"), &self.handle, names))
+            self.like(with_dim_names(Call::new("with_dim_names"), &self.handle, &names))
         }
 
         /// The selected part: what ndarray's `s![]` says, or a list of [`Index`](super::Index).
@@ -823,7 +823,7 @@ impl DynArray {
     }
 }
 
-fn with_dim_names(call: Call, handle: &Handle, names: DimNames) -> Handle {
+fn with_dim_names(call: Call, handle: &Handle, names: &DimNames) -> Handle {
     handle.then(|node| {
         if names.len() != node.ndim() {
             return Err(Error::InvalidArgument {

@@ -110,7 +110,7 @@ const N_PARTS: usize = 8;
 
 /// The combination of the elements of a lane, in an order that does not depend on how they lie in memory.
 #[inline(always)]
-fn total_of<T: Copy>(lane: ArrayView1<'_, T>, combine: impl Fn(T, T) -> T) -> Option<T> {
+fn total_of<T: Copy>(lane: &ArrayView1<'_, T>, combine: impl Fn(T, T) -> T) -> Option<T> {
     let len = lane.len() / N_PARTS;
     let range = |i: usize| i * len..(i + 1) * len;
     let totals = match lane.to_slice() {
@@ -203,7 +203,7 @@ impl<T: Combine> ScanKernel<T> {
         if self.axis + 1 == block.ndim() {
             for (lane, mut out) in block.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
                 out[0] =
-                    with_kind!(self.kind, kind => total_of(lane, |a, b| T::combine(kind, a, b)))
+                    with_kind!(self.kind, kind => total_of(&lane, |a, b| T::combine(kind, a, b)))
                         .unwrap_or_default();
             }
             return;
