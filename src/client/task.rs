@@ -123,7 +123,7 @@ impl<'c> Task<'c> {
         let named = self.named.clone();
         let mut work = Work { call, name, named, bound, inputs: promises, layer: 0 };
         if let Some(watched) = &core.watched {
-            work.layer = watched.add_task(work.name());
+            work.layer = watched.add_task(&work.name());
         }
         let promise = Arc::new(Promise::default());
         let entry = Entry {

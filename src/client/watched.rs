@@ -50,11 +50,11 @@ impl Watched {
     }
 
     /// The layer of a task that was submitted.
-    pub(super) fn add_task(&self, name: String) -> u32 {
+    pub(super) fn add_task(&self, name: &str) -> u32 {
         let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = layers.contains_key(name.as_str());
+        let is_known = layers.contains_key(name);
         let is_full = layers.len() >= NAMES_MAX - 1;
-        let name: &str = if is_known || !is_full { &name } else { OTHERS };
+        let name = if is_known || !is_full { name } else { OTHERS };
         let layer = layers.get(name).copied().unwrap_or_else(|| {
             let (name, layer): (Arc<str>, _) = (name.into(), layers.len() as u32);
             self.tape.add_layer(LayerInfo::new(&name, &"a value".into(), &[].into()));

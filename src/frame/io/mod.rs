@@ -6,6 +6,8 @@ mod arrow_columns;
 mod batches;
 mod condition;
 mod csv;
+#[cfg(test)]
+mod damaged;
 mod guard;
 mod hive;
 mod ipc;

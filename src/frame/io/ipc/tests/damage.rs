@@ -1,6 +1,7 @@
 //! Files that are damaged or hostile.
 
 use super::*;
+use crate::frame::io::damaged::flipped;
 
 fn use_all_of(path: &Path) -> Result<()> {
     let source = open(path, 2000)?;
@@ -56,10 +57,7 @@ fn flipped_bits_are_errors_or_other_values() {
     let mut n_errors = 0;
     for good in samples(dir.path()) {
         for i in 0..60 {
-            let mut bad = good.clone();
-            let bit = i * 7919 % (good.len() * 8);
-            bad[bit / 8] ^= 1 << (bit % 8);
-            fs::write(&path, &bad).unwrap();
+            fs::write(&path, flipped(&good, i)).unwrap();
             if let Err(error) = use_all_of(&path) {
                 n_errors += 1;
                 assert!(error.to_string().contains("x.arrow"), "{error}");

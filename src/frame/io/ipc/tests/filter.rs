@@ -73,6 +73,7 @@ fn rows_are_those_of_a_filter_behind_the_scan() {
 #[cfg(feature = "cloud")]
 mod stores {
     use super::*;
+    use crate::frame::io::damaged::cut_or_flipped;
     use crate::storage::testing::TestStore;
 
     #[test]
@@ -103,15 +104,7 @@ mod stores {
         let good = store.object(&key);
         let mut n_errors = 0;
         for i in 0..60 {
-            let mut bad = good.clone();
-            match i {
-                0..20 => bad.truncate(good.len() * i / 20),
-                _ => {
-                    let bit = i * 7919 % (good.len() * 8);
-                    bad[bit / 8] ^= 1 << (bit % 8);
-                }
-            }
-            store.replace(&key, bad);
+            store.replace(&key, cut_or_flipped(&good, i));
             let outcome = open(url.as_ref(), 1 << 20).and_then(|source| {
                 (0..source.n_parts())
                     .try_for_each(|part| source.read(part, &request(&["i", "s", "f"])).map(drop))

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Comparison, Result, Source, counting, groups_of, open, request, where_, write};
+use crate::frame::io::damaged::flipped;
 
 /// Everything that can be asked of a file, by someone who does not trust it.
 pub(super) fn use_all_of(path: &Path) -> Result<()> {
@@ -38,10 +39,7 @@ fn damaged_files_are_errors() {
     // Not every bit matters, and a flipped bit in a value is a value; but nothing may panic.
     let mut n_errors = 0;
     for i in 0..400 {
-        let mut bad = good.clone();
-        let bit = i * 7919 % (good.len() * 8);
-        bad[bit / 8] ^= 1 << (bit % 8);
-        fs::write(&path, &bad).unwrap();
+        fs::write(&path, flipped(&good, i)).unwrap();
         if let Err(error) = use_all_of(&path) {
             n_errors += 1;
             assert!(error.to_string().contains("x.parquet"), "{error}");

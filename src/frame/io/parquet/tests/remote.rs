@@ -1,6 +1,7 @@
 use polars_core::df;
 
 use super::*;
+use crate::frame::io::damaged::cut_or_flipped;
 use crate::storage::testing::TestStore;
 
 /// Parts and columns that are asked for, and not much more, in memory that is declared.
@@ -49,15 +50,7 @@ fn damaged_objects_are_errors() {
     let good = fs::read(&path).unwrap();
     let mut n_errors = 0;
     for i in 0..120 {
-        let mut bad = good.clone();
-        match i {
-            0..20 => bad.truncate(good.len() * i / 20),
-            _ => {
-                let bit = i * 7919 % (good.len() * 8);
-                bad[bit / 8] ^= 1 << (bit % 8);
-            }
-        }
-        store.replace("x.parquet", bad);
+        store.replace("x.parquet", cut_or_flipped(&good, i));
         let object = format!("{url}/x.parquet");
         if let Err(error) = damage::use_all_of(object.as_ref()) {
             n_errors += 1;
