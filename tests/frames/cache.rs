@@ -30,7 +30,8 @@ fn counted() -> (DataFrame, impl Fn() -> usize) {
     };
     // Nobody knows how large they are; they count as a chunk.
     let config = Config::new().with_chunk_bytes(1 << 14);
-    let frame = config.scope(|| DataFrame::from_map(0..8, rows(0, 1).schema().clone(), make));
+    let schema = Arc::clone(rows(0, 1).schema());
+    let frame = config.scope(|| DataFrame::from_map(0..8, schema, make));
     (frame, move || n_made.swap(0, Ordering::Relaxed))
 }
 
@@ -104,10 +105,13 @@ fn groups_and_joins_are_kept() {
     });
 }
 
+type Write = fn(&DataFrame, &str) -> Result<()>;
+type Read = fn(&str) -> DataFrame;
+
 #[test]
 fn a_file_that_changed_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
-    let formats: [(&str, fn(&DataFrame, &str) -> Result<()>, fn(&str) -> DataFrame); 4] = [
+    let formats: [(&str, Write, Read); 4] = [
         ("parquet", |f, p| f.to_parquet(p), |p| DataFrame::read_parquet(p)),
         ("arrow", |f, p| f.to_ipc(p), |p| DataFrame::read_ipc(p)),
         ("csv", |f, p| f.to_csv(p), |p| DataFrame::read_csv(p)),
