@@ -13,7 +13,7 @@ use polars_core::prelude::{Column, DataType, IdxSize};
 
 use super::concat::concat;
 use super::pieces::Gathered;
-use super::spill::{CODEC_BYTES, Run, RunReader, SpillDir, SpillFile};
+use super::spill::{CODEC_BYTES, Inputs, Run, RunReader, SpillDir, SpillFile};
 use super::split::Pieces;
 use crate::error::{Error, Result};
 
@@ -89,7 +89,7 @@ struct Taken {
 impl Taken {
     /// The rows of each output that has some, as one frame, because many small ones would be mostly schema; with how many
     /// come from which input.
-    fn frames(&self) -> impl Iterator<Item = Result<Option<(Vec<(u32, IdxSize)>, DataFrame)>>> {
+    fn frames(&self) -> impl Iterator<Item = Result<Option<(Inputs, DataFrame)>>> {
         let input = |piece: &Piece| self.waiting[piece.waiting as usize].input as u32;
         self.pieces.iter().map(move |pieces| {
             if pieces.is_empty() {
