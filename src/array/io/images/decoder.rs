@@ -64,7 +64,7 @@ impl Decoder {
         let limits = png::Limits { bytes: bytes_max };
         let mut decoder = png::Decoder::new_with_limits(bytes, limits);
         decoder.set_transformations(Transformations::EXPAND);
-        let reader = decoder.read_info().map_err(|error| png_failed(blame, error))?;
+        let reader = decoder.read_info().map_err(|error| png_failed(blame, &error))?;
         let (color, depth) = reader.output_color_type();
         let dtype = if depth == BitDepth::Sixteen { DType::U16 } else { DType::U8 };
         let shape = shape(reader.info().size(), color.samples());
@@ -74,7 +74,7 @@ impl Decoder {
     fn of_tiff(blame: &Blame<'_>, bytes: Bytes, bytes_max: usize) -> Result<Self> {
         use tiff::ColorType as C;
         let failed = |error| tiff_failed(blame, error);
-        let mut limits = tiff::decoder::Limits::default();
+        let mut limits = tiff::decoder::Limits::unlimited();
         limits.decoding_buffer_size = bytes_max;
         limits.intermediate_buffer_size = bytes_max;
         limits.ifd_value_size = bytes_max;
@@ -114,7 +114,7 @@ impl Decoder {
         let samples = match self.format {
             Format::Png(mut reader) => {
                 let mut bytes = vec![0; n_samples * self.dtype.nbytes()];
-                reader.next_frame(&mut bytes).map_err(|error| png_failed(blame, error))?;
+                reader.next_frame(&mut bytes).map_err(|error| png_failed(blame, &error))?;
                 match self.dtype {
                     DType::U8 => Samples::U8(bytes),
                     _ => {
@@ -204,7 +204,7 @@ fn interleaved<T: Copy>(samples: Vec<T>, n_planes: usize) -> Vec<T> {
 }
 
 fn png_failed(blame: &Blame<'_>, error: png::DecodingError) -> Error {
-    match &error {
+    match error {
         png::DecodingError::IoError(cause) => failed(blame, cause),
         error => failed(blame, error),
     }
