@@ -192,7 +192,7 @@ fn windows_that_are_reduced_are_never_made() {
     let view = x.pad(4, PadMode::Edge).sliding_window_view([(0, 9), (1, 9)]);
     let boxes = view.mean([-2, -1]);
     for lazy in [boxes.clone(), boxes.sum(..), (boxes - 1.0).max(0)] {
-        assert!(peak(&lazy) < 4 << 20, "{}", lazy.explain().unwrap());
+        assert!(peak(&lazy) < 10 << 20, "{}", lazy.explain().unwrap());
     }
     // Windows that something else is done with first have to be there.
     let weights = array::arange(0.0, 9.0, 1.0, -1);
