@@ -203,7 +203,7 @@ fn interleaved<T: Copy>(samples: Vec<T>, n_planes: usize) -> Vec<T> {
     (0..n_pixels).flat_map(of_pixel).copied().collect()
 }
 
-fn png_failed(blame: &Blame<'_>, error: png::DecodingError) -> Error {
+fn png_failed(blame: &Blame<'_>, error: &png::DecodingError) -> Error {
     match error {
         png::DecodingError::IoError(cause) => failed(blame, cause),
         error => failed(blame, error),
