@@ -95,7 +95,7 @@ fn reduced_windows_have_the_bits_of_windows_in_memory() {
         let lazy = x.sliding_window_view(windows.iter().copied());
         let axes: Vec<i64> = (0..windows.len() as i64).map(|i| i - windows.len() as i64).collect();
         let made = lazy.persist().unwrap();
-        let ways: [fn(&Array<f64>, Vec<i64>) -> Array<f64>; 7] = [
+        let ways: [Reduce; 7] = [
             |x, axes| x.sum(axes),
             |x, axes| x.mean(axes),
             |x, axes| x.max(axes),
@@ -113,6 +113,9 @@ fn reduced_windows_have_the_bits_of_windows_in_memory() {
         }
     }
 }
+
+/// A reduction of these axes.
+type Reduce = fn(&Array<f64>, Vec<i64>) -> Array<f64>;
 
 /// What `join` makes of each window of the matrix.
 fn windows_of<T: Element>(

@@ -24,6 +24,9 @@ use crate::scratch::ScratchDir;
 /// How much is handed to the operating system at once.
 const BUFFER_BYTES: usize = 1 << 16;
 
+/// Of smaller frames the buffers of the codec, which each column makes and clears anew, cost more than the bytes that it saves.
+const COMPRESSED_BYTES_MIN: usize = 1 << 14;
+
 /// What writing or reading small frames takes besides them: the buffer of the file, and those of the codec with its table.
 pub(crate) const CODEC_BYTES: u64 = BUFFER_BYTES as u64 + (160 << 10);
 
@@ -233,8 +236,9 @@ fn write(frame: DataFrame, writer: &mut impl Write) -> Result<(), Problem> {
     let Some(first) = batches.first() else {
         return Err(Problem::Other("a frame without rows".into()));
     };
-    let options =
-        IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let is_large = frame.estimated_size() >= COMPRESSED_BYTES_MIN;
+    let compression = is_large.then_some(CompressionType::LZ4_FRAME);
+    let options = IpcWriteOptions::default().try_with_compression(compression)?;
     let mut stream = StreamWriter::try_new_with_options(writer, &first.schema(), options)?;
     for batch in &batches {
         stream.write(batch)?;
