@@ -383,7 +383,10 @@ pub struct GroupBy {
 }
 
 impl GroupBy {
-    /// One row for each group: its keys, then the aggregates, in the order in which the groups first appear.
+    /// One row for each group: its keys, then the aggregates.
+    ///
+    /// Groups are in the order in which they first appear if their partial results are merged by a tree, and else follow from
+    /// a hash and from how large the rows are thought to be, so that another plan may give another order: sort what needs one.
     ///
     /// Each partition is aggregated by itself; the partial results are merged by a tree where they are small, and
     /// spread by a hash of the keys where they are not. Medians and the like move the rows instead.
