@@ -272,7 +272,15 @@ impl<L> Tree<L> {
     }
 }
 
-fn merge<R: Reducer>(reducer: R, earlier: &mut [R::Acc], n: u64, later: &[R::Acc], n_later: u64) {
+/// Merges accumulators of `n` elements each with those of the `n_later` that follow, one by one.
+#[inline(never)]
+pub(super) fn merge<R: Reducer>(
+    reducer: R,
+    earlier: &mut [R::Acc],
+    n: u64,
+    later: &[R::Acc],
+    n_later: u64,
+) {
     for (acc, &other) in earlier.iter_mut().zip(later) {
         *acc = reducer.merge(*acc, n, other, n_later);
     }

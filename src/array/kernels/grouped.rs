@@ -11,9 +11,10 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 
 use super::copy::to_usize;
+use super::fold::merge;
 #[cfg(feature = "dist")]
 use super::portable::{append, checked, head, items};
-use super::reduce::{ReduceSpec, ReducerVisitor, no_reducer};
+use super::reduce::{ReduceSpec, ReducerVisitor, finish, no_reducer};
 use super::reducers::Reducer;
 use super::scalar::{Lane, Scalar};
 use super::strip::STRIP;
@@ -46,6 +47,13 @@ struct GroupPartial<A: Item> {
     counts: Vec<u64>,
     /// Group by group, those of all kept positions.
     accs: Lent<A>,
+}
+
+impl<A: Item> GroupPartial<A> {
+    /// The accumulators of the group at `at`, and how many elements each of them has.
+    fn group(&self, at: usize, n_kept: usize) -> (&[A], u64) {
+        (&self.accs[at * n_kept..][..n_kept], self.counts[at])
+    }
 }
 
 impl<A: Item + Stored + fmt::Debug + Sync> Value for GroupPartial<A> {
@@ -230,33 +238,72 @@ impl GroupChunkKernel {
         block: &ArrayViewD<'_, R::In>,
         pool: &Arc<BufferPool>,
     ) -> Block {
-        let (kept, grouped) = block.shape().split_at(self.n_kept);
-        let (n_kept, n_positions): (usize, usize) =
-            (kept.iter().product(), grouped.iter().product());
+        let n_kept: usize = block.shape()[..self.n_kept].iter().product();
         let mut accs = Lent::new(pool, members.groups.len() * n_kept, reducer.empty());
-        let stride = |axes: Range<usize>| {
-            let long = axes.filter(|&axis| block.shape()[axis] > 1);
-            long.map(|axis| block.strides()[axis].unsigned_abs()).min().unwrap_or(usize::MAX)
-        };
-        let is_by_row = stride(0..self.n_kept) < stride(self.n_kept..block.ndim());
-        if n_kept * n_positions > 0 && is_by_row && n_kept >= ROW_LEN_MIN {
-            add_rows(reducer, &members, block, self.n_kept, &mut accs);
-        } else if n_kept * n_positions > 0 {
-            let mut buffers = (Vec::with_capacity(n_positions), Vec::with_capacity(n_positions));
-            let mut place = 0;
-            each_lane(block.view(), self.n_kept, &mut |lane| {
-                let out = accs.iter_mut().skip(place).step_by(n_kept);
-                fold_lane(reducer, &members, &lane, &mut buffers, out);
-                place += 1;
-            });
+        let mut adding = Adding { reducer, accs: &mut accs, tile: None };
+        if n_kept >= ROW_LEN_MIN && is_by_row(block.shape(), block.strides(), self.n_kept) {
+            each_row(&members, block, self.n_kept, &mut adding);
+        } else if !block.is_empty() {
+            each_run(&members, block, self.n_kept, &mut adding);
         }
         let counts = members.ranges().map(|range| range.len() as u64).collect();
         Block::new(GroupPartial { spec: self.spec.clone(), groups: members.groups, counts, accs })
     }
 }
 
+/// Whether a block has elements, and those that are neighbours in memory have the same place along the grouped axes.
+fn is_by_row(shape: &[usize], strides: &[isize], n_kept: usize) -> bool {
+    let stride = |axes: Range<usize>| {
+        let long = axes.filter(|&axis| shape[axis] > 1);
+        long.map(|axis| strides[axis].unsigned_abs()).min().unwrap_or(usize::MAX)
+    };
+    !shape.contains(&0) && stride(0..n_kept) < stride(n_kept..shape.len())
+}
+
+/// Where the elements of groups go. This is compiled once for each reducer, the walks that call it only once for each dtype.
+trait Sink<T> {
+    /// Adds a run of elements to the accumulator at `at`, which has `n`.
+    fn run(&mut self, at: usize, n: u64, run: &[T]);
+    /// Begins a tile of neighbouring accumulators.
+    fn open(&mut self, width: usize);
+    /// Adds an element to each accumulator of the tile, which has `n` rows.
+    fn row(&mut self, n: u64, row: &[T]);
+    /// Adds the tile of `n_rows` to the accumulators from `at` on, which have `n` elements each.
+    fn close(&mut self, at: usize, n: u64, n_rows: u64);
+}
+
+struct Adding<'a, R: Reducer> {
+    reducer: R,
+    accs: &'a mut [R::Acc],
+    tile: Option<R::Tile>,
+}
+
+impl<R: Reducer> Sink<R::In> for Adding<'_, R> {
+    fn run(&mut self, at: usize, n: u64, run: &[R::In]) {
+        let added = self.reducer.fold(run, 0);
+        self.accs[at] = self.reducer.merge(self.accs[at], n, added, run.len() as u64);
+    }
+
+    fn open(&mut self, width: usize) {
+        self.tile = Some(self.reducer.tile(width));
+    }
+
+    fn row(&mut self, n: u64, row: &[R::In]) {
+        if let Some(tile) = &mut self.tile {
+            self.reducer.add_row(tile, n, row, 0);
+        }
+    }
+
+    fn close(&mut self, at: usize, n: u64, n_rows: u64) {
+        if let Some(tile) = self.tile.take() {
+            let added = self.reducer.close(tile, n_rows);
+            merge(self.reducer, &mut self.accs[at..], n, &added, n_rows);
+        }
+    }
+}
+
 /// Calls `f` with what stands along the last axes, for each position of the first `n_kept` axes in C order.
-fn each_lane<'a, T>(view: ArrayViewD<'a, T>, n_kept: usize, f: &mut impl FnMut(ArrayViewD<'a, T>)) {
+fn each_lane<'a, T>(view: ArrayViewD<'a, T>, n_kept: usize, f: &mut dyn FnMut(ArrayViewD<'a, T>)) {
     if n_kept == 0 {
         return f(view);
     }
@@ -265,40 +312,46 @@ fn each_lane<'a, T>(view: ArrayViewD<'a, T>, n_kept: usize, f: &mut impl FnMut(A
     }
 }
 
-/// Gathers the values of each group and folds them.
-fn fold_lane<'o, R: Reducer>(
-    reducer: R,
+/// Gathers the values of each group and kept position.
+fn each_run<T: Lane>(
     members: &Members,
-    lane: &ArrayViewD<'_, R::In>,
-    (copied, gathered): &mut (Vec<R::In>, Vec<R::In>),
-    out: impl Iterator<Item = &'o mut R::Acc>,
+    block: &ArrayViewD<'_, T>,
+    n_kept_axes: usize,
+    sink: &mut dyn Sink<T>,
 ) {
-    let lane = match lane.as_slice() {
-        Some(lane) => lane,
-        None => {
-            copied.clear();
-            copied.extend(lane.iter().copied());
-            copied
+    let (kept, grouped) = block.shape().split_at(n_kept_axes);
+    let (n_kept, n_positions): (usize, usize) = (kept.iter().product(), grouped.iter().product());
+    let (mut copied, mut gathered) =
+        (Vec::with_capacity(n_positions), Vec::with_capacity(n_positions));
+    let mut place = 0;
+    each_lane(block.view(), n_kept_axes, &mut |lane| {
+        let lane = match lane.as_slice() {
+            Some(lane) => lane,
+            None => {
+                copied.clear();
+                copied.extend(lane.iter().copied());
+                &copied
+            }
+        };
+        gathered.clear();
+        gathered.extend(members.order.iter().map(|&position| lane[position as usize]));
+        for (i, range) in members.ranges().enumerate() {
+            let mut n = 0;
+            for strip in gathered[range].chunks(STRIP) {
+                sink.run(i * n_kept + place, n, strip);
+                n += strip.len() as u64;
+            }
         }
-    };
-    gathered.clear();
-    gathered.extend(members.order.iter().map(|&position| lane[position as usize]));
-    for (range, acc) in members.ranges().zip(out) {
-        let mut n = 0;
-        for strip in gathered[range].chunks(STRIP) {
-            *acc = reducer.merge(*acc, n, reducer.fold(strip, 0), strip.len() as u64);
-            n += strip.len() as u64;
-        }
-    }
+        place += 1;
+    });
 }
 
-/// Adds up the rows of each group, some kept positions at a time.
-fn add_rows<R: Reducer>(
-    reducer: R,
+/// Takes the rows of each group, some kept positions at a time.
+fn each_row<T: Lane>(
     members: &Members,
-    block: &ArrayViewD<'_, R::In>,
+    block: &ArrayViewD<'_, T>,
     n_kept_axes: usize,
-    accs: &mut [R::Acc],
+    sink: &mut dyn Sink<T>,
 ) {
     let n_grouped = block.ndim() - n_kept_axes;
     let (kept, grouped) = block.shape().split_at(n_kept_axes);
@@ -313,10 +366,9 @@ fn add_rows<R: Reducer>(
         let panel = outer.start * n_inner..outer.end * n_inner;
         let rows = rows.slice_axis(Axis(n_grouped), Slice::from(outer));
         for (i, range) in members.ranges().enumerate() {
-            let accs = &mut accs[i * n_kept..][panel.clone()];
             let mut before = 0;
             for positions in members.order[range].chunks(ROWS) {
-                let mut tile = reducer.tile(panel.len());
+                sink.open(panel.len());
                 for (n, &position) in positions.iter().enumerate() {
                     let row = row_at(rows.view(), grouped, position as usize);
                     let row = match row.to_slice() {
@@ -327,12 +379,10 @@ fn add_rows<R: Reducer>(
                             &buffer
                         }
                     };
-                    reducer.add_row(&mut tile, n as u64, row, 0);
+                    sink.row(n as u64, row);
                 }
                 let n = positions.len() as u64;
-                for (acc, added) in accs.iter_mut().zip(reducer.close(tile, n)) {
-                    *acc = reducer.merge(*acc, before, added, n);
-                }
+                sink.close(i * n_kept + panel.start, before, n);
                 before += n;
             }
         }
@@ -411,28 +461,16 @@ impl GroupCombineKernel {
         partials: &[&GroupPartial<R::Acc>],
         pool: &Arc<BufferPool>,
     ) -> Block {
-        let wanted = |partial: &GroupPartial<R::Acc>| {
-            let place = |group: u32| partial.groups.partition_point(|other| *other < group);
-            place(groups.start)..place(groups.end)
-        };
-        let mut all: Vec<u32> =
-            partials.iter().flat_map(|partial| partial.groups[wanted(partial)].to_vec()).collect();
-        all.sort_unstable();
-        all.dedup();
         let has_some = partials.iter().find(|partial| !partial.groups.is_empty());
         let n_kept = has_some.map_or(0, |partial| partial.accs.len() / partial.groups.len());
+        let lists: Vec<&[u32]> = partials.iter().map(|partial| &*partial.groups).collect();
+        let (all, places) = union(groups, &lists);
         let mut counts = vec![0; all.len()];
         let mut accs = Lent::new(pool, all.len() * n_kept, reducer.empty());
-        for partial in partials {
-            for from in wanted(partial) {
-                let to = all.partition_point(|group| *group < partial.groups[from]);
-                let n = partial.counts[from];
-                let others = &partial.accs[from * n_kept..][..n_kept];
-                for (acc, &other) in accs[to * n_kept..][..n_kept].iter_mut().zip(others) {
-                    *acc = reducer.merge(*acc, counts[to], other, n);
-                }
-                counts[to] += n;
-            }
+        for (from, to) in places {
+            let (others, n) = partials[from.partial].group(from.at, n_kept);
+            merge(reducer, &mut accs[to * n_kept..][..n_kept], counts[to], others, n);
+            counts[to] += n;
         }
         Block::new(GroupPartial { spec: self.spec.clone(), groups: all, counts, accs })
     }
@@ -444,44 +482,76 @@ impl GroupCombineKernel {
         groups: &Range<u32>,
         partials: &[&GroupPartial<R::Acc>],
         shape: &[u64],
-        task: &TaskContext<'_>,
+        pool: &Arc<BufferPool>,
     ) -> Result<Block> {
         // Groups first, as accumulators are.
         let mut by_group = vec![groups.len()];
         by_group.extend(to_usize(&shape[..shape.len() - 1]));
         let n_kept: usize = by_group[1..].iter().product();
-        let mut out = task.pool.take::<R::Out>(groups.len() * n_kept);
+        let lists: Vec<&[u32]> = partials.iter().map(|partial| &*partial.groups).collect();
+        let mut out = pool.take::<R::Out>(groups.len() * n_kept);
         let mut accs = vec![reducer.empty(); PANEL.min(n_kept)];
         for (group, out) in groups.clone().zip(out.chunks_exact_mut(n_kept.max(1))) {
-            let found = partials.iter().filter_map(|partial| {
-                let at = partial.groups.binary_search(&group).ok()?;
-                Some((&partial.accs[at * n_kept..][..n_kept], partial.counts[at]))
-            });
-            let found: Vec<(&[R::Acc], u64)> = found.collect();
+            let found = places_of(group, &lists);
             for (panel, out) in out.chunks_mut(PANEL).enumerate() {
                 accs.fill(reducer.empty());
                 let mut n = 0;
-                for (others, n_others) in &found {
-                    for (acc, &other) in accs.iter_mut().zip(&others[panel * PANEL..][..out.len()])
-                    {
-                        *acc = reducer.merge(*acc, n, other, *n_others);
-                    }
+                for from in &found {
+                    let (others, n_others) = partials[from.partial].group(from.at, n_kept);
+                    merge(reducer, &mut accs, n, &others[panel * PANEL..], n_others);
                     n += n_others;
                 }
-                for (out, &acc) in out.iter_mut().zip(&accs) {
-                    let finished = reducer.finish(acc, n).or_else(nan::<R::Out>);
-                    *out = finished.ok_or_else(|| Error::NothingToReduce {
-                        op: self.spec.kind.name(),
-                        axes: self.spec.axes.clone(),
-                    })?;
-                }
+                finish(reducer, &accs, n, nan::<R::Out>(), out)
+                    .ok_or_else(|| self.spec.nothing_left())?;
             }
         }
-        let array = ArrayD::from_shape_vec(IxDyn(&by_group), out)
-            .map_err(|error| internal(&self.spec, &error.to_string()))?;
-        let order: Vec<usize> = (1..by_group.len()).chain([0]).collect();
-        Ok(Block::new(Chunk::new(array.permuted_axes(order), task.pool)))
+        turned(&self.spec, &by_group, out, pool)
     }
+}
+
+/// Where a partial result has a group.
+struct PlaceOfGroup {
+    partial: usize,
+    at: usize,
+}
+
+/// Where lists of groups, which ascend, have a group.
+fn places_of(group: u32, lists: &[&[u32]]) -> Vec<PlaceOfGroup> {
+    let places = lists.iter().enumerate().filter_map(|(partial, list)| {
+        list.binary_search(&group).ok().map(|at| PlaceOfGroup { partial, at })
+    });
+    places.collect()
+}
+
+/// All groups of some lists that are in a range, and for each one of a list where it is among them.
+fn union(range: &Range<u32>, lists: &[&[u32]]) -> (Vec<u32>, Vec<(PlaceOfGroup, usize)>) {
+    let wanted = |list: &[u32]| {
+        let place = |group: u32| list.partition_point(|other| *other < group);
+        place(range.start)..place(range.end)
+    };
+    let mut all: Vec<u32> =
+        lists.iter().flat_map(|list| list[wanted(list)].iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    let places = lists.iter().enumerate().flat_map(|(partial, list)| {
+        wanted(list).map(move |at| (PlaceOfGroup { partial, at }, list[at]))
+    });
+    let places = places.map(|(from, group)| (from, all.partition_point(|other| *other < group)));
+    let places = places.collect();
+    (all, places)
+}
+
+/// Elements by group, then kept position, as a chunk whose last axis is that of the groups.
+fn turned<T: Lane>(
+    spec: &ReduceSpec,
+    by_group: &[usize],
+    elements: Vec<T>,
+    pool: &Arc<BufferPool>,
+) -> Result<Block> {
+    let array = ArrayD::from_shape_vec(IxDyn(by_group), elements)
+        .map_err(|error| internal(spec, &error.to_string()))?;
+    let order: Vec<usize> = (1..by_group.len()).chain([0]).collect();
+    Ok(Block::new(Chunk::new(array.permuted_axes(order), pool)))
 }
 
 impl Kernel for GroupCombineKernel {
@@ -501,7 +571,7 @@ impl Kernel for GroupCombineKernel {
                     return Ok(kernel.merge(reducer, groups, &partials, task.pool));
                 };
                 let shape = out.block_shape(task.block).unwrap_or_default();
-                kernel.finish(reducer, groups, &partials, &shape, task)
+                kernel.finish(reducer, groups, &partials, &shape, task.pool)
             }
         }
         let blocks = inputs.take_slot(0).collect();

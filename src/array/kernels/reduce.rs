@@ -15,7 +15,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::builder::Builder;
 use super::compile::{Compiled, Target};
 use super::elemwise::{Place, absorb, arch, set_inputs};
-use super::fold::fold_block;
+use super::fold::{fold_block, merge};
 use super::ops::UnaryOp;
 #[cfg(feature = "dist")]
 use super::portable::{Parts, checked, head, n_items};
@@ -37,9 +37,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Block, Inputs, Kernel, Load, Spill, TaskContext, Value, Wiring};
 #[cfg(feature = "dist")]
 use crate::graph::{KernelSpec, Unsendable, encoded};
-#[cfg(feature = "dist")]
-use crate::memory::BufferPool;
-use crate::memory::{Item, Lent};
+use crate::memory::{BufferPool, Item, Lent};
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,6 +132,11 @@ impl ReduceSpec {
             }
         }
         kept_elements.saturating_mul(self.visit(AccBytes).unwrap_or(0))
+    }
+
+    /// What a minimum of nothing is.
+    pub(super) fn nothing_left(&self) -> Error {
+        Error::NothingToReduce { op: self.kind.name(), axes: self.axes.clone() }
     }
 
     fn is_float(&self) -> bool {
@@ -383,12 +386,8 @@ impl ReduceChunkKernel {
         ReduceChunkKernel { spec, program, compiled: OnceLock::new(), chunks }
     }
 
-    fn reduce<R: Reducer>(
-        &self,
-        reducer: R,
-        task: &TaskContext<'_>,
-        blocks: &[Block],
-    ) -> Result<Block> {
+    /// What is to be reduced, and nothing that depends on how: that would be compiled once for each reduction.
+    fn prepare<'b>(&self, task: &TaskContext<'_>, blocks: &'b [Block]) -> Result<ToReduce<'b>> {
         let place = Place::new(&self.program, &self.chunks, task.block, blocks)?;
         let index_of = self.index_of(&place)?;
         let axes = &self.spec.axes;
@@ -398,20 +397,31 @@ impl ReduceChunkKernel {
         axes.iter().for_each(|&axis| shape[axis] = 1);
         let mut frame = Frame::new(place.shape, place.start, arch());
         set_inputs(&mut frame, &self.program, blocks, strip_len);
+        self.compiled().prepare(&mut frame, strip_len);
+        Ok(ToReduce { frame, index_of, n: n_reduced as u64, shape })
+    }
+
+    fn compiled(&self) -> &Compiled {
         let compile = || Compiled::new(&self.spec.prepared(&self.program), Target::Strip);
-        let compiled = self.compiled.get_or_init(compile);
-        compiled.prepare(&mut frame, strip_len);
-        let mut accs = Lent::new(task.pool, shape.iter().product(), reducer.empty());
-        fold_block(reducer, compiled, &mut frame, axes, &mut accs);
-        if let Some(index_of) = index_of {
-            accs.iter_mut().for_each(|acc| *acc = reducer.relocate(*acc, &index_of));
+        self.compiled.get_or_init(compile)
+    }
+
+    fn reduce<R: Reducer>(
+        &self,
+        reducer: R,
+        mut block: ToReduce<'_>,
+        pool: &Arc<BufferPool>,
+    ) -> Partial<R::Acc> {
+        let mut accs = Lent::new(pool, block.shape.iter().product(), reducer.empty());
+        fold_block(reducer, self.compiled(), &mut block.frame, &self.spec.axes, &mut accs);
+        if let Some(index_of) = block.index_of {
+            accs.iter_mut().for_each(|acc| *acc = reducer.relocate(*acc, &*index_of));
         }
-        let spec = self.spec.clone();
-        Ok(Block::new(Partial { spec, accs, n: n_reduced as u64, shape }))
+        Partial { spec: self.spec.clone(), accs, n: block.n, shape: block.shape }
     }
 
     /// From flat positions in the block to the indices that argmin and argmax report.
-    fn index_of(&self, place: &Place) -> Result<Option<impl Fn(u64) -> u64 + use<>>> {
+    fn index_of(&self, place: &Place) -> Result<Option<Box<IndexOf>>> {
         if !matches!(self.spec.kind, ReduceKind::ArgMin | ReduceKind::ArgMax) {
             return Ok(None);
         }
@@ -429,7 +439,7 @@ impl ReduceChunkKernel {
             }
         }
         let (shape, start) = (place.shape.clone(), place.start.clone());
-        Ok(Some(move |mut at: u64| {
+        Ok(Some(Box::new(move |mut at: u64| {
             let mut index = 0;
             for axis in (0..shape.len()).rev() {
                 let len = shape[axis] as u64;
@@ -437,21 +447,38 @@ impl ReduceChunkKernel {
                 at /= len;
             }
             index
-        }))
+        })))
     }
+}
+
+/// From a flat position in a block to an index in the array.
+type IndexOf = dyn Fn(u64) -> u64;
+
+/// A block on its way into accumulators.
+struct ToReduce<'b> {
+    frame: Frame<'b>,
+    /// Where positions are what is looked for.
+    index_of: Option<Box<IndexOf>>,
+    /// How many elements each accumulator gets.
+    n: u64,
+    /// Of the accumulators.
+    shape: Vec<usize>,
 }
 
 impl Kernel for ReduceChunkKernel {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
-        struct Reduce<'k>(&'k ReduceChunkKernel, &'k TaskContext<'k>, Vec<Block>);
+        struct Reduce<'k>(&'k ReduceChunkKernel, ToReduce<'k>, &'k Arc<BufferPool>);
         impl ReducerVisitor for Reduce<'_> {
-            type Result = Result<Block>;
-            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
-                self.0.reduce(reducer, self.1, &self.2)
+            type Result = Block;
+            fn visit<R: Reducer>(self, reducer: R) -> Block {
+                Block::new(self.0.reduce(reducer, self.1, self.2))
             }
         }
-        let blocks = (0..self.program.n_inputs()).map(|slot| inputs.take_one(slot)).collect();
-        self.spec.visit(Reduce(self, task, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
+        let blocks: Vec<Block> =
+            (0..self.program.n_inputs()).map(|slot| inputs.take_one(slot)).collect();
+        let block = self.prepare(task, &blocks)?;
+        let reduced = self.spec.visit(Reduce(self, block, task.pool));
+        reduced.map_or_else(|| no_reducer(&self.spec), Ok)
     }
 
     fn absorb(
@@ -520,23 +547,31 @@ impl FinishKernel {
     fn finish<R: Reducer>(
         &self,
         reducer: R,
-        task: &TaskContext<'_>,
+        pool: &Arc<BufferPool>,
         blocks: Vec<Block>,
     ) -> Result<Block> {
         let Partial { accs, n, shape, .. } = merge_partials(reducer, &self.spec, blocks)?;
-        let mut out = task.pool.take::<R::Out>(accs.len());
-        for (out, &acc) in out.iter_mut().zip(&*accs) {
-            *out = reducer.finish(acc, n).ok_or_else(|| self.nothing_left())?;
-        }
+        let mut out = pool.take::<R::Out>(accs.len());
+        finish(reducer, &accs, n, None, &mut out).ok_or_else(|| self.spec.nothing_left())?;
         let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
             .expect("a partial has one accumulator per position of its shape");
-        Ok(Block::new(Chunk::new(array, task.pool)))
+        Ok(Block::new(Chunk::new(array, pool)))
     }
+}
 
-    /// What a minimum of nothing is.
-    fn nothing_left(&self) -> Error {
-        Error::NothingToReduce { op: self.spec.kind.name(), axes: self.spec.axes.clone() }
+/// Results of accumulators of `n` elements each. Those that have none become `otherwise`, and without it there are no results.
+#[inline(never)]
+pub(super) fn finish<R: Reducer>(
+    reducer: R,
+    accs: &[R::Acc],
+    n: u64,
+    otherwise: Option<R::Out>,
+    out: &mut [R::Out],
+) -> Option<()> {
+    for (out, &acc) in out.iter_mut().zip(accs) {
+        *out = reducer.finish(acc, n).or(otherwise)?;
     }
+    Some(())
 }
 
 impl Kernel for FinishKernel {
@@ -545,7 +580,7 @@ impl Kernel for FinishKernel {
         impl ReducerVisitor for Finish<'_> {
             type Result = Result<Block>;
             fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
-                self.0.finish(reducer, self.1, self.2)
+                self.0.finish(reducer, self.1.pool, self.2)
             }
         }
         let blocks = inputs.take_slot(0).collect();
@@ -580,9 +615,7 @@ fn merge_partials<R: Reducer>(
         if partial.shape != merged.shape {
             return Err(problem("the blocks of a group differ in shape"));
         }
-        for (acc, other) in merged.accs.iter_mut().zip(&*partial.accs) {
-            *acc = reducer.merge(*acc, merged.n, *other, partial.n);
-        }
+        merge(reducer, &mut merged.accs, merged.n, &partial.accs, partial.n);
         merged.n += partial.n;
     }
     Ok(merged)

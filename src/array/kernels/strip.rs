@@ -180,21 +180,27 @@ impl<'a> Frame<'a> {
     /// The destination leaves its bank meanwhile, so that `f` can read all others.
     #[inline(always)]
     pub(crate) fn write<T: Lane>(&mut self, dest: Dest, f: impl FnOnce(&Frame<'_>, &mut [T])) {
-        let range = self.range.clone();
-        let mut reg = Vec::new();
-        let mut out: &mut [T] = &mut [];
+        let mut taken = self.take(dest);
+        f(self, taken.strip(&self.range));
+        self.put_back(taken);
+    }
+
+    /// Takes the destination out of its bank; not inlined, as there are hundreds of callers.
+    #[inline(never)]
+    fn take<T: Lane>(&mut self, dest: Dest) -> Taken<'a, T> {
+        let bank = self.bank_mut::<T>();
         match dest {
-            Dest::Reg(r) => mem::swap(&mut reg, &mut self.bank_mut::<T>().regs[r]),
-            Dest::Out => mem::swap(&mut out, &mut self.bank_mut::<T>().out),
+            Dest::Reg(r) => Taken::Reg(r, mem::take(&mut bank.regs[r])),
+            Dest::Out => Taken::Out(mem::take(&mut bank.out)),
         }
-        let strip = match dest {
-            Dest::Reg(_) => &mut reg[..range.len()],
-            Dest::Out => &mut out[range],
-        };
-        f(self, strip);
-        match dest {
-            Dest::Reg(r) => self.bank_mut::<T>().regs[r] = reg,
-            Dest::Out => self.bank_mut::<T>().out = out,
+    }
+
+    #[inline(never)]
+    fn put_back<T: Lane>(&mut self, taken: Taken<'a, T>) {
+        let bank = self.bank_mut::<T>();
+        match taken {
+            Taken::Reg(r, reg) => bank.regs[r] = reg,
+            Taken::Out(out) => bank.out = out,
         }
     }
 
@@ -206,6 +212,22 @@ impl<'a> Frame<'a> {
             Input::Loaded(loader, strip) => loader.load(range.start, &mut strip[..range.len()]),
             Input::InPlace(strip) => copy(&mut strip[..range.len()], &bank.out[range]),
             Input::Absent | Input::Slice(_) | Input::Splat(_) => {}
+        }
+    }
+}
+
+/// A destination outside of its bank.
+enum Taken<'a, T> {
+    Reg(usize, Vec<T>),
+    Out(&'a mut [T]),
+}
+
+impl<T> Taken<'_, T> {
+    /// The current strip.
+    fn strip(&mut self, range: &Range<usize>) -> &mut [T] {
+        match self {
+            Taken::Reg(_, reg) => &mut reg[..range.len()],
+            Taken::Out(out) => &mut out[range.clone()],
         }
     }
 }

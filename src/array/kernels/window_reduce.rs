@@ -5,8 +5,10 @@
 //! run: results have the bits that windows in memory would give.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::Arc;
 
+use ndarray::ArrayViewD;
 use pulp::NullaryFnOnce;
 
 use super::elemwise::arch;
@@ -53,13 +55,16 @@ impl WindowReduceKernel {
     /// other steps, and runs of one element in none.
     pub(crate) fn new(spec: ReduceSpec, windows: Vec<(usize, usize)>) -> Option<Self> {
         let n_kept = spec.axes.first().copied()?;
-        let lens = windows.iter().map(|(_, len)| *len);
-        let volume = lens.fold(1_usize, usize::saturating_mul);
         let fits = spec.axes.iter().copied().eq(n_kept..n_kept + windows.len())
             && windows.iter().all(|(axis, _)| *axis < n_kept)
-            && (2..STRIP).contains(&volume)
             && !spec.kind.is_position();
-        fits.then_some(WindowReduceKernel { spec, windows })
+        let kernel = fits.then_some(WindowReduceKernel { spec, windows })?;
+        (2..STRIP).contains(&kernel.volume()).then_some(kernel)
+    }
+
+    /// How many elements a window has.
+    fn volume(&self) -> usize {
+        self.windows.iter().fold(1, |volume, (_, len)| volume.saturating_mul(*len))
     }
 
     fn reduce<R: Reducer>(
@@ -70,27 +75,41 @@ impl WindowReduceKernel {
     ) -> Partial<R::Acc> {
         let block = standard(block, pool);
         let data = block.data();
-        let mut shape = data.shape().to_vec();
+        let mut shape = self.shape(data.shape());
+        let mut accs = Lent::new(pool, shape.iter().product(), reducer.empty());
+        self.each_row(&data.view(), &shape, &mut |at, columns| {
+            let across = Across { reducer, columns, accs: &mut accs[at] };
+            if R::In::HAS_SIMD { arch().dispatch(across) } else { across.call() }
+        });
+        shape.extend(self.windows.iter().map(|_| 1));
+        Partial { spec: self.spec.clone(), accs, n: self.volume() as u64, shape }
+    }
+
+    /// How many windows there are along each axis of a block.
+    fn shape(&self, block: &[usize]) -> Vec<usize> {
+        let mut shape = block.to_vec();
         for (axis, len) in &self.windows {
             shape[*axis] = (shape[*axis] + 1).saturating_sub(*len);
         }
-        let strides: Vec<usize> = data.strides().iter().map(|stride| *stride as usize).collect();
+        shape
+    }
+
+    /// Calls `f` with the places of neighbouring windows and, for each element of a window, where in the block theirs are.
+    ///
+    /// Compiled once for each dtype, `f` for each reducer.
+    fn each_row<T>(&self, block: &ArrayViewD<'_, T>, shape: &[usize], f: &mut EachRow<'_, T>) {
+        let strides: Vec<usize> = block.strides().iter().map(|stride| *stride as usize).collect();
         let shifts = self.shifts(&strides);
-        let mut accs = Lent::new(pool, shape.iter().product(), reducer.empty());
         let (width, outer) = shape.split_last().expect("windows slide along an axis");
-        let all = data.as_slice().expect("the block is in C order");
+        let all = block.to_slice().expect("the block is in C order");
         let mut columns = Vec::with_capacity(shifts.len());
-        if !accs.is_empty() {
-            for (row, accs) in accs.chunks_exact_mut(*width).enumerate() {
-                let start = offset(row, outer, &strides);
-                columns.clear();
-                columns.extend(shifts.iter().map(|shift| &all[start + shift..][..*width]));
-                let across = Across { reducer, columns: &columns, accs };
-                if R::In::HAS_SIMD { arch().dispatch(across) } else { across.call() }
-            }
+        let n_rows = if *width == 0 { 0 } else { outer.iter().product() };
+        for row in 0..n_rows {
+            let start = offset(row, outer, &strides);
+            columns.clear();
+            columns.extend(shifts.iter().map(|shift| &all[start + shift..][..*width]));
+            f(row * width..(row + 1) * width, &columns);
         }
-        shape.extend(self.windows.iter().map(|_| 1));
-        Partial { spec: self.spec.clone(), accs, n: shifts.len() as u64, shape }
     }
 
     /// How far each element of a window is from its first one, in C order of windows.
@@ -103,6 +122,9 @@ impl WindowReduceKernel {
         shifts
     }
 }
+
+/// Gets the places of a row of windows and the elements of the block that are in them.
+type EachRow<'f, T> = dyn FnMut(Range<usize>, &[&[T]]) + 'f;
 
 /// Where row number `row` of an array of shape `outer` begins, if its axes have these strides.
 fn offset(mut row: usize, outer: &[usize], strides: &[usize]) -> usize {

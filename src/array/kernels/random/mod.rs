@@ -104,7 +104,8 @@ impl RandomSource {
         draw: impl Fn(&mut Bits) -> T,
     ) -> Result<()> {
         let strides = strides(&self.shape);
-        fill_box(self.stream, &strides, number(&strides, start), out, &draw);
+        let mut fill = |first, run: &mut [T]| self.stream.fill(first, run, &draw);
+        fill_box(&strides, number(&strides, start), out, &mut fill);
         Ok(())
     }
 
@@ -221,13 +222,12 @@ fn strides(shape: &[u64]) -> Vec<u64> {
     strides
 }
 
-/// Draws the elements of a box that begins with number `first`, in runs as long as the box and memory allow.
+/// Fills a box that begins with number `first`, in runs as long as the box and memory allow.
 fn fill_box<T: Element>(
-    stream: Stream,
     strides: &[u64],
     first: u64,
     mut out: ArrayViewMutD<'_, T>,
-    draw: &impl Fn(&mut Bits) -> T,
+    fill: &mut dyn FnMut(u64, &mut [T]),
 ) {
     // Whether what is beside each other in the box is so in the array.
     let mut lens = out.shape().iter().rev().zip(strides.iter().rev());
@@ -238,11 +238,11 @@ fn fill_box<T: Element>(
         fits
     });
     if is_run && let Some(run) = out.as_slice_mut() {
-        return stream.fill(first, run, draw);
+        return fill(first, run);
     }
     if out.ndim() > 1 {
         for (i, part) in out.axis_iter_mut(Axis(0)).enumerate() {
-            fill_box(stream, &strides[1..], first + i as u64 * strides[0], part, draw);
+            fill_box(&strides[1..], first + i as u64 * strides[0], part, fill);
         }
         return;
     }
@@ -250,7 +250,7 @@ fn fill_box<T: Element>(
     let mut tile = [T::default(); TILE as usize];
     for (i, mut part) in out.axis_chunks_iter_mut(Axis(0), tile.len()).enumerate() {
         let drawn = &mut tile[..part.len()];
-        stream.fill(first + i as u64 * TILE, drawn, draw);
+        fill(first + i as u64 * TILE, drawn);
         part.iter_mut().zip(drawn).for_each(|(out, &mut x)| *out = x);
     }
 }
