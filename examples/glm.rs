@@ -60,9 +60,8 @@ fn run(w: &mut Workload) -> Result<(), Failure> {
     }
 
     if let Some(path) = w.picture() {
-        let area = picture::canvas(path, (640, 360))?;
-        picture::curves(&area, "log10 of the distance from the solution, by steps", &curves)?;
-        area.present()?;
+        let title = "log10 of the distance from the solution, by steps";
+        picture::save(path, (640, 360), |area| picture::curves(area, title, &curves))?;
     }
     Ok(())
 }

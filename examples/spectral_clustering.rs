@@ -144,11 +144,12 @@ fn point(i: u64) -> [f64; N_AXES as usize] {
 
 /// Points in the plane of the rings, in a colour for each cluster.
 fn draw(path: &Path, points: &ArrayD<f64>, clusters: &ArrayD<i64>) -> Result<(), Failure> {
-    let area = picture::canvas(path, (420, 420))?;
-    for (point, &cluster) in points.axis_iter(Axis(0)).zip(clusters) {
-        let place = [point[0], point[1]].map(|x| 210 + (60.0 * x) as i32);
-        let colour = picture::CURVES[cluster as usize];
-        area.draw(&Circle::new((place[0], place[1]), 2, colour.filled()))?;
-    }
-    Ok(area.present()?)
+    picture::save(path, (420, 420), |area| {
+        for (point, &cluster) in points.axis_iter(Axis(0)).zip(clusters) {
+            let place = [point[0], point[1]].map(|x| 210 + (60.0 * x) as i32);
+            let colour = picture::CURVES[cluster as usize];
+            area.draw(&Circle::new((place[0], place[1]), 2, colour.filled()))?;
+        }
+        Ok(())
+    })
 }

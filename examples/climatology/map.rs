@@ -22,27 +22,27 @@ const MARGINS: [u32; 4] = [64, 150, 44, 72];
 pub(crate) fn draw(path: &Path, field: &Field, mean: &ArrayD<f32>) -> Result<(), Failure> {
     let values = field.first_map(mean)?;
     let scale = Scale::of(values.iter().copied());
-    let area = picture::canvas(path, SIZE)?;
-    let (lon, lat) = (edges(&field.longitudes), edges(&field.latitudes));
-    let [top, right, bottom, left] = MARGINS;
-    let mut chart = ChartBuilder::on(&area)
-        .margin_top(top)
-        .margin_right(right)
-        .margin_bottom(bottom)
-        .margin_left(left)
-        .build_cartesian_2d(span(&lon), span(&lat))?;
-    let cells = values.indexed_iter().map(|((i, j), &value)| {
-        let corners = [(lon[j], lat[i]), (lon[j + 1], lat[i + 1])];
-        Rectangle::new(corners, scale.colour(f64::from(value)).filled())
-    });
-    chart.draw_series(cells)?;
-    graticule(&area, &mut chart, field)?;
-    let end = (SIZE.0 - right) as i32;
-    colour_bar(&area, &scale, (end + 28, top as i32), (end + 50, (SIZE.1 - bottom) as i32))?;
-    let title = format!("{}, mean over {}", field.name, field.time);
-    text(&area, &title, (left as i32, 20), RasterHeight::Size24)?;
-    area.present()?;
-    Ok(())
+    picture::save(path, SIZE, |area| {
+        let (lon, lat) = (edges(&field.longitudes), edges(&field.latitudes));
+        let [top, right, bottom, left] = MARGINS;
+        let mut chart = ChartBuilder::on(area)
+            .margin_top(top)
+            .margin_right(right)
+            .margin_bottom(bottom)
+            .margin_left(left)
+            .build_cartesian_2d(span(&lon), span(&lat))?;
+        let cells = values.indexed_iter().map(|((i, j), &value)| {
+            let corners = [(lon[j], lat[i]), (lon[j + 1], lat[i + 1])];
+            Rectangle::new(corners, scale.colour(f64::from(value)).filled())
+        });
+        chart.draw_series(cells)?;
+        graticule(area, &mut chart, field)?;
+        let end = (SIZE.0 - right) as i32;
+        colour_bar(area, &scale, (end + 28, top as i32), (end + 50, (SIZE.1 - bottom) as i32))?;
+        let title = format!("{}, mean over {}", field.name, field.time);
+        text(area, &title, (left as i32, 20), RasterHeight::Size24)?;
+        Ok(())
+    })
 }
 
 /// Where cells end whose middles are given.

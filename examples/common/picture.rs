@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each program uses a part")]
 #![allow(unreachable_pub, reason = "the module is compiled into several programs")]
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::ops::Range;
 use std::path::Path;
 
@@ -90,11 +92,34 @@ impl Scale {
     }
 }
 
-/// A picture to draw into; [`present`](DrawingArea::present) writes the file.
-pub fn canvas(path: &Path, size: (u32, u32)) -> Result<Area<'_>, Failure> {
-    let area = BitMapBackend::new(path, size).into_drawing_area();
-    area.fill(&WHITE)?;
-    Ok(area)
+/// Writes a PNG file of what `draw` puts on white.
+pub fn save(
+    path: &Path,
+    size: (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut pixels = vec![255; 3 * (size.0 * size.1) as usize];
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
+        draw(&area)?;
+        area.present()?;
+    }
+    write_png(path, size, (png::ColorType::Rgb, png::BitDepth::Eight), &pixels)
+}
+
+/// Writes a PNG file of samples as PNG holds them.
+pub fn write_png(
+    path: &Path,
+    (width, height): (u32, u32),
+    (color, depth): (png::ColorType, png::BitDepth),
+    samples: &[u8],
+) -> Result<(), Failure> {
+    let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(samples)?;
+    Ok(writer.finish()?)
 }
 
 /// A file with nothing but one map, in the colours of its values unless there is a scale.
@@ -106,10 +131,8 @@ pub fn save_map<T: Copy + Into<f64>, D: Dimension>(
     scale: Option<Scale>,
 ) -> Result<(), Failure> {
     let values = values.into_dimensionality::<Ix2>()?;
-    let area = canvas(path, size)?;
     let scale = scale.unwrap_or_else(|| Scale::of(values.iter().copied()));
-    map(&area, title, &values, &scale)?;
-    Ok(area.present()?)
+    save(path, size, |area| map(area, title, &values, &scale))
 }
 
 /// A map under a title, the first row of `values` on top, with a bar of its colours.

@@ -43,14 +43,10 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
             Ok(i) => mean[[0, i]],
             Err(_) => f32::NAN,
         });
-        let area = picture::canvas(path, (460, 400))?;
-        picture::map(
-            &area,
-            "depth of the water table, m",
-            &by_place.view(),
-            &Scale::of(mean.iter().copied()),
-        )?;
-        area.present()?;
+        let scale = Scale::of(mean.iter().copied());
+        picture::save(path, (460, 400), |area| {
+            picture::map(area, "depth of the water table, m", &by_place.view(), &scale)
+        })?;
     }
     Ok(())
 }

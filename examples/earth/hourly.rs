@@ -68,13 +68,9 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
             let points = (0..366).map(|day| (day as f64, found[[day, hour]].into()));
             (["0 h", "6 h", "12 h", "18 h"][hour], points.collect())
         };
-        let area = picture::canvas(path, (560, 300))?;
-        picture::curves(
-            &area,
-            "Usual temperature of a place by day of the year, K",
-            &[0, 1, 2, 3].map(curve),
-        )?;
-        area.present()?;
+        let title = "Usual temperature of a place by day of the year, K";
+        let curves = [0, 1, 2, 3].map(curve);
+        picture::save(path, (560, 300), |area| picture::curves(area, title, &curves))?;
     }
     Ok(())
 }

@@ -73,15 +73,18 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     if let Some(path) = w.picture() {
         let scene: ndarray::ArrayD<f32> = clear.slice(s![70, .., ..]).compute()?;
         let composite = median.slice(s![11, .., ..]).compute()?;
-        let area = picture::canvas(path, (480, 228))?;
-        let (left, right) = area.split_horizontally(240);
         let scale = Scale { range: 0.0..0.9, colours: LEAVES };
-        for (area, title, map) in
-            [(&left, "NDVI, one scene", scene.view()), (&right, "median of July", composite.view())]
-        {
-            picture::map(area, title, &map.into_dimensionality::<ndarray::Ix2>()?, &scale)?;
-        }
-        area.present()?;
+        picture::save(path, (480, 228), |area| {
+            let (left, right) = area.split_horizontally(240);
+            let maps = [
+                (left, "NDVI, one scene", scene.view()),
+                (right, "median of July", composite.view()),
+            ];
+            for (area, title, map) in maps {
+                picture::map(&area, title, &map.into_dimensionality::<ndarray::Ix2>()?, &scale)?;
+            }
+            Ok(())
+        })?;
     }
     Ok(())
 }

@@ -138,8 +138,7 @@ fn draw(path: &std::path::Path, blurred: &Array<f32>, sharp: &Array<f32>) -> Res
     let part = |x: &Array<f32>| x.slice(s![z, ..100, ..100]).ln();
     let both = array::concatenate(&[part(blurred), part(sharp)], 1).compute()?;
     let both = both.into_dimensionality::<ndarray::Ix2>()?;
-    let area = picture::canvas(path, (560, 300))?;
     let scale = Scale { colours: GREY, ..Scale::of(both.iter().copied()) };
-    picture::map(&area, "ln of light: beads before and after", &both.view(), &scale)?;
-    Ok(area.present()?)
+    let title = "ln of light: beads before and after";
+    picture::save(path, (560, 300), |area| picture::map(area, title, &both.view(), &scale))
 }

@@ -200,20 +200,21 @@ fn distances_of_first(n_variants: u64, n_samples: usize, others: &[usize]) -> Ve
 
 /// The largest |t| of neighbouring variants along the genome, in a colour for each trait.
 fn manhattan(path: &Path, in_bins: &ArrayD<f64>) -> Result<(), Failure> {
-    let area = picture::canvas(path, (640, 240))?;
-    let highest = in_bins.fold(0.0_f64, |a, b| a.max(*b));
-    picture::text(
-        &area,
-        "largest |t| along the genome, of two traits",
-        (40, 10),
-        RasterHeight::Size16,
-    )?;
-    for (k, heights) in in_bins.axis_iter(Axis(1)).enumerate() {
-        for (i, height) in heights.iter().enumerate() {
-            let place = (40 + i as i32, 220 - (180.0 * height / highest) as i32);
-            area.draw(&Circle::new(place, 2, picture::CURVES[k].filled()))?;
+    picture::save(path, (640, 240), |area| {
+        let highest = in_bins.fold(0.0_f64, |a, b| a.max(*b));
+        picture::text(
+            area,
+            "largest |t| along the genome, of two traits",
+            (40, 10),
+            RasterHeight::Size16,
+        )?;
+        for (k, heights) in in_bins.axis_iter(Axis(1)).enumerate() {
+            for (i, height) in heights.iter().enumerate() {
+                let place = (40 + i as i32, 220 - (180.0 * height / highest) as i32);
+                area.draw(&Circle::new(place, 2, picture::CURVES[k].filled()))?;
+            }
         }
-    }
-    area.draw(&PathElement::new(vec![(40, 36), (40, 224), (610, 224)], picture::INK))?;
-    Ok(area.present()?)
+        area.draw(&PathElement::new(vec![(40, 36), (40, 224), (610, 224)], picture::INK))?;
+        Ok(())
+    })
 }

@@ -248,12 +248,13 @@ fn photograph(w: &Workload, [rows, columns]: [u64; 2], field: [u64; 2]) -> Resul
                 std::fs::copy(file(row % FIELDS[0], column), file(row, column))?;
                 continue;
             }
-            let [height, width] = field.map(|len| len as u32);
             let (top, left) = (row * field[0], column * field[1]);
-            let field = image::ImageBuffer::from_fn(width, height, |x, y| {
-                image::Luma([light(top + u64::from(y), left + u64::from(x))])
-            });
-            field.save(file(row, column))?;
+            let lines = (top..top + field[0]).map(|y| (y, left..left + field[1]));
+            let samples = lines.flat_map(|(y, xs)| xs.map(move |x| light(y, x).to_be_bytes()));
+            let samples: Vec<u8> = samples.flatten().collect();
+            let size = (field[1] as u32, field[0] as u32);
+            let format = (png::ColorType::Grayscale, png::BitDepth::Sixteen);
+            picture::write_png(&file(row, column), size, format, &samples)?;
         }
     }
     Ok(())
@@ -281,22 +282,23 @@ fn draw(
 ) -> Result<(), Failure> {
     let part = s![60..260, 40..270];
     let (slide, labels) = compute((slide.slice(part), labels.slice(part)))?;
-    let area = picture::canvas(path, (480, 244))?;
-    let grey = Scale { range: 200.0..1200.0, colours: GREY };
-    let title = "nuclei across borders of fields, and their labels";
-    picture::text(&area, title, (8, 10), RasterHeight::Size16)?;
-    for ((y, x), &light) in slide.into_dimensionality::<Ix2>()?.indexed_iter() {
-        let label = match labels[[y, x]] {
-            0 => RGBColor(20, 20, 24),
-            label => picture::CURVES[label as usize % picture::CURVES.len()],
-        };
-        let is_border =
-            (y as u64 + 60).is_multiple_of(field[0]) || (x as u64 + 40).is_multiple_of(field[1]);
-        // Few shades make a small file.
-        let light = grey.colour(f64::from(light / 100 * 100));
-        let (x, y) = (x as i32 + 8, y as i32 + 36);
-        area.draw_pixel((x, y), if is_border { &WHITE } else { &light })?;
-        area.draw_pixel((x + 236, y), if is_border { &WHITE } else { &label })?;
-    }
-    Ok(area.present()?)
+    picture::save(path, (480, 244), |area| {
+        let grey = Scale { range: 200.0..1200.0, colours: GREY };
+        let title = "nuclei across borders of fields, and their labels";
+        picture::text(area, title, (8, 10), RasterHeight::Size16)?;
+        for ((y, x), &light) in slide.into_dimensionality::<Ix2>()?.indexed_iter() {
+            let label = match labels[[y, x]] {
+                0 => RGBColor(20, 20, 24),
+                label => picture::CURVES[label as usize % picture::CURVES.len()],
+            };
+            let is_border = (y as u64 + 60).is_multiple_of(field[0])
+                || (x as u64 + 40).is_multiple_of(field[1]);
+            // Few shades make a small file.
+            let light = grey.colour(f64::from(light / 100 * 100));
+            let (x, y) = (x as i32 + 8, y as i32 + 36);
+            area.draw_pixel((x, y), if is_border { &WHITE } else { &light })?;
+            area.draw_pixel((x + 236, y), if is_border { &WHITE } else { &label })?;
+        }
+        Ok(())
+    })
 }

@@ -142,16 +142,32 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    use image::{ImageBuffer, Luma, Rgb};
     use ndarray::{ArrayD, s};
+    use png::{BitDepth, ColorType};
+    use tiff::encoder::{TiffEncoder, colortype};
 
     use super::super::testing::{call, cut, read_as, survives_damage};
     use super::*;
 
+    fn png(path: &Path, size: (u32, u32), color: ColorType, depth: BitDepth, samples: &[u8]) {
+        let mut encoder = png::Encoder::new(fs::File::create(path).unwrap(), size.0, size.1);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        encoder.write_header().unwrap().write_image_data(samples).unwrap();
+    }
+
     fn gray(dir: &Path, name: &str, i: u16) -> PathBuf {
-        let image = ImageBuffer::from_fn(5, 4, |x, y| Luma([i * 1000 + (y * 10 + x) as u16]));
-        image.save(dir.join(name)).unwrap();
-        dir.join(name)
+        let path = dir.join(name);
+        let samples: Vec<u16> =
+            (0..4).flat_map(|y| (0..5).map(move |x| i * 1000 + y * 10 + x)).collect();
+        if name.ends_with(".png") {
+            let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+            png(&path, (5, 4), ColorType::Grayscale, BitDepth::Sixteen, &bytes);
+        } else {
+            let mut encoder = TiffEncoder::new(fs::File::create(&path).unwrap()).unwrap();
+            encoder.write_image::<colortype::Gray16>(5, 4, &samples).unwrap();
+        }
+        path
     }
 
     fn expected(n: usize) -> ArrayD<u16> {
@@ -180,7 +196,8 @@ mod tests {
     fn colors_are_the_last_axis() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.png");
-        ImageBuffer::from_fn(3, 2, |x, y| Rgb([x as u8, y as u8, 7])).save(&path).unwrap();
+        let pixels: Vec<u8> = (0..2).flat_map(|y| (0..3).flat_map(move |x| [x, y, 7])).collect();
+        png(&path, (3, 2), ColorType::Rgb, BitDepth::Eight, &pixels);
         let stack = ImageStack::open(call(), &path).unwrap();
         assert_eq!((stack.dtype(), stack.shape()), (DType::U8, &[1, 2, 3, 3][..]));
         let got = read_as::<u8>(&stack, &[0, 0, 0, 0], &[1, 2, 3, 3]);
@@ -193,7 +210,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         gray(dir.path(), "0.png", 0);
         let odd = dir.path().join("1.png");
-        ImageBuffer::from_pixel(5, 4, Luma([1_u8])).save(&odd).unwrap();
+        png(&odd, (5, 4), ColorType::Grayscale, BitDepth::Eight, &[1; 20]);
         let stack = ImageStack::open(call(), &dir.path().join("*.png")).unwrap();
         let mut out = ArrayD::<u16>::zeros(IxDyn(&[2, 4, 5]));
         let error = stack.read(&[0, 0, 0], u16::to_any_view(out.view_mut())).unwrap_err();
