@@ -65,6 +65,7 @@ pub use polars_core;
 pub use series::{DateLikeSeries, IntoOperand, ListSeries, Series, StringSeries, StructSeries};
 
 pub(crate) use op::Node;
+pub(crate) use store::write_of;
 
 use std::sync::Arc;
 
