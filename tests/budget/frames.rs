@@ -1,6 +1,7 @@
 //! Of kernels of frames, and of what writes them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dask_rs::bench_support::{TaskBytes, measure_tasks, measure_write};
 use dask_rs::frame::polars_core::df;
@@ -119,7 +120,7 @@ fn kernels_of_frames_allocate_what_they_declare() {
         "unique rows": x().unique();
         "values with counts": x().value_counts("few");
         "a summary": x().describe();
-        "functions of groups": x().group_by(["key"]).apply(all_rows.schema().clone(), |group| Ok(group.head(Some(3))));
+        "functions of groups": x().group_by(["key"]).apply(Arc::clone(all_rows.schema()), |group| Ok(group.head(Some(3))));
         "sums over groups": x().with_columns([number().sum().over([col("key") % 500]).alias("y")]);
         "ranks over groups": x().with_columns([number().rank(RankTies::Dense, false).over([col("key") % 500]).alias("y")]);
         "ranks": x().select([number().rank(RankTies::Average, false)]);
