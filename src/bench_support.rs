@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::compute::{Collection, NoWatch, Session};
+use crate::compute::{Collection, Collector, NoWatch, Session};
 use crate::config::{Config, ExecutorKind};
 use crate::error::Result;
 use crate::graph::{
@@ -20,10 +20,16 @@ use crate::sched::{CancelToken, Runtime, Sink, state_bytes};
 pub use crate::array::kernels::bench_support as elemwise;
 
 /// A collection that is planned and lowered to layers, but not to tasks.
-#[derive(Debug)]
 pub struct Planned {
     layers: LayerGraph,
     outputs: Vec<LayerId>,
+    collectors: Vec<Arc<dyn Collector>>,
+}
+
+impl fmt::Debug for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Planned").field("layers", &self.layers).finish_non_exhaustive()
+    }
 }
 
 impl Planned {
@@ -36,7 +42,8 @@ impl Planned {
         collection.enlist(&mut session)?;
         let prepared =
             session.prepare(crate::Call::new("bench"), &Config::current()?, &mut NoWatch)?;
-        Ok(Planned { layers: prepared.layers, outputs: prepared.outputs })
+        let (layers, outputs, collectors) = prepared.into_parts();
+        Ok(Planned { layers, outputs, collectors })
     }
 
     /// Expands the layers to tasks and orders them; returns how many there are.
@@ -61,7 +68,7 @@ pub struct TaskBytes {
     pub declared_scratch: u64,
     /// The bytes of the largest block that came out.
     pub output: u64,
-    /// The bytes that were allocated at once while a task ran.
+    /// The bytes that were allocated at once while a task ran, or while its block was handed over.
     pub allocated: u64,
 }
 
@@ -76,7 +83,31 @@ pub fn measure_tasks<C: Collection>(
     collection: &C,
     meter: &dyn Fn(&mut dyn FnMut()) -> u64,
 ) -> Result<Vec<TaskBytes>> {
-    let Planned { layers, outputs } = Planned::new(collection)?;
+    measure(Planned { collectors: vec![], ..Planned::new(collection)? }, meter)
+}
+
+/// As [`measure_tasks`], of writing a frame as a file of each partition below `path`: as `csv`, `ndjson`, `ipc`, or else as
+/// Parquet, in directories by the values of `partition_on`. Nothing is there at the end.
+///
+/// # Errors
+/// As the methods of frames that write.
+#[cfg(feature = "frame")]
+pub fn measure_write(
+    frame: &crate::frame::DataFrame,
+    path: &std::path::Path,
+    format: &str,
+    partition_on: &[&str],
+    meter: &dyn Fn(&mut dyn FnMut()) -> u64,
+) -> Result<Vec<TaskBytes>> {
+    let write = crate::frame::write_of(frame, path, format, partition_on);
+    measure(Planned::new(&write)?, meter)
+}
+
+fn measure(planned: Planned, meter: &dyn Fn(&mut dyn FnMut()) -> u64) -> Result<Vec<TaskBytes>> {
+    let Planned { layers, outputs, collectors } = planned;
+    for (output, collector) in outputs.iter().zip(&collectors) {
+        collector.start(layers.get(*output).n_blocks())?;
+    }
     let measured = layers.layers().iter().map(|layer| TaskBytes {
         op: layer.name.to_string(),
         declared_output: layer.out_bytes,
@@ -99,9 +130,17 @@ pub fn measure_tasks<C: Collection>(
         let allocated =
             meter(&mut || result = inputs.take().map(|inputs| graph.run(task, &pool, inputs)));
         let block = result.expect("the meter calls what it is given")?;
-        let layer = &mut measured[graph.layer(task).idx()];
+        let id = graph.layer(task);
+        let layer = &mut measured[id.idx()];
         layer.output = layer.output.max(block.nbytes());
         layer.allocated = layer.allocated.max(allocated);
+        for (_, collector) in outputs.iter().zip(&collectors).filter(|(output, _)| **output == id) {
+            let (number, mut result) = (graph.block_number(id, task) as usize, Ok(()));
+            let handed_over = meter(&mut || result = collector.accept(number, block.clone()));
+            result?;
+            // The block is there already.
+            layer.allocated = layer.allocated.max(handed_over.saturating_add(block.nbytes()));
+        }
         blocks[task.idx()] = Some(block);
     }
     Ok(measured)

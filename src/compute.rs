@@ -403,6 +403,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// The layers, those of the results, and who takes these.
+    pub(crate) fn into_parts(self) -> (LayerGraph, Vec<LayerId>, Vec<Arc<dyn Collector>>) {
+        (self.layers, self.outputs, self.collectors)
+    }
+
     fn execute(self, runtime: &Runtime, cancel: &CancelToken) -> Result<()> {
         let caching = self.caching.as_ref().map(Caching::room);
         let n_blocks = self.outputs.iter().map(|id| self.layers.get(*id).n_blocks());

@@ -224,6 +224,11 @@ impl DataFrame {
     /// with an index is better the right one of an inner join, because copies of it would not keep its order. An index of
     /// categories is not kept.
     ///
+    /// # Cost
+    /// A small side is copied to all partitions of the other one. Otherwise rows of both sides move to partitions of their keys,
+    /// if they are not there already. Where a filter probably leaves few rows of one side, it is told first, and rows of the
+    /// other side that have no partner there do not move.
+    ///
     /// # Errors
     /// Carried: an unknown column, or keys of different dtypes.
     #[track_caller]

@@ -206,6 +206,11 @@ impl Layout {
         self.nbytes() as f64 * self.likely
     }
 
+    /// How many rows there probably are.
+    pub(crate) fn likely_rows(&self) -> f64 {
+        self.rows as f64 * self.likely
+    }
+
     /// Bytes of all partitions.
     pub(crate) fn nbytes(&self) -> u64 {
         (self.rows as f64 * self.row_bytes()) as u64

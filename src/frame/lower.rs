@@ -24,7 +24,7 @@ use super::expr::{Expr, ExprKind, conjuncts, selectivity, to_condition};
 use super::io::{Condition, MemoryFrames, Request};
 use super::kernels::divide::SplitAtKernel;
 use super::kernels::exchange::Exchange;
-use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, TakeKernel};
+use super::kernels::shuffle::{BarrierKernel, HashSplitKernel, Partners, TakeKernel};
 use super::kernels::spill::CODEC_BYTES;
 use super::kernels::tasks::{
     ConcatKernel, FilterKernel, MapPartitionsKernel, ScanKernel, SelectKernel,
@@ -141,7 +141,10 @@ impl Lowering<'_> {
                 let kernel = MapPartitionsKernel { map: Arc::clone(map) };
                 let layout = inputs[0].layout.with_fewer_rows();
                 let layout = layout.with_columns(&map.schema, |name| Some(name.into()));
-                Ok(self.rowwise(&map.name, kernel, &inputs[0], layout))
+                // Functions are made of several steps, and may look for groups.
+                let scratch = layout.part_bytes() + layout.index_bytes(3 * STEP_ROW_BYTES);
+                let mapped = self.rowwise(&map.name, kernel, &inputs[0], layout);
+                Ok(self.with_scratch(mapped, scratch))
             }
             FrameOp::Slice { offset, len } => Ok(self.slice(*offset, *len, &inputs[0])),
             FrameOp::Concat => Ok(self.concat(&inputs)),
@@ -271,7 +274,9 @@ impl Lowering<'_> {
         layout.likely *= selectivity(predicate);
         let inputs = vec![LayerInput { layer: input.layer, map }];
         let kernel = FilterKernel { predicate: predicate.clone() };
-        self.push(&format!("filter {predicate}"), kernel, inputs, layout)
+        let scratch = layout.index_bytes(STEP_ROW_BYTES);
+        let filtered = self.push(&format!("filter {predicate}"), kernel, inputs, layout);
+        self.with_scratch(filtered, scratch)
     }
 
     fn select(&mut self, select: &Select, input: &Lowered) -> Lowered {
@@ -287,8 +292,14 @@ impl Lowering<'_> {
         };
         let layout = input.layout.with_columns(&select.schema, column_of);
         let layout = layout.placed(input.layout.placement.renamed(new_name));
+        let is_computed = |expr: &Expr| !matches!(expr.without_alias().kind(), ExprKind::Column(_));
+        let scratch = match select.exprs.iter().any(is_computed) {
+            true => layout.index_bytes(STEP_ROW_BYTES),
+            false => 0,
+        };
         let kernel = SelectKernel { exprs: Arc::clone(&select.exprs) };
-        self.rowwise(&select_text(&select.exprs), kernel, input, layout)
+        let selected = self.rowwise(&select_text(&select.exprs), kernel, input, layout);
+        self.with_scratch(selected, scratch)
     }
 
     /// Rows from the partitions that have them, or from all where their rows are not known.
@@ -335,22 +346,38 @@ impl Lowering<'_> {
 
     /// The rows in `n_out` partitions by a hash of `keys`, in each in the order in which they stood before.
     fn hash_exchange(&mut self, input: &Lowered, keys: &[PlSmallStr], n_out: usize) -> Lowered {
-        let exchange = self.new_exchange(n_out);
-        let split = HashSplitKernel { exchange: Arc::clone(&exchange), keys: keys.into(), n_out };
-        let split = self.silent(
-            &format!("split by {}", keys.join(", ")),
-            split,
-            LayerInput { layer: input.layer, map: BlockMap::Linear },
-            input.layout.n_parts,
-        );
-        self.layers.get_mut(split).scratch_bytes = split_bytes(&input.layout);
-        self.taken(exchange, split, input.layout.in_parts(n_out).placed(Placement::hashed(keys)))
+        let name = format!("split by {}", keys.join(", "));
+        let (exchange, split) = self.hash_split(&name, input, keys, n_out, None);
+        let barrier = self.barrier(split);
+        self.taken(exchange, barrier, input.layout.in_parts(n_out).placed(Placement::hashed(keys)))
     }
 
-    /// The outputs of an exchange, once all tasks of `split` have put theirs.
-    fn taken(&mut self, exchange: Arc<Exchange>, split: LayerId, layout: Layout) -> Lowered {
-        let all = LayerInput { layer: split, map: BlockMap::axes([AxisMap::All]) };
-        let barrier = self.silent("barrier", BarrierKernel, all, 1);
+    /// Puts the rows into an exchange by a hash of `keys`; with the layer that does.
+    fn hash_split(
+        &mut self,
+        name: &str,
+        input: &Lowered,
+        keys: &[PlSmallStr],
+        n_out: usize,
+        partners: Option<Partners>,
+    ) -> (Arc<Exchange>, LayerId) {
+        let exchange = self.new_exchange(n_out);
+        let (put_in, keys) = (Arc::clone(&exchange), keys.into());
+        let kernel = HashSplitKernel { exchange: put_in, keys, n_out, partners };
+        let each = LayerInput { layer: input.layer, map: BlockMap::Linear };
+        let split = self.silent(name, kernel, each, input.layout.n_parts);
+        self.layers.get_mut(split).scratch_bytes = split_bytes(&input.layout);
+        (exchange, split)
+    }
+
+    /// Is done when all tasks of a layer are.
+    fn barrier(&mut self, of: LayerId) -> LayerId {
+        let all = LayerInput { layer: of, map: BlockMap::axes([AxisMap::All]) };
+        self.silent("barrier", BarrierKernel, all, 1)
+    }
+
+    /// The outputs of an exchange, once `barrier` says that all pieces are there.
+    fn taken(&mut self, exchange: Arc<Exchange>, barrier: LayerId, layout: Layout) -> Lowered {
         let kernel = TakeKernel { exchange };
         let after = LayerInput { layer: barrier, map: BlockMap::axes([AxisMap::At(0)]) };
         // Pieces from memory or files, before they are copied together, or rows and their new order; and what decodes them.
@@ -440,7 +467,8 @@ impl Lowering<'_> {
         let split = self.silent(&format!("split by {key}"), split, each, input.layout.n_parts);
         self.layers.get_mut(split).scratch_bytes = split_bytes(&input.layout);
         let order = input.layout.placement.order_along(key);
-        self.taken(exchange, split, input.layout.in_parts(n_out).placed(order))
+        let barrier = self.barrier(split);
+        self.taken(exchange, barrier, input.layout.in_parts(n_out).placed(order))
     }
 
     /// One task a partition, which reads the partition of the same number.
@@ -453,6 +481,12 @@ impl Lowering<'_> {
     ) -> Lowered {
         let inputs = vec![LayerInput { layer: input.layer, map: BlockMap::Linear }];
         self.push(name, kernel, inputs, layout)
+    }
+
+    /// The same, whose tasks take so many bytes besides their blocks.
+    fn with_scratch(&mut self, lowered: Lowered, bytes: u64) -> Lowered {
+        self.layers.get_mut(lowered.layer).scratch_bytes = bytes;
+        lowered
     }
 
     fn push(
@@ -506,6 +540,9 @@ fn parts_with(rows_of: &[u64], offset: u64, len: u64) -> (Range<usize>, u64) {
 fn split_bytes(layout: &Layout) -> u64 {
     layout.part_bytes() + layout.index_bytes(16)
 }
+
+/// What an expression takes for a row besides its result: values between two steps, a mask, a column that is copied.
+const STEP_ROW_BYTES: u64 = 16;
 
 /// Partitions of a hash of this many bytes are large enough, as long as they are no more than so many.
 const SPREAD_BYTES: u64 = 8 << 20;

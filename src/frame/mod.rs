@@ -48,9 +48,9 @@ pub use arrow;
 pub use expr::{
     Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs,
     IntoValues, ListNameSpace, Literal, RankTies, RollingOptions, StringNameSpace, StructNameSpace,
-    Then, When, all_horizontal, any_horizontal, as_struct, coalesce, col, concat_str, len, lit,
-    map_many, max_horizontal, mean_horizontal, min_horizontal, null, selectors, sum_horizontal,
-    when,
+    Then, When, all_horizontal, any_horizontal, as_struct, coalesce, col, concat_str, corr, cov,
+    len, lit, map_many, max_horizontal, mean_horizontal, min_horizontal, null, selectors,
+    sum_horizontal, when,
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic, IndexOptions, JoinOptions};
 pub use io::{
@@ -65,6 +65,7 @@ pub use polars_core;
 pub use series::{DateLikeSeries, IntoOperand, ListSeries, Series, StringSeries, StructSeries};
 
 pub(crate) use op::Node;
+pub(crate) use store::write_of;
 
 use std::sync::Arc;
 

@@ -35,6 +35,26 @@ pub(super) struct StoreFrame<'a> {
     pub(super) format: Format,
 }
 
+/// A write with the defaults of a format, for those who measure it.
+#[track_caller]
+pub(crate) fn write_of<'a>(
+    frame: &'a DataFrame,
+    path: &'a Path,
+    format: &str,
+    partition_on: &[&str],
+) -> impl Collection + use<'a> {
+    let format = match format {
+        "csv" => Format::Csv(CsvWriteOptions::default(), false),
+        "ndjson" => Format::Ndjson(NdjsonWriteOptions::default(), false),
+        "ipc" => Format::Ipc(IpcWriteOptions::default()),
+        _ => {
+            let partition_on = partition_on.iter().map(|name| (*name).to_owned()).collect();
+            Format::Parquet(ParquetWriteOptions { partition_on, ..Default::default() })
+        }
+    };
+    StoreFrame { frame, call: Call::new("write"), path, format }
+}
+
 /// Hands partitions to a writer, which is made when the run starts.
 struct Write {
     call: Call,
@@ -72,9 +92,17 @@ impl Collector for Write {
     }
 
     fn scratch_bytes(&self, block_bytes: u64) -> u64 {
-        let encoder = match self.format {
-            Format::Parquet(_) => ParquetWriter::scratch_bytes(&self.schema, block_bytes),
-            Format::Csv(..) | Format::Ndjson(..) | Format::Ipc(_) => 0,
+        let encoder = match &self.format {
+            Format::Parquet(options) => {
+                // What goes into one directory is a copy of its rows.
+                let copied = if options.partition_on.is_empty() { 0 } else { block_bytes };
+                let encoder = ParquetWriter::scratch_bytes(&self.schema, block_bytes);
+                encoder.saturating_add(copied)
+            }
+            // Rows become text in small batches.
+            Format::Csv(..) | Format::Ndjson(..) => 0,
+            // Pieces become one, and texts that no row has are left behind.
+            Format::Ipc(_) => block_bytes.saturating_mul(2),
         };
         // What goes to a store waits here until there is enough for a request.
         match Location::of(self.call, &self.path) {

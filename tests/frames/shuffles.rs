@@ -74,6 +74,81 @@ fn joins_have_the_same_rows_whether_copied_or_spread() {
     }
 }
 
+/// What a join of rows of a key and a number has, by nested loops: these numbers of the left and the right side.
+fn loops(how: JoinHow, left: &Keyed, right: &Keyed) -> Vec<(Option<i64>, Option<i64>)> {
+    let equal = |l: Option<i64>, r: Option<i64>| l.is_some() && l == r;
+    let mut found = Vec::new();
+    for (key, x) in left {
+        let partners: Vec<i64> = right.iter().filter(|r| equal(*key, r.0)).map(|r| r.1).collect();
+        match how {
+            JoinHow::Semi if !partners.is_empty() => found.push((Some(*x), None)),
+            JoinHow::Anti if partners.is_empty() => found.push((Some(*x), None)),
+            JoinHow::Semi | JoinHow::Anti => {}
+            JoinHow::Left | JoinHow::Full if partners.is_empty() => found.push((Some(*x), None)),
+            _ => found.extend(partners.into_iter().map(|y| (Some(*x), Some(y)))),
+        }
+    }
+    let is_lonely = |key: Option<i64>| !left.iter().any(|l| equal(l.0, key));
+    if matches!(how, JoinHow::Right | JoinHow::Full) {
+        found.extend(right.iter().filter(|r| is_lonely(r.0)).map(|r| (None, Some(r.1))));
+    }
+    found.sort_unstable();
+    found
+}
+
+type Keyed = Vec<(Option<i64>, i64)>;
+
+#[test]
+fn rows_without_partners_do_not_move() {
+    let keyed = |frame: DataFrame, is_kept: &dyn Fn(i64) -> bool| -> Keyed {
+        let numbers = |name: &str| -> Vec<Option<i64>> {
+            frame.column(name).unwrap().i64().unwrap().iter().collect()
+        };
+        let rows = numbers("key").into_iter().zip(numbers("x").into_iter().flatten());
+        rows.filter(|row| is_kept(row.1)).collect()
+    };
+    let few_left = col("x").lt(60).and(col("x").gt(3)).and(col("x").neq(17));
+    let few_right = col("x").is_in([4, 40, 300, 898]);
+    let (all, of_left, of_right) = (
+        |_: i64| true,
+        |x: i64| x < 60 && x > 3 && x != 17,
+        |x: i64| [4, 40, 300, 898].contains(&x),
+    );
+    use JoinHow as J;
+    for how in [J::Inner, J::Left, J::Right, J::Full, J::Semi, J::Anti] {
+        for is_left in [true, false] {
+            let sides = (Frame::from_polars(&left(), 7), Frame::from_polars(&right(), 5));
+            let (joined, expected, asks) = match is_left {
+                true => (
+                    sides.0.filter(few_left.clone()).join(&sides.1, "key", how),
+                    loops(how, &keyed(left(), &of_left), &keyed(right(), &all)),
+                    !matches!(how, J::Right | J::Full),
+                ),
+                false => (
+                    sides.0.join(&sides.1.filter(few_right.clone()), "key", how),
+                    loops(how, &keyed(left(), &all), &keyed(right(), &of_right)),
+                    matches!(how, J::Inner | J::Right | J::Semi),
+                ),
+            };
+            for limit in [1 << 30, 1 << 20] {
+                let out = small(limit).scope(|| {
+                    let text = joined.explain().unwrap().to_string();
+                    assert_eq!(text.contains("those with a partner"), asks, "{how:?}: {text}");
+                    joined.compute().unwrap()
+                });
+                let numbers = |name: &str| match out.column(name) {
+                    Ok(column) => column.i64().unwrap().iter().collect(),
+                    Err(_) => vec![None; out.height()],
+                };
+                let found = numbers("x").into_iter().zip(numbers("x_right"));
+                let mut found: Vec<(Option<i64>, Option<i64>)> = found.collect();
+                found.sort_unstable();
+                assert!(found == expected, "{how:?} {is_left} {limit}: {found:?} {expected:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn groups_are_spread_when_there_are_many() {
     let frame = Frame::from_polars(&left(), 9);

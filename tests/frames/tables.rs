@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use dask_rs::Error;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
 use dask_rs::frame::{
-    AsofOptions, AsofStrategy, DataFrame as Frame, Expr, Interpolation, col, len,
+    AsofOptions, AsofStrategy, DataFrame as Frame, Expr, Interpolation, col, corr, cov, len,
 };
+use dask_rs::{Config, Error};
 use proptest::prelude::*;
 
 use super::ordered::{cut, cuts};
@@ -139,6 +139,55 @@ fn covariances_are_those_of_the_definition() {
     let value = |frame: Frame| frame.compute().unwrap().columns()[0].f64().unwrap().get(0).unwrap();
     assert!((value(frame.cov("x", "y", 1)) - xy / (n - 1.0)).abs() < 1e-6);
     assert!((value(frame.corr("x", "y")) - xy / (xx * yy).sqrt()).abs() < 1e-9);
+}
+
+#[test]
+fn covariances_of_groups_are_those_of_the_definition() {
+    let row = |i: i64| {
+        let x = (i % 7 > 0).then_some(1e9 + (i * 37 % 11) as f64);
+        (i % 3, x, (i % 5 > 0).then_some(i * 13 % 17))
+    };
+    let rows: Vec<(i64, Option<f64>, Option<i64>)> =
+        (0..200).map(row).chain([(9, None, Some(1))]).collect();
+    let frame = df![
+        "g" => rows.iter().map(|row| row.0).collect::<Vec<_>>(),
+        "x" => rows.iter().map(|row| row.1).collect::<Vec<_>>(),
+        "y" => rows.iter().map(|row| row.2).collect::<Vec<_>>(),
+    ];
+    let frame = frame.unwrap();
+    let expected = |g: i64| {
+        let pairs = rows.iter().filter(|row| row.0 == g);
+        let pairs: Vec<(f64, f64)> =
+            pairs.filter_map(|row| Some((row.1? - 1e9, row.2? as f64))).collect();
+        let n = pairs.len() as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
+        let (mx, my) = (mean(|p| p.0), mean(|p| p.1));
+        let spread =
+            |f: fn(f64, f64) -> f64| pairs.iter().map(|p| f(p.0 - mx, p.1 - my)).sum::<f64>();
+        let (xy, xx, yy) = (spread(|x, y| x * y), spread(|x, _| x * x), spread(|_, y| y * y));
+        (xy / (n - 1.0), xy / (xx * yy).sqrt())
+    };
+    let small = Config::new().with_chunk_bytes(64);
+    for config in [Config::new(), small.clone(), small.with_optimize(false)] {
+        for n_parts in [1, 4, 60] {
+            let groups = Frame::from_polars(&frame, n_parts).group_by(["g"]);
+            let out = groups.agg([cov("x", "y", 1), corr(col("x"), col("y")).alias("r")]);
+            let out = config.scope(|| out.sort("g", false).compute().unwrap());
+            let value = |name: &str, row: usize| out.column(name).unwrap().f64().unwrap().get(row);
+            for g in 0..3 {
+                let (of_cov, of_corr) = expected(g);
+                let got = (value("x", g as usize).unwrap(), value("r", g as usize).unwrap());
+                assert!((got.0 - of_cov).abs() < 1e-6 && (got.1 - of_corr).abs() < 1e-8, "{out:?}");
+            }
+            assert_eq!((out.height(), value("x", 3)), (4, None));
+        }
+    }
+    let over = Frame::from_polars(&frame, 4).select([col("g"), cov("x", "y", 1).over(["g"])]);
+    let first = over.head(1).compute().unwrap();
+    let first = first.column("x").unwrap().f64().unwrap().get(0).unwrap();
+    assert!((first - expected(0).0).abs() < 1e-6);
+    let texts = Frame::from_polars(&df!["s" => ["a"], "x" => [1.0]].unwrap(), 1);
+    assert!(matches!(texts.agg([cov("x", "s", 1)]).check(), Err(Error::DTypeMismatch { .. })));
 }
 
 #[test]

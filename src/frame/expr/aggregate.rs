@@ -215,8 +215,22 @@ pub(crate) fn aggregate_column(aggregate: &Aggregate, inputs: &[Column]) -> Pola
             let is_known = inputs[1].is_not_null();
             at((0..is_known.len()).rev().find(|&row| is_known.get(row) == Some(true)))
         }
+        Aggregate::CoSpread(_) => scalar(Scalar::from(co_spread(column, &inputs[1])?)),
         Aggregate::Custom(aggregation) => aggregation.of_all(column),
     }
+}
+
+/// The sum of the products of the distances from the means, over the rows in which both have a value.
+fn co_spread(x: &Column, y: &Column) -> PolarsResult<f64> {
+    let n = x.len().max(y.len());
+    let floats = |column: &Column| -> PolarsResult<Vec<Option<f64>>> {
+        Ok(super::broadcast(column, n).cast(&DataType::Float64)?.f64()?.iter().collect())
+    };
+    let pairs = floats(x)?.into_iter().zip(floats(y)?);
+    let pairs: Vec<(f64, f64)> = pairs.filter_map(|(x, y)| Some((x?, y?))).collect();
+    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / pairs.len() as f64;
+    let (x_mean, y_mean) = (mean(|pair| pair.0), mean(|pair| pair.1));
+    Ok(pairs.iter().map(|(x, y)| (x - x_mean) * (y - y_mean)).sum())
 }
 
 /// The values without nulls, in one piece of memory. Of others polars finds quantiles by a sort on threads of its own.
@@ -264,6 +278,7 @@ pub(crate) fn check_dtype(aggregate: &Aggregate, dtype: &DataType) -> PolarsResu
         Aggregate::Var { .. } | Aggregate::Std { .. } => {
             is_number || dtype.is_duration() || dtype.is_null()
         }
+        Aggregate::CoSpread(_) => is_number || dtype.is_null(),
         Aggregate::Any | Aggregate::All => dtype.is_bool(),
         Aggregate::Min | Aggregate::Max | Aggregate::ArgMin | Aggregate::ArgMax => {
             !dtype.is_nested() && !dtype.is_object()

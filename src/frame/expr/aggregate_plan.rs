@@ -55,6 +55,13 @@ pub(crate) enum State {
         count: usize,
         total: usize,
     },
+    /// The sum of the products of the distances from the means, as `f64`, of two inputs that have nulls in the same rows.
+    CoSpread {
+        other: usize,
+        count: usize,
+        total: usize,
+        other_total: usize,
+    },
     /// The last value that is not null.
     LastKnown,
     /// The value in the row that the state `by`, which is the value of a row too, was taken from. Stands behind it.
@@ -145,13 +152,19 @@ impl AggregatePlan {
                 }
                 let dtype = infer_field(input, schema, call)?.dtype;
                 check_dtype(aggregate, &dtype, call)?;
-                if let Aggregate::MinBy(by) | Aggregate::MaxBy(by) | Aggregate::LastBy(by) =
-                    aggregate
+                if let Aggregate::MinBy(by)
+                | Aggregate::MaxBy(by)
+                | Aggregate::LastBy(by)
+                | Aggregate::CoSpread(by) = aggregate
                 {
                     if by.crosses_rows() || by.shape() != super::Shape::Rows {
                         return Err(refuse(call, "aggs", agg, "the row of a value of each row"));
                     }
-                    check_dtype(&Aggregate::Min, &infer_field(by, schema, call)?.dtype, call)?;
+                    let needs = match aggregate {
+                        Aggregate::CoSpread(_) => aggregate,
+                        _ => &Aggregate::Min,
+                    };
+                    check_dtype(needs, &infer_field(by, schema, call)?.dtype, call)?;
                 }
                 let input = position(&mut self.inputs, input.without_alias().clone());
                 Ok(self.leaf(Some(aggregate.clone()), input, dtype))
@@ -207,6 +220,13 @@ impl AggregatePlan {
             let by = position(&mut self.steps, Step { state, input: by });
             return vec![position(&mut self.steps, Step { state: State::At { by }, input })];
         }
+        if let Some(A::CoSpread(other)) = aggregate {
+            let other = position(&mut self.inputs, other.without_alias().clone());
+            let mut step = |state, input| position(&mut self.steps, Step { state, input });
+            let (count, total) = (step(State::Count, input), step(State::Total, input));
+            let other_total = step(State::Total, other);
+            return vec![step(State::CoSpread { other, count, total, other_total }, input)];
+        }
         let mut state = |state| position(&mut self.steps, Step { state, input });
         let Some(aggregate) = aggregate else { return vec![state(State::Rows)] };
         match aggregate {
@@ -233,6 +253,7 @@ impl AggregatePlan {
             A::MinBy(_)
             | A::MaxBy(_)
             | A::LastBy(_)
+            | A::CoSpread(_)
             | A::Median
             | A::Quantile { .. }
             | A::NUnique
@@ -307,7 +328,9 @@ pub(crate) fn check_dtype(aggregate: &Aggregate, dtype: &DataType, call: Call) -
     let (fits, expected) = match aggregate {
         A::Sum => (is_number || dtype.is_duration() || dtype.is_decimal(), "numbers or durations"),
         A::Product => (is_number, "numbers"),
-        A::Var { .. } | A::Std { .. } => (is_number || dtype.is_decimal(), "numbers"),
+        A::Var { .. } | A::Std { .. } | A::CoSpread(_) => {
+            (is_number || dtype.is_decimal(), "numbers")
+        }
         A::Mean | A::Median | A::Quantile { .. } => {
             (is_number || dtype.is_decimal() || dtype.is_temporal(), "numbers or times")
         }

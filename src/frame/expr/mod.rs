@@ -16,6 +16,7 @@ mod function;
 mod functions;
 mod literal;
 mod name;
+mod pairs;
 mod predicate;
 pub mod selectors;
 mod shapes;
@@ -50,6 +51,7 @@ pub use functions::window::RankTies;
 pub(crate) use literal::LiteralValue;
 pub use literal::{IntoExprs, IntoValues, Literal, lit, null};
 pub use name::ExprName;
+pub use pairs::{corr, cov};
 pub(crate) use predicate::{all_of, conjuncts, selectivity, to_condition};
 pub(crate) use user::UserFunction;
 pub use user::map_many;
@@ -142,6 +144,8 @@ pub(crate) enum Aggregate {
     MaxBy(Expr),
     /// The value in the last row in which another expression is not null.
     LastBy(Expr),
+    /// The sum of the products of the distances from the means, of these values and those of another expression.
+    CoSpread(Expr),
     /// What functions of the user make of the values, or those of a sketch.
     Custom(Box<Aggregation>),
 }
@@ -172,6 +176,7 @@ impl fmt::Display for Aggregate {
             Aggregate::MinBy(_) => f.write_str("min_by"),
             Aggregate::MaxBy(_) => f.write_str("max_by"),
             Aggregate::LastBy(_) => f.write_str("last_by"),
+            Aggregate::CoSpread(_) => f.write_str("co_spread"),
             Aggregate::Custom(aggregation) => f.write_str(aggregation.name),
         }
     }
@@ -216,7 +221,11 @@ impl Expr {
                 vec![]
             }
             ExprKind::Aggregate {
-                aggregate: Aggregate::MinBy(by) | Aggregate::MaxBy(by) | Aggregate::LastBy(by),
+                aggregate:
+                    Aggregate::MinBy(by)
+                    | Aggregate::MaxBy(by)
+                    | Aggregate::LastBy(by)
+                    | Aggregate::CoSpread(by),
                 input,
             } => vec![input, by],
             ExprKind::Alias(input, _)
@@ -248,6 +257,7 @@ impl Expr {
                     Aggregate::MinBy(by) => Aggregate::MinBy(change(by)),
                     Aggregate::MaxBy(by) => Aggregate::MaxBy(change(by)),
                     Aggregate::LastBy(by) => Aggregate::LastBy(change(by)),
+                    Aggregate::CoSpread(other) => Aggregate::CoSpread(change(other)),
                     other => other.clone(),
                 };
                 ExprKind::Aggregate { aggregate, input }

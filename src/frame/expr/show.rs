@@ -26,7 +26,10 @@ impl fmt::Display for Expr {
                         write!(f, ".{aggregate}({ddof})")
                     }
                     Aggregate::Quantile { q, .. } => write!(f, ".{aggregate}({q})"),
-                    Aggregate::MinBy(by) | Aggregate::MaxBy(by) | Aggregate::LastBy(by) => {
+                    Aggregate::MinBy(by)
+                    | Aggregate::MaxBy(by)
+                    | Aggregate::LastBy(by)
+                    | Aggregate::CoSpread(by) => {
                         write!(f, ".{aggregate}({by})")
                     }
                     _ => write!(f, ".{aggregate}()"),

@@ -223,6 +223,61 @@ fn numbers_have_their_functions() {
 }
 
 #[test]
+fn ranks_are_those_of_loops() {
+    let float = [2.5, f64::NAN, -1.0, 2.5, f64::NAN, -0.0, 0.0, 7.0];
+    let float: Vec<Option<f64>> = float.map(Some).into_iter().chain([None, None]).collect();
+    let text = ["b", "a", "b", "ab", "a", "b", "longer than what a view holds", "b"];
+    let text: Vec<Option<&str>> = [None].into_iter().chain(text.map(Some)).chain([None]).collect();
+    let flag: Vec<Option<bool>> = (0..10).map(|i| (i != 3).then_some(i % 3 == 0)).collect();
+    let frame = df!["float" => &float, "text" => &text, "flag" => flag.clone()].unwrap();
+    // The place of each value among all others as numbers, the same for equal ones.
+    let of_floats = |v: &f64| if v.is_nan() { 100 } else { (v * 2.0) as i64 };
+    let float: Vec<Option<i64>> = float.iter().map(|v| v.as_ref().map(of_floats)).collect();
+    let mut texts: Vec<&str> = text.iter().copied().flatten().collect();
+    texts.sort_unstable();
+    let of_texts = |v: &str| texts.iter().position(|t| *t == v).map(|at| at as i64);
+    let text: Vec<Option<i64>> = text.iter().map(|v| of_texts((*v)?)).collect();
+    let flag: Vec<Option<i64>> = flag.iter().map(|v| v.map(i64::from)).collect();
+    for (name, keys) in [("float", float), ("text", text), ("flag", flag)] {
+        for descending in [false, true] {
+            let keys: Vec<Option<i64>> =
+                keys.iter().map(|key| key.map(|key| if descending { -key } else { key })).collect();
+            let rank = |ties: RankTies, row: usize| -> Option<f64> {
+                let key = keys[row]?;
+                let all = || keys.iter().enumerate().filter_map(|(at, key)| Some((at, (*key)?)));
+                let n_less = all().filter(|(_, other)| *other < key).count();
+                let equal: Vec<usize> =
+                    all().filter(|(_, k)| *k == key).map(|(at, _)| at).collect();
+                let is_first = |at: usize, key: i64| !keys[..at].contains(&Some(key));
+                Some(match ties {
+                    RankTies::Average => n_less as f64 + (equal.len() + 1) as f64 / 2.0,
+                    RankTies::Min => (n_less + 1) as f64,
+                    RankTies::Max => (n_less + equal.len()) as f64,
+                    RankTies::Dense => {
+                        all().filter(|(at, k)| *k <= key && is_first(*at, *k)).count() as f64
+                    }
+                    RankTies::Ordinal => {
+                        (n_less + equal.iter().filter(|at| **at <= row).count()) as f64
+                    }
+                })
+            };
+            use RankTies as R;
+            for ties in [R::Average, R::Min, R::Max, R::Dense, R::Ordinal] {
+                let got = evaluate(&col(name).rank(ties, descending), &frame).unwrap();
+                let is_float = got.dtype().is_float();
+                assert_eq!(is_float, ties == R::Average);
+                let got = got.cast(&DataType::Float64).unwrap();
+                let got: Vec<Option<f64>> = got.f64().unwrap().iter().collect();
+                let expected: Vec<Option<f64>> = (0..10).map(|row| rank(ties, row)).collect();
+                assert_eq!(got, expected, "{name} {ties:?} {descending}");
+            }
+        }
+    }
+    let none = df!["x" => Vec::<i64>::new()].unwrap();
+    assert!(evaluate(&col("x").rank(RankTies::Dense, false), &none).unwrap().is_empty());
+}
+
+#[test]
 fn rows_see_other_rows() {
     let frame = df!["i" => [Some(1_i64), None, Some(3), Some(3)], "u" => [3_u8, 1, 2, 2]].unwrap();
     check(col("i").shift(1), &frame, values([None, Some(1_i64), None, Some(3)]));

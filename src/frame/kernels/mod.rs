@@ -12,6 +12,7 @@ pub(crate) mod exchange;
 pub(crate) mod group_by;
 mod hash;
 pub(crate) mod join;
+pub(crate) mod key_filter;
 pub(crate) mod neighbours;
 pub(crate) mod one_thread;
 pub(crate) mod ordered;

@@ -48,10 +48,23 @@ impl Pieces {
 }
 
 /// `n` pieces, each with the rows of some keys in their order here.
+#[cfg(test)]
 pub(crate) fn hash_split(frame: &DataFrame, keys: &[PlSmallStr], n: usize) -> Result<Pieces> {
-    let hashes = row_hashes(frame, keys)?;
+    split_by_hash(frame, row_hashes(frame, keys)?, n, |_| true)
+}
+
+/// `n` pieces, each with the rows of some hashes in their order here, if the hashes are wanted.
+pub(crate) fn split_by_hash(
+    frame: &DataFrame,
+    hashes: Vec<u64>,
+    n: usize,
+    is_wanted: impl Fn(u64) -> bool,
+) -> Result<Pieces> {
     // The high bits, because hash tables inside of the partitions use the low ones.
-    let output = |hash: u64| ((u128::from(hash) * n as u128) >> 64) as IdxSize;
+    let output = |hash: u64| match is_wanted(hash) {
+        true => ((u128::from(hash) * n as u128) >> 64) as IdxSize,
+        false => n as IdxSize,
+    };
     split(frame, &hashes.into_iter().map(output).collect::<Vec<_>>(), n)
 }
 
@@ -107,19 +120,19 @@ fn ranges_of(column: &Series, ends: &Series) -> PolarsResult<Vec<IdxSize>> {
     Ok(found.iter().map(|output| output.unwrap_or(0)).collect())
 }
 
-/// `n` pieces, each with the rows whose output it is, in their order here.
+/// `n` pieces, each with the rows whose output it is, in their order here. Rows whose output is `n` are left out.
 pub(super) fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<Pieces> {
-    if outputs.len() != frame.height() || outputs.iter().any(|&o| o as usize >= n) {
+    if outputs.len() != frame.height() || outputs.iter().any(|&o| o as usize > n) {
         return Err(refused(
             "split",
             format!("{} rows do not fit into {n} outputs", frame.height()),
         ));
     }
-    let mut starts = vec![0; n + 1];
+    let mut starts = vec![0; n + 2];
     for &output in outputs {
         starts[output as usize + 1] += 1;
     }
-    for i in 0..n {
+    for i in 0..=n {
         starts[i + 1] += starts[i];
     }
     let (mut next, mut order) = (starts.clone(), vec![0; outputs.len()]);
@@ -127,6 +140,8 @@ pub(super) fn split(frame: &DataFrame, outputs: &[IdxSize], n: usize) -> Result<
         order[next[output as usize]] = row as IdxSize;
         next[output as usize] += 1;
     }
+    starts.truncate(n + 1);
+    order.truncate(starts[n]);
     let mut frame = frame.clone();
     if frame.max_n_chunks() > GATHER_CHUNKS_MAX {
         frame.rechunk_mut();
@@ -208,6 +223,24 @@ mod tests {
             let heights: Vec<_> = pieces.frames().map(|piece| piece.height()).collect();
             assert_eq!(heights, [1, 1, 2], "{column:?}");
         }
+    }
+
+    #[test]
+    fn rows_that_nobody_wants_are_in_no_piece() {
+        let frame = df!["k" => (0..100_i64).collect::<Vec<_>>()].unwrap();
+        let hashes = row_hashes(&frame, &["k".into()]).unwrap();
+        let is_wanted = |hash: u64| hash & 3 == 0;
+        let pieces = split_by_hash(&frame, hashes.clone(), 4, is_wanted).unwrap();
+        let all = hash_split(&frame, &["k".into()], 4).unwrap();
+        for (some, all) in pieces.frames().zip(all.frames()) {
+            let keys = |frame: &DataFrame| -> Vec<i64> {
+                frame.column("k").unwrap().i64().unwrap().into_no_null_iter().collect()
+            };
+            let mut expected = keys(&all);
+            expected.retain(|key| is_wanted(hashes[*key as usize]));
+            assert_eq!(keys(&some), expected);
+        }
+        assert_eq!(pieces.starts.len(), 5);
     }
 
     proptest! {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
-use polars_core::prelude::{PlSmallStr, Schema};
+use polars_core::prelude::{DataType, PlSmallStr, Schema};
 
 use super::{FAN_IN, Lowered, Lowering};
 use crate::error::Result;
 use crate::frame::expr::aggregate_plan::{State, column_of, state_column};
-use crate::frame::expr::{AggregatePlan, Expr};
+use crate::frame::expr::{Aggregate, AggregatePlan, Expr};
 use crate::frame::kernels::aggregate::{AggregateKernel, AggregateStep};
 use crate::frame::kernels::group_by::{partial, partial_distinct, project};
 use crate::frame::layout::{Layout, Placement};
@@ -16,8 +16,10 @@ use crate::frame::op::Aggregation;
 use crate::frame::show::named;
 use crate::graph::{AxisMap, BlockMap, LayerInput, NodeId};
 
-/// What the search for groups takes for a row: its place in the hash table, and the number of its group.
-const GROUP_ROW_BYTES: u64 = 24;
+/// What the search for groups takes for a row: its key as a number, its place in the hash table, and the number of its
+/// group; of keys that are no numbers more, for the table of polars.
+const GROUP_ROW_BYTES: u64 = 48;
+const TEXT_ROW_BYTES: u64 = 96;
 
 impl Lowering<'_> {
     /// In one step where groups are together; by states that merge where states can, and otherwise of rows that move.
@@ -39,7 +41,7 @@ impl Lowering<'_> {
             };
             let layout = results(aggregation, input).placed(placement.renamed(new_name));
             let name = aggregate_text(aggregation);
-            return Ok(self.grouped(&name, kernel(aggregation, AggregateStep::All), input, layout));
+            return Ok(self.grouped(aggregation, &name, AggregateStep::All, input, layout));
         }
         let schema = &self.plan.meta(self.plan.inputs(id)[0]).schema;
         let none = DataFrame::empty_with_schema(schema);
@@ -61,8 +63,9 @@ impl Lowering<'_> {
             Some(_) => {
                 let name = format!("distinct rows of {name}");
                 let layout = made(plan, input, partial_distinct(none, plan)?.schema());
-                let step = kernel(aggregation, AggregateStep::PartialDistinct);
-                (self.grouped(&name, step, input, layout), AggregateStep::WholeDistinct)
+                let step = AggregateStep::PartialDistinct;
+                let rows = self.grouped(aggregation, &name, step, input, layout);
+                (rows, AggregateStep::WholeDistinct)
             }
             None => {
                 let layout = made(plan, input, project(none, plan)?.schema());
@@ -77,7 +80,7 @@ impl Lowering<'_> {
         };
         let layout = Layout { widths: results(aggregation, input).widths, ..rows.layout.clone() };
         let layout = layout.placed(Placement::hashed(&key_names(aggregation)));
-        Ok(self.grouped(&name, kernel(aggregation, last), &rows, layout))
+        Ok(self.grouped(aggregation, &name, last, &rows, layout))
     }
 
     /// States of each partition, which move by a hash of their keys, or merge in a tree if they are small.
@@ -89,43 +92,68 @@ impl Lowering<'_> {
     ) -> Result<Lowered> {
         let (plan, name) = (&aggregation.plan, aggregate_text(aggregation));
         let layout = of_one_group(plan, made(plan, input, partial(none, plan)?.schema()));
-        let step = kernel(aggregation, AggregateStep::Partial);
-        let mut states = self.grouped(&format!("partial {name}"), step, input, layout);
+        let step = AggregateStep::Partial;
+        let partial = format!("partial {name}");
+        let mut states = self.grouped(aggregation, &partial, step, input, layout);
         let widths = results(aggregation, input).widths;
-        let finish = kernel(aggregation, AggregateStep::Finish);
+        let finish = AggregateStep::Finish;
         let n_out = self.n_spread_for(&states);
         if n_out > 1 && !aggregation.keys().is_empty() {
             let spread = self.hash_exchange(&states, &plan.key_columns(), n_out);
             let layout = Layout { widths, ..spread.layout.clone() };
             let layout = layout.placed(Placement::hashed(&key_names(aggregation)));
-            return Ok(self.grouped(&name, finish, &spread, layout));
+            return Ok(self.grouped(aggregation, &name, finish, &spread, layout));
         }
         while states.layout.n_parts > FAN_IN {
             let layout = combined(&states.layout, FAN_IN);
             let map = BlockMap::axes([AxisMap::Group { axis: 0, size: FAN_IN as u64 }]);
             let inputs = vec![LayerInput { layer: states.layer, map }];
             let step = kernel(aggregation, AggregateStep::Combine);
+            let scratch = layout.index_bytes(row_bytes(aggregation));
             states = self.push(&format!("combine {name}"), step, inputs, layout);
+            states = self.with_scratch(states, scratch);
         }
         let layout = Layout { widths, ..combined(&states.layout, states.layout.n_parts) };
         let map = BlockMap::axes([AxisMap::All]);
         let inputs = vec![LayerInput { layer: states.layer, map }];
-        Ok(self.push(&name, finish, inputs, layout))
+        let scratch = layout.index_bytes(row_bytes(aggregation));
+        let finished = self.push(&name, kernel(aggregation, finish), inputs, layout);
+        Ok(self.with_scratch(finished, scratch))
     }
 
     /// One task a partition, which finds its groups.
     fn grouped(
         &mut self,
+        aggregation: &Aggregation,
         name: &str,
-        kernel: AggregateKernel,
+        step: AggregateStep,
         input: &Lowered,
         layout: Layout,
     ) -> Lowered {
-        let scratch = input.layout.index_bytes(GROUP_ROW_BYTES);
-        let grouped = self.rowwise(name, kernel, input, layout);
-        self.layers.get_mut(grouped.layer).scratch_bytes = scratch;
-        grouped
+        let scratch = input.layout.index_bytes(row_bytes(aggregation));
+        let grouped = self.rowwise(name, kernel(aggregation, step), input, layout);
+        self.with_scratch(grouped, scratch)
     }
+}
+
+/// What a row takes while its group is looked for and aggregated, besides keys and states.
+fn row_bytes(aggregation: &Aggregation) -> u64 {
+    let is_number = |key: &Expr| {
+        let dtype = aggregation.schema.get(&key.output_name());
+        dtype.is_some_and(|d| d.is_primitive_numeric() || d.is_temporal() || d.is_bool())
+    };
+    let search = match aggregation.keys().iter().all(is_number) {
+        true => GROUP_ROW_BYTES,
+        false => TEXT_ROW_BYTES,
+    };
+    let whole = aggregation.plan.leaves.iter().filter(|leaf| leaf.is_holistic());
+    let aggregated = whole.map(|leaf| match leaf.aggregate {
+        // A list is a value of its own before all of them become a column.
+        Some(Aggregate::Implode) => 200,
+        Some(Aggregate::NUnique) => 80,
+        _ => 32,
+    });
+    search + aggregated.max().unwrap_or(0)
 }
 
 fn kernel(aggregation: &Aggregation, step: AggregateStep) -> AggregateKernel {
@@ -146,7 +174,9 @@ fn key_names(aggregation: &Aggregation) -> Vec<PlSmallStr> {
 /// The results of groups, of which there may be as many as rows.
 fn results(aggregation: &Aggregation, input: &Lowered) -> Layout {
     let layout = input.layout.with_fewer_rows();
-    let layout = layout.with_columns(&aggregation.schema, |name| Some(name.into()));
+    let is_list = |name: &str| aggregation.schema.get(name).is_some_and(DataType::is_list);
+    let from = |name: &str| (!is_list(name)).then(|| name.into());
+    let layout = layout.with_columns(&aggregation.schema, from);
     match aggregation.keys() {
         [] => layout.with_rows(layout.n_parts as u64, 1),
         _ => layout,

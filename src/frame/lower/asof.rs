@@ -14,7 +14,7 @@ use crate::frame::partitions::asof::{Pair, pair_partitions};
 use crate::graph::{AxisMap, BlockMap, LayerId, LayerInput, NodeId};
 
 /// What as-of joins take for a row: its key, its group, and the row that it gets.
-const ASOF_ROW_BYTES: u64 = 48;
+const ASOF_ROW_BYTES: u64 = 96;
 
 impl Lowering<'_> {
     /// Each partition of the left frame with the right ones of the same keys, and with the nearest rows of the others;

@@ -6,6 +6,8 @@ use polars_core::prelude::{DataType, PlSmallStr};
 
 use super::{Lowered, Lowering};
 use crate::frame::kernels::join::{JoinHow, JoinSpec, has_table};
+use crate::frame::kernels::key_filter::KeyFilter;
+use crate::frame::kernels::shuffle::Partners;
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::tasks::{JoinKernel, TableKernel};
 use crate::frame::layout::{Divided, Placement};
@@ -18,6 +20,16 @@ const JOIN_ROW_BYTES: u64 = 36;
 
 /// What the table of a side keeps for a row.
 const TABLE_ROW_BYTES: u64 = 36;
+
+/// Bits of a filter for each key: then it has one in about thirty of the keys that nobody told it.
+const FILTER_BITS: f64 = 10.0;
+
+/// There is room for so many times the keys that there probably are.
+const FILTER_ROOM: f64 = 8.0;
+
+/// A filter takes no more than this, and this part of the memory for shuffles.
+const FILTER_BYTES_MAX: u64 = 8 << 20;
+const FILTER_PART: u64 = 64;
 
 /// A join copies a side to all partitions of the other one if that is no more than so many times all bytes of both.
 const COPIES_MAX: f64 = 1.0;
@@ -62,6 +74,10 @@ impl Lowering<'_> {
         let layout = layout.with_columns(schema, |name| Some(name.into()));
         let layout = layout.widened(other, schema);
         let mut layout = layout.placed(placement(spec, &met));
+        if spec.how == JoinHow::Cross {
+            layout.rows = layout.rows.saturating_mul(other.rows);
+            layout.rows_max = layout.rows_max.saturating_mul(other.rows_max);
+        }
         if matches!(spec.how, JoinHow::Inner | JoinHow::Semi) {
             // As if each row had a partner before rows of the other side were left out.
             layout.likely *= other.likely;
@@ -228,7 +244,8 @@ impl Lowering<'_> {
         sides
     }
 
-    /// Both sides by a hash of their keys; one that is spread by it already stays, and the other one comes to it.
+    /// Both sides by a hash of their keys; one that is spread by it already stays, and the other one comes to it. If one
+    /// side is probably small, the rows of the other side that have no partner there stay behind.
     fn meet_by_hash(&mut self, spec: &JoinSpec, inputs: &[Lowered]) -> [Lowered; 2] {
         let on = [&spec.left_on, &spec.right_on];
         let enough = self.n_spread_for(&inputs[0]).max(self.n_spread_for(&inputs[1]));
@@ -237,12 +254,74 @@ impl Lowering<'_> {
             Some(layout.n_parts).filter(|n| layout.placement.is_hashed_by(on[i]) && *n >= enough)
         });
         let n = spread.into_iter().flatten().max().unwrap_or(enough);
+        let both_move = n > 1 && !spread.contains(&Some(n));
+        if both_move
+            && let Some(told) = told_side(spec.how, inputs)
+            && let Some(filter) = self.key_filter(&inputs[told])
+        {
+            return self.meet_partners(told, &filter, on, inputs, n);
+        }
         [0, 1].map(|i| match n {
             1 => self.gathered(&inputs[i]),
             _ if spread[i] == Some(n) => inputs[i].clone(),
             _ => self.hash_exchange(&inputs[i], on[i], n),
         })
     }
+
+    /// Both sides by a hash of their keys: first the side `told`, which tells its keys to the filter, and then those rows of
+    /// the other side whose keys the filter has.
+    fn meet_partners(
+        &mut self,
+        told: usize,
+        filter: &Arc<KeyFilter>,
+        on: [&Vec<PlSmallStr>; 2],
+        inputs: &[Lowered],
+        n_out: usize,
+    ) -> [Lowered; 2] {
+        let asked = 1 - told;
+        let names = on.map(|on| on.join(", "));
+        let layouts =
+            [0, 1].map(|i| inputs[i].layout.in_parts(n_out).placed(Placement::hashed(on[i])));
+        let name = format!("split by {}", names[told]);
+        let partners = Some(Partners::Told(Arc::clone(filter)));
+        let (exchange, split) = self.hash_split(&name, &inputs[told], on[told], n_out, partners);
+        let all_told = self.barrier(split);
+        let first = self.taken(exchange, all_told, layouts[told].clone());
+        let name = format!("split by {} those with a partner", names[asked]);
+        let partners = Some(Partners::Asked(Arc::clone(filter)));
+        let (exchange, split) = self.hash_split(&name, &inputs[asked], on[asked], n_out, partners);
+        let after = LayerInput { layer: all_told, map: BlockMap::axes([AxisMap::At(0)]) };
+        self.layers.get_mut(split).inputs.push(after);
+        let barrier = self.barrier(split);
+        let second = self.taken(exchange, barrier, layouts[asked].with_fewer_rows());
+        if told == 0 { [first, second] } else { [second, first] }
+    }
+
+    /// A filter for the keys of a side, if there is memory for one that is worth something.
+    fn key_filter(&mut self, told: &Lowered) -> Option<Arc<KeyFilter>> {
+        let bytes = |n_rows: f64, bits: f64| (n_rows * bits / 8.0) as u64;
+        let most = (self.options.exchange_bytes / FILTER_PART).min(FILTER_BYTES_MAX);
+        let (rows, likely) = (told.layout.rows as f64, told.layout.likely_rows());
+        let n_bytes = bytes(rows.min(FILTER_ROOM * likely), FILTER_BITS).min(most);
+        if n_bytes < bytes(likely, FILTER_BITS / 2.0) {
+            return None;
+        }
+        self.layers.reserve(n_bytes);
+        Some(Arc::new(KeyFilter::new(n_bytes)))
+    }
+}
+
+/// The side that has probably so few rows that those of the other side are worth asking for partners before they move, if
+/// the join leaves out those that have none. Without a filter, keys mostly have partners.
+fn told_side(how: JoinHow, inputs: &[Lowered]) -> Option<usize> {
+    use JoinHow as J;
+    let may_ask =
+        [matches!(how, J::Inner | J::Right | J::Semi), !matches!(how, J::Right | J::Full)];
+    let rows = [0, 1].map(|i| inputs[i].layout.likely_rows());
+    [0, 1].into_iter().find(|&told| {
+        let few = inputs[told].layout.likely <= 0.5 && 2.0 * rows[told] <= rows[1 - told];
+        few && may_ask[1 - told]
+    })
 }
 
 /// Whether the rows are known to be in the ascending order of a column.

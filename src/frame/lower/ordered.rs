@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Lowered, Lowering};
+use super::{Lowered, Lowering, STEP_ROW_BYTES};
 use crate::error::Result;
 use crate::frame::kernels::ordered::{
     EdgeKernel, MergeEdgesKernel, OrderedKernel, OrderedSpec, Side,
@@ -67,6 +67,7 @@ impl Lowering<'_> {
         let linear = |layer| LayerInput { layer, map: BlockMap::Linear };
         let local = EdgeKernel { spec: Arc::clone(spec), side };
         let mut edges = self.edge_layer("edge", local, vec![linear(input.layer)], n_parts, bytes);
+        self.layers.get_mut(edges).scratch_bytes = input.layout.index_bytes(STEP_ROW_BYTES);
         let mut covered = 1;
         while covered < reach {
             let far = neighbours(edges, n_parts, covered, side);

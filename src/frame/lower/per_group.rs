@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polars_core::prelude::PlSmallStr;
 
-use super::{Lowered, Lowering};
+use super::{Lowered, Lowering, STEP_ROW_BYTES};
 use crate::frame::kernels::per_group::{
     AddKernel, NumberKernel, RestoreKernel, ReturnKernel, Ticket,
 };
@@ -28,7 +28,9 @@ impl Lowering<'_> {
         if input.layout.n_parts == 1 || n_groups == 1 || keys.is_empty() {
             let whole = self.gathered(input);
             let layout = self.widened(id, &whole);
-            return self.rowwise(&name, AddKernel { exprs }, &whole, layout);
+            let scratch = layout.index_bytes(STEP_ROW_BYTES);
+            let added = self.rowwise(&name, AddKernel { exprs }, &whole, layout);
+            return self.with_scratch(added, scratch);
         }
         let taken = &self.plan.meta(id).schema;
         let free = |stem: &str| -> PlSmallStr {
@@ -57,7 +59,10 @@ impl Lowering<'_> {
         let back = self.silent(&name, back, from, n_groups);
         let layout = self.widened(id, input);
         self.layers.get_mut(back).scratch_bytes = 2 * groups.layout.part_bytes();
-        let home = self.taken(exchange, back, layout.clone());
-        self.rowwise("restore order", RestoreKernel { ticket }, &home, layout)
+        let barrier = self.barrier(back);
+        let home = self.taken(exchange, barrier, layout.clone());
+        let scratch = layout.index_bytes(STEP_ROW_BYTES);
+        let restored = self.rowwise("restore order", RestoreKernel { ticket }, &home, layout);
+        self.with_scratch(restored, scratch)
     }
 }

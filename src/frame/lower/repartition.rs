@@ -142,6 +142,9 @@ impl Lowering<'_> {
         if n_new < n_old {
             let bounds = fewer(n_old, n_new);
             let layout = joined(&input.layout, &bounds);
+            let n_joined = bounds.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(1);
+            let rows_max = input.layout.rows_max.saturating_mul(n_joined as u64).min(layout.rows);
+            let layout = Layout { rows_max, ..layout };
             let ranges = bounds.windows(2).map(|pair| (pair[0] as u64, pair[1] as u64)).collect();
             let kernel = ConcatKernel { offset: 0, len: u64::MAX };
             return self.push("repartition", kernel, slot(ranges), layout);
@@ -155,7 +158,10 @@ impl Lowering<'_> {
         {
             return cut;
         }
-        let pieces = more(n_old, n_new).into_iter().enumerate();
+        let n_pieces = more(n_old, n_new);
+        let n_least = n_pieces.iter().copied().min().unwrap_or(1).max(1);
+        let layout = Layout { rows_max: input.layout.rows_max.div_ceil(n_least as u64), ..layout };
+        let pieces = n_pieces.into_iter().enumerate();
         let pieces: Vec<(u64, usize, usize)> =
             pieces.flat_map(|(part, n)| (0..n).map(move |i| (part as u64, i, n))).collect();
         let ranges = pieces.iter().map(|(part, ..)| (*part, part + 1)).collect();

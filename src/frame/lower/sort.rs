@@ -37,14 +37,20 @@ impl Lowering<'_> {
             (Ranges::Kept { call }, None) => self.checked(&sort.spec, *call, input),
             _ if sort.limit.is_none() && has_ranges(sort, input) => {
                 let divided = input.layout.placement.clone();
-                self.sort_parts(sort, input, divided)
+                self.sort_parts(sort, input, divided, true)
             }
             _ => self.sort_sampled(id, sort, input),
         }
     }
 
-    /// Sorts each partition.
-    fn sort_parts(&mut self, sort: &Sort, input: &Lowered, placement: Placement) -> Lowered {
+    /// Sorts each partition, which may be `in_pieces`.
+    fn sort_parts(
+        &mut self,
+        sort: &Sort,
+        input: &Lowered,
+        placement: Placement,
+        in_pieces: bool,
+    ) -> Lowered {
         let name = format!("sort by {}", sort.spec.by.join(", "));
         let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
         let layout = match sort.limit {
@@ -53,8 +59,9 @@ impl Lowering<'_> {
         };
         let layout = layout.placed(placement.sorted(&sort.spec));
         let sorted = self.rowwise(&name, kernel, input, layout);
-        self.layers.get_mut(sorted.layer).scratch_bytes = sort_bytes(&sort.spec, &input.layout);
-        sorted
+        // Pieces become one before they are sorted, unless only the first rows are looked for.
+        let copied = if in_pieces && sort.limit.is_none() { input.layout.part_bytes() } else { 0 };
+        self.with_scratch(sorted, copied + sort_bytes(&sort.spec, &input.layout))
     }
 
     /// Sorts in partitions between these keys.
@@ -68,12 +75,12 @@ impl Lowering<'_> {
         let by = &sort.spec.by[0];
         let known = input.layout.placement.divided_by(by);
         if known.is_some_and(|known| known.divisions == *divisions) {
-            return self.sort_parts(sort, input, input.layout.placement.clone());
+            return self.sort_parts(sort, input, input.layout.placement.clone(), true);
         }
         let spread = self.spread_at(input, by, divisions, Some(call));
         let divided = Divided { by: by.clone(), divisions: divisions.clone(), may_be_null: true };
         let placement = spread.layout.placement.clone().divided(divided);
-        self.sort_parts(sort, &spread, placement)
+        self.sort_parts(sort, &spread, placement, false)
     }
 
     /// The same rows, if they are in order; of other partitions only the last row before matters, and nothing if their
@@ -102,20 +109,23 @@ impl Lowering<'_> {
             if input.layout.n_parts > 1 {
                 let name = format!("sort by {}", sort.spec.by.join(", "));
                 let kernel = SortKernel { spec: Arc::clone(&sort.spec), limit: sort.limit };
+                let scratch = sort_bytes(&sort.spec, &input.layout);
                 input = self.rowwise(&name, kernel, &input, layout);
+                input = self.with_scratch(input, scratch);
             }
         }
         let n_out = self.n_parts_for(&input);
         let is_large = n_out > 1 && input.layout.n_parts > 1 && sort.limit.is_none();
         let dtype = self.plan.meta(id).schema.get(&sort.spec.by[0]).cloned();
-        let (placed, placement) = match dtype.filter(|dtype| is_large && is_orderable(dtype)) {
-            Some(dtype) => {
-                let spread = self.spread_by_range(&sort.spec, dtype, &input, n_out);
-                (spread.clone(), spread.layout.placement)
-            }
-            None => (self.gathered(&input), Placement::default()),
-        };
-        self.sort_parts(sort, &placed, placement)
+        let (placed, placement, in_pieces) =
+            match dtype.filter(|dtype| is_large && is_orderable(dtype)) {
+                Some(dtype) => {
+                    let spread = self.spread_by_range(&sort.spec, dtype, &input, n_out);
+                    (spread.clone(), spread.layout.placement, false)
+                }
+                None => (self.gathered(&input), Placement::default(), true),
+            };
+        self.sort_parts(sort, &placed, placement, in_pieces)
     }
 
     /// The rows in `n_out` partitions by ranges of the first key, in each in the order in which they stood before.
@@ -156,7 +166,8 @@ impl Lowering<'_> {
             false => Placement::default().ranged(Ranged { spec: Arc::clone(spec), ways }),
         };
         let layout = input.layout.in_parts(n_out).placed(placement);
-        self.taken(exchange, split, layout)
+        let barrier = self.barrier(split);
+        self.taken(exchange, barrier, layout)
     }
 
     /// The rows in the partitions where the rows of another frame are by the ranges of its key, in each in the order in
@@ -177,7 +188,8 @@ impl Lowering<'_> {
             true => input.layout.placement.order_along(ranged.by()),
             false => Placement::default(),
         };
-        self.taken(exchange, split, input.layout.in_parts(n_out).placed(order.ranged(ranged)))
+        let barrier = self.barrier(split);
+        self.taken(exchange, barrier, input.layout.in_parts(n_out).placed(order.ranged(ranged)))
     }
 }
 

@@ -7,7 +7,7 @@ use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr, Schema};
 use super::reshape::partitions;
 use super::{groups, rows, sorts};
 use crate::error::{Call, Error, Result};
-use crate::frame::expr::{Expr, Interpolation, col, len, lit};
+use crate::frame::expr::{self, Expr, Interpolation, col, len};
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::values_error;
 use crate::frame::op::Handle;
@@ -29,29 +29,14 @@ pub(crate) fn mode(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
 
 /// The covariance of two columns over the rows in which both have a value.
 pub(crate) fn cov(call: Call, handle: &Handle, [x, y]: [&PlSmallStr; 2], ddof: u8) -> Handle {
-    let pairs = pairs(call, handle, x, y);
-    let n = len().cast(DataType::Float64) - lit(f64::from(ddof));
-    rows::select(call, &pairs, vec![(spread("x", "y") / n).alias("cov")])
+    let cov = expr::cov(col(x.clone()), col(y.clone()), ddof).alias("cov");
+    groups::aggregate(call, handle, &[], vec![cov])
 }
 
 /// Pearson's correlation of two columns over the rows in which both have a value.
 pub(crate) fn corr(call: Call, handle: &Handle, [x, y]: [&PlSmallStr; 2]) -> Handle {
-    let pairs = pairs(call, handle, x, y);
-    let of_both = (spread("x", "x") * spread("y", "y")).sqrt();
-    rows::select(call, &pairs, vec![(spread("x", "y") / of_both).alias("corr")])
-}
-
-/// The values of both columns, as floats, where there are both.
-fn pairs(call: Call, handle: &Handle, x: &PlSmallStr, y: &PlSmallStr) -> Handle {
-    let (x, y) = (col(x.clone()), col(y.clone()));
-    let there = rows::filter(call, handle, x.is_not_null().and(y.is_not_null()));
-    let float = |expr: Expr, name| expr.cast(DataType::Float64).alias(name);
-    rows::select(call, &there, vec![float(x, "x"), float(y, "y")])
-}
-
-/// The sum of products of distances from the means. A second pass over the data, so that large means do not cost digits.
-fn spread(x: &'static str, y: &'static str) -> Expr {
-    ((col(x) - col(x).mean()) * (col(y) - col(y).mean())).sum()
+    let corr = expr::corr(col(x.clone()), col(y.clone())).alias("corr");
+    groups::aggregate(call, handle, &[], vec![corr])
 }
 
 /// What [`describe`] says of each column, in the order of its rows.

@@ -90,6 +90,7 @@ pub(in crate::frame::expr) fn aggregate(values: &Expr, aggregate: &Aggregate) ->
         A::Custom(aggregation) if aggregation.takes_numbers => {
             kept(&values).aggregate(aggregate.clone())
         }
+        A::CoSpread(_) => kept(&values).aggregate(aggregate.clone()),
         A::ArgMin | A::ArgMax | A::Implode | A::Custom(_) => return None,
     };
     Some(result.alias(name))

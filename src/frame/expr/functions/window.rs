@@ -2,15 +2,15 @@
 
 use polars_core::error::{polars_bail, polars_ensure};
 use polars_core::prelude::{
-    Column, DataType, IntoColumn, NamedFrom, PolarsResult, Series, SortOptions,
+    ChunkCompareEq, Column, DataType, IDX_DTYPE, IdxSize, IntoColumn, NamedFrom, PolarsResult,
+    Series, SortOptions,
 };
 use polars_core::series::ops::NullBehavior;
-use polars_ops::prelude::{InterpolationMethod, RankMethod, RankOptions, SeriesRank};
+use polars_ops::prelude::InterpolationMethod;
 
 use super::broadcast;
 use crate::frame::expr::function::{Coercion, functions};
 use crate::frame::expr::{Expr, Interpolation, lit};
-use crate::frame::kernels::one_thread::on_one_thread;
 
 functions! {
     SHIFT = "shift", across_rows() => |c| Ok(c[0].shift(offset(&c[1])?));
@@ -102,21 +102,43 @@ fn flag(
     Ok(function(values.as_materialized_series())?.into_column())
 }
 
-/// Inputs are the values, the name of the method, and whether the largest comes first.
+/// Inputs are the values, how equal ones are ranked, and whether the largest comes first.
+///
+/// Polars would sort on threads of its own, and equal values in any order.
 fn rank(inputs: &[Column]) -> PolarsResult<Column> {
-    let dtype = inputs[0].dtype();
+    let values = inputs[0].as_materialized_series();
+    let dtype = values.dtype();
     polars_ensure!(!dtype.is_nested(), InvalidOperation: "rank of {dtype} is not possible");
-    let method = match inputs[1].str()?.get(0) {
-        Some("average") => RankMethod::Average,
-        Some("min") => RankMethod::Min,
-        Some("max") => RankMethod::Max,
-        Some("dense") => RankMethod::Dense,
-        Some("ordinal") => RankMethod::Ordinal,
+    let ties = inputs[1].str()?.get(0);
+    // From the number of the place, the first and the last place of values equal to this, and the number of different ones.
+    let rank: fn([usize; 4]) -> f64 = match ties {
+        Some("average") => |[_, first, last, _]| (first + last) as f64 / 2.0,
+        Some("min") => |[_, first, ..]| first as f64,
+        Some("max") => |[_, _, last, _]| last as f64,
+        Some("dense") => |[.., n]| n as f64,
+        Some("ordinal") => |[place, ..]| place as f64,
         other => polars_bail!(InvalidOperation: "rank has no method {other:?}"),
     };
-    let options = RankOptions { method, descending: boolean(&inputs[2])? };
-    let values = inputs[0].as_materialized_series().clone();
-    Ok(on_one_thread(move || values.rank(options, None)).into_column())
+    let options = SortOptions { nulls_last: true, ..sort_options(boolean(&inputs[2])?) };
+    let n_values = values.len() - values.null_count();
+    let order = values.arg_sort(options).slice(0, n_values);
+    let sorted = values.take(&order)?;
+    let behind = sorted.slice(1, n_values);
+    let is_new = behind.not_equal(&sorted.slice(0, behind.len()))?;
+    let mut ends: Vec<usize> =
+        (1..n_values).filter(|place| is_new.get(place - 1) == Some(true)).collect();
+    ends.push(n_values);
+    let order: Vec<IdxSize> = order.into_no_null_iter().collect();
+    let mut ranks = vec![None; values.len()];
+    let mut first = 0;
+    for (n, end) in ends.into_iter().enumerate() {
+        for place in first..end {
+            ranks[order[place] as usize] = Some(rank([place + 1, first + 1, end, n + 1]));
+        }
+        first = end;
+    }
+    let ranks = Column::new(values.name().clone(), ranks);
+    if ties == Some("average") { Ok(ranks) } else { ranks.strict_cast(&IDX_DTYPE) }
 }
 
 fn interpolate(inputs: &[Column]) -> PolarsResult<Column> {
@@ -135,14 +157,19 @@ fn interpolate(inputs: &[Column]) -> PolarsResult<Column> {
 
 /// Inputs are the values, whether the largest comes first, and whether nulls come last.
 fn sort(inputs: &[Column]) -> PolarsResult<Column> {
-    let options = SortOptions {
-        descending: boolean(&inputs[1])?,
-        nulls_last: boolean(&inputs[2])?,
+    let nulls_last = boolean(&inputs[2])?;
+    inputs[0].sort_with(SortOptions { nulls_last, ..sort_options(boolean(&inputs[1])?) })
+}
+
+/// A stable sort on this thread.
+fn sort_options(descending: bool) -> SortOptions {
+    SortOptions {
+        descending,
+        nulls_last: false,
         multithreaded: false,
         maintain_order: true,
         limit: None,
-    };
-    inputs[0].sort_with(options)
+    }
 }
 
 /// How [`Expr::rank`] ranks equal values.

@@ -201,6 +201,11 @@ fn state_of_rows(
         State::Spread { count, total } => {
             moments::spread(input, &before[*count], &before[*total], groups)
         }
+        State::CoSpread { other, count, total, other_total } => {
+            let inputs = [input, rows.column(&input_column(*other))?];
+            let totals = [&before[*total], &before[*other_total]];
+            moments::co_spread(inputs, &before[*count], totals, groups)
+        }
         State::Custom(states) => states.of_groups(custom::groups(input, groups)?),
         state => fold_alike(state, input, groups),
     }
@@ -217,7 +222,7 @@ fn fold_alike(state: &State, column: &Column, groups: &Groups) -> PolarsResult<C
         State::Min | State::Max | State::First | State::Last | State::LastKnown => {
             pick::take(column, &pick::rows(state, column, groups)?)
         }
-        State::At { .. } | State::Custom(_) => {
+        State::CoSpread { .. } | State::At { .. } | State::Custom(_) => {
             polars_bail!(InvalidOperation: "{state:?} merges in its own way")
         }
     }
@@ -229,6 +234,10 @@ fn merged_states(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Res
         let merged = match &step.state {
             State::Spread { count, total } => {
                 moments::merge(column(i)?, column(*count)?, column(*total)?, groups)
+            }
+            State::CoSpread { count, total, other_total, .. } => {
+                let totals = [column(*total)?, column(*other_total)?];
+                moments::merge_co(column(i)?, column(*count)?, totals, groups)
             }
             State::At { by } => {
                 let rows = pick::rows(&plan.steps[*by].state, column(*by)?, groups)?;

@@ -130,8 +130,17 @@ fn same(a: &AnyValue, b: &AnyValue) -> bool {
 /// Equal but for the order of sums, and for the rounding of dates that are made of such.
 fn near(a: &AnyValue, b: &AnyValue) -> bool {
     match (a.clone().to_physical(), b.clone().to_physical()) {
-        (AnyValue::Float64(a), AnyValue::Float64(b)) if (a - b).abs() <= 1e-9 * a.abs() => true,
-        (AnyValue::Float32(a), AnyValue::Float32(b)) if (a - b).abs() <= 1e-4 * a.abs() => true,
+        // Zero may be what is left of numbers that cancel.
+        (AnyValue::Float64(a), AnyValue::Float64(b))
+            if (a - b).abs() <= 1e-9 * a.abs().max(1e-3) =>
+        {
+            true
+        }
+        (AnyValue::Float32(a), AnyValue::Float32(b))
+            if (a - b).abs() <= 1e-4 * a.abs().max(1e-3) =>
+        {
+            true
+        }
         (AnyValue::Int64(x), AnyValue::Int64(y)) if matches!(a.dtype(), DataType::Datetime(..)) => {
             (x - y).abs() <= 1
         }

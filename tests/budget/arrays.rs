@@ -1,32 +1,18 @@
-//! What kernels of arrays declare is what they allocate: the budget is worth as much as that is true.
-//!
-//! One test in a program of its own, because it counts what all threads allocate.
+//! Of kernels of arrays.
 
 use dask_rs::ExecutorKind;
 use dask_rs::array::{fft, linalg};
 use dask_rs::bench_support::{TaskBytes, measure_tasks};
 use dask_rs::prelude::*;
 use num_complex::Complex;
-use peak_alloc::PeakAlloc;
 
-#[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
+use super::{around, check, meter};
 
 /// Blocks are `N` by `N`, 512 KiB of `f64`.
 const N: u64 = 256;
-/// Shapes, indices and strips of a few registers, which nobody declares.
-const SMALL_BYTES: u64 = 48 << 10;
-
-fn meter(f: &mut dyn FnMut()) -> u64 {
-    let before = ALLOCATOR.current_usage() as u64;
-    ALLOCATOR.reset_peak_usage();
-    f();
-    (ALLOCATOR.peak_usage() as u64).saturating_sub(before)
-}
 
 /// What is wrong with the declaration of a layer.
 fn problem(layer: &TaskBytes) -> Option<&'static str> {
-    let around = |bytes: u64| bytes + bytes * 15 / 100 + SMALL_BYTES;
     let declared = layer.declared_output + layer.declared_scratch;
     if layer.allocated > around(declared) {
         Some("allocates more than it declares")
@@ -40,7 +26,8 @@ fn problem(layer: &TaskBytes) -> Option<&'static str> {
 }
 
 #[test]
-fn kernels_allocate_what_they_declare() {
+fn kernels_of_arrays_allocate_what_they_declare() {
+    let _turn = super::turn();
     let dir = tempfile::tempdir().unwrap();
     let x = || array::from_fn([2 * N, 2 * N], [N, N], |i| (i[0] * 3 + i[1]) as f64);
     let y = || array::from_fn([2 * N], [N], |i| i[0] as f64);
@@ -153,13 +140,5 @@ fn kernels_allocate_what_they_declare() {
         "zarr": open_zarr() + 1.0;
         "zarr across chunks": array::open_zarr::<f64>(&zarr).rechunk([N / 2, 2 * N]) + 1.0;
     }
-    let mut wrong = Vec::new();
-    for (name, layer) in &all {
-        let text = format!(
-            "{name}: {}: declared {} + {}, put out {}, allocated {}",
-            layer.op, layer.declared_output, layer.declared_scratch, layer.output, layer.allocated
-        );
-        wrong.extend(problem(layer).map(|problem| format!("{text}: {problem}")));
-    }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    check(&all, problem);
 }
