@@ -14,6 +14,7 @@ mod suite {
     mod array_defects;
     mod array_memory;
     mod bits;
+    mod block_functions;
     mod breadth;
     mod cache;
     mod client_events;
@@ -22,14 +23,20 @@ mod suite {
     mod faults;
     mod files;
     mod first;
+    mod functions;
     mod golden_slices;
     mod golden_values;
     #[cfg(feature = "hdf5")]
     mod hdf5;
+    #[cfg(feature = "hdf5")]
+    mod hdf5_write;
     mod held_memory;
+    mod labels;
     mod limits;
     mod linalg_memory;
     mod names;
+    #[cfg(feature = "netcdf")]
+    mod netcdf_write;
     mod no_panic;
     mod oracle;
     mod peak_memory;

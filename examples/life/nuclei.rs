@@ -1,16 +1,15 @@
 //! Nuclei in a slide of hundreds of fields of view: found, numbered across the borders of fields, and measured.
 //!
 //! The slide is smoothed, compared with the mean around each pixel, and closed, each with a few pixels from the neighbouring
-//! blocks. Connected pixels are numbered in each block by themselves, by the place of their first pixel in the slide; where two
-//! blocks touch, numbers that meet are one nucleus. Only the pixels along borders are looked at together.
+//! blocks. Connected pixels are numbered, across blocks; area and light of each number are sums over all blocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use dask_rs::array::{Boundary, ZarrWrite, read_images};
 use dask_rs::prelude::*;
-use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, Axis, Ix2, Zip};
+use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, Zip};
 use noto_sans_mono_bitmap::RasterHeight;
 use plotters::prelude::*;
 
@@ -68,14 +67,11 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     let mask = closed(&is_bright(&smoothed(&slide)));
     w.compute(mask.store_zarr(w.path("mask"), ZarrWrite::new()))?;
     let mask: Array<bool> = array::open_zarr(w.path("mask"));
-    let numbers = numbered(&mask.rechunk(field))?;
-    let ((above, below), (left, right)) =
-        w.compute((meeting(&numbers, 0)?, meeting(&numbers, 1)?))?;
-    let same = Same::of(above.iter().zip(&below).chain(left.iter().zip(&right)));
-    let labels = numbers.map_blocks(move |block, _| block.map(|&number| same.first(number)));
-    w.compute(labels.store_zarr(w.path("labels"), ZarrWrite::new()))?;
+    let (labels, n_labels) = mask.rechunk(field).label(1);
+    let (n_labels, ()) =
+        w.compute((n_labels, labels.store_zarr(w.path("labels"), ZarrWrite::new())))?;
     let labels: Array<i64> = array::open_zarr(w.path("labels"));
-    let nuclei = measured(w, &labels.rechunk("auto"), &slide)?;
+    let nuclei = measured(w, &labels.rechunk("auto"), n_labels[[]] as u64, &slide)?;
 
     let n_boxes = n * FIELDS[0] * field[0] / BOX[0] * (FIELDS[1] * field[1] / BOX[1]);
     let mut found: BTreeMap<Nucleus, u64> = BTreeMap::new();
@@ -162,79 +158,17 @@ fn along(
     out
 }
 
-/// In each block, the number of the nucleus that a pixel belongs to, or 0: 1 and the place of its first pixel in the slide.
-fn numbered(mask: &Array<bool>) -> Result<Array<i64>> {
-    let width = mask.shape()?[1];
-    Ok(mask.map_blocks(move |block: ArrayViewD<'_, bool>, info| {
-        let block = block.into_dimensionality::<Ix2>().expect("a slide has two axes");
-        let start = info.start.as_ref().expect("the slide has a known size");
-        let mut numbers = Array2::zeros(block.raw_dim());
-        for ((y, x), is_inside) in block.indexed_iter() {
-            if *is_inside && numbers[[y, x]] == 0 {
-                let number = 1 + (start[0] + y as u64) * width + start[1] + x as u64;
-                fill(&block, &mut numbers, (y, x), number as i64);
-            }
-        }
-        numbers.into_dyn()
-    }))
-}
-
-/// Gives a number to a pixel and to all that are connected with it.
-fn fill(mask: &ArrayView2<'_, bool>, numbers: &mut Array2<i64>, from: (usize, usize), number: i64) {
-    let mut places = vec![from];
-    while let Some((y, x)) = places.pop() {
-        if mask.get((y, x)) == Some(&true) && numbers[[y, x]] == 0 {
-            numbers[[y, x]] = number;
-            let (above, left) = (y.wrapping_sub(1), x.wrapping_sub(1));
-            places.extend([(above, x), (y + 1, x), (y, left), (y, x + 1)]);
-        }
-    }
-}
-
-/// The numbers on both sides of the borders between blocks, where neither is 0.
-fn meeting(numbers: &Array<i64>, axis: usize) -> Result<(Array<i64>, Array<i64>)> {
-    let lens = numbers.chunks()?.sizes(axis).unwrap_or_default();
-    let ends = lens.iter().scan(0, |end, len| {
-        *end += len;
-        Some(*end)
-    });
-    let after: Vec<u64> = ends.take(lens.len() - 1).collect();
-    let before: Vec<u64> = after.iter().map(|end| end - 1).collect();
-    let (before, after) = (numbers.take(before, axis), numbers.take(after, axis));
-    let both = before.gt(0) & after.gt(0);
-    Ok((before.mask(&both), after.mask(&both)))
-}
-
-/// Numbers of one nucleus, each with a smaller one.
-struct Same(HashMap<i64, i64>);
-
-impl Same {
-    fn of<'a>(pairs: impl Iterator<Item = (&'a i64, &'a i64)>) -> Self {
-        let mut same = Same(HashMap::new());
-        for (&a, &b) in pairs {
-            let (a, b) = (same.first(a), same.first(b));
-            if a != b {
-                same.0.insert(a.max(b), a.min(b));
-            }
-        }
-        same
-    }
-
-    /// The smallest number of the nucleus.
-    fn first(&self, mut number: i64) -> i64 {
-        while let Some(&smaller) = self.0.get(&number) {
-            number = smaller;
-        }
-        number
-    }
-}
-
 /// Area and light of all nuclei.
-fn measured(w: &mut Workload, labels: &Array<i64>, slide: &Array<u16>) -> Result<Vec<Nucleus>> {
-    let (numbers, areas) = w.compute(labels.unique_counts())?;
-    // A bin for each number, of which the first is the background.
-    let edges = numbers.iter().map(|&number| number as f64).chain([f64::INFINITY]);
-    let light = w.compute(labels.histogram_weighted(&edges.collect::<Vec<_>>(), slide))?;
+fn measured(
+    w: &mut Workload,
+    labels: &Array<i64>,
+    n_labels: u64,
+    slide: &Array<u16>,
+) -> Result<Vec<Nucleus>> {
+    // The first bin is the background.
+    let bins = n_labels + 1;
+    let (areas, light) =
+        w.compute((labels.bincount(bins), labels.bincount_weighted(bins, slide)))?;
     let both = areas.iter().zip(&light).skip(1);
     Ok(both.map(|(&area, &light)| Nucleus { area, light: light as i64 }).collect())
 }

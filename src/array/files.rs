@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use ndarray::ArrayViewD;
+
 use super::args::AxisRef;
 use super::chunk::chunk;
 use super::chunks::{AxisChunks, ChunkSpec, Chunks};
@@ -316,6 +318,8 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Format {
     Npy,
+    /// Wherever a function of a user puts blocks.
+    Function(BlockSink),
     /// A file for each chunk along an axis.
     NpyStack(Box<AxisRef>),
     #[cfg(feature = "zarr")]
@@ -326,6 +330,28 @@ enum Format {
     /// More along an axis of an array that is there.
     #[cfg(feature = "zarr")]
     ZarrAppend(Box<AxisRef>),
+}
+
+/// A user's function that takes blocks, with the index of their first element.
+#[derive(Clone)]
+struct BlockSink(Arc<SinkFunction>);
+
+type SinkFunction = dyn Fn(&[u64], Block) -> Result<()> + Send + Sync;
+
+impl std::fmt::Debug for BlockSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a user's function")
+    }
+}
+
+impl Writer for BlockSink {
+    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+        (self.0)(start, block)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Something that takes the blocks of an array in any order, and appears when it is finished.
@@ -368,6 +394,7 @@ impl Writer for ZarrWriter {
 
 /// What is to be written: enough to start its file without the array.
 enum Target {
+    Function(BlockSink),
     Npy {
         dtype: DType,
         shape: Vec<u64>,
@@ -387,6 +414,7 @@ enum Target {
 impl Target {
     fn start(&self, call: Call, path: &Path) -> Result<Box<dyn Writer>> {
         Ok(match self {
+            Target::Function(sink) => Box::new(sink.clone()),
             Target::Npy { dtype, shape } => Box::new(NpyWriter::create(call, path, *dtype, shape)?),
             Target::NpyStack { dtype, chunks, axis } => {
                 Box::new(NpyStackWriter::create(call, path, *dtype, chunks, *axis)?)
@@ -420,6 +448,7 @@ impl Collector for Writing {
 
     fn scratch_bytes(&self, _block_bytes: u64) -> u64 {
         match &self.target {
+            Target::Function(_) => 0,
             Target::Npy { .. } | Target::NpyStack { .. } => NpyWriter::SCRATCH_BYTES,
             #[cfg(feature = "zarr")]
             Target::Zarr(options) => options.scratch_bytes(),
@@ -456,6 +485,7 @@ impl Store {
         let node = self.handle.node()?;
         let shape = node.known_shape(self.call)?;
         match &self.format {
+            Format::Function(sink) => Ok((Target::Function(sink.clone()), Arc::clone(node))),
             Format::Npy => Ok((Target::Npy { dtype: node.meta.dtype, shape }, Arc::clone(node))),
             Format::NpyStack(axis) => {
                 let axis = axis.resolve(self.call, node.ndim(), node.dim_names())?;
@@ -495,7 +525,7 @@ impl Store {
     /// What of a Zarr array is going to be written, if it is one.
     fn extent(&self) -> Option<Extent> {
         match &self.format {
-            Format::Npy | Format::NpyStack(_) => None,
+            Format::Function(_) | Format::Npy | Format::NpyStack(_) => None,
             Format::Zarr(how) if how.overwrite => Some(Extent::Whole),
             Format::Zarr(_) => Some(Extent::New),
             Format::ZarrRegion(region) => Some(Extent::Region(region.clone())),
@@ -678,6 +708,54 @@ macro_rules! store_methods {
 
 impl<T: Element> Array<T> {
     store_methods!();
+
+    /// A write to wherever `function` puts blocks: a format of your own, a socket, memory. It gets the index of the first element
+    /// of a block, and a view of it, and is called once for each block, in any order and from several threads at once.
+    ///
+    /// # Cost
+    /// The task that makes a block waits for the function. What this allocates is not counted.
+    ///
+    /// # Errors
+    /// Of `compute`: the function's own, as [`Error::Function`], or as it is if it is an [`Error`]; then nothing else starts.
+    /// [`Error::UnknownChunks`].
+    ///
+    /// # Example
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use dask_rs::prelude::*;
+    /// let x = array::arange(0, 10, 1, [4]);
+    /// let largest = Arc::new(Mutex::new(Vec::new()));
+    /// let seen = Arc::clone(&largest);
+    /// let store = x.store_with(move |start, block| {
+    ///     seen.lock().map_err(|_| "poisoned")?.push((start[0], block[block.len() - 1]));
+    ///     Ok::<(), &str>(())
+    /// });
+    /// compute(store)?;
+    /// let mut largest = largest.lock().unwrap().clone();
+    /// largest.sort();
+    /// assert_eq!(largest, [(0, 3), (4, 7), (8, 9)]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// Dask's `store`.
+    #[track_caller]
+    pub fn store_with<E>(
+        &self,
+        function: impl Fn(&[u64], ArrayViewD<'_, T>) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Store
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let call = Call::new("store_with");
+        let sink = move |start: &[u64], block: Block| {
+            let done = function(start, chunk::<T>(block).view());
+            done.map_err(|error| Error::of_function(call, error.into()))
+        };
+        let format = Format::Function(BlockSink(Arc::new(sink)));
+        Store { call, handle: self.handle.clone(), path: PathBuf::new(), format }
+    }
 }
 
 impl DynArray {

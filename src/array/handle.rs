@@ -18,7 +18,9 @@ use ndarray::{ArrayD, ArrayViewD};
 
 pub use groups::AxisGroups;
 pub use orders::{Fractions, bins};
-pub use rearrange::{block, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack};
+pub use rearrange::{
+    block, broadcast_arrays, diag, dstack, hstack, indices, meshgrid, unify_chunks, vstack,
+};
 pub use select::Side;
 pub use statistics::{TTest, histogram2d, histogramdd, ttest_ind, ttest_rel};
 
@@ -140,6 +142,39 @@ macro_rules! untyped_methods {
             let node = self.handle.node()?;
             node.known_shape(call)?;
             Ok(node.meta.nbytes().unwrap_or(u64::MAX))
+        }
+
+        /// The number of elements.
+        ///
+        /// # Errors
+        /// The error that the handle carries; [`Error::UnknownChunks`] if a length is not known.
+        #[track_caller]
+        pub fn size(&self) -> Result<u64> {
+            let shape = self.handle.node()?.known_shape(Call::new("size"))?;
+            Ok(shape.into_iter().fold(1, u64::saturating_mul))
+        }
+
+        /// One block, by its index in the [`grid`](Self::grid) of chunks: a part that costs a block and no more.
+        ///
+        /// # Errors
+        /// Carried: [`Error::InvalidArgument`] unless there is an index for each axis,
+        /// [`Error::IndexOutOfBounds`], and [`Error::UnknownChunks`].
+        ///
+        /// # Example
+        /// ```
+        /// use dask_rs::prelude::*;
+        /// let x = array::arange(0, 10, 1, [4]);
+        /// assert_eq!(x.block(1).compute()?, ndarray::arr1(&[4, 5, 6, 7]).into_dyn());
+        /// assert_eq!(x.block(-1).shape()?, [2]);
+        /// # Ok::<(), Error>(())
+        /// ```
+        ///
+        /// # Source
+        /// Dask's `Array.blocks`.
+        #[track_caller]
+        #[must_use]
+        pub fn block(&self, index: impl Into<Shape>) -> Self {
+            self.like(indexing::block(Call::new("block"), &self.handle, &index.into()))
         }
 
         /// The names of the dimensions, if they have names; of one without, beside others, an empty text.
@@ -469,7 +504,22 @@ impl<T: Element> Array<T> {
     }
 
     /// `function` of each block, of which the results have other lengths, declared as the `chunks` of the
-    /// result: one block for each block of this array, in lists of lengths.
+    /// result: one block for each block of this array, in lists of lengths. Axes of one block may come and go.
+    ///
+    /// # Errors
+    /// Carried: [`Error::InvalidChunks`] for another number of blocks along an axis that has several. Of `compute`: as
+    /// [`map_blocks`](Self::map_blocks).
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let x = array::arange(0.0, 12.0, 1.0, [12]).reshape([4, 3]).rechunk([2, 3]);
+    /// let ends = x.map_blocks_with_chunks(&[vec![2, 2]], |block, _| {
+    ///     (&block.slice(s![.., 0]) + &block.slice(s![.., 2])).into_dyn()
+    /// });
+    /// assert_eq!(ends.compute()?, ndarray::arr1(&[2.0, 8.0, 14.0, 20.0]).into_dyn());
+    /// # Ok::<(), Error>(())
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn map_blocks_with_chunks<U: Element>(

@@ -8,6 +8,7 @@
 
 mod any;
 mod args;
+mod block_functions;
 mod cached;
 mod chunk;
 mod chunks;
@@ -20,6 +21,8 @@ mod display;
 mod dtype;
 mod expr;
 pub mod fft;
+#[cfg(feature = "netcdf")]
+mod file_writes;
 mod files;
 mod gufunc;
 mod handle;
@@ -42,6 +45,7 @@ mod zarr_writes;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use args::{Axes, AxisRef, Shape};
+pub use block_functions::{Arrays, Elements, map_blocks};
 pub use chunks::{AxisSpec, ChunkSpec, Chunks, SplitEvery};
 pub use create::{
     arange, concatenate, empty, eye, from_fn, from_ndarray, from_source, full, full_like, linspace,
@@ -63,6 +67,10 @@ pub(crate) mod bridge {
     pub(crate) use super::op::{ArrayOp, Bridged};
 }
 #[cfg(feature = "hdf5")]
+pub use file_writes::Hdf5Write;
+#[cfg(feature = "netcdf")]
+pub use file_writes::NetcdfWrite;
+#[cfg(feature = "hdf5")]
 pub use files::open_hdf5;
 #[cfg(feature = "netcdf")]
 pub use files::open_netcdf;
@@ -71,8 +79,9 @@ pub use files::{Store, open_npy};
 pub use files::{ZarrWrite, open_zarr};
 pub use gufunc::apply_gufunc;
 pub use handle::{
-    Array, AxisGroups, DynArray, Fractions, Side, TTest, bins, block, diag, dstack, histogram2d,
-    histogramdd, hstack, indices, meshgrid, ttest_ind, ttest_rel, unify_chunks, vstack,
+    Array, AxisGroups, DynArray, Fractions, Side, TTest, bins, block, broadcast_arrays, diag,
+    dstack, histogram2d, histogramdd, hstack, indices, meshgrid, ttest_ind, ttest_rel,
+    unify_chunks, vstack,
 };
 #[cfg(feature = "netcdf")]
 pub use io::{Attribute, Dimension, NetcdfFile};

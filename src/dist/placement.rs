@@ -212,6 +212,35 @@ mod tests {
         assert!(!placement.is_open());
     }
 
+    /// Dask gives a thousand blocks of three axes to two of ten workers.
+    #[test]
+    fn dask_defect_8_blocks_of_a_rechunk_of_three_axes_go_to_all_workers() {
+        for of_all_slabs in [true, false] {
+            let mut placement = Placement::new([(1, 1 << 40); 10].into_iter());
+            let slabs: Vec<TaskId> = (0..10).map(TaskId).collect();
+            for (worker, slab) in slabs.iter().enumerate() {
+                placement.on_made(*slab, 1000, Some(worker));
+            }
+            let (mut n_blocks, mut running) = ([0; 10], Vec::new());
+            for block in 0..1000 {
+                let inputs = if of_all_slabs { &slabs[..] } else { &slabs[block / 100..][..1] };
+                let worker = loop {
+                    if let Choice::Worker(worker) = placement.choose(inputs, 10) {
+                        break worker;
+                    }
+                    running.drain(..).for_each(|worker| placement.on_ended(worker, 10));
+                };
+                for slab in inputs {
+                    placement.bring(*slab, worker);
+                }
+                placement.on_started(worker, 10);
+                running.push(worker);
+                n_blocks[worker] += 1;
+            }
+            assert!(n_blocks.iter().all(|n| (50..=200).contains(n)), "{n_blocks:?}");
+        }
+    }
+
     #[test]
     fn copies_make_room_and_all_bytes_come_back() {
         let mut placement = Placement::new([(1, 50), (1, 40)].into_iter());

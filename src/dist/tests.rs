@@ -82,6 +82,7 @@ fn all_specs(dir: &Path) -> Vec<KernelSpec> {
         n.sliding_window_view([(0, 3)]),
         array::fft::fft(&n.rechunk([60]), None, 0, array::fft::FftNorm::Backward),
         n.ttest_1samp(0.0, 0).pvalue,
+        n.gt(0.0).label(1),
     );
     let results = (results, picked, ordered, counted, others);
     let graphs = [layers(&results, true), layers(&results, false)];

@@ -1,4 +1,5 @@
-//! The faults of Dask's arrays that `dask.md`, section 7, lists are not here. Those of 10, 12 and 13 are in `breadth`.
+//! The faults of Dask's arrays that `dask.md`, section 7, lists are not here. Those of 10, 12 and 13 are in `breadth`, that of 8 in
+//! `src/dist/placement.rs`.
 
 use std::path::Path;
 
@@ -41,6 +42,27 @@ fn dask_defect_11_trees_have_no_round_too_many() {
     };
     // One block more, and no other task: both take three rounds.
     assert_eq!(n_tasks(125), n_tasks(124) + 1);
+}
+
+/// The biased ones are those of SciPy's defaults, the others of pandas.
+#[test]
+fn dask_defect_14_skewness_says_whether_it_is_of_a_sample() {
+    let values = [2.0, 3.0, 5.0, 7.0, 19.0, 4.0];
+    let x = array::from_ndarray(Array1::from(values.to_vec()), [4]);
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let moment = |order| values.iter().map(|x| (x - mean).powi(order)).sum::<f64>() / n;
+    let biased = moment(3) / moment(2).powf(1.5);
+    let of_sample = biased * (n * (n - 1.0)).sqrt() / (n - 2.0);
+    let excess = moment(4) / moment(2).powi(2) - 3.0;
+    let of_sample_excess = (n - 1.0) / ((n - 2.0) * (n - 3.0)) * ((n + 1.0) * excess + 6.0);
+    let skews = compute((x.skew(0, true), x.skew(0, false))).unwrap();
+    let tails = compute((x.kurtosis(0, true), x.kurtosis(0, false))).unwrap();
+    for (got, expected) in
+        [(skews.0, biased), (skews.1, of_sample), (tails.0, excess), (tails.1, of_sample_excess)]
+    {
+        assert!((got[[]] - expected).abs() < 1e-12, "{got}, expected {expected}");
+    }
 }
 
 #[test]

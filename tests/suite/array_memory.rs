@@ -16,8 +16,10 @@ const ROWS: u64 = 4096;
 const COLUMNS: u64 = 1024;
 const CHUNK: u64 = 128;
 const DATA_BYTES: u64 = ROWS * COLUMNS * 8;
-const CASES: [&str; 8] = [
+const CASES: [&str; 10] = [
     "overlap",
+    "labels",
+    "own reduction",
     "quantile",
     "quantile of anomalies",
     "windows",
@@ -95,6 +97,27 @@ fn run(case: &str, dir: &Path, rows: u64) -> Result<String> {
             let y = x.map_overlap(1, Boundary::Reflect, move |x, _| smooth(x));
             vec![y.sum(0).compute()?]
         }
+        "labels" => {
+            let (labels, n) = x.gt(25.0).label(2);
+            let (largest, per_row, n) = compute((labels.max(0), labels.gt(0).count_nonzero(1), n))?;
+            assert_eq!(largest.iter().max(), n.first());
+            vec![largest.mapv(|x| x as f64), per_row.mapv(|x| x as f64)]
+        }
+        "own reduction" => vec![
+            x.reduction(
+                0,
+                |x, _| {
+                    let largest = x.fold_axis(Axis(0), f64::MIN, |a, b| a.max(*b));
+                    [x.sum_axis(Axis(0)), largest].map(|part| part.insert_axis(Axis(0)))
+                },
+                |[sum_a, max_a], [sum_b, max_b]| {
+                    let max = ndarray::Zip::from(&max_a).and(&max_b);
+                    [&sum_a + &sum_b, max.map_collect(|a, b| a.max(*b))]
+                },
+                |[sum, max]| &sum / &max,
+            )
+            .compute()?,
+        ],
         "quantile" => vec![x.quantile([0.1, 0.9], QuantileMethod::Linear, 0).compute()?],
         "quantile of anomalies" => {
             let anomaly = (&x - x.mean(1).expand_dims(1)).abs();

@@ -1,8 +1,11 @@
 //! Elementwise functions that are a few operations.
 
 use super::super::dtype::{DType, Element};
+use super::super::kernels::BinaryOp;
 use super::super::operators::Operand;
-use super::super::ops::composed::{Tolerance, isclose, nan_to_num, round};
+use super::super::ops::composed::{
+    Tolerance, is_imaginary, is_value, isclose, nan_to_num, round, sinc,
+};
 use super::super::ops::scalar;
 use super::Array;
 use crate::error::Call;
@@ -75,5 +78,49 @@ impl<T: Element> Array<T> {
         let largest = if T::DTYPE == DType::F32 { f64::from(f32::MAX) } else { f64::MAX };
         let instead = [0.0, largest, -largest].map(scalar);
         Array::of(nan_to_num(Call::new("nan_to_num"), &self.handle, instead))
+    }
+
+    /// Whether the value is infinity.
+    #[track_caller]
+    #[must_use]
+    pub fn isposinf(&self) -> Array<bool> {
+        Array::of(is_value(Call::new("isposinf"), &self.handle, f64::INFINITY))
+    }
+
+    /// Whether the value is minus infinity.
+    #[track_caller]
+    #[must_use]
+    pub fn isneginf(&self) -> Array<bool> {
+        Array::of(is_value(Call::new("isneginf"), &self.handle, f64::NEG_INFINITY))
+    }
+
+    /// Whether the imaginary part is 0, as it is of all real numbers.
+    #[track_caller]
+    #[must_use]
+    pub fn isreal(&self) -> Array<bool> {
+        Array::of(is_imaginary(Call::new("isreal"), &self.handle, BinaryOp::Eq))
+    }
+
+    /// Whether there is an imaginary part other than 0.
+    #[track_caller]
+    #[must_use]
+    pub fn iscomplex(&self) -> Array<bool> {
+        Array::of(is_imaginary(Call::new("iscomplex"), &self.handle, BinaryOp::Ne))
+    }
+
+    /// `sin(πx) / (πx)`, which is 1 at 0.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let y = array::arange(0.0_f64, 1.0, 0.5, [2]).sinc().compute()?;
+    /// assert_eq!(y[[0]], 1.0);
+    /// assert!((y[[1]] - std::f64::consts::FRAC_2_PI).abs() < 1e-15);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn sinc(&self) -> Array<T::Mean> {
+        Array::of(sinc(Call::new("sinc"), &self.handle))
     }
 }

@@ -10,6 +10,7 @@ use super::super::kernels::lookup::Lookup;
 use super::super::kernels::map_blocks::BlockInfo;
 use super::super::kernels::quantile::QuantileMethod;
 use super::super::kernels::scan::ScanKind;
+use super::super::ops::label::label;
 use super::super::ops::lookups::lookup;
 use super::super::ops::overlap::{Boundaries, map_overlap, sliding_window_view};
 use super::super::ops::pad::Widths;
@@ -150,6 +151,44 @@ impl<T: Element> Array<T> {
         let call = Call::new("sliding_window_view");
         let windows: Vec<_> = windows.into_iter().map(|(axis, len)| (axis.into(), len)).collect();
         Array::of(sliding_window_view(call, &self.handle, &windows))
+    }
+
+    /// The connected components of elements that are not zero: an array in which those of each have the same number, from 1 in
+    /// the order of their first elements, and 0 where there is nothing; and how many there are. Neighbours differ in at
+    /// most `connectivity` of their indices, by one: with 1 they share a side, with [`ndim`](Self::ndim) a corner is enough.
+    ///
+    /// # Shape and chunks
+    /// The same shape. Chunks are cut where labels, which have 64 bits, would outgrow the largest block of the array
+    /// and the chunk size. Chunks do not change the numbers.
+    ///
+    /// # Cost
+    /// The array is needed twice: each block is labelled by itself, what touches at the sides of blocks is joined in a tree, and
+    /// then each block is labelled again. A few bytes for each component of a block have to fit into memory. Measure
+    /// components by [`bincount`](Self::bincount) and [`bincount_weighted`](Self::bincount_weighted).
+    ///
+    /// # Errors
+    /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for another connectivity,
+    /// [`Error::UnknownChunks`](crate::Error::UnknownChunks).
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let x = ndarray::arr2(&[[1, 1, 0, 0], [0, 0, 7, 0], [5, 0, 7, 7]]);
+    /// let x = array::from_ndarray(x, [2, 3]);
+    /// let (labels, n) = compute(x.label(1))?;
+    /// assert_eq!(n[[]], 3);
+    /// assert_eq!(labels, ndarray::arr2(&[[1, 1, 0, 0], [0, 0, 2, 0], [3, 0, 2, 2]]).into_dyn());
+    /// assert_eq!(x.label(2).1.compute()?[[]], 2);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// SciPy's `ndimage.label`, whose numbers these are.
+    #[track_caller]
+    #[must_use]
+    pub fn label(&self, connectivity: usize) -> (Array<i64>, Array<i64>) {
+        let [labels, count] = label(Call::new("label"), &self.handle, connectivity);
+        (Array::of(labels), Array::of(count))
     }
 
     /// The middle element, or the mean of the two in the middle; NaN if there is one.
@@ -332,6 +371,28 @@ impl<T: Element> Array<T> {
     #[must_use]
     pub fn bincount(&self, n: u64) -> Array<i64> {
         Array::of(count(Call::new("bincount"), &self.handle, &Bins::Numbers(n), None))
+    }
+
+    /// What the weights of the elements that are each of the numbers from 0 to `n` - 1 add up to, a weight for each element.
+    ///
+    /// # Errors
+    /// Carried: [`Error::ShapeMismatch`](crate::Error::ShapeMismatch).
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let places = array::from_ndarray(ndarray::arr1(&[0, 2, 0]), [2]);
+    /// let weights = array::from_ndarray(ndarray::arr1(&[0.5, 4.0, 1.0]), [3]);
+    /// let sums = places.bincount_weighted(3, &weights).compute()?;
+    /// assert_eq!(sums, ndarray::arr1(&[1.5, 0.0, 4.0]).into_dyn());
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn bincount_weighted<W: Element>(&self, n: u64, weights: &Array<W>) -> Array<f64> {
+        let call = Call::new("bincount_weighted");
+        let weights = elementwise::cast(call, &weights.handle, f64::DTYPE);
+        Array::of(count(call, &self.handle, &Bins::Numbers(n), Some(&weights)))
     }
 
     /// The distinct elements in ascending order; NaN comes last, once.

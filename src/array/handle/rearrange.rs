@@ -442,6 +442,26 @@ pub fn unify_chunks<T: Element>(arrays: &[Array<T>]) -> Vec<Array<T>> {
     unified.into_iter().map(Array::of).collect()
 }
 
+/// The arrays repeated along axes of length 1 and new leading ones, so that all have one shape, as in arithmetic.
+///
+/// # Errors
+/// Carried: [`Error::ShapeMismatch`](crate::Error::ShapeMismatch), [`Error::UnknownChunks`](crate::Error::UnknownChunks).
+///
+/// # Example
+/// ```
+/// use dask_rs::prelude::*;
+/// let column = array::arange(0, 2, 1, [2]).expand_dims(1);
+/// let both = array::broadcast_arrays(&[column, array::arange(0, 3, 1, [2])]);
+/// assert_eq!(both[0].compute()?, ndarray::arr2(&[[0, 0, 0], [1, 1, 1]]).into_dyn());
+/// assert_eq!(both[1].shape()?, [2, 3]);
+/// # Ok::<(), Error>(())
+/// ```
+#[track_caller]
+pub fn broadcast_arrays<T: Element>(arrays: &[Array<T>]) -> Vec<Array<T>> {
+    let arrays = grids::broadcast_arrays(Call::new("broadcast_arrays"), &handles(arrays));
+    arrays.into_iter().map(Array::of).collect()
+}
+
 fn handles<T: Element>(arrays: &[Array<T>]) -> Vec<&Handle> {
     arrays.iter().map(|array| &array.handle).collect()
 }

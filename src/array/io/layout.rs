@@ -45,6 +45,12 @@ impl Layout {
         Some(Layout { begin, shape: shape.to_vec(), strides, item_bytes, end })
     }
 
+    /// Where the first element lies.
+    #[cfg(feature = "hdf5")]
+    pub(crate) fn begin(&self) -> u64 {
+        self.begin
+    }
+
     /// The lengths of the axes.
     pub(crate) fn shape(&self) -> &[u64] {
         &self.shape

@@ -31,15 +31,13 @@ pub(crate) use bytes::{ByteOrder, Strips};
 #[cfg(feature = "dist")]
 pub(crate) use bytes::{decode_slice, encode_slice};
 #[cfg(feature = "hdf5")]
-pub(crate) use hdf5::Hdf5File;
+pub(crate) use hdf5::{Hdf5File, Hdf5Schema, Hdf5Writer};
 #[cfg(feature = "image")]
 pub(crate) use images::ImageStack;
 #[cfg(feature = "netcdf")]
-pub(crate) use netcdf::Packing;
-#[cfg(feature = "netcdf")]
 pub use netcdf::{Attribute, Dimension, NetcdfFile};
-#[cfg(all(test, feature = "netcdf"))]
-pub(crate) use netcdf::{NetcdfSchema, NetcdfWriter};
+#[cfg(feature = "netcdf")]
+pub(crate) use netcdf::{NetcdfSchema, NetcdfWriter, Packing};
 pub(crate) use npy::{NpySource, NpyStackSource, NpyStackWriter, NpyWriter};
 pub use origin::Origin;
 pub use source::Source;

@@ -60,30 +60,37 @@ impl fmt::Debug for dyn BlockFunction {
     }
 }
 
-/// A function of the blocks of one array.
-pub(crate) struct OneInput<T, U, F> {
+/// A function of one block of each array, in the order of the slots.
+struct OfBlocks<U, F> {
     function: F,
-    types: PhantomData<fn(T) -> U>,
+    out: PhantomData<fn() -> U>,
 }
 
-impl<T, U, F> OneInput<T, U, F>
+impl<U: Element, F> BlockFunction for OfBlocks<U, F>
 where
-    F: Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync,
-{
-    pub(crate) fn new(function: F) -> Self {
-        OneInput { function, types: PhantomData }
-    }
-}
-
-impl<T: Element, U: Element, F> BlockFunction for OneInput<T, U, F>
-where
-    F: Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync,
+    F: Fn(Vec<Block>, &BlockInfo) -> ArrayD<U> + Send + Sync,
 {
     fn call(&self, task: &TaskContext<'_>, info: &BlockInfo, mut inputs: Inputs) -> Result<Block> {
-        let input = chunk::<T>(inputs.take_one(0));
-        let out = (self.function)(input.view(), info);
+        let out = (self.function)(inputs.take_all().collect(), info);
         Ok(Block::new(Chunk::new(out, task.pool)))
     }
+}
+
+/// A function of the blocks of several arrays.
+pub(crate) fn of_blocks<U: Element>(
+    function: impl Fn(Vec<Block>, &BlockInfo) -> ArrayD<U> + Send + Sync + 'static,
+) -> Arc<dyn BlockFunction> {
+    Arc::new(OfBlocks { function, out: PhantomData })
+}
+
+/// A function of the blocks of one array.
+pub(crate) fn of_block<T: Element, U: Element>(
+    function: impl Fn(ArrayViewD<'_, T>, &BlockInfo) -> ArrayD<U> + Send + Sync + 'static,
+) -> Arc<dyn BlockFunction> {
+    of_blocks(move |mut blocks, info| {
+        let block = chunk::<T>(blocks.remove(0));
+        function(block.view(), info)
+    })
 }
 
 /// Calls the function of a `map_blocks` and checks what it gives back.

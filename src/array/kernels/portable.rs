@@ -16,6 +16,7 @@ use super::fft::FftKernel;
 use super::filter::FilterKernel;
 use super::grouped::{GroupChunkKernel, GroupCombineKernel, decode_groups};
 use super::histogramdd::HistogramKernel;
+use super::label::{LabelKernel, decode_outline};
 use super::lookup::LookupKernel;
 use super::p_value::StudentKernel;
 use super::points::PointsKernel;
@@ -95,6 +96,13 @@ pub(crate) static CODECS: Codecs = Codecs {
             }, else return Err(undecodable("group_quantile", "the elements have no order"))))
         }),
         ("histogramdd", |spec, _| Ok(Arc::new(HistogramKernel { bins: spec.parameters()? }))),
+        ("label", |spec, _| {
+            let (step, connectivity, chunks): (_, usize, Chunks) = spec.parameters()?;
+            match (1..=chunks.ndim()).contains(&connectivity) {
+                true => Ok(Arc::new(LabelKernel { step, connectivity, chunks })),
+                false => Err(undecodable("label", "there are no such neighbours")),
+            }
+        }),
         ("lookup", |spec, _| {
             let (dtype, lookup) = spec.parameters()?;
             Ok(dispatch!(dtype, T => Arc::new(LookupKernel::<T>::new(lookup))))
@@ -174,6 +182,7 @@ pub(crate) static CODECS: Codecs = Codecs {
     values: &[
         ("chunk", decode_chunk),
         ("group_partial", decode_groups),
+        ("outline", decode_outline),
         ("partial", decode_partial),
         ("ranked", decode_ranked),
         ("tally", decode_tally),

@@ -150,3 +150,50 @@ pub(crate) fn nan_to_num(call: Call, x: &Handle, instead: [Scalar; 3]) -> Handle
         elemwise_of(call, s.b.finish(result), &[node])
     })
 }
+
+/// Whether elements are a float; integers are not infinite.
+pub(crate) fn is_value(call: Call, x: &Handle, value: f64) -> Handle {
+    x.then(|node| {
+        let dtype = node.meta.dtype;
+        if dtype.is_complex() {
+            return Err(super::unsupported(call, dtype, "a real number"));
+        }
+        let mut s = Steps::new(call, 1);
+        let x = s.b.input(0, dtype);
+        let x = s.b.cast(x, float_of(dtype));
+        let value = s.number(value, float_of(dtype));
+        let is_it = s.binary(BinaryOp::Eq, x, value)?;
+        elemwise_of(call, s.b.finish(is_it), &[node])
+    })
+}
+
+/// How imaginary parts compare with 0.
+pub(crate) fn is_imaginary(call: Call, x: &Handle, comparison: BinaryOp) -> Handle {
+    x.then(|node| {
+        let mut s = Steps::new(call, 1);
+        let x = s.b.input(0, node.meta.dtype);
+        let imaginary = s.unary(UnaryOp::Imag, x)?;
+        let imaginary = s.b.cast(imaginary, DType::F64);
+        let zero = s.number(0.0, DType::F64);
+        let is_it = s.binary(comparison, imaginary, zero)?;
+        elemwise_of(call, s.b.finish(is_it), &[node])
+    })
+}
+
+/// `sin(πx) / (πx)`.
+pub(crate) fn sinc(call: Call, x: &Handle) -> Handle {
+    x.then(|node| {
+        let float = float_of(node.meta.dtype);
+        let mut s = Steps::new(call, 1);
+        let x = s.b.input(0, node.meta.dtype);
+        let x = s.b.cast(x, float);
+        let (zero, one) = (s.number(0.0, float), s.number(1.0, float));
+        let pi = s.number(std::f64::consts::PI, float);
+        let angle = s.binary(BinaryOp::Mul, x, pi)?;
+        let sine = s.unary(UnaryOp::Sin, angle)?;
+        let ratio = s.binary(BinaryOp::Div, sine, angle)?;
+        let is_zero = s.binary(BinaryOp::Eq, x, zero)?;
+        let result = s.b.select(is_zero, one, ratio);
+        elemwise_of(call, s.b.finish(result), &[node])
+    })
+}

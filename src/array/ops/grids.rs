@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::manipulation::{broadcast_to, expand_dims, reshape, swapaxes};
 use crate::array::args::{Axes, AxisRef, Shape};
-use crate::array::chunks::{ChunkSpec, coarsen_chunks, unify_broadcast};
+use crate::array::chunks::{ChunkSpec, broadcast_shapes, coarsen_chunks, unify_broadcast};
 use crate::array::expr::{Handle, dim_names_of};
 use crate::array::kernels::{Builder, Program};
 use crate::error::{Call, Error, Result};
@@ -100,6 +100,19 @@ pub(crate) fn unify_chunks(call: Call, arrays: &[&Handle]) -> Vec<Handle> {
         })
     };
     arrays.iter().map(fit).collect()
+}
+
+/// The arrays repeated so that all have one shape.
+pub(crate) fn broadcast_arrays(call: Call, arrays: &[&Handle]) -> Vec<Handle> {
+    let common = || -> Result<Shape> {
+        let shapes = arrays.iter().map(|x| x.node()?.known_shape(call));
+        let shapes: Vec<Vec<u64>> = shapes.collect::<Result<_>>()?;
+        Ok(broadcast_shapes(call, &shapes.iter().map(Vec::as_slice).collect::<Vec<_>>())?.into())
+    };
+    match common() {
+        Ok(shape) => arrays.iter().map(|x| broadcast_to(call, x, &shape)).collect(),
+        Err(error) => vec![Handle::from_result(Err(error)); arrays.len()],
+    }
 }
 
 /// Each of some axes as two: groups of `size` elements, and the elements of a group. The new axes of

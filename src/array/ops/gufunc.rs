@@ -75,18 +75,8 @@ pub(crate) fn apply_gufunc<T: Element, U: Element>(
     let cores: Vec<Vec<u64>> =
         signature.outputs.iter().map(|term| lengths(call, term, &lens)).collect::<Result<_>>()?;
     let loops = loops(call, &inputs, &cores, U::DTYPE.nbytes())?;
-    let mut whole = Vec::with_capacity(inputs.len());
-    for input in &inputs {
-        let own = input.node.meta.chunks.axes().iter().enumerate().map(|(axis, old)| {
-            let place = loops.ndim() + axis - input.n_loops;
-            match old.len() {
-                Some(len) if axis >= input.n_loops => AxisChunks::whole(len),
-                len if len == loops.axes()[place].len() => loops.axes()[place].clone(),
-                _ => old.clone(),
-            }
-        });
-        whole.push(input.node.in_chunks(own.collect())?);
-    }
+    let whole = inputs.iter().map(|input| in_loops(input.node, input.n_loops, &loops));
+    let whole: Vec<Arc<Node>> = whole.collect::<Result<_>>()?;
     let slots: Vec<(&Arc<Node>, BlockMap)> = whole
         .iter()
         .zip(&inputs)
@@ -205,8 +195,21 @@ fn loops(
     Ok(cut_within(common, 0..n_loops, bytes_max / core_bytes))
 }
 
+/// An array whose first axes broadcast to the loops, in chunks like these; of the others there is one chunk.
+pub(super) fn in_loops(node: &Arc<Node>, n_loops: usize, loops: &Chunks) -> Result<Arc<Node>> {
+    let own = node.meta.chunks.axes().iter().enumerate().map(|(axis, old)| {
+        let place = loops.ndim() + axis - n_loops;
+        match old.len() {
+            Some(len) if axis >= n_loops => AxisChunks::whole(len),
+            len if len == loops.axes()[place].len() => loops.axes()[place].clone(),
+            _ => old.clone(),
+        }
+    });
+    node.in_chunks(own.collect())
+}
+
 /// Which block of an input each block of the loops reads.
-fn map_of(node: &Node, n_loops: usize, loops: &Chunks) -> BlockMap {
+pub(super) fn map_of(node: &Node, n_loops: usize, loops: &Chunks) -> BlockMap {
     BlockMap::axes(node.meta.chunks.axes().iter().enumerate().map(|(axis, chunks)| {
         let place = loops.ndim() + axis - n_loops;
         if axis < n_loops && chunks.len() == loops.axes()[place].len() {

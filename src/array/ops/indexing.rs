@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ndarray::SliceInfoElem;
 
-use crate::array::chunks::AxisSlice;
+use crate::array::args::Shape;
+use crate::array::chunks::{AxisChunks, AxisSlice};
 use crate::array::expr::{Handle, Node};
 use crate::array::op::ArrayOp;
 use crate::array::rules::canonical;
@@ -168,6 +169,27 @@ pub(crate) fn slice_along(
     let mut slices = vec![None; node.ndim()];
     slices[axis] = Some(slice);
     sliced(call, node, slices)
+}
+
+/// One block, by its index in the grid of blocks.
+pub(crate) fn block(call: Call, x: &Handle, index: &Shape) -> Handle {
+    x.then(|node| {
+        if index.0.len() != node.ndim() {
+            return Err(Error::InvalidArgument {
+                call,
+                argument: "index",
+                got: format!("{} indices for {} dimensions", index.0.len(), node.ndim()),
+                expected: "the index of a block along each axis",
+            });
+        }
+        let of_axis = |(axis, (chunks, &i)): (usize, (&AxisChunks, &i64))| {
+            let block = positions(call, &[i], axis, chunks.n_blocks())?[0];
+            let range = chunks.block_range(block).ok_or(Error::UnknownChunks { call, axis })?;
+            Ok(Some(AxisSlice::new(range.start, range.end - range.start, 1)))
+        };
+        let axes = node.meta.chunks.axes().iter().zip(&index.0).enumerate();
+        sliced(call, node, axes.map(of_axis).collect::<Result<_>>()?)
+    })
 }
 
 /// Positions on an axis of length `len`, of which negative ones count from its end.

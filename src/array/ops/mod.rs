@@ -14,6 +14,7 @@ pub(crate) mod gufunc;
 pub(crate) mod histograms;
 pub(crate) mod indexing;
 pub(crate) mod joins;
+pub(crate) mod label;
 pub(crate) mod lanes;
 pub(crate) mod linalg;
 pub(crate) mod lookups;

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use super::manipulation::drop_axes;
+use super::selections::blockwise;
 use crate::array::args::Axes;
-use crate::array::chunks::{SplitEvery, tree};
+use crate::array::chunks::{AxisChunks, SplitEvery, tree};
+use crate::array::dtype::Element;
 use crate::array::expr::{Handle, Node};
+use crate::array::kernels::own_reduction::{Functions, OwnReductionKernel, ReductionStep};
 use crate::array::kernels::{ReduceKind, ReduceSpec};
+use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Reduction};
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
+use crate::graph::{AxisMap, BlockMap};
 
 /// Over which axes to reduce, and how. Made from axes: `x.sum(0)`, `x.sum([0, 2])`,
 /// `x.sum("time")`, `x.sum(..)` for all of them, or `x.var(over(0).ddof(1).keepdims())`.
@@ -55,6 +60,15 @@ impl Over {
     pub(crate) fn resolve(&self, call: Call, node: &Node) -> Result<(Vec<usize>, bool)> {
         Ok((self.axes.resolve(call, node.ndim(), node.dim_names())?, self.keepdims))
     }
+
+    /// How many blocks are combined along each of some axes.
+    fn fan_in(&self, axes: &[usize]) -> Result<Vec<(usize, u64)>> {
+        let split_every = match &self.split_every {
+            SplitEvery::Default => SplitEvery::Blocks(Config::current()?.split_every() as u64),
+            given => given.clone(),
+        };
+        Ok(tree::fan_in(&split_every, axes))
+    }
 }
 
 impl<A: Into<Axes>> From<A> for Over {
@@ -86,11 +100,7 @@ pub(crate) fn reduce(
             refuse_empty(call, node, &axes)?;
         }
         let mut fan_in = vec![1; node.ndim()];
-        let split_every = match &over.split_every {
-            SplitEvery::Default => SplitEvery::Blocks(Config::current()?.split_every() as u64),
-            given => given.clone(),
-        };
-        for (axis, k) in tree::fan_in(&split_every, &axes) {
+        for (axis, k) in over.fan_in(&axes)? {
             fan_in[axis] = k;
         }
         let spec = ReduceSpec {
@@ -104,6 +114,64 @@ pub(crate) fn reduce(
             spec.check().map_err(|error| super::unsupported(call, error.got, "a real number"))?;
         let reduced = Node::of(ArrayOp::Reduce(Arc::new(Reduction { spec, fan_in })), &[node])?;
         if over.keepdims { Ok(reduced) } else { drop_axes(&reduced, &axes) }
+    })
+}
+
+/// The reduction of `x` by functions of a user.
+pub(crate) fn own_reduction<T: Element, P: Element, U: Element, const N: usize>(
+    call: Call,
+    x: &Handle,
+    over: &Over,
+    functions: &Arc<Functions<T, P, U, N>>,
+) -> Handle {
+    x.then(|node| {
+        let (mut axes, keepdims) = over.resolve(call, node)?;
+        axes.sort_unstable();
+        let fan_in = over.fan_in(&axes)?;
+        let group = |axis: usize| match fan_in.iter().find(|(reduced, _)| *reduced == axis) {
+            Some(&(axis, size)) => AxisMap::Group { axis, size },
+            None => AxisMap::same(axis),
+        };
+        let groups = BlockMap::axes((0..node.ndim()).map(group));
+        let same = BlockMap::axes((0..node.ndim()).map(AxisMap::same));
+        let rounds = tree::rounds(&node.meta.chunks.grid(), &fan_in);
+        let mut reduced = Arc::clone(node);
+        for (round, grid) in rounds.iter().enumerate() {
+            let along = axes.iter().map(|&axis| (axis, AxisChunks::uniform(grid[axis], 1)));
+            let chunks = along.fold(node.meta.chunks.clone(), |chunks, (axis, blocks)| {
+                chunks.with_axis(axis, blocks)
+            });
+            let is_last = round + 1 == rounds.len();
+            let step = match round {
+                0 => ReductionStep::Chunk,
+                _ if is_last => ReductionStep::Finish,
+                _ => ReductionStep::Combine,
+            };
+            let len = chunks.max_block_len();
+            let len =
+                len.map_or_else(|| Ok(super::chunk_bytes()? / P::DTYPE.nbytes() as u64), Ok)?;
+            let partial_bytes = len.saturating_mul((N * P::DTYPE.nbytes()) as u64);
+            let kernel = OwnReductionKernel {
+                call,
+                step,
+                functions: Arc::clone(functions),
+                axes: axes.clone().into(),
+                out: chunks.clone(),
+            };
+            let dtype = if is_last { U::DTYPE } else { P::DTYPE };
+            // What is combined and what that makes are there at once.
+            let (out_bytes, scratch) = match step {
+                ReductionStep::Chunk => (Some(partial_bytes), 0),
+                ReductionStep::Combine => (Some(partial_bytes), partial_bytes),
+                ReductionStep::Finish => (None, partial_bytes.saturating_mul(2)),
+            };
+            let map = if round == 0 { same.clone() } else { groups.clone() };
+            let out = Meta { dtype, chunks };
+            let inputs = [(&reduced, map)];
+            reduced = blockwise(call, Arc::new(kernel), &inputs, out, out_bytes, scratch)?;
+        }
+        let reduced = reduced.with_note(node.note.clone());
+        if keepdims { Ok(reduced) } else { drop_axes(&reduced, &axes) }
     })
 }
 

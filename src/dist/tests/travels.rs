@@ -28,7 +28,11 @@ fn order_statistics_groups_and_random_numbers_are_the_same_on_workers() {
     );
     let of_groups =
         (groups.mean(), groups.std(1.0), groups.median(), &x - groups.expand(&groups.mean()));
-    let others = (x.sliding_window_view([(0, 4)]).mean(-1), x.vindex([(0, [3, 77]), (1, [9, 0])]));
+    let others = (
+        x.sliding_window_view([(0, 4)]).mean(-1),
+        x.vindex([(0, [3, 77]), (1, [9, 0])]),
+        x.gt(0.5).label(2),
+    );
     let all = (of_order, counted, of_groups, others);
     let (near, far) = (compute(&all).unwrap(), cluster.compute(&all).unwrap());
     assert_eq!(format!("{near:?}"), format!("{far:?}"));

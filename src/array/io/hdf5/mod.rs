@@ -10,6 +10,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 mod types;
+mod write;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +23,7 @@ use hdf5_reader::{Dataset, HDF5_MAX_CHUNK_BYTES, OpenOptions};
 
 use self::source::Hdf5Source;
 use self::storage::Bounded;
+pub(crate) use self::write::{Hdf5Schema, Hdf5Writer};
 use crate::error::{Blame, Call, Error, Result};
 use crate::storage::{FoundFile, io_error_in};
 

@@ -50,6 +50,25 @@ pub enum Attribute {
     F64(Vec<f64>),
 }
 
+macro_rules! attributes {
+    ($($t:ty => $variant:ident $value:ident $made:expr;)*) => {$(
+        impl From<$t> for Attribute {
+            fn from($value: $t) -> Self {
+                Attribute::$variant($made)
+            }
+        }
+    )*};
+}
+
+attributes! {
+    &str => Text text text.to_owned();
+    String => Text text text;
+    i16 => I16 number vec![number];
+    i32 => I32 number vec![number];
+    f32 => F32 number vec![number];
+    f64 => F64 number vec![number];
+}
+
 impl Attribute {
     pub(super) fn kind(&self) -> Kind {
         Kind::Number(match self {

@@ -8,10 +8,8 @@ mod header;
 #[cfg(feature = "hdf5")]
 mod netcdf4;
 mod packing;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `to_netcdf`, which is not here yet"))]
 mod write;
 
-#[cfg(test)]
 pub(crate) use write::{NetcdfSchema, NetcdfWriter};
 
 use std::fmt;

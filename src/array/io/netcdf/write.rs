@@ -6,7 +6,7 @@ use ndarray::ArrayViewD;
 
 use super::super::bytes::{ByteOrder, Stored, encode_slice};
 use super::super::layout::Layout;
-use super::super::region::PositionedFile;
+use super::super::region::{PositionedFile, SCRATCH_BYTES};
 use super::header::{
     Attribute, Dimension, Header, Kind, TAG_ATTRIBUTE, TAG_DIMENSION, TAG_VARIABLE, Variable,
 };
@@ -231,6 +231,9 @@ pub(crate) struct NetcdfWriter {
 }
 
 impl NetcdfWriter {
+    /// Bytes that writing a box uses beside it.
+    pub(crate) const SCRATCH_BYTES: u64 = SCRATCH_BYTES;
+
     /// Starts a file of zeros: CDF-2, or CDF-5 where that can't hold the types or lengths.
     ///
     /// # Errors
@@ -261,28 +264,19 @@ impl NetcdfWriter {
         Ok(NetcdfWriter { call, name, file, header, layouts })
     }
 
-    /// Writes the box of a variable that begins at `start`. Threads may write boxes that do not
+    /// Writes the box of a variable, by its place in the schema, that begins at `start`. Threads may write boxes that do not
     /// overlap at once.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if there is no such
-    /// variable or box.
+    /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if there is no such box.
     pub(crate) fn write_block<T: Element>(
         &self,
-        variable: &str,
+        position: usize,
         start: &[u64],
         block: &ArrayViewD<'_, T>,
     ) -> Result<()> {
         let call = self.call;
-        let variables = &self.header.variables;
-        let found = variables.iter().position(|v| v.name == variable);
-        let position = found.ok_or_else(|| Error::InvalidArgument {
-            call,
-            argument: "variable",
-            got: format!("{variable:?}"),
-            expected: "a variable of the schema",
-        })?;
-        let dtype = variables[position].kind.dtype();
+        let dtype = self.header.variables[position].kind.dtype();
         if T::DTYPE != dtype {
             let (got, expected) = (T::DTYPE.to_string(), dtype.to_string());
             return Err(Error::DTypeMismatch { call, got, expected });
