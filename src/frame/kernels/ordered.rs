@@ -125,6 +125,11 @@ impl OrderedSpec {
         self.carries.iter().any(|carry| carry.side == side) || !self.spans.is_empty()
     }
 
+    /// Whether edges on this side have values of functions that carry one.
+    pub(crate) fn carries(&self, side: Side) -> bool {
+        self.of_side(side).next().is_some()
+    }
+
     /// What one partition leaves for those on the other side of it.
     fn edge(&self, rows: &DataFrame, side: Side) -> Result<Edge> {
         let context = rows.select(self.columns.iter().cloned()).map_err(failed("edge"))?;

@@ -16,6 +16,9 @@ use crate::frame::op::Added;
 use crate::frame::show::named;
 use crate::graph::{AxisMap, BlockMap, Kernel, Layer, LayerId, LayerInput, NodeId};
 
+/// A number, or where a text is, with what says which results are known.
+const RESULT_BYTES: u64 = 18;
+
 impl Lowering<'_> {
     /// The row of the second frame on each row of the first.
     pub(super) fn attach(&mut self, id: NodeId, inputs: &[Lowered]) -> Lowered {
@@ -67,6 +70,10 @@ impl Lowering<'_> {
         let linear = |layer| LayerInput { layer, map: BlockMap::Linear };
         let local = EdgeKernel { spec: Arc::clone(spec), side };
         let mut edges = self.edge_layer("edge", local, vec![linear(input.layer)], n_parts, bytes);
+        if spec.carries(side) {
+            // All results of one function after the other, of which the last one stays.
+            self.layers.get_mut(edges).scratch_bytes = input.layout.index_bytes(RESULT_BYTES);
+        }
         let mut covered = 1;
         while covered < reach {
             let far = neighbours(edges, n_parts, covered, side);
