@@ -1,7 +1,8 @@
 //! What scheduling costs on top of the tasks themselves: nanoseconds and bytes a task.
 //!
 //! `cargo bench --bench sched` measures a million tasks; under `cargo test` a few run once. The last lines say what it costs
-//! if a profile watches, in time of processors, which others on the machine disturb less.
+//! if a profile watches, in time of processors, which others on the machine disturb less: for tasks that do nothing, and
+//! for sums over chunks of some sizes (with the feature `array`).
 
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -33,28 +34,60 @@ fn main() -> dask_rs::Result<()> {
     for (shape, threads) in [Shape::FanOut, Shape::Anomaly].into_iter().zip([1, 2]) {
         measure_profile(shape, threads, n, 2 * rounds + 1)?;
     }
+    #[cfg(feature = "array")]
+    for chunk_bytes in [16 << 10, 128 << 10, 1 << 20] {
+        let n_bytes = if is_bench { 1 << 30 } else { 1 << 22 };
+        measure_profile_of_sums(n_bytes, chunk_bytes, 2 * rounds + 1)?;
+    }
+    Ok(())
+}
+
+/// Medians of what `run` takes of the processors, without and with a profile, in turn.
+fn without_and_with(
+    rounds: usize,
+    run: &dyn Fn(Option<&Profile>) -> dask_rs::Result<()>,
+) -> dask_rs::Result<[f64; 2]> {
+    let (mut off, mut on) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let profile = Profile::new();
+        for (times, profile) in [(&mut off, None), (&mut on, Some(&profile))] {
+            let start = cpu_ns();
+            run(profile)?;
+            times.push(cpu_ns() - start);
+        }
+    }
+    Ok([off, on].map(|mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    }))
+}
+
+#[cfg(feature = "array")]
+fn measure_profile_of_sums(n_bytes: u64, chunk_bytes: u64, rounds: usize) -> dask_rs::Result<()> {
+    use dask_rs::array;
+    let x = array::arange(0.0, (n_bytes / 8) as f64, 1.0, chunk_bytes / 8);
+    let sum = (x.sqrt() * 2.0).sum(..);
+    let n_tasks = dask_rs::explain(&sum)?.n_tasks().unwrap_or(1);
+    let [off, on] = without_and_with(rounds, &|profile| match profile {
+        Some(profile) => profile.scope(|| sum.compute()).map(drop),
+        None => sum.compute().map(drop),
+    })?;
+    println!(
+        "sums of {:4} KiB: {n_tasks:>8} tasks of {:5.1} µs: {:+.2} %",
+        chunk_bytes >> 10,
+        off / n_tasks as f64 / 1000.0,
+        (on / off - 1.0) * 100.0
+    );
     Ok(())
 }
 
 fn measure_profile(shape: Shape, threads: usize, n: u64, rounds: usize) -> dask_rs::Result<()> {
     let graph = Graph::expand(shape, n)?;
-    let ns_per_task = |profile: Option<&Profile>| -> dask_rs::Result<f64> {
-        let start = cpu_ns();
-        match profile {
-            Some(profile) => graph.run_watched(threads, profile.observer())?,
-            None => graph.run(threads)?,
-        }
-        Ok((cpu_ns() - start) / graph.n_tasks() as f64)
-    };
-    let (mut off, mut on) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        off.push(ns_per_task(None)?);
-        on.push(ns_per_task(Some(&Profile::new()))?);
-    }
-    let [off, on] = [off, on].map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    });
+    let all = without_and_with(rounds, &|profile| match profile {
+        Some(profile) => graph.run_watched(threads, profile.observer()),
+        None => graph.run(threads),
+    })?;
+    let [off, on] = all.map(|ns| ns / graph.n_tasks() as f64);
     let cost = on - off;
     println!(
         "{shape:>15} {:>8} tasks, {threads} threads: {off:4.0} without, {on:4.0} with: {cost:4.0} a task, \
@@ -69,14 +102,14 @@ fn measure_profile(shape: Shape, threads: usize, n: u64, rounds: usize) -> dask_
 fn cpu_ns() -> f64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let wall = START.get_or_init(Instant::now).elapsed().as_nanos() as f64;
-    let stat = std::fs::read_to_string("/proc/self/stat").ok();
-    let ticks = stat.and_then(|stat| {
-        let (_, fields) = stat.rsplit_once(')')?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
-    });
-    // Linux tells hundredths of a second.
-    ticks.map_or(wall, |ticks| ticks * 1e7)
+    let of_thread = |dir: std::fs::DirEntry| -> Option<f64> {
+        let times = std::fs::read_to_string(dir.path().join("schedstat")).ok()?;
+        times.split(' ').next()?.parse().ok()
+    };
+    // Threads of pools stay, so that no time gets lost with one that ends.
+    let all = std::fs::read_dir("/proc/self/task").ok();
+    let all = all.map(|threads| threads.flatten().filter_map(of_thread).sum());
+    all.unwrap_or(wall)
 }
 
 fn measure(shape: Shape, n: u64, rounds: usize) -> dask_rs::Result<()> {

@@ -11,6 +11,7 @@ mod future;
 mod monitor;
 mod promise;
 mod state;
+mod sync;
 mod task;
 mod watched;
 
@@ -26,7 +27,6 @@ use crate::compute::Collection;
 use crate::config::{Ambient, Config};
 use crate::error::{Call, Error, Result};
 use crate::function::{Argument, Arguments, Function, Shared};
-use crate::sched::thread_pool;
 
 pub use completed::{AsCompleted, Waited, as_completed, wait, wait_any};
 pub use future::Future;
@@ -378,7 +378,7 @@ impl ClientBuilder {
         };
         let limit = (capacity[1] / unit).try_into().unwrap_or(u64::MAX);
         let watched = Watched::new(call, config.observers().with_global(), limit);
-        let pool = thread_pool(n_threads)?;
+        let pool = sync::pool(n_threads)?;
         let core = Arc::new(Core::new(capacity.clone(), pool, ambient, watched));
         let one_thread = [(THREADS, unit)].into();
         let inner = |place| Inner { place, core, resources, capacity, one_thread };

@@ -2,6 +2,7 @@
 //!
 //! All that is kept under one memory limit shares a part of it, and what runs under this limit gets the rest.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +54,9 @@ impl Room {
     }
 }
 
+/// Memory that is kept counts in its limit for as long as anybody has this, which goes wherever the memory goes.
+pub(crate) type Hold = Arc<dyn Any + Send + Sync>;
+
 /// Memory of a limit that is kept until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -102,7 +106,7 @@ pub(crate) struct Keeper {
 /// A block that is kept.
 #[derive(Debug)]
 pub(crate) enum Kept {
-    InMemory { block: Block, _share: Share },
+    InMemory { block: Block, _hold: Hold },
     OnDisk(Saved),
 }
 
@@ -121,14 +125,22 @@ impl Keeper {
         Keeper { limit, room: Arc::default(), files: BlockFiles::new(options) }
     }
 
-    /// Keeps a block. One that stays in memory becomes what `lend` makes of it, which is no longer any run's.
+    /// Keeps a block. One that stays in memory becomes what `lend` makes of it, which is no longer any run's and has the hold, as
+    /// its memory may be kept elsewhere too.
     ///
     /// # Errors
     /// [`Error::Spill`](crate::Error::Spill) and [`Error::SpillLimit`](crate::Error::SpillLimit) if a file can't be written.
-    pub(crate) fn keep(&self, block: Block, lend: impl FnOnce(Block) -> Block) -> Result<Kept> {
+    pub(crate) fn keep(
+        &self,
+        block: Block,
+        lend: impl FnOnce(Block, Hold) -> Block,
+    ) -> Result<Kept> {
         let must = block.as_spill().is_none();
         match Share::take(self.limit, block.nbytes(), &self.room, must) {
-            Some(_share) => Ok(Kept::InMemory { block: lend(block), _share }),
+            Some(share) => {
+                let hold: Hold = Arc::new(share);
+                Ok(Kept::InMemory { block: lend(block, Arc::clone(&hold)), _hold: hold })
+            }
             None => self.files.save(&block).map(Kept::OnDisk),
         }
     }
@@ -165,6 +177,15 @@ impl KeptBlocks {
         }
     }
 
+    /// Block `i`, if it is in memory.
+    #[cfg(feature = "frame")]
+    pub(crate) fn in_memory(&self, i: usize) -> Option<&Block> {
+        match &self.blocks[i] {
+            Kept::InMemory { block, .. } => Some(block),
+            Kept::OnDisk(_) => None,
+        }
+    }
+
     /// Bytes of the blocks in files.
     pub(crate) fn bytes_on_disk(&self) -> u64 {
         self.bytes_on_disk
@@ -183,7 +204,7 @@ mod tests {
     use crate::graph::test_graphs::Chunk;
 
     fn keep(keeper: &Keeper, bytes: u64, digest: u64) -> Result<Kept> {
-        keeper.keep(Block::new(Chunk { bytes, digest }), |block| block)
+        keeper.keep(Block::new(Chunk { bytes, digest }), |block, _| block)
     }
 
     #[test]

@@ -4,6 +4,8 @@
 #[path = "../examples/common/mod.rs"]
 mod common;
 
+#[path = "common/busy.rs"]
+mod busy;
 #[path = "common/child.rs"]
 mod child;
 #[path = "common/trouble.rs"]
@@ -48,5 +50,6 @@ mod suite {
     mod slices;
     mod spill;
     mod tasks;
+    mod threads;
     mod values;
 }

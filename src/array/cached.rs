@@ -316,10 +316,39 @@ impl Place {
 /// How chunks of these elements change hands.
 fn ownership(dtype: DType) -> Ownership {
     dispatch!(dtype, T => Ownership {
-        lend: |block: Block| Block::new(Chunk::borrowed(chunk::<T>(block).data().clone())),
+        lend: |block, hold| Block::new(chunk::<T>(block).kept(hold)),
         recall: |block: Block| {
             let chunk = block.try_unwrap::<Chunk<T>>()?;
             chunk.recalled().map(Block::new).map_err(Block::new)
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::array;
+    use crate::cache::Cache;
+    use crate::config::Config;
+    use crate::keep::free_of;
+
+    #[test]
+    fn memory_counts_as_long_as_anybody_has_it() {
+        const LIMIT: u64 = 1_000_000_207;
+        let cache = Cache::new(1 << 20);
+        let x = array::arange(0.0, 10_000.0, 1.0, [1000]);
+        Config::new().with_cache(&cache).with_memory_limit(LIMIT).scope(|| {
+            let kept_bytes = || LIMIT - free_of(LIMIT);
+            let y = x.sqrt();
+            let kept = y.persist().unwrap();
+            assert_eq!((cache.bytes(), kept_bytes()), (80_000, 80_000), "both have the same");
+            // The one who counted it first lets go of it, twice.
+            cache.clear();
+            assert_eq!(kept_bytes(), 80_000);
+            let again = kept.persist().unwrap();
+            drop(kept);
+            assert_eq!(kept_bytes(), 80_000);
+            drop(again);
+            assert_eq!(kept_bytes(), 0);
+        });
+    }
 }

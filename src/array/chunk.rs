@@ -8,6 +8,7 @@ use ndarray::{ArcArray, ArrayD, ArrayViewD, IxDyn};
 use super::dtype::Element;
 use super::io::Strips;
 use crate::graph::{Block, Load, Spill, Value};
+use crate::keep::Hold;
 use crate::memory::BufferPool;
 #[cfg(feature = "dist")]
 use {
@@ -22,19 +23,37 @@ use {
 #[derive(Debug)]
 pub(crate) struct Chunk<T: Element> {
     data: ArcArray<T, IxDyn>,
-    /// Where the buffer goes; `None` for memory that belongs to the user or to a persisted array.
-    pool: Option<Arc<BufferPool>>,
+    of: Of,
+}
+
+/// Whose memory it is.
+#[derive(Clone, Debug)]
+enum Of {
+    /// A run's; the buffer goes to this pool.
+    Run(Arc<BufferPool>),
+    /// That of a persisted array or of a cache, in any run.
+    Kept(#[expect(dead_code, reason = "it is only held")] Hold),
+    User,
 }
 
 impl<T: Element> Chunk<T> {
     /// A chunk whose buffer this run allocated.
     pub(crate) fn new(data: ArrayD<T>, pool: &Arc<BufferPool>) -> Self {
-        Chunk { data: data.into_shared(), pool: Some(Arc::clone(pool)) }
+        Chunk { data: data.into_shared(), of: Of::Run(Arc::clone(pool)) }
     }
 
-    /// A view of memory that lives on anyway, and so costs the run nothing.
+    /// A view of memory of the user, which lives on anyway, and so costs the run nothing.
     pub(crate) fn borrowed(data: ArcArray<T, IxDyn>) -> Self {
-        Chunk { data, pool: None }
+        Chunk { data, of: Of::User }
+    }
+
+    /// The chunk as one that lives on when its run has ended. What did so before has its own hold.
+    pub(crate) fn kept(mut self, hold: Hold) -> Self {
+        let of = match &self.of {
+            Of::Run(_) => Of::Kept(hold),
+            of => of.clone(),
+        };
+        Chunk { data: std::mem::replace(&mut self.data, empty()), of }
     }
 
     /// A chunk that was borrowed, if nobody else has its memory.
@@ -42,13 +61,13 @@ impl<T: Element> Chunk<T> {
         let data = std::mem::replace(&mut self.data, empty());
         match data.try_into_owned_nocopy() {
             Ok(array) => Ok(Chunk::borrowed(array.into_shared())),
-            Err(data) => Err(Chunk::borrowed(data)),
+            Err(data) => Err(Chunk { data, of: self.of.clone() }),
         }
     }
 
     /// Whether the memory lives on when this chunk is dropped.
     pub(crate) fn is_borrowed(&self) -> bool {
-        self.pool.is_none()
+        !matches!(self.of, Of::Run(_))
     }
 
     pub(crate) fn view(&self) -> ArrayViewD<'_, T> {
@@ -65,18 +84,19 @@ impl<T: Element> Chunk<T> {
         layout: impl FnOnce(ArcArray<T, IxDyn>) -> ArcArray<T, IxDyn>,
     ) -> Self {
         let data = std::mem::replace(&mut self.data, empty());
-        Chunk { data: layout(data), pool: self.pool.take() }
+        let of = std::mem::replace(&mut self.of, Of::User);
+        Chunk { data: layout(data), of }
     }
 
     /// The array if nobody else holds its memory, so that it can be written to.
     pub(crate) fn try_into_owned(mut self) -> Result<ArrayD<T>, Self> {
-        if self.pool.is_none() {
+        if self.is_borrowed() {
             return Err(self);
         }
         let data = std::mem::replace(&mut self.data, empty());
         match data.try_into_owned_nocopy() {
             Ok(array) => {
-                self.pool = None;
+                self.of = Of::User;
                 Ok(array)
             }
             Err(data) => {
@@ -89,13 +109,13 @@ impl<T: Element> Chunk<T> {
 
 impl<T: Element> Clone for Chunk<T> {
     fn clone(&self) -> Self {
-        Chunk { data: self.data.clone(), pool: self.pool.clone() }
+        Chunk { data: self.data.clone(), of: self.of.clone() }
     }
 }
 
 impl<T: Element> Value for Chunk<T> {
     fn nbytes(&self) -> u64 {
-        if self.pool.is_none() { 0 } else { (self.data.len() * size_of::<T>()) as u64 }
+        if self.is_borrowed() { 0 } else { (self.data.len() * size_of::<T>()) as u64 }
     }
 
     #[cfg(feature = "dist")]
@@ -123,7 +143,7 @@ impl<T: Element> Value for Chunk<T> {
     }
 
     fn as_spill(&self) -> Option<&dyn Spill> {
-        self.pool.as_ref().map(|_| self as &dyn Spill)
+        (!self.is_borrowed()).then_some(self as &dyn Spill)
     }
 }
 
@@ -183,7 +203,7 @@ impl<T: Element> Spill for Chunk<T> {
 
 impl<T: Element> Drop for Chunk<T> {
     fn drop(&mut self) {
-        let Some(pool) = self.pool.take() else { return };
+        let Of::Run(pool) = std::mem::replace(&mut self.of, Of::User) else { return };
         let data = std::mem::replace(&mut self.data, empty());
         if let Ok(array) = data.try_into_owned_nocopy() {
             pool.give(array.into_raw_vec_and_offset().0);
@@ -215,18 +235,19 @@ mod tests {
     use num_complex::Complex;
 
     use super::*;
+    use crate::keep::{BlockFiles, SpillOptions};
 
     /// What comes back from disk, and the bytes that were there.
     fn round_trip<T: Element>(data: ArcArray<T, IxDyn>) -> (ArcArray<T, IxDyn>, usize) {
         let pool = Arc::new(BufferPool::new(1 << 30));
-        let block = Block::new(Chunk { data, pool: Some(Arc::clone(&pool)) });
+        let block = Block::new(Chunk { data, of: Of::Run(Arc::clone(&pool)) });
         let mut file = Vec::new();
         let load = block.as_spill().expect("it owns elements").save(&mut file).unwrap();
         drop(block);
         assert_eq!(Arc::strong_count(&pool), 1, "what lies on disk keeps no buffers");
         let reader = Arc::new(BufferPool::new(1 << 30));
         let back = chunk::<T>(load(&mut file.as_slice(), &reader).unwrap());
-        assert!(Arc::ptr_eq(back.pool.as_ref().unwrap(), &reader));
+        assert!(matches!(&back.of, Of::Run(pool) if Arc::ptr_eq(pool, &reader)));
         load(&mut &file[1..], &reader).unwrap_err();
         (back.data().clone(), file.len())
     }
@@ -271,6 +292,29 @@ mod tests {
         assert_eq!(round_trip(point.clone()), (point, 8));
         let small = ndarray::arr2(&[[i16::MIN, 7]]).into_dyn().into_shared();
         assert_eq!(round_trip(small.clone()), (small, 4));
+    }
+
+    #[test]
+    fn what_repeats_itself_is_small_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = Arc::new(BufferPool::new(0));
+        let data: Vec<f64> = (0..100_000).map(|i| f64::from(i % 100)).collect();
+        let data = ArrayD::from_shape_vec(IxDyn(&[100, 1000]), data).unwrap();
+        let block = Block::new(Chunk::new(data.clone(), &pool));
+        let options = SpillOptions::new(dir.path().into(), u64::MAX);
+        let files = BlockFiles::new(SpillOptions { compresses: true, ..options });
+        let saved = files.save(&block).unwrap();
+        let file = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path().join("0");
+        let len = std::fs::metadata(&file).unwrap().len();
+        assert!(len < 80_000, "{len} of 800000 bytes");
+        for _ in 0..2 {
+            assert_eq!(chunk::<f64>(saved.load(&pool).unwrap()).data(), data);
+        }
+        let bytes = std::fs::read(&file).unwrap();
+        for part in [0, 3, len / 2, len - 1] {
+            std::fs::write(&file, &bytes[..part as usize]).unwrap();
+            saved.load(&pool).unwrap_err();
+        }
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::compute::Collector;
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::graph::{AxisMap, Block, BlockMap};
-use crate::keep::{Keeper, Kept, KeptBlocks, Room, SpillOptions};
+use crate::keep::{Keeper, Kept, KeptBlocks, Room};
+use crate::sched::spill_options;
 
 /// Assembles an array, block by block as they are ready, so that no block is kept beside the result.
 pub(crate) struct Assemble<T> {
@@ -151,8 +152,7 @@ pub(crate) struct Keep {
 
 impl Keep {
     pub(crate) fn new(node: &Node, config: &Config) -> Self {
-        let options = SpillOptions::new(config.spill_directory(), config.spill_limit());
-        let keeper = Arc::new(Keeper::new(config.memory_limit(), options));
+        let keeper = Arc::new(Keeper::new(config.memory_limit(), spill_options(config)));
         Keep { dtype: node.meta.dtype, keeper, blocks: Mutex::default() }
     }
 
@@ -181,12 +181,8 @@ impl Collector for Keep {
 
     fn accept(&self, block: usize, value: Block) -> Result<()> {
         // From now on the memory is the array's and no longer the run's.
-        let lend = |value| {
-            dispatch!(self.dtype, T => {
-                let data = chunk::<T>(value);
-                Block::new(Chunk::borrowed(data.data().clone()))
-            })
-        };
+        let lend =
+            |value, hold| dispatch!(self.dtype, T => Block::new(chunk::<T>(value).kept(hold)));
         let kept = self.keeper.keep(value, lend)?;
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = Some(kept);
         Ok(())

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::Slot;
 use crate::error::Result;
 use crate::graph::{Block, Inputs, Kernel, TaskContext};
+use crate::keep::Hold;
 
 /// How blocks change hands between runs and caches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ownership {
-    /// The block as one whose memory is no run's.
-    pub(crate) lend: fn(Block) -> Block,
+    /// The block as one whose memory is no run's, with what counts it.
+    pub(crate) lend: fn(Block, Hold) -> Block,
     /// A block that was lent, if nobody else has its memory; else the block as it was.
     pub(crate) recall: fn(Block) -> Result<Block, Block>,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::kernel::Ownership;
 use super::keys::{Key, KeyId, Keys};
 use crate::graph::Block;
-use crate::keep::{Room, Share, free_of};
+use crate::keep::{Hold, Room, Share, free_of};
 
 /// Blocks by key and number, in the order of what they are worth.
 pub(super) struct Table {
@@ -42,7 +42,7 @@ struct Kept {
     bytes: u64,
     rank: Rank,
     ownership: Ownership,
-    _share: Share,
+    _hold: Hold,
 }
 
 /// What comes with a block.
@@ -165,9 +165,10 @@ impl Table {
             let Some(first) = self.give_up(&mut search) else { return block };
             gone.push(first);
         };
-        let block = (new.ownership.lend)(block);
+        let hold: Hold = Arc::new(share);
+        let block = (new.ownership.lend)(block, Arc::clone(&hold));
         let kept =
-            Kept { block: block.clone(), bytes, rank, ownership: new.ownership, _share: share };
+            Kept { block: block.clone(), bytes, rank, ownership: new.ownership, _hold: hold };
         self.put(key, number, kept);
         block
     }
@@ -262,7 +263,7 @@ mod tests {
         }
 
         fn insert(&mut self, op: u32, bytes: u64, worth: f64) -> Block {
-            let lend: fn(Block) -> Block = |block| block;
+            let lend: fn(Block, Hold) -> Block = |block, _| block;
             let recall = |block: Block| block.try_unwrap::<Chunk>().map(Block::new);
             let ownership = Ownership { lend, recall };
             let key = self.key(op);
@@ -323,7 +324,7 @@ mod tests {
             block.try_unwrap::<Chunk>().map(Block::new)
         };
         let (mut bench, n) = (Bench::new(2_000, 1_000_081), 2_000);
-        let ownership = Ownership { lend: |block| block, recall };
+        let ownership = Ownership { lend: |block, _| block, recall };
         let mut insert = |op: u32, worth: f64| {
             let key = bench.key(op);
             let new = New { limit: bench.memory_limit, room: &bench.room, worth, ownership };

@@ -7,15 +7,13 @@
 //! A thread that waits for a task runs it itself if it has not started. Otherwise the task that it is in is suspended: its
 //! resources and its place among the threads go to others, which a thread outside of the pool runs meanwhile.
 
-use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
-
-use rayon::ThreadPool;
 
 use super::future::Held;
 use super::promise::{Bell, Promise, contained};
 use super::state::{Effects, End, State, TaskId};
+use super::sync::{self, Mutex, MutexGuard, Own, Pool};
 use super::watched::Watched;
 use crate::config::Ambient;
 use crate::error::{Call, Error, FailedTask, Result};
@@ -25,7 +23,7 @@ use crate::sched::job::{Names, named};
 /// What the handles and loops of one client share.
 pub(super) struct Core {
     shared: Mutex<Inside>,
-    pool: Arc<ThreadPool>,
+    pool: Pool,
     /// The settings that hold inside of tasks.
     ambient: Ambient,
     /// If somebody watches.
@@ -83,11 +81,21 @@ struct Frame {
     task: TaskId,
 }
 
+/// What a thread is inside of.
+#[derive(Default)]
+struct Here {
+    /// Tasks, the innermost last; `None` where it waits and does something else meanwhile.
+    frames: Vec<Option<Frame>>,
+    /// The client whose loop it is in, if it is one of a pool.
+    in_loop: Option<*const Core>,
+}
+
 thread_local! {
-    /// The tasks that this thread is inside of, the innermost last; `None` where it waits and does something else meanwhile.
-    static FRAMES: RefCell<Vec<Option<Frame>>> = const { RefCell::new(Vec::new()) };
-    /// The client whose loop this thread of a pool is inside of.
-    static LOOP: Cell<*const Core> = const { Cell::new(std::ptr::null()) };
+    static HERE: Own<Here> = Own::default();
+}
+
+fn here<R>(f: impl FnOnce(&mut Here) -> R) -> R {
+    HERE.with(|own| own.with(f))
 }
 
 /// How deep tasks may lie in each other on one stack, each waiting for the next.
@@ -96,7 +104,7 @@ const FRAMES_MAX: usize = 24;
 impl Core {
     pub(super) fn new(
         capacity: Vec<i128>,
-        pool: Arc<ThreadPool>,
+        pool: Pool,
         ambient: Ambient,
         watched: Option<Watched>,
     ) -> Self {
@@ -152,37 +160,34 @@ impl Core {
     /// Starts a loop on a thread beside the pool, for one of the pool that waits; whether the system has one more.
     fn spawn_beside(self: &Arc<Self>) -> bool {
         let core = Arc::clone(self);
-        let builder = std::thread::Builder::new().name("dask-rs-beside".into());
-        #[expect(clippy::disallowed_methods, reason = "another thread of the budget waits")]
-        builder.spawn(move || core.work(false)).is_ok()
+        sync::spawn_beside(move || core.work(false))
     }
 
     /// A loop on a thread of the pool, wherever that stands.
     fn enter_loop(self: &Arc<Self>) {
-        // Tasks of clients and of computations are inside of settings.
-        let is_between_tasks = Ambient::depth() == 0;
-        let around = LOOP.get();
-        if is_between_tasks && around == Arc::as_ptr(self) {
+        let is_between_tasks = sync::is_between_tasks();
+        let (around, depth) = here(|here| (here.in_loop, here.frames.len()));
+        if is_between_tasks && around == Some(Arc::as_ptr(self)) {
             // The loop that came upon this one looks next.
             let mut inside = self.lock();
             inside.n_on_pool -= 1;
             inside.n_looking -= 1;
             return;
         }
-        let is_free = is_between_tasks && around.is_null();
+        let is_free = is_between_tasks && around.is_none();
         if !is_free && self.spawn_beside() {
             // What waits here might be waited for by a task that this loop runs, and should not wait for all of them.
             self.lock().n_on_pool -= 1;
             return;
         }
-        if FRAMES.with_borrow(Vec::len) >= FRAMES_MAX {
+        if depth >= FRAMES_MAX {
             // The system has no more threads, and this stack is deep enough; the next one that looks tries again.
             self.spawn_on_pool();
             return;
         }
-        LOOP.set(Arc::as_ptr(self));
+        here(|here| here.in_loop = Some(Arc::as_ptr(self)));
         self.work(true);
-        LOOP.set(around);
+        here(|here| here.in_loop = around);
     }
 
     /// Runs tasks until none can start.
@@ -203,20 +208,20 @@ impl Core {
             ended = Some((task, self.run(task, &work)));
             drop(work);
             // Computations that were started elsewhere wait for a thread of the pool too.
-            rayon::yield_now();
+            sync::yield_now();
         }
     }
 
     /// Calls a task that was started.
     fn run(self: &Arc<Self>, task: TaskId, work: &Arc<Work>) -> Result<Shared> {
         let frame = Frame { core: Arc::clone(self), task };
-        FRAMES.with_borrow_mut(|frames| frames.push(Some(frame)));
-        let run = || self.ambient.enter(|| work.run());
+        here(|here| here.frames.push(Some(frame)));
+        let run = || sync::enter(&self.ambient, || work.run());
         let outcome = match &self.watched {
             Some(watched) => watched.task(work.layer, run),
             None => run(),
         };
-        FRAMES.with_borrow_mut(Vec::pop);
+        here(|here| here.frames.pop());
         outcome
     }
 
@@ -244,13 +249,13 @@ impl Core {
 
     fn is_inside_of(self: &Arc<Self>, task: TaskId) -> bool {
         let is_it = |frame: &Frame| frame.task == task && Arc::ptr_eq(&frame.core, self);
-        FRAMES.with_borrow(|frames| frames.iter().flatten().any(is_it))
+        here(|here| here.frames.iter().flatten().any(is_it))
     }
 
     /// Runs `task`, or what it waits for, on this thread, as long as there is something that has not started.
     fn help(self: &Arc<Self>, task: TaskId, promise: &Promise) {
         let (depth, frame) =
-            FRAMES.with_borrow(|frames| (frames.len(), frames.last().cloned().flatten()));
+            here(|here| (here.frames.len(), here.frames.last().cloned().flatten()));
         // A task of another client keeps its place there while this thread helps here, and what is helped may wait for that place.
         let is_elsewhere = frame.as_ref().is_some_and(|frame| !Arc::ptr_eq(&frame.core, self));
         if depth >= FRAMES_MAX || is_elsewhere {
@@ -278,15 +283,15 @@ impl Core {
 
 /// Calls `wait`, during which this thread may do what does not belong to the task that it is in.
 fn aside<R>(wait: impl FnOnce() -> R) -> R {
-    FRAMES.with_borrow_mut(|frames| frames.push(None));
+    here(|here| here.frames.push(None));
     let result = wait();
-    FRAMES.with_borrow_mut(Vec::pop);
+    here(|here| here.frames.pop());
     result
 }
 
 /// Calls `wait`, which may block this thread. The task that it is in, if it is, gives its place to others meanwhile.
 pub(super) fn suspended<R>(wait: impl FnOnce() -> R) -> R {
-    let frame = FRAMES.with_borrow(|frames| frames.last().cloned().flatten());
+    let frame = here(|here| here.frames.last().cloned().flatten());
     let Some(Frame { core, task }) = frame else { return aside(wait) };
     core.with(|inside, effects| inside.state.suspend(task, effects));
     let result = aside(wait);

@@ -1,8 +1,10 @@
 //! Waiting for something that another thread does, also on the threads of a pool.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use super::sync::{AtomicUsize, Condvar, Mutex, N_LOOKS, is_in_pool, yield_now};
 
 /// A value under a lock, whose changes can be waited for.
 #[derive(Debug, Default)]
@@ -15,9 +17,6 @@ pub(super) struct Monitor<S> {
 /// How long a thread of a pool sleeps at a time. In between it does what others need a thread of the pool for, so that
 /// the pool never stands still, however many of its threads wait.
 const NAP: Duration = Duration::from_millis(1);
-
-/// How often a thread looks before it sleeps: what is short is not worth two changes of threads.
-const N_LOOKS: usize = 200;
 
 impl<S> Monitor<S> {
     /// Changes the state. Who waits is told by [`notify`](Self::notify), which has to follow, but not under another lock.
@@ -44,7 +43,7 @@ impl<S> Monitor<S> {
             }
             std::hint::spin_loop();
         }
-        let is_in_pool = rayon::current_thread_index().is_some();
+        let is_in_pool = is_in_pool();
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(now()));
             let nap = if is_in_pool { Some(left.map_or(NAP, |left| left.min(NAP))) } else { left };
@@ -55,7 +54,7 @@ impl<S> Monitor<S> {
                 return None;
             }
             if is_in_pool {
-                rayon::yield_now();
+                yield_now();
             }
         }
     }

@@ -13,6 +13,8 @@ use futures_core::Stream;
 use super::*;
 use crate::error::Error;
 
+mod model;
+
 /// Long enough to fail a test rather than to hang it.
 const LONG: Duration = Duration::from_secs(60);
 

@@ -33,6 +33,7 @@ fn from_vars(call: Call, var: impl Fn(&str) -> Option<String>) -> Result<Config>
         spill_directory: reader
             .get("DASK_RS_SPILL_DIRECTORY", "a path", |text| Some(text.into()))?,
         spill_limit: reader.get("DASK_RS_SPILL_LIMIT", "a number of bytes", parse_bytes)?,
+        spill_compression: reader.get("DASK_RS_SPILL_COMPRESSION", "true or false", parse_bool)?,
         cache: reader.get("DASK_RS_CACHE_LIMIT", "a number of bytes", parse_bytes)?.map(cache_of),
         progress: reader.get("DASK_RS_PROGRESS", "true or false", parse_bool)?,
         ..Config::default()
@@ -114,6 +115,7 @@ mod tests {
             ("DASK_RS_PROGRESS", "Yes"),
             ("DASK_RS_SPILL_DIRECTORY", "/scratch"),
             ("DASK_RS_SPILL_LIMIT", "0"),
+            ("DASK_RS_SPILL_COMPRESSION", "on"),
             ("DASK_RS_CACHE_LIMIT", "1 MiB"),
         ]);
         let config = config.unwrap();
@@ -122,7 +124,7 @@ mod tests {
         assert_eq!(config.executor(), ExecutorKind::Seeded(42));
         assert!(config.progress());
         assert_eq!(config.spill_directory(), std::path::Path::new("/scratch"));
-        assert_eq!(config.spill_limit(), 0);
+        assert_eq!((config.spill_limit(), config.spill_compression()), (0, true));
         assert_eq!(config.cache().unwrap().limit(), 1 << 20);
     }
 

@@ -21,7 +21,7 @@ use crate::observe::{Observer, Observers};
 /// 2. [`set_global`](Self::set_global),
 /// 3. the environment variables `DASK_RS_MEMORY_LIMIT`, `DASK_RS_THREADS`, `DASK_RS_CHUNK_SIZE`,
 ///    `DASK_RS_SPLIT_EVERY`, `DASK_RS_OPTIMIZE`, `DASK_RS_EXECUTOR`, `DASK_RS_PROGRESS`,
-///    `DASK_RS_SPILL_DIRECTORY`, `DASK_RS_SPILL_LIMIT` and `DASK_RS_CACHE_LIMIT`,
+///    `DASK_RS_SPILL_DIRECTORY`, `DASK_RS_SPILL_LIMIT`, `DASK_RS_SPILL_COMPRESSION` and `DASK_RS_CACHE_LIMIT`,
 /// 4. the default, which the getter of the setting names.
 ///
 /// # Example
@@ -47,6 +47,7 @@ pub struct Config {
     progress: Option<bool>,
     spill_directory: Option<PathBuf>,
     spill_limit: Option<u64>,
+    spill_compression: Option<bool>,
     cache: Option<Cache>,
     observers: Observers,
 }
@@ -125,11 +126,30 @@ impl Config {
         Config { spill_directory: Some(directory.into()), ..self }
     }
 
-    /// Sets how many bytes one computation may have on disk while memory is full; with 0, what does not fit
+    /// Sets how many bytes of chunks one computation may have on disk while memory is full, before they are compressed; with 0, what does not fit
     /// into memory is an error.
     #[must_use]
     pub fn with_spill_limit(self, bytes: u64) -> Self {
         Config { spill_limit: Some(bytes), ..self }
+    }
+
+    /// Sets whether chunks of arrays are compressed while they wait on disk (LZ4): worth it where the disk is slow and the data
+    /// repeat themselves. Rows of frames are compressed in any case, unless they are few.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::prelude::*;
+    /// let small = Config::new().with_memory_limit(1 << 20).with_spill_compression(true);
+    /// let far = small.scope(|| {
+    ///     let x: Array<f64> = array::arange(0.0, 300_000.0, 1.0, 10_000) % 10.0;
+    ///     (&x - x.mean(..)).abs().max(..).compute()
+    /// })?;
+    /// assert_eq!(far[[]], 4.5);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_spill_compression(self, compress: bool) -> Self {
+        Config { spill_compression: Some(compress), ..self }
     }
 
     /// Sets where results are kept in case that they are asked for again; a cache of 0 bytes stands for none.
@@ -204,6 +224,12 @@ impl Config {
         self.spill_limit.unwrap_or(u64::MAX)
     }
 
+    /// Whether chunks of arrays are compressed while they wait on disk. By default they are not.
+    #[must_use]
+    pub fn spill_compression(&self) -> bool {
+        self.spill_compression.unwrap_or(false)
+    }
+
     /// Where results are kept in case that they are asked for again. By default nowhere; if the environment has
     /// `DASK_RS_CACHE_LIMIT`, in a cache of so many bytes that the whole process shares.
     #[must_use]
@@ -256,6 +282,7 @@ impl Config {
         self.progress = other.progress.or(self.progress);
         self.spill_directory = other.spill_directory.clone().or(self.spill_directory.take());
         self.spill_limit = other.spill_limit.or(self.spill_limit);
+        self.spill_compression = other.spill_compression.or(self.spill_compression);
         self.cache = other.cache.clone().or(self.cache.take());
         self.observers.extend(&other.observers);
     }

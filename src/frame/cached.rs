@@ -14,12 +14,12 @@ use super::io::Condition;
 use super::layout::Layout;
 use super::lower::LowerOptions;
 use super::op::{FrameOp, Given, Repartition, Scan};
-use super::partition::{block, borrowed, frame, rows};
+use super::partition::{borrowed, frame, rows};
 use crate::cache::{Caching, Key, KeyId, Ownership, READ_COST, Same, Slot, plan_keys};
 use crate::compute::Collector;
 use crate::error::Result;
 use crate::graph::{Block, Inputs, Kernel, NodeId, Operation, Plan, TaskContext, Value};
-use crate::keep::Room;
+use crate::keep::{Hold, Room};
 
 /// An operation as plans compare it, without what it reads. What users' functions of columns hold is held with them.
 #[derive(PartialEq)]
@@ -114,7 +114,7 @@ pub(super) fn use_cache(
     let cut = (options.part_bytes, options.prune);
     let keys = plan_keys(plan, &order, caching, |op, hasher| FrameKey::of(op, cut, hasher));
     let of_roots: Vec<_> = plan.roots().iter().map(|root| keys.get(root).copied()).collect();
-    let n_taken = take_cached(plan, &order, &keys, caching, collectors)?;
+    let n_taken = take_cached(plan, &order, &keys, caching)?;
     let costs = costs(plan, &plan.topological());
     for (i, (collector, key)) in collectors.iter_mut().zip(of_roots).enumerate() {
         let cost = costs[&plan.roots()[i]].0;
@@ -131,10 +131,7 @@ fn take_cached(
     order: &[NodeId],
     keys: &HashMap<NodeId, KeyId>,
     caching: &Caching,
-    collectors: &[Arc<dyn Collector>],
 ) -> Result<usize> {
-    // What is persisted is counted, because it may stay longer than the cache has it.
-    let is_lent = collectors.iter().all(|collector| collector.room().is_none());
     let is_fixed = fixed(plan, order);
     let mut seen: HashMap<NodeId, Seen> = HashMap::new();
     let mut n_taken = 0;
@@ -151,7 +148,7 @@ fn take_cached(
         let Some(key) = keys.get(&id).filter(|_| can_be_taken) else { continue };
         let mut found = caching.blocks_of(*key, |number| number == WHOLE);
         if let Some(whole) = found.remove(&WHOLE) {
-            let given = given(whole, *key, caching, &plan.meta(id).schema, is_lent);
+            let given = given(whole, *key, caching, &plan.meta(id).schema);
             plan.make_at(plan.line(id));
             let new = plan.push(FrameOp::Given(Arc::new(given)), &[])?;
             plan.replace(id, new);
@@ -200,12 +197,12 @@ fn fixed(plan: &Plan<FrameOp>, order: &[NodeId]) -> HashSet<NodeId> {
 }
 
 /// A frame that was kept, as an operation.
-fn given(whole: Block, key: KeyId, caching: &Caching, schema: &SchemaRef, is_lent: bool) -> Given {
+fn given(whole: Block, key: KeyId, caching: &Caching, schema: &SchemaRef) -> Given {
     let kept = kept(&whole);
     let rows_of = kept.parts.iter().map(|part| part.height() as u64).collect();
     let layout = Layout::of_blocks(schema, kept.parts.len(), Some(&rows_of), kept.nbytes);
     let slot = caching.slot(key, kept.worth(), OWNERSHIP);
-    let kernel = Arc::new(GiveKernel { slot, whole, is_lent });
+    let kernel = Arc::new(GiveKernel { slot, whole });
     Given { schema: Arc::clone(schema), layout, kernel }
 }
 
@@ -251,6 +248,8 @@ const WHOLE: u64 = 0;
 struct KeptFrame {
     parts: Vec<DataFrame>,
     nbytes: u64,
+    /// What counts them, once they are kept.
+    hold: Option<Hold>,
     /// Bytes that were made to have them.
     cost: f64,
 }
@@ -274,8 +273,14 @@ impl Value for KeptFrame {
 
 /// Frames may be shared as they are: nobody writes into columns that others have.
 const OWNERSHIP: Ownership = Ownership {
-    lend: |whole| whole,
-    recall: |whole| whole.try_unwrap::<KeptFrame>().map(Block::new),
+    lend: |whole, hold| match whole.try_unwrap::<KeptFrame>() {
+        Ok(kept) => Block::new(KeptFrame { hold: Some(hold), ..kept }),
+        Err(shared) => shared,
+    },
+    recall: |whole| {
+        let kept = whole.try_unwrap::<KeptFrame>()?;
+        Ok(Block::new(KeptFrame { hold: None, ..kept }))
+    },
 };
 
 /// Gives out the partitions of a frame that is there.
@@ -284,14 +289,14 @@ struct GiveKernel {
     slot: Slot,
     /// A [`KeptFrame`], which stays where it is as long as this holds it.
     whole: Block,
-    is_lent: bool,
 }
 
 impl Kernel for GiveKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
         self.slot.touch(WHOLE);
-        let part = kept(&self.whole).parts[task.block[0] as usize].clone();
-        Ok(if self.is_lent { borrowed(part) } else { block(part) })
+        let whole = kept(&self.whole);
+        let part = whole.parts[task.block[0] as usize].clone();
+        Ok(borrowed(part, whole.hold.clone()))
     }
 
     fn has_numbered_blocks(&self) -> bool {
@@ -299,11 +304,11 @@ impl Kernel for GiveKernel {
     }
 
     fn is_free(&self) -> bool {
-        self.is_lent
+        true
     }
 
     fn is_resident(&self) -> bool {
-        self.is_lent
+        true
     }
 }
 
@@ -344,7 +349,7 @@ impl Parts {
 impl Keeping {
     fn keep(&self, all: Parts) {
         let parts: Vec<DataFrame> = all.blocks.into_iter().flatten().map(frame).collect();
-        let kept = KeptFrame { parts, nbytes: all.nbytes, cost: self.cost };
+        let kept = KeptFrame { parts, nbytes: all.nbytes, hold: None, cost: self.cost };
         let slot = self.caching.slot(self.key, kept.worth(), OWNERSHIP);
         slot.keep(WHOLE, Block::new(kept));
     }

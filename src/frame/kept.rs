@@ -9,13 +9,14 @@ use polars_ops::prelude::SeriesMethods;
 
 use super::io::{PartStats, Request, Source, nbytes_of, requested, stats_of};
 use super::kernels::values_error;
-use super::partition::{block, borrowed, frame};
+use super::partition::{block, borrowed, frame, hold_of};
 use crate::compute::Collector;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::graph::Block;
-use crate::keep::{Keeper, Kept, KeptBlocks, Room, SpillOptions};
+use crate::keep::{Hold, Keeper, Kept, KeptBlocks, Room};
 use crate::memory::BufferPool;
+use crate::sched::spill_options;
 
 /// Keeps the partitions of a result.
 pub(crate) struct KeepFrames {
@@ -36,8 +37,7 @@ struct Part {
 
 impl KeepFrames {
     pub(crate) fn new(schema: SchemaRef, index: Option<PlSmallStr>, config: &Config) -> Self {
-        let options = SpillOptions::new(config.spill_directory(), config.spill_limit());
-        let keeper = Arc::new(Keeper::new(config.memory_limit(), options));
+        let keeper = Arc::new(Keeper::new(config.memory_limit(), spill_options(config)));
         KeepFrames { schema, index, keeper, parts: Mutex::default() }
     }
 
@@ -63,15 +63,16 @@ impl Collector for KeepFrames {
     }
 
     fn accept(&self, part: usize, value: Block) -> Result<()> {
-        // Rows of somebody else take no memory by being kept.
-        let is_lent = value.nbytes() == 0;
+        // Rows of somebody else take no memory by being kept, and count where they did.
+        let (is_lent, before) = (value.nbytes() == 0, hold_of(&value));
         let rows = match &self.index {
             Some(index) => with_known_order(frame(value), index)?,
             None => frame(value),
         };
         let about = Part::of(&rows);
-        let rows = if is_lent { borrowed(rows) } else { block(rows) };
-        let kept = self.keeper.keep(rows, |rows| borrowed(frame(rows)))?;
+        let rows = if is_lent { borrowed(rows, before.clone()) } else { block(rows) };
+        let lend = |rows, hold| borrowed(frame(rows), Some(before.unwrap_or(hold)));
+        let kept = self.keeper.keep(rows, lend)?;
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)[part] = Some((kept, about));
         Ok(())
     }
@@ -163,9 +164,46 @@ impl Source for KeptFrames {
         self.blocks.bytes_on_disk() == 0
     }
 
+    fn hold(&self, part: usize) -> Option<Hold> {
+        self.blocks.in_memory(part).and_then(hold_of)
+    }
+
     fn read(&self, part: usize, request: &Request) -> Result<DataFrame> {
         // Polars has memory of its own.
         let rows = frame(self.blocks.get(part, &Arc::new(BufferPool::plain()))?);
         requested(&rows, request).map_err(values_error("persisted"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polars_core::df;
+
+    use crate::cache::Cache;
+    use crate::config::Config;
+    use crate::frame::{DataFrame, col};
+    use crate::keep::free_of;
+
+    #[test]
+    fn memory_counts_as_long_as_anybody_has_it() {
+        const LIMIT: u64 = 1_000_000_211;
+        let cache = Cache::new(1 << 20);
+        let rows = df!["x" => (0..10_000_i64).collect::<Vec<_>>()].unwrap();
+        let frame = DataFrame::from_polars(&rows, 4).select([col("x") + 1]);
+        Config::new().with_cache(&cache).with_memory_limit(LIMIT).scope(|| {
+            let kept_bytes = || LIMIT - free_of(LIMIT);
+            frame.compute().unwrap();
+            assert_eq!((cache.bytes(), kept_bytes()), (80_000, 80_000));
+            let kept = frame.persist().unwrap();
+            assert_eq!((cache.hits() > 0, kept_bytes()), (true, 80_000), "both have the same");
+            // The one who counted it first lets go of it, twice.
+            cache.clear();
+            assert_eq!(kept_bytes(), 80_000);
+            let again = kept.persist().unwrap();
+            drop(kept);
+            assert_eq!(kept_bytes(), 80_000);
+            drop(again);
+            assert_eq!(kept_bytes(), 0);
+        });
     }
 }

@@ -8,12 +8,15 @@ use polars_core::prelude::{BinaryChunked, Column, DataType, IntoColumn, StringCh
 
 use super::kernels::spill;
 use crate::graph::{Block, Load, Spill, Value};
+use crate::keep::Hold;
 
 /// Rows of a frame, in memory.
 #[derive(Debug)]
 struct Partition {
     frame: DataFrame,
     nbytes: u64,
+    /// If it is kept beyond its run.
+    hold: Option<Hold>,
 }
 
 impl Value for Partition {
@@ -33,13 +36,17 @@ impl Spill for Partition {
         let schema = Arc::clone(self.frame.schema());
         Ok(Box::new(move |from, _| spill::load(from, &schema).map(block)))
     }
+
+    fn is_compressed(&self) -> bool {
+        true
+    }
 }
 
 /// `frame` as a block, which holds no more text than its rows need.
 pub(crate) fn block(frame: DataFrame) -> Block {
     let frame = without_idle_text(frame);
     let nbytes = frame.estimated_size() as u64;
-    Block::new(Partition { frame, nbytes })
+    Block::new(Partition { frame, nbytes, hold: None })
 }
 
 /// Less text than this may stay in memory without a row that has it.
@@ -83,9 +90,14 @@ pub(crate) fn without_idle_text(frame: DataFrame) -> DataFrame {
     DataFrame::new(height, columns).expect("columns keep their names and lengths")
 }
 
-/// `frame`, whose memory is the user's or that of a persisted frame, as a block.
-pub(crate) fn borrowed(frame: DataFrame) -> Block {
-    Block::new(Partition { frame, nbytes: 0 })
+/// `frame`, whose memory is the user's, or is kept and has a hold, as a block.
+pub(crate) fn borrowed(frame: DataFrame, hold: Option<Hold>) -> Block {
+    Block::new(Partition { frame, nbytes: 0, hold })
+}
+
+/// What counts the memory of a block that is kept already.
+pub(crate) fn hold_of(block: &Block) -> Option<Hold> {
+    block.downcast_ref::<Partition>()?.hold.clone()
 }
 
 /// The rows of a block, if it is a partition.

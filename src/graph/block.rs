@@ -39,6 +39,11 @@ pub(crate) trait Value: Any + Send + Sync + fmt::Debug {
 pub(crate) trait Spill {
     /// Writes the value to `to`; what is returned makes an equal one of the same bytes.
     fn save(&self, to: &mut dyn Write) -> io::Result<Load>;
+
+    /// Whether what is written is compressed already where that is worth it.
+    fn is_compressed(&self) -> bool {
+        false
+    }
 }
 
 /// Reads back what [`Spill::save`] wrote, into buffers of the pool of the run that needs it.

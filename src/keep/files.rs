@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lz4_flex::frame::{BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
 use crate::error::{Error, Result};
 use crate::graph::{Block, Load};
 use crate::memory::BufferPool;
@@ -17,12 +19,14 @@ pub(crate) struct SpillOptions {
     pub(crate) directory: PathBuf,
     /// Bytes that one run, or one persisted result, may have on disk at a time.
     pub(crate) limit: u64,
+    /// Whether they are compressed.
+    pub(crate) compresses: bool,
     pub(crate) files: Arc<dyn Files>,
 }
 
 impl SpillOptions {
     pub(crate) fn new(directory: PathBuf, limit: u64) -> Self {
-        SpillOptions { directory, limit, files: Arc::new(LocalFiles) }
+        SpillOptions { directory, limit, compresses: false, files: Arc::new(LocalFiles) }
     }
 }
 
@@ -69,16 +73,20 @@ impl BlockFiles {
     pub(crate) fn save(&self, block: &Block) -> Result<Saved> {
         let bytes = block.nbytes();
         let path = self.claim(bytes)?;
-        let write = || -> io::Result<(Load, Fingerprint)> {
+        let write = || -> io::Result<(Load, bool, Fingerprint)> {
             let spill = block.as_spill().ok_or(io::ErrorKind::Unsupported)?;
             let mut file = Checked::new(self.options.files.create(&path)?);
-            let load = spill.save(&mut file)?;
+            let is_compressed = self.options.compresses && !spill.is_compressed();
+            let load = match is_compressed {
+                true => compressed(&mut file, |to| spill.save(to))?,
+                false => spill.save(&mut file)?,
+            };
             file.inner.flush()?;
-            Ok((load, file.fingerprint))
+            Ok((load, is_compressed, file.fingerprint))
         };
-        let (load, written) = write().map_err(failed(&path, bytes, "write"))?;
+        let (load, is_compressed, written) = write().map_err(failed(&path, bytes, "write"))?;
         let files = Arc::clone(&self.options.files);
-        Ok(Saved { path, files, bytes, load, written })
+        Ok(Saved { path, files, bytes, load, is_compressed, written })
     }
 
     /// Gives up a file.
@@ -125,6 +133,7 @@ pub(crate) struct Saved {
     files: Arc<dyn Files>,
     bytes: u64,
     load: Load,
+    is_compressed: bool,
     written: Fingerprint,
 }
 
@@ -144,7 +153,10 @@ impl Saved {
     pub(crate) fn load(&self, pool: &Arc<BufferPool>) -> Result<Block> {
         let read = || -> io::Result<Block> {
             let mut file = Checked::new(self.files.open(&self.path)?);
-            let block = (self.load)(&mut file, pool)?;
+            let block = match self.is_compressed {
+                true => decompressed(&mut file, |from| (self.load)(from, pool))?,
+                false => (self.load)(&mut file, pool)?,
+            };
             if file.fingerprint != self.written {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -155,6 +167,29 @@ impl Saved {
         };
         read().map_err(failed(&self.path, self.bytes, "read back"))
     }
+}
+
+/// Has `save` write through a compressor, with blocks so small that its buffers are of no account.
+fn compressed<R>(
+    to: impl Write,
+    save: impl FnOnce(&mut dyn Write) -> io::Result<R>,
+) -> io::Result<R> {
+    let info = FrameInfo::new().block_size(BlockSize::Max64KB);
+    let mut frame = FrameEncoder::with_frame_info(info, to);
+    let saved = save(&mut frame)?;
+    frame.finish()?;
+    Ok(saved)
+}
+
+/// Has `load` read what was written so, to its end.
+fn decompressed<R>(
+    from: impl Read,
+    load: impl FnOnce(&mut dyn Read) -> io::Result<R>,
+) -> io::Result<R> {
+    let mut frame = FrameDecoder::new(from);
+    let loaded = load(&mut frame)?;
+    io::copy(&mut frame, &mut io::sink())?;
+    Ok(loaded)
 }
 
 /// What the operating system says while `bytes` are moved, as an error.

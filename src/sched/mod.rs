@@ -32,6 +32,6 @@ pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
 pub(crate) use executor::{Executor, Run, Sink};
 pub(crate) use progress::Progress;
 pub(crate) use project::{Projection, project};
-pub(crate) use runtime::{Runtime, thread_pool};
+pub(crate) use runtime::{Runtime, spill_options, thread_pool};
 pub(crate) use serial::{Seeded, Serial, state_bytes};
 pub(crate) use threaded::Threaded;

@@ -49,7 +49,7 @@ impl Runtime {
         };
         let budget = Budget::FreeOf(config.memory_limit());
         let pool = buffer_pool(config.memory_limit() / IDLE_PART);
-        let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
+        let spill = spill_options(config);
         let observers = config.observers().clone();
         let shows_progress = config.progress();
         Ok(Runtime { executor, pool, budget, spill, shows_progress, observers })
@@ -59,7 +59,7 @@ impl Runtime {
     #[cfg(feature = "dist")]
     pub(crate) fn on(executor: Box<dyn Executor>, budget_bytes: u64, config: &Config) -> Self {
         let pool = buffer_pool(config.memory_limit() / IDLE_PART);
-        let spill = SpillOptions::new(config.spill_directory(), config.spill_limit());
+        let spill = spill_options(config);
         let observers = config.observers().clone();
         let shows_progress = config.progress();
         let budget = Budget::Fixed(budget_bytes);
@@ -121,6 +121,12 @@ impl Runtime {
         };
         self.executor.run(graph, &order(graph), &run, sink)
     }
+}
+
+/// Where blocks go while memory is full.
+pub(crate) fn spill_options(config: &Config) -> SpillOptions {
+    let options = SpillOptions::new(config.spill_directory(), config.spill_limit());
+    SpillOptions { compresses: config.spill_compression(), ..options }
 }
 
 /// The pool of `n` threads, the same one for every run.

@@ -13,8 +13,8 @@ use crate::common::{PeakMemory, mib};
 const ENV: [&str; 3] = ["DASK_RS_PEAK_CASE", "DASK_RS_PEAK_LIMIT", "DASK_RS_PEAK_DIR"];
 /// More memory than any case has data.
 const NO_LIMIT: u64 = 1 << 36;
-/// What a run may take besides its data, whatever the limit: its graph, and the pages of the program that the warm-up did not touch.
-const NO_DATA: u64 = 2 << 20;
+/// In place of a factor, for a run without a limit.
+pub const WHOLE: u64 = 0;
 /// What a child says when it is to be killed.
 const READY: &str = "ready to be killed";
 
@@ -37,13 +37,10 @@ impl Case {
 pub struct Report {
     /// The bytes of memory that it used, beside those that it had before.
     pub peak: u64,
+    /// The bytes that it read and wrote, where the system tells.
+    pub moved: u64,
     /// A digest of its results, if it has told one.
     pub digest: Option<String>,
-}
-
-/// Tells the parent.
-pub fn report(peak: u64, digest: &str) {
-    eprintln!("peak {peak}\ndigest {digest}");
 }
 
 /// Says that this process may be killed now, and waits for that.
@@ -111,14 +108,17 @@ pub fn run_child(module: &str, case: &str, limit: u64, dir: &Path) -> Report {
     let text = String::from_utf8_lossy(&output.stderr);
     let told =
         |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let peak = told("peak").and_then(|peak| peak.parse().ok());
-    let peak = peak.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status));
-    Report { peak, digest: told("digest").map(str::to_owned).filter(|digest| !digest.is_empty()) }
+    let number = |name: &str| -> u64 {
+        let number = told(name).and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("{case}: {}\n{text}", output.status))
+    };
+    let digest = told("digest").map(str::to_owned).filter(|digest| !digest.is_empty());
+    Report { peak: number("peak"), moved: number("moved"), digest }
 }
 
-/// The peak that a run under this limit may have: 15 % and [`NO_DATA`] more.
-pub fn allowed(limit: u64) -> u64 {
-    limit + limit * 15 / 100 + NO_DATA
+/// The peak that a run under this limit may have: 15 % more.
+fn allowed(limit: u64) -> u64 {
+    limit + limit * 15 / 100
 }
 
 /// Cases of one module, whose peaks are compared with their limits and whose bits with each other.
@@ -139,28 +139,35 @@ impl Peaks {
         Some(Peaks { module, dir, failures: Vec::new() })
     }
 
-    /// Runs a case under each of the limits, and under none: no peak may be more than is [`allowed`], and all have to
-    /// report the same bits.
-    pub fn check(&mut self, case: &str, limits: &[u64]) {
-        let free = run_child(self.module, case, NO_LIMIT, self.dir.path());
-        eprintln!("{case}, no limit: {}", mib(free.peak));
-        for &limit in limits {
-            let Report { peak, digest } = run_child(self.module, case, limit, self.dir.path());
-            eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
-            let allowed = allowed(limit);
-            if peak > allowed {
-                self.failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
+    /// Runs a case over so many bytes under limits that are smaller by these factors, or under [none](WHOLE): no peak may be more
+    /// than is [`allowed`], all have to report the same bits, and none may read and write more than the
+    /// first one by over `passes` times the data.
+    pub fn check(&mut self, case: &str, data_bytes: u64, factors: &[u64], passes: f64) {
+        let mut first = None;
+        for &factor in factors {
+            let limit = if factor == WHOLE { NO_LIMIT } else { data_bytes / factor };
+            let report = run_child(self.module, case, limit, self.dir.path());
+            let Report { peak, moved, digest } = &report;
+            let (moved_first, digest_first) = first.get_or_insert_with(|| (*moved, digest.clone()));
+            let more = moved.saturating_sub(*moved_first) as f64 / data_bytes as f64;
+            let name = if factor == WHOLE { "no limit".into() } else { mib(limit) };
+            eprintln!("{case}, {name}: {}, moved {more:.2} times the data more", mib(*peak));
+            if *peak > allowed(limit) {
+                self.failures.push(format!("{case}: {} of {}", mib(*peak), mib(allowed(limit))));
             }
-            if digest != free.digest {
-                let problem = format!("{case}: other bits under {}", mib(limit));
-                self.failures.push(problem);
+            if more > passes {
+                self.failures
+                    .push(format!("{case}: moved {more} times the data more for {passes}"));
+            }
+            if digest != digest_first {
+                self.failures.push(format!("{case}: other bits under {name}"));
             }
         }
     }
 
-    /// Runs a case whose results are files for those after it.
-    pub fn prepare(&self, case: &str) {
-        run_child(self.module, case, NO_LIMIT, self.dir.path());
+    /// Where cases find their files and leave those that they make.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Fails if something was wrong, or if something temporary is left.
@@ -178,13 +185,52 @@ fn is_temporary(name: &str) -> bool {
     name.starts_with('.') || name.starts_with("dask-rs-spill-")
 }
 
-/// Measures what `run` uses after `warm_up`, which does the same in small: threads, and the pages of the program itself, are
-/// no data. Reports that, with the digest that `run` returns.
+/// Measures what `run` uses after `warm_up`, which does the same in small: threads are no data, and neither are the pages of the
+/// program. Reports that, with the digest that `run` returns.
 pub fn measure(warm_up: impl FnOnce(), run: impl FnOnce() -> String) {
     warm_up();
-    let memory = PeakMemory::start();
+    touch_program();
+    let (memory, moved) = (PeakMemory::start(), moved_bytes());
     let digest = run();
-    report(memory.bytes().expect("the parent has asked"), &digest);
+    let peak = memory.bytes().expect("the parent has asked");
+    eprintln!("peak {peak}\nmoved {}\ndigest {digest}", moved_bytes() - moved);
+}
+
+/// Has all pages of the program and its libraries in memory, so that those which the run is the first to need do not
+/// count as its own.
+fn touch_program() {
+    const STEP: u64 = 4096;
+    let (Ok(maps), Ok(memory)) =
+        (fs::read_to_string("/proc/self/maps"), fs::File::open("/proc/self/mem"))
+    else {
+        return;
+    };
+    for line in maps.lines() {
+        let mut fields = line.split_whitespace();
+        let (Some(range), Some(access), Some(path)) = (fields.next(), fields.next(), fields.nth(3))
+        else {
+            continue;
+        };
+        let ends = range
+            .split_once('-')
+            .map(|(start, end)| [start, end].map(|end| u64::from_str_radix(end, 16).unwrap_or(0)));
+        let Some([start, end]) = ends.filter(|_| path.starts_with('/') && access.starts_with('r'))
+        else {
+            continue;
+        };
+        for place in (start..end).step_by(STEP as usize) {
+            #[cfg(unix)]
+            let _ = std::os::unix::fs::FileExt::read_at(&memory, &mut [0], place);
+        }
+    }
+}
+
+/// The bytes that this process has read and written by now; 0 where the system does not tell.
+fn moved_bytes() -> u64 {
+    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let number = |line: &str| line.split_once(": ")?.1.parse::<u64>().ok();
+    let moved = io.lines().filter(|line| line.starts_with("rchar") || line.starts_with("wchar"));
+    moved.filter_map(number).sum()
 }
 
 /// Numbers, mixed into one.

@@ -1,5 +1,6 @@
 //! What is told of runs: profiles, reports, traces, observers and the page in the browser.
 
+mod browser;
 #[cfg(feature = "diagnostics")]
 mod dashboard;
 mod observers;

@@ -38,34 +38,36 @@ fn rows(part: usize) -> DataFrame {
     DataFrame::new(PART_ROWS, columns).unwrap()
 }
 
-/// All rows, in partitions that do what the script says.
+/// All rows.
+fn whole() -> DataFrame {
+    (0..N_PARTS).map(rows).reduce(|all, rows| all.vstack(&rows).unwrap()).unwrap()
+}
+
+/// The same, in partitions that do what the script says.
 fn scripted() -> (Arc<Script>, Frame) {
     let script = Arc::new(Script::default());
     let schema: SchemaRef = Arc::new(Schema::clone(rows(0).schema()));
-    let parts = Series::new("part".into(), (0..N_PARTS as u32).collect::<Vec<_>>());
-    let parts = DataFrame::new(N_PARTS, vec![parts.into()]).unwrap();
     let of_parts = Arc::clone(&script);
-    let frame = Frame::from_polars(&parts, N_PARTS).map_partitions(schema, move |_, part| {
+    let frame = Frame::from_polars(&whole(), N_PARTS).map_partitions(schema, move |rows, _| {
         match of_parts.trouble(&of_parts.n_tasks) {
             Some(Trouble::Fails | Trouble::IsShort) => {
-                Err(PolarsError::ComputeError("refused on purpose".into()))
+                return Err(PolarsError::ComputeError("refused on purpose".into()));
             }
             Some(Trouble::Panics) => panic!("on purpose"),
             Some(Trouble::IsKilled) => wait_to_be_killed(),
-            Some(Trouble::Cancels) => {
-                of_parts.cancel();
-                Ok(rows(part))
-            }
-            None => Ok(rows(part)),
+            Some(Trouble::Cancels) => of_parts.cancel(),
+            None => {}
         }
+        Ok(rows)
     });
     (script, frame)
 }
 
-/// So little that shuffles write files.
+/// So little that shuffles write files. The optimizer would see that sums need neither an order nor texts.
 fn tight(dir: &Path, executor: ExecutorKind) -> Config {
-    let config = Config::new().with_memory_limit(128 << 10).with_chunk_bytes(8 << 10);
-    config.with_threads(2).with_spill_directory(dir).with_executor(executor)
+    let config = Config::new().with_memory_limit(512 << 10).with_chunk_bytes(8 << 10);
+    let config = config.with_threads(2).with_optimize(false);
+    config.with_spill_directory(dir).with_executor(executor)
 }
 
 /// The operations that move rows, each of which leaves the number of rows and the sum of the keys.
@@ -86,12 +88,17 @@ fn check_sums(sums: &DataFrame) {
     assert_eq!([number(0), number(1)], [n, n * (n - 1) / 2]);
 }
 
+/// Runs a case in a process of its own, where nobody else opens files.
+#[track_caller]
+fn run_alone(case: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let output = output_of_child(module_path!(), case, 0, dir.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn trouble_at_any_partition_leaves_nothing_behind() {
-    // In a process of its own, where nobody else opens files.
-    let dir = tempfile::tempdir().unwrap();
-    let output = output_of_child(module_path!(), "troubles", 0, dir.path());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run_alone("troubles");
 }
 
 fn troubles(dir: &Path) {
@@ -161,11 +168,16 @@ fn write_old(format: &str, dir: &Path) -> u64 {
 
 #[test]
 fn a_write_with_trouble_at_any_partition_leaves_what_was_there() {
+    run_alone("writes");
+}
+
+fn writes() {
     for format in FORMATS {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         let old = write_old(format, dir);
         let (script, x) = scripted();
+        let before = threads_and_files();
         for trouble in [Trouble::Fails, Trouble::Panics] {
             for k in 0..N_PARTS {
                 script.set(Some((trouble, k)));
@@ -174,6 +186,7 @@ fn a_write_with_trouble_at_any_partition_leaves_what_was_there() {
                 assert_eq!(bytes_of(&dir.join(format)), old);
             }
         }
+        assert_eq!(threads_and_files(), before, "{format}");
         script.set(None);
         write(format, &x, dir).unwrap();
         assert!(bytes_of(&dir.join(format)) > 7 * old, "all partitions");
@@ -225,12 +238,35 @@ fn a_full_disk_is_said_and_leaves_what_was_there() {
         assert_eq!(names(dir.path()), [format]);
         assert_eq!(bytes_of(&dir.path().join(format)), old);
     }
+    let dir = tempfile::tempdir().unwrap();
+    let case = "full shuffles";
+    let output = crate::child::output_with_full_disk(module_path!(), case, 16 << 10, dir.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Moves rows while files can't become large, in a process of which that is true.
+fn shuffle_on_full_disk(dir: &Path) {
+    let (_, x) = scripted();
+    for executor in [ExecutorKind::Serial, ExecutorKind::Threaded] {
+        let mut before = None;
+        for (name, frame) in operations(&x) {
+            let got = tight(dir, executor).scope(|| frame.compute());
+            let text = got.map(|_| format!("{name} wrote nothing")).unwrap_err().to_string();
+            assert!(text.contains("too large") && text.contains("faults.rs"), "{name}: {text}");
+            assert!(text.contains(dir.to_str().unwrap()), "{name}: {text}");
+            assert!(names(dir).is_empty(), "{name}");
+            // What fits does as before.
+            let roomy = tight(dir, executor).with_memory_limit(64 << 20);
+            check_sums(&roomy.scope(|| frame.compute()).unwrap());
+            let now = threads_and_files();
+            assert_eq!(*before.get_or_insert(now), now, "{name}, {executor:?}");
+        }
+    }
 }
 
 /// Writes one partition that is larger than files may be.
 fn write_to_full_disk(format: &str, dir: &Path) {
-    let whole = (0..N_PARTS).map(rows).reduce(|all, rows| all.vstack(&rows).unwrap()).unwrap();
-    let error = write(format, &Frame::from_polars(&whole, 1), dir).unwrap_err();
+    let error = write(format, &Frame::from_polars(&whole(), 1), dir).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(dir.join(format).to_str().unwrap()), "{text}");
     assert!(text.contains("too large"), "{text}");
@@ -242,7 +278,9 @@ fn child() {
     let Some(case) = Case::of_this_process() else { return };
     let dir = case.dir.as_path();
     match case.name.split_once(' ') {
+        None if case.name == "writes" => writes(),
         None => troubles(dir),
+        Some(("full", "shuffles")) => shuffle_on_full_disk(dir),
         Some(("full", format)) => write_to_full_disk(format, dir),
         Some((_, what)) => {
             let (script, x) = scripted();

@@ -4,6 +4,8 @@
 #[path = "../../examples/common/mod.rs"]
 mod common;
 
+#[path = "../common/busy.rs"]
+mod busy;
 #[path = "../common/child.rs"]
 mod child;
 #[path = "../common/trouble.rs"]

@@ -1,21 +1,16 @@
 //! Whatever polars and others would do on threads of their own is done by those of the configuration.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::{DataFrame, SortMultipleOptions};
 use dask_rs::frame::{DataFrame as Frame, Interpolation, JoinHow, RankTies, col, len};
 use dask_rs::{Config, Result};
 
+use crate::busy::{busy, others_in};
 use crate::child::{Case, output_of_child};
 
 const N_ROWS: usize = 60_000;
-
-/// More than it takes to start a thread that then does nothing.
-const IDLE: Duration = Duration::from_millis(3);
 
 #[test]
 fn nothing_runs_beside_the_threads_of_the_configuration() {
@@ -54,42 +49,6 @@ fn child() {
     });
     assert!(others.is_empty(), "{others:#?}");
     eprintln!("all was run");
-}
-
-/// The threads that were busy and are not ours.
-fn others_in(name: &str, run: impl FnOnce() -> Result<()>) -> Vec<String> {
-    let before = busy().unwrap();
-    run().unwrap_or_else(|error| panic!("{name}: {error}"));
-    let times = busy().unwrap().into_iter().map(|(thread, time)| {
-        let before = before.get(&thread).copied().unwrap_or_default();
-        (thread.1, time.saturating_sub(before))
-    });
-    let others = times.filter(|(thread, time)| !is_ours(thread) && *time > IDLE);
-    others.map(|(thread, time)| format!("{name}: {time:?} on {thread}")).collect()
-}
-
-/// Pools of ours, and the thread that asks.
-fn is_ours(thread: &str) -> bool {
-    thread.starts_with("dask-rs") || thread == name_of_this_thread()
-}
-
-fn name_of_this_thread() -> String {
-    fs::read_to_string("/proc/thread-self/comm").unwrap_or_default().trim().to_owned()
-}
-
-/// How long each thread of this process ran until now, by number and name.
-fn busy() -> Option<BTreeMap<(u64, String), Duration>> {
-    let mut all = BTreeMap::new();
-    for task in fs::read_dir("/proc/self/task").ok()? {
-        let task = task.ok()?;
-        let number = task.file_name().to_str()?.parse().ok()?;
-        // A thread may have ended meanwhile.
-        let read = |file| fs::read_to_string(task.path().join(file));
-        let (Ok(name), Ok(times)) = (read("comm"), read("schedstat")) else { continue };
-        let ns = times.split(' ').next()?.parse().ok()?;
-        all.insert((number, name.trim().to_owned()), Duration::from_nanos(ns));
-    }
-    Some(all)
 }
 
 fn rows() -> DataFrame {

@@ -6,10 +6,9 @@ use std::path::Path;
 use dask_rs::array::linalg::svd;
 use dask_rs::array::{Boundary, QuantileMethod};
 use dask_rs::prelude::*;
-use ndarray::{ArrayD, ArrayViewD, Axis};
+use ndarray::{ArrayViewD, Axis};
 
-use crate::child::{Case, Report, allowed, report, run_child};
-use crate::common::{PeakMemory, mib};
+use crate::child::{self, Case, Peaks, WHOLE};
 
 /// The file: rows and columns of `f64`, 32 MiB.
 const ROWS: u64 = 4096;
@@ -31,29 +30,14 @@ const CASES: [&str; 10] = [
 
 #[test]
 fn peaks_stay_near_the_limit_and_bits_do_not_depend_on_it() {
-    let dir = tempfile::tempdir().unwrap();
-    if PeakMemory::start().bytes().is_none() {
-        eprintln!("skipped: this system does not tell the peak of a process");
-        return;
-    }
+    let Some(mut peaks) = Peaks::of(module_path!()) else { return };
     let chunks = [CHUNK as i64; 2];
-    numbers(ROWS).to_npy(dir.path().join("x.npy")).unwrap();
-    numbers(ROWS).rechunk(chunks).to_zarr(dir.path().join("x.zarr")).unwrap();
-    let mut failures = Vec::new();
+    numbers(ROWS).to_npy(peaks.dir().join("x.npy")).unwrap();
+    numbers(ROWS).rechunk(chunks).to_zarr(peaks.dir().join("x.zarr")).unwrap();
     for case in CASES {
-        let digests = [2, 4].map(|factor| {
-            let limit = DATA_BYTES / factor;
-            let allowed = allowed(limit);
-            let Report { peak, digest } = run_child(module_path!(), case, limit, dir.path());
-            eprintln!("{case}, limit {}: {}", mib(limit), mib(peak));
-            if peak > allowed {
-                failures.push(format!("{case}: {} of {}", mib(peak), mib(allowed)));
-            }
-            digest.expect("a child tells its bits")
-        });
-        assert_eq!(digests[0], digests[1], "{case}: the limit changes bits");
+        peaks.check(case, DATA_BYTES, &[WHOLE, 2, 4], 3.0);
     }
-    assert!(failures.is_empty(), "{failures:#?}");
+    peaks.finish();
 }
 
 /// Runs one case, if this process is a child.
@@ -62,16 +46,14 @@ fn child() {
     let Some(case) = Case::of_this_process() else { return };
     let config = Config::new().with_memory_limit(case.limit).with_threads(2);
     let config = config.with_chunk_bytes(CHUNK * CHUNK * 8).with_spill_directory(&case.dir);
-    config.scope(|| {
-        // The same with fewer rows first: threads, what they keep, and the pages of the program itself are no data.
-        let small = tempfile::tempdir().unwrap();
+    // With fewer rows first.
+    let small = tempfile::tempdir().unwrap();
+    let warm_up = || {
         numbers(ROWS / 8).to_npy(small.path().join("x.npy")).unwrap();
         numbers(ROWS / 8).to_zarr(small.path().join("x.zarr")).unwrap();
         run(&case.name, small.path(), ROWS / 8).unwrap();
-        let memory = PeakMemory::start();
-        let digest = run(&case.name, &case.dir, ROWS).unwrap();
-        report(memory.bytes().unwrap(), &digest);
-    });
+    };
+    config.scope(|| child::measure(warm_up, || run(&case.name, &case.dir, ROWS).unwrap()));
 }
 
 /// Sums of digits, which differ along both axes.
@@ -149,12 +131,5 @@ fn run(case: &str, dir: &Path, rows: u64) -> Result<String> {
         }
         other => panic!("no case {other}"),
     };
-    Ok(digest(&results))
-}
-
-/// All bits of some results, mixed.
-fn digest(results: &[ArrayD<f64>]) -> String {
-    let bits = results.iter().flatten().map(|value| value.to_bits());
-    let mixed = bits.fold(0, |mixed: u64, bits| (mixed ^ bits).wrapping_mul(0x100_0000_01b3));
-    format!("{mixed:016x}")
+    Ok(child::digest(results.iter().flatten().map(|value| value.to_bits())))
 }

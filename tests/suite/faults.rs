@@ -90,12 +90,17 @@ fn tight(dir: &Path, executor: ExecutorKind) -> Config {
     config.with_spill_directory(dir).with_executor(executor)
 }
 
+/// Runs a case in a process of its own, where nobody else opens files.
+#[track_caller]
+fn run_alone(case: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let output = output_of_child(module_path!(), case, 0, dir.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn trouble_at_any_task_leaves_nothing_behind() {
-    // In a process of its own, where nobody else opens files.
-    let dir = tempfile::tempdir().unwrap();
-    let output = output_of_child(module_path!(), "troubles", 0, dir.path());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run_alone("troubles");
 }
 
 fn troubles(dir: &Path) {
@@ -184,6 +189,10 @@ impl Format {
 
 #[test]
 fn a_write_with_trouble_at_any_task_leaves_what_was_there() {
+    run_alone("writes");
+}
+
+fn writes() {
     for format in FORMATS {
         let (dir, spilled) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let dir = dir.path();
@@ -191,6 +200,10 @@ fn a_write_with_trouble_at_any_task_leaves_what_was_there() {
         let (script, x) = scripted();
         for executor in [ExecutorKind::Serial, ExecutorKind::Threaded] {
             let config = tight(spilled.path(), executor).with_memory_limit(8 << 20);
+            // The threads of the pool are there from here on.
+            script.set(None);
+            config.scope(|| x.compute()).unwrap();
+            let before = threads_and_files();
             for trouble in TROUBLES {
                 // A write that is cancelled when all blocks are made may be complete.
                 for k in 0..N_BLOCKS - usize::from(trouble == Trouble::Cancels) {
@@ -201,6 +214,7 @@ fn a_write_with_trouble_at_any_task_leaves_what_was_there() {
                     format.check_old(dir);
                 }
             }
+            assert_eq!(threads_and_files(), before, "{format:?}, {executor:?}");
         }
         script.set(None);
         compute(format.store(&x, dir)).unwrap();
@@ -340,6 +354,7 @@ fn child() {
         found.unwrap_or_else(|| panic!("no format {name}"))
     };
     match case.name.split_once(' ') {
+        None if case.name == "writes" => writes(),
         None => troubles(&case.dir),
         Some(("kill", "spill")) => spill_until_killed(&case.dir),
         Some(("kill", name)) => write_until_killed(format(name), &case.dir),

@@ -150,6 +150,8 @@ function drawStream() {
     paint(lane, op, start, start + length, length ? 0.35 + 0.65 * Math.min(1, busy / length) : 1, ok);
   for (const [lane, op, start] of data.running) paint(lane, op, start, data.now, 0.45, 1);
   pen.restore();
+  // For those who can't see it.
+  $("stream").setAttribute("aria-label", `${count(data.bars.length + data.growing.length + data.running.length)} bars on ${count(order.length)} lanes`);
   if (!order.length) {
     pen.fillStyle = css("--soft");
     pen.textAlign = "left";
@@ -218,7 +220,9 @@ function drawMemory() {
     pen.fillText(i === 0 && showsLimit ? `limit ${bytes(n)}` : bytes(n), GUTTER - 10, Math.max(8, yOf(n) - (i === 2 ? 5 : 0)));
     pen.fillStyle = css("--soft");
   });
-  $("limit").textContent = limit ? `blocks and running tasks; at most ${bytes(peak)} of ${bytes(limit)}` : "";
+  const said = limit ? `at most ${bytes(peak)} of ${bytes(limit)}` : "";
+  $("limit").textContent = limit ? `blocks and running tasks; ${said}` : "";
+  $("memory").setAttribute("aria-label", said);
 }
 
 // Cards and tables

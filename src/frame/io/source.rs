@@ -1,5 +1,6 @@
 //! What every stored frame can do.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,6 +44,11 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     /// Whether the rows are in memory already, so that reading them takes none.
     fn is_resident(&self) -> bool {
         false
+    }
+
+    /// What counts the memory of a part, if that is resident and kept beyond a run.
+    fn hold(&self, _part: usize) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 
     /// Text that is another one once the rows are others, or are read otherwise; `None` if that can't be told.

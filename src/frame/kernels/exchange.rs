@@ -426,6 +426,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_torn_is_an_error_and_no_other_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = || {
+            let exchange = Exchange::new(2, 0, dir.path());
+            exchange.put(0, pieces([ints(0..300), ints(300..600)])).unwrap();
+            let mut entries = std::fs::read_dir(dir.path()).unwrap();
+            let file = entries.next().unwrap().unwrap().path().join("0.arrow");
+            (exchange, file)
+        };
+        let len = std::fs::metadata(full().1).unwrap().len();
+        for part in (0..len).step_by(97).chain([len - 1]) {
+            let (exchange, file) = full();
+            std::fs::File::options().write(true).open(&file).unwrap().set_len(part).unwrap();
+            // Where the last output ends stands last in the file.
+            let error = exchange.take(1).unwrap_err().to_string();
+            assert!(error.contains("0.arrow"), "{part}: {error}");
+            match exchange.take(0) {
+                Ok(rows) => assert!(part >= len - 8 && rows.equals(&ints(0..300)), "{part}"),
+                Err(error) => assert!(error.to_string().contains("0.arrow"), "{part}: {error}"),
+            }
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
     fn categories_come_back_from_files() {
         let dir = tempfile::tempdir().unwrap();
         let exchange = Exchange::new(1, 0, dir.path());

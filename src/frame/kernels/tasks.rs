@@ -33,7 +33,10 @@ impl Kernel for ScanKernel {
     fn run(&self, task: &TaskContext<'_>, _inputs: Inputs) -> Result<Block> {
         let part = self.parts[task.block[0] as usize];
         let rows = self.source.read(part, &self.request)?;
-        Ok(if self.source.is_resident() { borrowed(rows) } else { block(rows) })
+        Ok(match self.source.is_resident() {
+            true => borrowed(rows, self.source.hold(part)),
+            false => block(rows),
+        })
     }
 
     fn has_numbered_blocks(&self) -> bool {
