@@ -4,7 +4,8 @@ use dask_rs::Config;
 use dask_rs::frame::polars_core::df;
 use dask_rs::frame::polars_core::prelude::*;
 use dask_rs::frame::{
-    AsofOptions, DataFrame as Frame, IfExists, JoinHow, JoinOptions, NdjsonWriteOptions, col, len,
+    AsofOptions, ClosedInterval, DataFrame as Frame, IfExists, JoinHow, JoinOptions,
+    NdjsonWriteOptions, col, len, lit,
 };
 
 fn configs() -> [Config; 3] {
@@ -23,6 +24,67 @@ fn right() -> DataFrame {
 /// The rows in the order of all columns.
 fn sorted(frame: &DataFrame) -> DataFrame {
     frame.sort(frame.get_column_names_owned(), SortMultipleOptions::default()).unwrap()
+}
+
+#[test]
+fn the_largest_unsigned_numbers_are_larger_than_negative_ones() {
+    let rows = df!["u" => [Some(0), Some(u64::MAX), None], "i" => [1_i64, 2, 3]].unwrap();
+    let frame = Frame::from_polars(&rows, 2);
+    let below = [
+        col("u").gt(-1),
+        !col("u").eq(-1),
+        lit(-1).lt_eq(col("u")),
+        col("u").is_between(-1, u64::MAX, ClosedInterval::Both),
+    ];
+    for config in configs() {
+        for larger in &below {
+            let out = config.scope(|| frame.filter(larger).select(["i"]).compute().unwrap());
+            assert!(out.equals(&df!["i" => [1_i64, 2]].unwrap()), "{larger}");
+        }
+        // As polars: the dtype of both has no place for the largest.
+        let filled = frame.select([col("u").fill_null(-1)]);
+        let error = config.scope(|| filled.compute().unwrap_err().to_string());
+        assert!(error.contains("conversion from `u64` to `i64` failed"), "{error}");
+        let filled = config.scope(|| filled_without_largest(&frame).compute().unwrap());
+        assert!(filled.equals(&df!["u" => [0_i64, -1]].unwrap()), "{filled}");
+    }
+}
+
+fn filled_without_largest(frame: &Frame) -> Frame {
+    frame.filter(col("i").neq(2)).select([col("u").fill_null(-1)])
+}
+
+#[test]
+fn bits_of_integers_of_two_dtypes_meet_in_the_larger_one() {
+    let rows = df!["a" => [6_i32, -1], "b" => [3_i64, 1 << 40]].unwrap();
+    let frame = Frame::from_polars(&rows, 2);
+    let out = frame.select([col("a") & col("b"), (col("b") | col("a")).alias("or")]);
+    let expected = df!["a" => [2_i64, 1 << 40], "or" => [7_i64, -1]].unwrap();
+    assert!(out.compute().unwrap().equals(&expected));
+}
+
+#[test]
+fn the_most_frequent_value_may_be_in_a_column_of_counts() {
+    let frame = Frame::from_polars(&df!["count" => [1, 2, 2]].unwrap(), 2);
+    assert!(frame.mode("count").compute().unwrap().equals(&df!["count" => [2]].unwrap()));
+}
+
+/// A key that both frames have is in the result once, and leaves the name that it could have had to the left frame.
+#[test]
+fn filters_of_a_left_column_with_the_suffix_stay_with_it() {
+    let left = df!["k" => [1, 2, 3], "k_right" => [10, 1, 10]].unwrap();
+    let right = df!["k" => [1, 2, 3], "y" => [5, 5, 5]].unwrap();
+    let [l, r] = [left, right].map(|rows| Frame::from_polars(&rows, 2));
+    let inner = l.join(&r, "k", JoinHow::Inner).filter(col("k_right").gt(col("y")));
+    let outer = l.join(&r, "k", JoinHow::Right).filter(col("k_right").gt(5));
+    let expected = df!["k" => [1, 3], "k_right" => [10, 10], "y" => [5, 5]].unwrap();
+    for config in configs() {
+        for joined in [&inner, &outer] {
+            let sorted = joined.select(["k", "k_right", "y"]).sort("k", false);
+            let out = config.scope(|| sorted.compute().unwrap());
+            assert!(out.equals(&expected), "{out:?}");
+        }
+    }
 }
 
 #[test]

@@ -17,9 +17,10 @@ pub(crate) fn coerce(
         Coercion::None => Ok(()),
         Coercion::Literals | Coercion::Arithmetic => {
             if let [left, right] = columns {
+                let is_compared = function.coercion == Coercion::Literals;
                 match (is_dynamic(&inputs[0]), is_dynamic(&inputs[1])) {
-                    (false, true) => meet(left, right)?,
-                    (true, false) => meet(right, left)?,
+                    (false, true) => meet(left, right, is_compared)?,
+                    (true, false) => meet(right, left, is_compared)?,
                     _ => {}
                 }
             }
@@ -28,7 +29,12 @@ pub(crate) fn coerce(
         Coercion::Supertype(n) => {
             let n = n.min(columns.len());
             let dtype = supertype(&inputs[..n], &columns[..n])?;
-            columns[..n].iter_mut().try_for_each(|column| cast(column, &dtype))
+            // A value that does not fit would be null, and be taken for a missing one.
+            let cast = |column: &mut Column| match column.dtype().is_integer() {
+                true => column.strict_cast(&dtype).map(|values| *column = values),
+                false => cast(column, &dtype),
+            };
+            columns[..n].iter_mut().try_for_each(cast)
         }
     }
 }
@@ -56,7 +62,7 @@ pub(crate) fn literal_supertype(dtype: &DataType, literal: &AnyValue) -> Option<
 }
 
 /// Casts a dynamic literal, and the column that it meets, to the smallest dtype for both.
-fn meet(column: &mut Column, literal: &mut Column) -> PolarsResult<()> {
+fn meet(column: &mut Column, literal: &mut Column, are_compared: bool) -> PolarsResult<()> {
     if literal.len() != 1 || column.dtype().is_temporal() || column.dtype().is_nested() {
         return Ok(());
     }
@@ -65,6 +71,10 @@ fn meet(column: &mut Column, literal: &mut Column) -> PolarsResult<()> {
         return Ok(());
     }
     if let Some(dtype) = literal_supertype(column.dtype(), &literal.get(0)?) {
+        // With a negative number, where the largest of them would become null; polars compares both as floats.
+        if are_compared && column.dtype() == &DataType::UInt64 && dtype == DataType::Int64 {
+            return Ok(());
+        }
         cast(column, &dtype)?;
         cast(literal, &dtype)?;
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use polars_core::prelude::{Column, DataFrame, DataType, PlSmallStr, Schema};
 
+use super::clean::free_name;
 use super::reshape::partitions;
 use super::{groups, rows, sorts};
 use crate::error::{Call, Error, Result};
@@ -14,7 +15,10 @@ use crate::frame::op::Handle;
 
 /// Each value of a column with the number of its rows, the most frequent first.
 pub(crate) fn value_counts(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
-    let count = PlSmallStr::from_static("count");
+    counted(call, handle, column, "count".into())
+}
+
+fn counted(call: Call, handle: &Handle, column: &PlSmallStr, count: PlSmallStr) -> Handle {
     let counted =
         groups::aggregate(call, handle, &[col(column.clone())], vec![len().alias(count.clone())]);
     sorts::sort(call, &counted, SortSpec::new([count], true, false), None)
@@ -22,9 +26,13 @@ pub(crate) fn value_counts(call: Call, handle: &Handle, column: &PlSmallStr) -> 
 
 /// The most frequent values of a column.
 pub(crate) fn mode(call: Call, handle: &Handle, column: &PlSmallStr) -> Handle {
-    let counted = value_counts(call, handle, column);
-    let most = rows::filter(call, &counted, col("count").eq(col("count").max()));
-    rows::select(call, &most, vec![col(column.clone())])
+    handle.then(|node| {
+        let count = free_name("count", node);
+        let counted = counted(call, handle, column, count.clone());
+        let is_most = col(count.clone()).eq(col(count).max());
+        let most = rows::filter(call, &counted, is_most);
+        rows::select(call, &most, vec![col(column.clone())]).node().cloned()
+    })
 }
 
 /// The covariance of two columns over the rows in which both have a value.

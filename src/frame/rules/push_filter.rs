@@ -151,7 +151,10 @@ fn below_join(
 
 /// The column of the right frame that column `name` of the joined one is.
 fn right_origin(name: &str, schemas: &[Arc<Schema>; 2], spec: &JoinSpec) -> Option<PlSmallStr> {
-    if !schemas[0].contains(name) && schemas[1].contains(name) {
+    if schemas[0].contains(name) {
+        return None;
+    }
+    if schemas[1].contains(name) {
         return Some(name.into());
     }
     let own = name.strip_suffix(spec.suffix.as_str())?;

@@ -4,15 +4,16 @@ use std::ops::{BitAnd, BitOr, BitXor, Not};
 
 use polars_core::error::polars_bail;
 use polars_core::prelude::{Column, PolarsResult};
+use polars_core::utils::try_get_supertype;
 
 use super::series;
 use crate::frame::expr::Expr;
 use crate::frame::expr::function::{Coercion, functions};
 
 functions! {
-    AND = "&", coerce(Coercion::Literals) => |c| logic(c, |l, r| l & r);
-    OR = "|", coerce(Coercion::Literals) => |c| logic(c, |l, r| l | r);
-    XOR = "^", coerce(Coercion::Literals) => |c| logic(c, |l, r| l ^ r);
+    AND = "&", coerce(Coercion::Arithmetic) => |c| logic(c, |l, r| l & r);
+    OR = "|", coerce(Coercion::Arithmetic) => |c| logic(c, |l, r| l | r);
+    XOR = "^", coerce(Coercion::Arithmetic) => |c| logic(c, |l, r| l ^ r);
     NOT = "not" => |c| series(c, polars_ops::prelude::negate_bitwise);
 }
 
@@ -26,7 +27,16 @@ fn logic(
             polars_bail!(InvalidOperation: "logic needs boolean or integer values, got {dtype}");
         }
     }
-    operator(&inputs[0], &inputs[1])
+    let (left, right) = (&inputs[0], &inputs[1]);
+    let (l, r) = (left.dtype(), right.dtype());
+    if l == r || !l.is_integer() || !r.is_integer() {
+        return operator(left, right);
+    }
+    let dtype = try_get_supertype(l, r)?;
+    if !dtype.is_integer() {
+        polars_bail!(InvalidOperation: "logic of {l} and {r} is not possible; cast one of them");
+    }
+    operator(&left.cast(&dtype)?, &right.cast(&dtype)?)
 }
 
 macro_rules! operators {

@@ -76,7 +76,8 @@ pub struct CsvWriteOptions {
     pub has_header: bool,
     /// Whether everything that is not null is quoted, needed or not.
     pub quote_all: bool,
-    /// What null becomes. Text that is the same is quoted.
+    /// What null becomes. Text that is the same is quoted; in a frame of one column so is an empty one for null, because a blank
+    /// line is no record, and a null text is then read back as an empty one.
     pub null_value: String,
     /// What is done about files that are there already.
     pub if_exists: IfExists,
