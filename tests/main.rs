@@ -6,6 +6,8 @@ mod common;
 
 #[path = "common/child.rs"]
 mod child;
+#[path = "common/golden.rs"]
+mod golden;
 #[path = "common/trouble.rs"]
 mod trouble;
 
