@@ -795,6 +795,7 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::compute`].
+    #[track_caller]
     pub fn compute(&self) -> Result<AnyArray> {
         crate::compute(self)
     }
@@ -881,6 +882,7 @@ impl Collection for DynArray {
     type Output = AnyArray;
     type Pending = PendingAny;
 
+    #[track_caller]
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
         dispatch!(self.handle.node()?.meta.dtype, T => {
             let pending = Array::<T>::of(self.handle.clone()).enlist(session)?;
