@@ -8,6 +8,8 @@ mod common;
 mod busy;
 #[path = "common/child.rs"]
 mod child;
+#[path = "common/golden.rs"]
+mod golden;
 #[path = "common/trouble.rs"]
 mod trouble;
 

@@ -845,6 +845,7 @@ impl DynArray {
     ///
     /// # Errors
     /// As [`Array::compute`].
+    #[track_caller]
     pub fn compute(&self) -> Result<AnyArray> {
         crate::compute(self)
     }
@@ -931,6 +932,7 @@ impl Collection for DynArray {
     type Output = AnyArray;
     type Pending = PendingAny;
 
+    #[track_caller]
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
         dispatch!(self.handle.node()?.meta.dtype, T => {
             let pending = Array::<T>::of(self.handle.clone()).enlist(session)?;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::chunks::limit::{MAX_LISTED, check_listed};
 use super::chunks::{
-    AxisChunks, AxisSlice, Chunks, ReshapePlan, plan_reshape_within, slice_axis, unify_broadcast,
+    AxisChunks, AxisSlice, Chunks, ReshapePlan, Unsupported, plan_reshape_within, slice_axis,
+    unify_broadcast,
 };
 use super::dtype::DType;
 use super::io::Source;
@@ -312,11 +313,15 @@ pub(crate) fn reduced_chunks(chunks: &Chunks, axes: &[usize]) -> Chunks {
 pub(crate) fn plan_reshaped(chunks: &Chunks, target: &ReshapeTarget) -> Result<ReshapePlan> {
     let shape = &target.shape;
     let in_shape = chunks.known_shape().unwrap_or_default();
-    plan_reshape_within(&in_shape, shape, chunks, target.block_len_max).map_err(|why| {
-        Error::Internal {
+    let planned = plan_reshape_within(&in_shape, shape, chunks, target.block_len_max);
+    planned.map_err(|why| match why {
+        Unsupported::TooManyBlocks => {
+            Error::TooManyTasks { op: "reshape".into(), call: None, limit: MAX_LISTED }
+        }
+        why => Error::Internal {
             place: "reshape".into(),
             problem: format!("{in_shape:?} to {shape:?} in one step: {why:?}"),
-        }
+        },
     })
 }
 

@@ -36,6 +36,39 @@ fn pads_with_medians_and_ramps() {
 }
 
 #[test]
+fn a_part_of_a_ramp_is_that_of_the_whole_one() {
+    let x = array::from_ndarray(arr1(&[3, 9, 4, 1]), [3]);
+    let padded = x.pad((4, 3), PadMode::LinearRamp(-2));
+    let whole = [-2, -1, 0, 1, 3, 9, 4, 1, 0, -1, -2];
+    for i in 0..11 {
+        check(&padded.slice(s![i]), &ndarray::arr0(whole[i as usize]).into_dyn());
+    }
+    check(&padded.slice(s![2..]), &arr1(&whole[2..]).into_dyn());
+    check(&padded.slice(s![..;-3]), &arr1(&[-2, 1, 3, -1]).into_dyn());
+    check(&padded.take([8, 1, 2], 0), &arr1(&[0, -1, 0]).into_dyn());
+}
+
+#[test]
+fn the_spread_of_what_is_not_finite_is_nan_however_it_is_cut() {
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let data = arr2(&[[nan, inf, 1.0], [5.0, 5.0, 5.0], [7.0, 8.0, -inf]]);
+    // Rows beside each other, of which the last block has one, and columns.
+    for chunks in [[3, 3], [2, 3], [1, 1], [3, 1]] {
+        let x = array::from_ndarray(data.clone(), chunks);
+        check(&x.var(0), &arr1(&[nan; 3]).into_dyn());
+        check(&x.slice(s![..1, ..]).var(0), &arr1(&[nan, nan, 0.0]).into_dyn());
+        check(&x.slice(s![1..2, ..]).std(0), &arr1(&[0.0; 3]).into_dyn());
+        check(&x.var(1), &arr1(&[nan, 0.0, nan]).into_dyn());
+        let groups = x.group_by_axis(0, [0, 1, 1]);
+        check(&groups.var(0.0), &arr2(&[[nan, nan, 0.0], [1.0, 2.25, nan]]).into_dyn());
+    }
+    // A row of its own after those that are added up together.
+    let n = 129;
+    let tall = ArrayD::from_shape_fn(IxDyn(&[n, 70]), |i| if i[0] + 1 == n { inf } else { 1.0 });
+    check(&array::from_ndarray(tall, -1).var(0), &ArrayD::from_elem(IxDyn(&[70]), nan));
+}
+
+#[test]
 fn groups_of_positions_stay_in_one_block() {
     let all = ArrayD::from_shape_fn(IxDyn(&[12, 4]), |i| (i[0] * 10 + i[1]) as i32);
     let x = array::from_ndarray(all.clone(), [3, 2]);

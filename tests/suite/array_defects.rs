@@ -1,12 +1,12 @@
 //! The faults of Dask's arrays that `dask.md`, section 7, lists are not here. Those of 10, 12 and 13 are in `breadth`, that of 8 in
 //! `src/dist/placement.rs`.
 
-use std::path::Path;
-
 use dask_rs::array::{Index, QuantileMethod};
 use dask_rs::prelude::*;
 use ndarray::{Array1, ArrayD, IxDyn, arr1};
 use serde_json::Value;
+
+use crate::golden::golden;
 
 fn backwards(start: i64, stop: i64) -> [Index; 1] {
     [Index::Slice { start: Some(start), stop: Some(stop), step: Some(-1) }]
@@ -102,11 +102,7 @@ fn dask_defect_16_a_slice_of_a_million_chunks_is_a_task() {
 /// Sums are combined as the schedule of the golden file says: their bits tell.
 #[test]
 fn prefixes_are_combined_in_the_order_of_brent_and_kung() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/prefix_scan.jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: {} is not there", path.display());
-        return;
-    };
+    let Some(text) = golden("prefix_scan.jsonl") else { return };
     let (mut n_cases, mut differ) = (0, 0);
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();

@@ -72,6 +72,19 @@ fn each_mistake_says_operation_got_expected_line_and_remedy() {
 }
 
 #[test]
+fn what_is_too_much_or_unknown_is_no_error_of_ours() {
+    let x = ones(&[3, 7]);
+    let small = Config::new().with_chunk_bytes(64);
+    let many = small.scope(|| x.repeat(1_i64 << 40, 0).check().unwrap_err());
+    assert!(matches!(many, Error::TooManyTasks { .. }), "{many}");
+    check(&small.scope(|| x.repeat(1_i64 << 40, 0)), &["reshape", "tasks"]);
+    let unknown = x.mask(&x.gt(0.0));
+    let none = unknown.tile([2, 0]).check().unwrap_err();
+    assert!(matches!(none, Error::UnknownChunks { .. }), "{none}");
+    check(&unknown.tile(0), &["tile"]);
+}
+
+#[test]
 fn a_chain_keeps_its_first_error() {
     let line = line!() + 1;
     let wrong = ones(&[4, 6]).reshape([7]);
@@ -100,6 +113,22 @@ fn a_chain_keeps_its_first_error() {
     // The first of two errors, from the left.
     is_here((&wrong + &ones(&[2]).sum(9)).check().unwrap_err());
     is_here(wrong.tensordot(&ones(&[2]).sum(9), 0, 0).check().unwrap_err());
+}
+
+#[test]
+fn a_result_that_does_not_fit_names_the_users_line() {
+    let huge: Array<f64> = array::zeros([1_i64 << 50], [1_i64 << 48]);
+    let config = Config::new().with_memory_limit(1 << 60);
+    let lines = [line!() + 2, line!() + 3];
+    let errors = [
+        config.scope(|| huge.compute().unwrap_err()),
+        config.scope(|| huge.to_dyn().compute().unwrap_err()),
+    ];
+    for (line, error) in lines.into_iter().zip(errors) {
+        let text = error.to_string();
+        assert!(text.contains("fits into memory"), "{text}");
+        assert!(text.contains(&format!("errors.rs:{line}:")), "{line} in {text}");
+    }
 }
 
 #[test]

@@ -1,19 +1,15 @@
 //! Slices of slices, with new axes and lists of positions among them, are what NumPy has: `../shared/golden/fuse_slice.jsonl`.
 
-use std::path::PathBuf;
-
 use dask_rs::ExecutorKind;
 use dask_rs::array::Index;
 use dask_rs::prelude::*;
 use serde_json::Value;
 
+use crate::golden::golden;
+
 #[test]
 fn slices_of_slices_select_what_numpy_selects() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/fuse_slice.jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: there is no {}", path.display());
-        return;
-    };
+    let Some(text) = golden("fuse_slice.jsonl") else { return };
     let mut n_lists = 0;
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).expect("each line is JSON");

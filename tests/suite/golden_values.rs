@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::ops::Not;
-use std::path::PathBuf;
 
 use dask_rs::array::{
     self, AnyArray, Array, Axes, AxisSpec, Boundary, ChunkSpec, DType, Index, Over, PadMode,
@@ -16,14 +15,11 @@ use num_complex::Complex;
 use serde_json::Value;
 
 use super::values::{Dynamic, Typed, bits, each, with_type};
+use crate::golden::golden;
 
 #[test]
 fn programs_give_what_numpy_gives() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/values.jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: there is no {}", path.display());
-        return;
-    };
+    let Some(text) = golden("values.jsonl") else { return };
     let mut n_run = 0;
     let mut failures = Vec::new();
     for line in text.lines() {

@@ -183,6 +183,26 @@ fn windows_of_every_type_are_reduced_as_ndarray_does() {
 }
 
 #[test]
+fn an_axis_beside_the_windows_is_reduced_as_any_other() {
+    let data = ArrayD::from_shape_fn(IxDyn(&[5, 4, 3]), |i| (i[0] * 17 + i[1] * 5 + i[2]) as i64);
+    for chunks in [[5, 4, 3], [2, 3, 2]] {
+        let x = array::from_ndarray(data.clone(), chunks);
+        let windows = x.sliding_window_view([(0, 2)]);
+        let window = |at: IxDyn| data[[at[0] + at[3], at[1], at[2]]];
+        let all = ArrayD::from_shape_fn(IxDyn(&[4, 4, 3, 2]), window);
+        for axis in 0..4_usize {
+            let (sum, max) = compute((windows.sum(axis), windows.max(axis))).unwrap();
+            assert_eq!(sum, all.sum_axis(Axis(axis)), "axis {axis} in {chunks:?}");
+            let largest = all.fold_axis(Axis(axis), i64::MIN, |a, b| *a.max(b));
+            assert_eq!(max, largest, "axis {axis} in {chunks:?}");
+        }
+        let two = x.sliding_window_view([(0, 2), (1, 1)]).sum([1, 2]).compute().unwrap();
+        let both = all.sum_axis(Axis(1)).sum_axis(Axis(1)).insert_axis(Axis(2));
+        assert_eq!(two, both, "{chunks:?}");
+    }
+}
+
+#[test]
 fn windows_that_are_reduced_are_never_made() {
     let x = array::from_fn([400, 300], [100, 300], |i| (i[0] + i[1]) as f64);
     let rolling = x.sliding_window_view([(0, 7)]).mean(-1);

@@ -46,7 +46,9 @@ pub(crate) use rechunk::plan_rechunk;
 pub(crate) use rechunk::{
     Overlap, RechunkLimits, THRESHOLD, overlap, overlap_around, rechunk_steps,
 };
-pub(crate) use reshape::{ReshapePlan, plan_reshape_within, reshape_steps, resolve_shape};
+pub(crate) use reshape::{
+    ReshapePlan, Unsupported, plan_reshape_within, reshape_steps, resolve_shape,
+};
 pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;
 pub(crate) use take::{by_block, shuffle_chunks, take_blocks, take_chunks, take_sources};

@@ -9,7 +9,7 @@ mod steps;
 
 #[cfg(test)]
 pub(crate) use plan::plan_reshape;
-pub(crate) use plan::{ReshapePlan, plan_reshape_within};
+pub(crate) use plan::{ReshapePlan, Unsupported, plan_reshape_within};
 #[cfg(test)]
 pub(crate) use steps::plan_reshape_steps;
 pub(crate) use steps::{reshape_steps, resolve_shape};

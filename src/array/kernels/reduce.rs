@@ -487,7 +487,9 @@ impl Kernel for ReduceChunkKernel {
         producer: &dyn Kernel,
         wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
-        if let Some(over_windows) = WindowReduceKernel::over(&self.spec, &self.program, producer) {
+        let ndim = self.chunks.ndim();
+        let over_windows = WindowReduceKernel::over(&self.spec, &self.program, ndim, producer);
+        if let Some(over_windows) = over_windows {
             return Some(Arc::new(over_windows));
         }
         let program = absorb(&self.program, &self.chunks, slot, producer, wiring)?;

@@ -36,23 +36,25 @@ pub(crate) struct WindowReduceKernel {
 }
 
 impl WindowReduceKernel {
-    /// The reduction of `program` over `producer`, if that makes windows, over which, and over nothing else, elements are
-    /// reduced as they are.
+    /// The reduction of `program`, which has `ndim` axes, over `producer`, if that makes windows, over which, and over nothing
+    /// else, elements are reduced as they are.
     pub(super) fn over(
         spec: &ReduceSpec,
         program: &Program,
+        ndim: usize,
         producer: &dyn Kernel,
     ) -> Option<Self> {
         let producer: &dyn Any = producer;
         let windows = dispatch!(spec.in_dtype, T => {
             producer.downcast_ref::<WindowsKernel<T>>()?.windows().to_vec()
         });
+        let has_last = spec.axes.last().is_some_and(|last| last + 1 == ndim);
         let is_plain = spec.prepared(program).is_identity();
-        is_plain.then(|| WindowReduceKernel::new(spec.clone(), windows)).flatten()
+        (has_last && is_plain).then(|| WindowReduceKernel::new(spec.clone(), windows)).flatten()
     }
 
-    /// None if other axes are reduced than those of the windows, which come last. Longer runs than a strip are folded in
-    /// other steps, and runs of one element in none.
+    /// A reduction of the axes that follow those of a block. None if these are not as many as windows; longer runs than a
+    /// strip are folded in other steps, and runs of one element in none.
     pub(crate) fn new(spec: ReduceSpec, windows: Vec<(usize, usize)>) -> Option<Self> {
         let n_kept = spec.axes.first().copied()?;
         let fits = spec.axes.iter().copied().eq(n_kept..n_kept + windows.len())

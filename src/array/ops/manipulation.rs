@@ -35,7 +35,8 @@ pub(crate) fn reshape(call: Call, x: &Handle, shape: &Shape) -> Handle {
         let mut current = Arc::clone(node);
         for shape in reshape_steps(&in_shape, &shape) {
             let target = ReshapeTarget { shape, block_len_max };
-            current = Node::of(ArrayOp::Reshape(Arc::new(target)), &[&current])?;
+            current = Node::of(ArrayOp::Reshape(Arc::new(target)), &[&current])
+                .map_err(|error| error.called_from(call))?;
         }
         let names = node.dim_names().and_then(|names| kept_names(names, &in_shape, &shape));
         Ok(if names.is_some() { current.with_note(names) } else { current })

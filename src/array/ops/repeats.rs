@@ -127,7 +127,10 @@ pub(crate) fn tile(call: Call, x: &Handle, times: &Shape) -> Handle {
 pub(crate) fn tiled(call: Call, node: &Arc<Node>, axis: usize, times: u64) -> Result<Arc<Node>> {
     let chunks = &node.meta.chunks.axes()[axis];
     match times {
-        0 => slice_along(call, node, axis, AxisSlice::new(0, 0, 1)),
+        0 => {
+            node.axis_len(call, axis)?;
+            slice_along(call, node, axis, AxisSlice::new(0, 0, 1))
+        }
         1 => Ok(Arc::clone(node)),
         // Copies of one block need not be listed one by one.
         _ if chunks.is_whole() && chunks.len() != Some(0) => {

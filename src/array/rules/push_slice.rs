@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{canonical, if_same_meta, may_split};
 use crate::array::chunks::{AxisChunks, AxisSlice, slice_axis};
-use crate::array::kernels::Instr;
+use crate::array::kernels::{Instr, Program};
 use crate::array::op::{ArrayOp, Read, ReshapeTarget, Take, plan_reshaped, sliced_chunks};
 use crate::error::Result;
 use crate::graph::{NodeId, Plan, Rule};
@@ -58,22 +58,14 @@ fn push_through(
     let op = plan.op(below).clone();
     let (op, inputs) = match &op {
         ArrayOp::Create { program, chunks } => {
-            let program = program.map_index(|axis, start, step| match slices[axis] {
-                Some(slice) => Instr::Index {
-                    axis,
-                    // As evaluation does, which takes indices modulo 2^64.
-                    start: start.wrapping_add(step.wrapping_mul(slice.start as i64)),
-                    step: step.wrapping_mul(slice.step),
-                },
-                None => Instr::Index { axis, start, step },
-            });
+            let program = at_slices(program, slices);
             let chunks = sliced_chunks(chunks, slices)?;
-            (ArrayOp::Create { program: Arc::new(program), chunks }, vec![])
+            (ArrayOp::Create { program, chunks }, vec![])
         }
         ArrayOp::Read(read) => (ArrayOp::Read(narrowed(read, slices)?), vec![]),
-        ArrayOp::Elemwise(_) => {
+        ArrayOp::Elemwise(program) => {
             let sliced = slice_broadcast(plan, below, &inputs, slices)?;
-            (op, sliced)
+            (ArrayOp::Elemwise(at_slices(program, slices)), sliced)
         }
         ArrayOp::Broadcast(chunks) => {
             let sliced = slice_broadcast(plan, below, &inputs, slices)?;
@@ -100,6 +92,20 @@ fn push_through(
         _ => return Ok(None),
     };
     Ok(Some(plan.push(op, &inputs)?))
+}
+
+/// A program whose indices are the positions that slices select.
+fn at_slices(program: &Arc<Program>, slices: &Slices) -> Arc<Program> {
+    let sliced = program.map_index(|axis, start, step| match slices[axis] {
+        Some(slice) => Instr::Index {
+            axis,
+            // As evaluation does, which takes indices modulo 2^64.
+            start: start.wrapping_add(step.wrapping_mul(slice.start as i64)),
+            step: step.wrapping_mul(slice.step),
+        },
+        None => Instr::Index { axis, start, step },
+    });
+    Arc::new(sliced)
 }
 
 /// A slice of `input`, or `input` itself if all of it is wanted.

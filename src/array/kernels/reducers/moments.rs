@@ -242,7 +242,11 @@ impl<T: Varied> Reducer for Moments<T> {
     #[inline(always)]
     fn add_row(self, tile: &mut Self::Tile, n: u64, xs: &[T], _first: u64) {
         if n == 0 {
-            tile.near.iter_mut().zip(xs).for_each(|(near, &x)| *near = x.cast_to());
+            for ((near, square), &x) in tile.near.iter_mut().zip(&mut tile.squares).zip(xs) {
+                *near = x.cast_to();
+                // The distance from itself, which is NaN for what is not finite.
+                *square = near.minus(*near).norm_sqr();
+            }
             return;
         }
         let columns = tile.near.iter().zip(&mut tile.sums).zip(&mut tile.squares);
