@@ -231,7 +231,9 @@ pub(in super::super) fn spawn_beside(work: impl FnOnce() + Send + 'static) -> bo
         drop(shuttle::thread::spawn(work));
         return true;
     }
-    std::thread::Builder::new().spawn(work).is_ok()
+    #[expect(clippy::disallowed_methods, reason = "as `sync.rs` does")]
+    let spawned = std::thread::Builder::new().spawn(work);
+    spawned.is_ok()
 }
 
 /// Threads of a model sleep until they are woken, so that a call that is forgotten is seen.
