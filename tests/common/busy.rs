@@ -8,8 +8,24 @@ use std::time::Duration;
 
 use dask_rs::Result;
 
+use crate::child::output_of_child;
+
 /// More than it takes to start a thread that then does nothing.
 const IDLE: Duration = Duration::from_millis(3);
+
+/// Runs the test `child` of a module in a process of its own, which ends with "all was run" if nothing was busy beside the
+/// threads of the configuration.
+pub fn check_child(module: &str) {
+    if busy().is_none() {
+        eprintln!("skipped: this system does not tell how long threads ran");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let output = output_of_child(module, "threads", 1 << 30, dir.path());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("all was run"), "{text}");
+}
 
 /// The threads that were busy while `run` ran, and are neither those of the configuration nor the one that asks.
 pub fn others_in(name: &str, run: impl FnOnce() -> Result<()>) -> Vec<String> {

@@ -168,9 +168,26 @@ fn a_report_that_was_torn_is_shown_as_far_as_it_goes() {
     assert!(!shown.inside("ops").contains("<img"));
 }
 
+/// The page shows all runs of its process, so this test is alone in one.
 #[cfg(feature = "diagnostics")]
 #[test]
 fn the_live_page_shows_what_runs() {
+    const IS_ALONE: &str = "DASK_RS_TEST_IS_ALONE";
+    if std::env::var_os(IS_ALONE).is_some() {
+        return the_live_page_alone();
+    }
+    let test = "browser::the_live_page_shows_what_runs";
+    let program = std::env::current_exe().unwrap();
+    let mut alone = Command::new(program);
+    let output =
+        alone.args([test, "--exact", "--nocapture"]).env(IS_ALONE, "yes").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    eprintln!("{text}");
+}
+
+#[cfg(feature = "diagnostics")]
+fn the_live_page_alone() {
     let dashboard = Dashboard::bind("127.0.0.1:0").unwrap();
     let ((enter, entered), (leave, left)) = (channel(), channel());
     let ends = Mutex::new((enter, left));

@@ -7,22 +7,14 @@ use dask_rs::frame::polars_core::prelude::{DataFrame, SortMultipleOptions};
 use dask_rs::frame::{DataFrame as Frame, Interpolation, JoinHow, RankTies, col, len};
 use dask_rs::{Config, Result};
 
-use crate::busy::{busy, others_in};
-use crate::child::{Case, output_of_child};
+use crate::busy::{check_child, others_in};
+use crate::child::Case;
 
 const N_ROWS: usize = 60_000;
 
 #[test]
 fn nothing_runs_beside_the_threads_of_the_configuration() {
-    let dir = tempfile::tempdir().unwrap();
-    if busy().is_none() {
-        eprintln!("skipped: this system does not tell how long threads ran");
-        return;
-    }
-    let output = output_of_child(module_path!(), "threads", 1 << 30, dir.path());
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("all was run"), "{text}");
+    check_child(module_path!());
 }
 
 /// Runs everything, if this process is a child.
