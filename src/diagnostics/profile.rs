@@ -49,7 +49,7 @@ pub fn profile<R>(path: impl AsRef<Path>, f: impl FnOnce() -> R) -> Result<R> {
 /// [`start`](Self::start), in the whole process.
 ///
 /// # Cost
-/// 0.09 to 0.12 µs of a processor a task, so 2 % of tasks of 6 µs (`cargo bench --bench sched`). A profile stays small however many tasks run: short tasks
+/// 0.1 to 0.3 µs of a processor a task, so 2 % of tasks of 5 to 15 µs (`cargo bench --bench sched`). A profile stays small however many tasks run: short tasks
 /// that follow each other are shown as one, and the longer it watches, the longer those may be.
 ///
 /// # Example
