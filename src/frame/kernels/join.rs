@@ -1,7 +1,8 @@
 //! Joins of two frames by equal keys.
 //!
-//! Inner, left, semi and anti joins find rows in a table of one side ([`Built`]), which the tasks of all partitions of
-//! the other one can share. Right, full and cross joins, and keys that have no equal hashes, are left to polars.
+//! Rows are found in a table of one side ([`Built`]), which the tasks of all partitions of the other one can share where
+//! no row of that side is wanted for itself. Only cross joins are left to polars: its joins by keys are generic, and would be
+//! compiled into this crate for each dtype.
 
 mod built;
 mod table;
@@ -10,7 +11,7 @@ pub(crate) use built::{Built, has_table};
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{DataType, PlSmallStr, Schema};
-use polars_ops::prelude::{DataFrameJoinOps, JoinArgs, JoinCoalesce, JoinType, MaintainOrderJoin};
+use polars_ops::prelude::{CrossJoin, MaintainOrderJoin};
 
 use super::concat::unify;
 use super::one_thread::on_one_thread;
@@ -81,26 +82,8 @@ impl JoinSpec {
         }
     }
 
-    fn args(&self) -> JoinArgs {
-        // Where Polars promises nothing, an order that does not depend on hashes.
-        let (how, order) = match self.how {
-            JoinHow::Inner => (JoinType::Inner, MaintainOrderJoin::LeftRight),
-            JoinHow::Left => (JoinType::Left, MaintainOrderJoin::LeftRight),
-            JoinHow::Right => (JoinType::Right, MaintainOrderJoin::RightLeft),
-            JoinHow::Full => (JoinType::Full, MaintainOrderJoin::LeftRight),
-            JoinHow::Semi => (JoinType::Semi, MaintainOrderJoin::None),
-            JoinHow::Anti => (JoinType::Anti, MaintainOrderJoin::None),
-            JoinHow::Cross => (JoinType::Cross, MaintainOrderJoin::LeftRight),
-        };
-        let mut args = JoinArgs::new(how).with_suffix(Some(self.suffix.clone()));
-        args.maintain_order = order;
-        args.nulls_equal = self.nulls_equal;
-        args.coalesce = match self.coalesce {
-            None => JoinCoalesce::JoinSpecific,
-            Some(true) => JoinCoalesce::CoalesceColumns,
-            Some(false) => JoinCoalesce::KeepColumns,
-        };
-        args
+    fn coalesces(&self) -> bool {
+        self.coalesce.unwrap_or(self.how != JoinHow::Full)
     }
 }
 
@@ -110,22 +93,41 @@ impl JoinSpec {
 /// are at the end of a full join. Keys must have equal dtypes; categories are unified.
 pub(crate) fn join(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Result<DataFrame> {
     spec.check()?;
-    let right = with_categories_of(left, right, spec)?;
-    if !has_table(spec, left.schema(), right.schema()) {
-        return polars_join(left, &right, spec);
+    if spec.how == JoinHow::Cross {
+        return crossed(left, right, spec);
     }
-    // The table is made of the smaller side where either can have one.
-    match spec.how == JoinHow::Inner && left.height() < right.height() {
-        true => Built::new(left.clone(), spec, 0)?.join(&right),
-        false => Built::new(right, spec, 1)?.join(left),
+    check_dtypes(left, right, spec)?;
+    let right = with_categories_of(left, right, spec)?;
+    match spec.how {
+        JoinHow::Right => Built::new(left.clone(), spec, 0)?.join(&right),
+        // The table is made of the smaller side where either can have one.
+        JoinHow::Inner if left.height() < right.height() => {
+            Built::new(left.clone(), spec, 0)?.join(&right)
+        }
+        _ => Built::new(right, spec, 1)?.join(left),
     }
 }
 
-fn polars_join(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Result<DataFrame> {
-    let (left, right, spec) = (left.clone(), right.clone(), spec.clone());
-    let joined =
-        on_one_thread(move || left.join(&right, &spec.left_on, &spec.right_on, spec.args(), None));
-    joined.map_err(failed("join"))
+fn crossed(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Result<DataFrame> {
+    let (left, right, suffix) = (left.clone(), right.clone(), spec.suffix.clone());
+    let order = MaintainOrderJoin::LeftRight;
+    let crossed = on_one_thread(move || left.cross_join(&right, Some(suffix), None, order));
+    crossed.map_err(failed("join"))
+}
+
+fn check_dtypes(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> Result<()> {
+    for (l, r) in spec.left_on.iter().zip(&spec.right_on) {
+        let [left, right] =
+            [left.column(l), right.column(r)].map(|key| key.map_err(failed("join")));
+        let (left, right) = (left?.dtype().clone(), right?.dtype().clone());
+        let are_categories = left.is_categorical() && right.is_categorical();
+        if left != right && !are_categories {
+            let problem =
+                format!("the key {l:?} on the left is {left}, {r:?} on the right {right}");
+            return Err(refused("join", format!("{problem}; cast one of them")));
+        }
+    }
+    Ok(())
 }
 
 /// The schema of [`join`].
@@ -141,10 +143,6 @@ fn with_categories_of(left: &DataFrame, right: &DataFrame, spec: &JoinSpec) -> R
     for (l, r) in spec.left_on.iter().zip(&spec.right_on) {
         let dtype = left.column(l).map_err(failed("join"))?.dtype();
         let column = right.column(r).map_err(failed("join"))?;
-        if dtype.is_decimal() && spec.left_on.len() == 1 {
-            // Polars panics without its 128-bit integers, which are build time for everybody.
-            return Err(refused("join", format!("{dtype} can't be the only key; cast it first")));
-        }
         if matches!((dtype, column.dtype()), (DataType::Categorical(..), DataType::Categorical(..)))
         {
             let column = unify(column, dtype)?;
@@ -160,7 +158,7 @@ mod tests {
     use super::super::testing::{frame, frames_equal};
     use super::*;
     use polars_core::df;
-    use polars_core::prelude::{AnyValue, Column, IdxCa};
+    use polars_core::prelude::{AnyValue, Column, IdxCa, IntoColumn};
     use proptest::prelude::*;
 
     const HOWS: [JoinHow; 7] = [
@@ -304,6 +302,33 @@ mod tests {
             joined.column("c").unwrap().cast(&DataType::String).unwrap(),
             Column::new("c".into(), ["b"])
         );
+    }
+
+    #[test]
+    fn one_key_column_of_a_full_join_has_the_keys_of_both_sides() {
+        let left = df!["k" => [Some(1_i64), None, Some(2)], "x" => ["a", "b", "c"]].unwrap();
+        let right = df!["j" => [Some(3_i64), Some(2), None], "y" => [0.5, 1.5, 2.5]].unwrap();
+        let mut spec = JoinSpec::new(JoinHow::Full, ["k".into()], ["j".into()]);
+        spec.coalesce = Some(true);
+        let expected = df!["k" => [Some(1_i64), None, Some(2), Some(3), None],
+            "x" => [Some("a"), Some("b"), Some("c"), None, None],
+            "y" => [None, None, Some(1.5), Some(0.5), Some(2.5)]];
+        assert!(join(&left, &right, &spec).unwrap().equals_missing(&expected.unwrap()));
+    }
+
+    #[test]
+    fn decimals_and_structs_are_keys_too() {
+        let prices = Column::new("d".into(), [150_i64, 275, 150]);
+        let prices = prices.cast(&DataType::Decimal(38, 2)).unwrap();
+        let rows = Column::new("row".into(), [0_u32, 1, 2]);
+        let frame = DataFrame::new(3, vec![prices, rows]).unwrap();
+        let nested = frame.clone().into_struct("s".into()).into_column();
+        let nested = DataFrame::new(3, vec![nested, frame.columns()[1].clone()]).unwrap();
+        for (frame, key, n) in [(&frame, "d", 5), (&nested, "s", 3)] {
+            for how in [JoinHow::Inner, JoinHow::Left, JoinHow::Right, JoinHow::Full] {
+                assert_eq!(join(frame, frame, &spec(how, &[key])).unwrap().height(), n, "{how:?}");
+            }
+        }
     }
 
     /// Large enough that polars works on parts of it in several threads.

@@ -5,20 +5,24 @@ use std::sync::Arc;
 
 use polars_core::frame::DataFrame;
 use polars_core::prelude::{Column, IdxCa, IdxSize, PlSmallStr, PolarsResult, Schema};
-use polars_ops::prelude::_finish_join;
+use polars_ops::prelude::{_coalesce_full_join, _finish_join};
 
 use super::table::{Codes, NONE, Table, can_be_coded};
-use super::{JoinHow, JoinSpec, polars_join};
+use super::{JoinHow, JoinSpec};
 use crate::error::Result;
-use crate::frame::kernels::rows::{gather, gather_known};
+use crate::frame::kernels::rows::gather_known;
 use crate::frame::kernels::{failed, refused, spill};
 use crate::graph::{Block, Load, Spill, Value};
 
-/// Whether a table does this join: of these kinds, by keys that are numbers or have hashes.
+/// So many ways to hash are tried until keys that differ have hashes that differ. More than one is rare.
+const SEEDS_MAX: u64 = 8;
+
+/// Whether one table of a side does for all partitions of the other one: no row of that side is wanted without a partner,
+/// and equal keys have equal codes in any frame.
 pub(crate) fn has_table(spec: &JoinSpec, left: &Schema, right: &Schema) -> bool {
     use JoinHow as J;
     let mut pairs = spec.left_on.iter().zip(&spec.right_on);
-    matches!(spec.how, J::Inner | J::Left | J::Semi | J::Anti)
+    matches!(spec.how, J::Inner | J::Left | J::Right | J::Semi | J::Anti)
         && pairs.all(|(l, r)| match (left.get(l), right.get(r)) {
             (Some(left), Some(right)) => left == right && can_be_coded(left),
             _ => false,
@@ -33,45 +37,65 @@ pub(crate) struct Built {
     spec: JoinSpec,
     /// Which side this is.
     side: usize,
+    /// Of the hashes.
+    seed: u64,
 }
 
 /// Rows of a frame; none are all of them, as they are.
 type Rows = Option<Vec<IdxSize>>;
 
 impl Built {
-    /// The table of a side, the right one unless it is an inner join, which [`has_table`].
-    pub(crate) fn new(mut rows: DataFrame, spec: &JoinSpec, side: usize) -> Result<Self> {
+    /// The table of a side: the left one of a right join, either one of an inner join, otherwise the right one.
+    pub(crate) fn new(rows: DataFrame, spec: &JoinSpec, side: usize) -> Result<Self> {
+        Built::seeded(rows, spec, side, 0)
+    }
+
+    fn seeded(mut rows: DataFrame, spec: &JoinSpec, side: usize, seed: u64) -> Result<Self> {
         rows.rechunk_mut();
-        let table = Table::new(&codes(&rows, spec, side)?);
-        Ok(Built { rows, table, spec: spec.clone(), side })
+        let table = Table::new(&codes(&rows, spec, side, seed)?);
+        Ok(Built { rows, table, spec: spec.clone(), side, seed })
     }
 
     /// Joins the other side.
     pub(crate) fn join(&self, other: &DataFrame) -> Result<DataFrame> {
-        let codes = codes(other, &self.spec, 1 - self.side)?;
-        let firsts = self.table.find(&codes);
-        let [left, right] = self.sides(other);
-        match self.spec.how {
-            JoinHow::Semi | JoinHow::Anti => {
-                if !codes.are_exact && !self.are_equal(other, &self.matched(&firsts))? {
-                    return polars_join(left, right, &self.spec);
-                }
-                let is_wanted = self.spec.how == JoinHow::Semi;
-                kept(other, rows_where(&firsts, |first| (first != NONE) == is_wanted))
-            }
-            how => {
-                let pairs = self.pairs(firsts, how == JoinHow::Left);
-                if !codes.are_exact && !self.are_equal(other, &pairs)? {
-                    return polars_join(left, right, &self.spec);
-                }
-                let (of_other, of_built) = pairs;
-                let rows = match self.side {
-                    0 => in_order(of_built, of_other, self.rows.height(), other.height()),
-                    _ => (of_other, of_built),
-                };
-                self.joined(left, right, rows)
+        if let Some(joined) = self.try_join(other)? {
+            return Ok(joined);
+        }
+        for seed in self.seed + 1..SEEDS_MAX {
+            let built = Built::seeded(self.rows.clone(), &self.spec, self.side, seed)?;
+            if let Some(joined) = built.try_join(other)? {
+                return Ok(joined);
             }
         }
+        Err(refused("join", "two keys that differ have the same hashes"))
+    }
+
+    /// None if two keys of one hash differ.
+    fn try_join(&self, other: &DataFrame) -> Result<Option<DataFrame>> {
+        let codes = codes(other, &self.spec, 1 - self.side, self.seed)?;
+        let firsts = self.table.find(&codes);
+        let how = self.spec.how;
+        if matches!(how, JoinHow::Semi | JoinHow::Anti) {
+            if !codes.are_exact && !self.are_equal(other, &self.matched(&firsts))? {
+                return Ok(None);
+            }
+            let is_wanted = how == JoinHow::Semi;
+            let rows = rows_where(&firsts, |first| (first != NONE) == is_wanted);
+            return kept(other, rows).map(Some);
+        }
+        let pairs = self.pairs(firsts, how != JoinHow::Inner);
+        if !codes.are_exact && !self.are_equal(other, &pairs)? {
+            return Ok(None);
+        }
+        let (of_other, of_built) = pairs;
+        let rows = match (how, self.side) {
+            (JoinHow::Full, _) => self.with_unpaired(of_other, of_built, other.height()),
+            (JoinHow::Right, _) => [Some(of_built), of_other],
+            (_, 0) => in_order(of_built, of_other, self.rows.height(), other.height()),
+            _ => [of_other, Some(of_built)],
+        };
+        let [left, right] = self.sides(other);
+        self.joined(left, right, rows).map(Some)
     }
 
     fn sides<'a>(&'a self, other: &'a DataFrame) -> [&'a DataFrame; 2] {
@@ -130,21 +154,41 @@ impl Built {
         Ok(true)
     }
 
-    /// The frame of these pairs.
-    fn joined(
+    /// These pairs and the rows of this side that are in none.
+    fn with_unpaired(
         &self,
-        left: &DataFrame,
-        right: &DataFrame,
-        (of_left, of_right): (Rows, Vec<IdxSize>),
-    ) -> Result<DataFrame> {
-        let args = self.spec.args();
-        let right = match args.should_coalesce() {
-            true => right.drop_many(self.spec.right_on.iter().cloned()),
-            false => right.clone(),
+        of_other: Rows,
+        mut of_built: Vec<IdxSize>,
+        n_other: usize,
+    ) -> [Rows; 2] {
+        let mut is_paired = vec![false; self.rows.height()];
+        of_built.iter().filter(|row| **row != NONE).for_each(|row| is_paired[*row as usize] = true);
+        let unpaired = (0..).zip(&is_paired).filter(|(_, is_paired)| !**is_paired);
+        of_built.extend(unpaired.map(|(row, _)| row));
+        let mut of_other = of_other.unwrap_or_else(|| (0..n_other as IdxSize).collect());
+        of_other.resize(of_built.len(), NONE);
+        [Some(of_other), Some(of_built)]
+    }
+
+    /// The frame of these pairs, with the columns of Polars.
+    fn joined(&self, left: &DataFrame, right: &DataFrame, rows: [Rows; 2]) -> Result<DataFrame> {
+        let (how, coalesces) = (self.spec.how, self.spec.coalesces());
+        let suffix = Some(self.spec.suffix.clone());
+        let without_keys = |frame: &DataFrame, side: usize, is_dropped: bool| match is_dropped {
+            true => frame.drop_many(on(&self.spec, side).iter().cloned()),
+            false => frame.clone(),
         };
-        let left = kept(left, of_left)?;
-        let right = gather_known("join", &right, of_right, NONE)?;
-        _finish_join(left, right, args.suffix).map_err(failed("join"))
+        let [of_left, of_right] = rows;
+        let is_right = how == JoinHow::Right;
+        let lefts = kept(&without_keys(left, 0, coalesces && is_right), of_left)?;
+        let is_dropped = coalesces && !is_right && how != JoinHow::Full;
+        let rights = kept(&without_keys(right, 1, is_dropped), of_right)?;
+        let joined = _finish_join(lefts, rights, suffix.clone()).map_err(failed("join"))?;
+        if how != JoinHow::Full || !coalesces {
+            return Ok(joined);
+        }
+        let JoinSpec { left_on, right_on, .. } = &self.spec;
+        Ok(_coalesce_full_join(joined, left_on, right_on, suffix, left))
     }
 }
 
@@ -162,9 +206,10 @@ impl Spill for Built {
     /// Writes the rows; their table is made again.
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         spill::save(self.rows.clone(), to)?;
-        let (schema, spec, side) = (Arc::clone(self.rows.schema()), self.spec.clone(), self.side);
+        let (schema, spec) = (Arc::clone(self.rows.schema()), self.spec.clone());
+        let (side, seed) = (self.side, self.seed);
         Ok(Box::new(move |from, _| {
-            let built = Built::new(spill::load(from, &schema)?, &spec, side);
+            let built = Built::seeded(spill::load(from, &schema)?, &spec, side, seed);
             built.map(Block::new).map_err(io::Error::other)
         }))
     }
@@ -174,10 +219,9 @@ fn on(spec: &JoinSpec, side: usize) -> &[PlSmallStr] {
     if side == 0 { &spec.left_on } else { &spec.right_on }
 }
 
-fn codes(rows: &DataFrame, spec: &JoinSpec, side: usize) -> Result<Codes> {
+fn codes(rows: &DataFrame, spec: &JoinSpec, side: usize, seed: u64) -> Result<Codes> {
     let keys = rows.select_to_vec(on(spec, side)).map_err(failed("join"))?;
-    let codes = Codes::new(&keys, spec.nulls_equal)?;
-    codes.ok_or_else(|| refused("join", "a key has no hash"))
+    Codes::new(&keys, spec.nulls_equal, seed)
 }
 
 /// The places of values that are wanted; none if all are.
@@ -189,17 +233,13 @@ fn rows_where(values: &[IdxSize], is_wanted: impl Fn(IdxSize) -> bool) -> Rows {
     Some(rows.map(|(row, _)| row as IdxSize).collect())
 }
 
+/// These rows of a frame, nulls for each [`NONE`].
 fn kept(frame: &DataFrame, rows: Rows) -> Result<DataFrame> {
-    rows.map_or_else(|| Ok(frame.clone()), |rows| gather("join", frame, rows))
+    rows.map_or_else(|| Ok(frame.clone()), |rows| gather_known("join", frame, rows, NONE))
 }
 
 /// Pairs in the order of the left side, from pairs in that of the right one: each is put to its place.
-fn in_order(
-    of_left: Vec<IdxSize>,
-    of_right: Rows,
-    n_left: usize,
-    n_right: usize,
-) -> (Rows, Vec<IdxSize>) {
+fn in_order(of_left: Vec<IdxSize>, of_right: Rows, n_left: usize, n_right: usize) -> [Rows; 2] {
     let mut next = vec![0; n_left + 1];
     for &row in &of_left {
         next[row as usize + 1] += 1;
@@ -214,7 +254,7 @@ fn in_order(
         (pairs.0[*place], pairs.1[*place]) = (left, right);
         *place += 1;
     }
-    (Some(pairs.0), pairs.1)
+    [Some(pairs.0), Some(pairs.1)]
 }
 
 #[cfg(test)]
@@ -231,6 +271,21 @@ mod tests {
         assert!(built.are_equal(&right, &pairs([0, 1])).unwrap());
         assert!(built.are_equal(&right, &pairs([NONE, 1])).unwrap());
         assert!(!built.are_equal(&right, &pairs([0, 0])).unwrap());
+    }
+
+    #[test]
+    fn keys_of_one_hash_are_hashed_again() {
+        let spec = JoinSpec::new(JoinHow::Full, ["k".into()], ["k".into()]);
+        let right = df!["k" => ["a", "b"], "v" => [1, 2]].unwrap();
+        // As if each of two keys had the hash of the other one.
+        let swapped = right.reverse();
+        let table = Table::new(&codes(&swapped, &spec, 1, 0).unwrap());
+        let built = Built { rows: right, table, spec, side: 1, seed: 0 };
+        let left = df!["k" => ["b", "c"]].unwrap();
+        assert!(built.try_join(&left).unwrap().is_none());
+        let expected = df!["k" => [Some("b"), Some("c"), None],
+            "k_right" => [Some("b"), None, Some("a")], "v" => [Some(2), None, Some(1)]];
+        assert!(built.join(&left).unwrap().equals_missing(&expected.unwrap()));
     }
 
     #[test]

@@ -30,24 +30,22 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// The keys of a frame; none of dtypes whose equal values can have different hashes.
+    /// The keys of a frame; `seed` makes other hashes of them.
     ///
     /// Whether they are exact depends on dtypes only, so that both sides of a join agree.
-    pub(super) fn new(keys: &[Column], nulls_equal: bool) -> Result<Option<Self>> {
-        if keys.is_empty() || !keys.iter().all(|key| can_be_coded(key.dtype())) {
-            return Ok(None);
-        }
+    pub(super) fn new(keys: &[Column], nulls_equal: bool, seed: u64) -> Result<Self> {
         let nulls = if nulls_equal { None } else { nulls(keys) };
         let exact = match keys {
             [key] if !nulls_equal => integers(key).map_err(failed("join"))?,
             _ => None,
         };
         let are_exact = exact.is_some();
+        let n_rows = keys.first().map_or(0, Column::len);
         let values = match exact {
             Some(values) => values,
-            None => hashes(keys, keys[0].len(), 0x6a6f_696e).map_err(failed("join"))?,
+            None => hashes(keys, n_rows, 0x6a6f_696e + seed).map_err(failed("join"))?,
         };
-        Ok(Some(Codes { values, nulls, are_exact }))
+        Ok(Codes { values, nulls, are_exact })
     }
 
     fn len(&self) -> usize {
@@ -217,7 +215,7 @@ mod tests {
     use super::*;
 
     fn codes(column: impl IntoColumn) -> Codes {
-        Codes::new(&[column.into_column()], false).unwrap().unwrap()
+        Codes::new(&[column.into_column()], false, 0).unwrap()
     }
 
     fn rows(table: &Table, keys: &Codes) -> Vec<Vec<IdxSize>> {
