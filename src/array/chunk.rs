@@ -127,11 +127,10 @@ impl<T: Element> Value for Chunk<T> {
     /// by rows and by columns.
     #[cfg(feature = "dist")]
     fn encode(&self, bytes: &mut Vec<u8>) -> Option<&'static str> {
-        let mut axes: Vec<usize> = (0..self.data.ndim()).collect();
-        if !self.data.is_standard_layout() {
-            let strides = self.data.strides();
-            axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis].unsigned_abs()));
-        }
+        let axes = match self.data.is_standard_layout() {
+            true => (0..self.data.ndim()).collect(),
+            false => by_stride(self.data.strides()),
+        };
         let data = self.view().permuted_axes(IxDyn(&axes));
         let data = data.as_standard_layout();
         bytes.extend(encoded(&(T::DTYPE, data.shape(), &axes)));
@@ -167,11 +166,17 @@ pub(super) fn decode_chunk(bytes: &[u8], pool: &Arc<BufferPool>) -> Result<Block
     })
 }
 
+/// Axes in the order in which their elements lie in memory.
+fn by_stride(strides: &[isize]) -> Vec<usize> {
+    let mut axes: Vec<usize> = (0..strides.len()).collect();
+    axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis].unsigned_abs()));
+    axes
+}
+
 impl<T: Element> Spill for Chunk<T> {
     /// Writes the elements in the order in which they lie in memory, so that the layout comes back too.
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
-        let mut order: Vec<usize> = (0..self.data.ndim()).collect();
-        order.sort_by_key(|&axis| std::cmp::Reverse(self.data.strides()[axis].unsigned_abs()));
+        let order = by_stride(self.data.strides());
         let laid_out = self.data.view().permuted_axes(order.as_slice());
         let mut strips = Strips::new();
         match laid_out.as_slice() {

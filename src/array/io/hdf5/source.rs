@@ -4,15 +4,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hdf5_reader::error::Result as Read;
 use hdf5_reader::{Dataset, SliceInfo, SliceInfoElem};
-use ndarray::{ArrayViewMutD, Zip};
+use ndarray::ArrayViewMutD;
 
 use super::storage::Bounded;
-use super::types::{Item, dtype_of, is_plain};
+use super::types::{Raw, dtype_of, is_plain, order_of};
 use super::{Hdf5File, guarded};
 use crate::array::any::{AnyElement, AnyViewMut};
 use crate::array::dtype::{DType, dispatch};
-use crate::array::io::bytes::Stored;
+use crate::array::io::bytes::{ByteOrder, Stored};
 use crate::array::io::errors::check_box;
 use crate::array::io::grid::{parts, within};
 use crate::array::io::origin::{Origin, shared_path};
@@ -112,7 +113,7 @@ impl Hdf5Source {
         mut out: ArrayViewMutD<'_, T>,
     ) -> Result<()> {
         let blame = Blame { call: self.call, path: &self.path, format: self.format };
-        let lens = out.shape().to_vec();
+        let (lens, order) = (out.shape().to_vec(), order_of(self.dataset.dtype()));
         for (_, part) in parts(start, &lens, &self.piece) {
             let selections = part.iter().map(|range| SliceInfoElem::Slice {
                 start: range.start,
@@ -121,14 +122,40 @@ impl Hdf5Source {
             });
             let selection = SliceInfo { selections: selections.collect() };
             let what = format!("dataset {:?} at {part:?}", self.name);
-            let items = guarded(&blame, &what, || self.dataset.read_slice::<Item<T>>(&selection))?;
-            let target = out.slice_each_axis_mut(within(start, &part));
-            if items.shape() != target.shape() {
-                return Err(blame.corrupt(format!("{what}: {:?} elements", items.shape())));
+            let bytes = guarded(&blame, &what, || self.bytes_of(&selection, size_of::<T>()))?;
+            let mut target = out.slice_each_axis_mut(within(start, &part));
+            if bytes.len() != target.len() * size_of::<T>() {
+                return Err(blame.corrupt(format!("{what}: {} bytes", bytes.len())));
             }
-            Zip::from(target).and(&items).for_each(|target, item| *target = item.0);
+            // Two loops, so that each is a plain copy or a plain byte swap.
+            let items = target.iter_mut().zip(bytes.chunks_exact(size_of::<T>()));
+            match order {
+                ByteOrder::Little => {
+                    items.for_each(|(to, b)| *to = T::decode(b, ByteOrder::Little))
+                }
+                ByteOrder::Big => items.for_each(|(to, b)| *to = T::decode(b, ByteOrder::Big)),
+            }
         }
         Ok(())
+    }
+
+    /// The bytes of the selected elements, in C order and as the file has them.
+    fn bytes_of(&self, selection: &SliceInfo, itemsize: usize) -> Read<Vec<u8>> {
+        fn flat<const N: usize>(dataset: &Dataset, selection: &SliceInfo) -> Read<Vec<u8>> {
+            let items = dataset.read_slice::<Raw<N>>(selection)?;
+            let items = match items.is_standard_layout() {
+                true => items.into_raw_vec_and_offset().0,
+                false => items.iter().cloned().collect(),
+            };
+            Ok(items.into_iter().map(|item| item.0).collect::<Vec<_>>().into_flattened())
+        }
+        match itemsize {
+            1 => flat::<1>(&self.dataset, selection),
+            2 => flat::<2>(&self.dataset, selection),
+            4 => flat::<4>(&self.dataset, selection),
+            8 => flat::<8>(&self.dataset, selection),
+            _ => flat::<16>(&self.dataset, selection),
+        }
     }
 }
 

@@ -4,40 +4,34 @@ use hdf5_reader::error::{Error, Result as Read};
 use hdf5_reader::{ByteOrder as Order, Datatype, H5Type, StringSize, VarLenKind};
 
 use crate::array::dtype::DType;
-use crate::array::io::bytes::{ByteOrder, Stored};
+use crate::array::io::bytes::ByteOrder;
 
-/// An element, decoded as in all other formats. The crate's own impls know neither bool nor complex numbers, nor bytes that an
-/// attribute declares unsigned.
+/// The bytes of an element as they are in the file, to be decoded as in all other formats. The crate's own elements know neither
+/// bool nor complex numbers, nor bytes that an attribute declares unsigned, and what reads them is compiled for each.
 #[derive(Clone)]
-pub(super) struct Item<T>(pub(super) T);
+pub(super) struct Raw<const N: usize>(pub(super) [u8; N]);
 
-impl<T: Stored + Send> H5Type for Item<T> {
+impl<const N: usize> H5Type for Raw<N> {
     fn hdf5_type() -> Datatype {
-        Datatype::Opaque { size: size_of::<T>() as u32, tag: String::new() }
+        Datatype::Opaque { size: N as u32, tag: String::new() }
     }
 
-    fn from_bytes(bytes: &[u8], dtype: &Datatype) -> Read<Self> {
-        let bytes = bytes.get(..size_of::<T>());
-        let bytes = bytes.ok_or_else(|| Error::InvalidData("an element is cut".into()))?;
-        Ok(Item(T::decode(bytes, order_of(dtype))))
+    fn from_bytes(bytes: &[u8], _: &Datatype) -> Read<Self> {
+        let bytes = bytes.first_chunk();
+        bytes.map(|bytes| Raw(*bytes)).ok_or_else(|| Error::InvalidData("an element is cut".into()))
     }
 
     fn element_size(_: &Datatype) -> usize {
-        size_of::<T>()
+        N
     }
 
-    fn decode_vec(raw: &[u8], dtype: &Datatype, count: usize) -> Option<Read<Vec<Self>>> {
-        let raw = raw.get(..count.checked_mul(size_of::<T>())?)?;
-        let items = raw.chunks_exact(size_of::<T>());
-        // Two loops, so that each is a plain copy or a plain byte swap.
-        Some(Ok(match order_of(dtype) {
-            ByteOrder::Little => items.map(|b| Item(T::decode(b, ByteOrder::Little))).collect(),
-            ByteOrder::Big => items.map(|b| Item(T::decode(b, ByteOrder::Big))).collect(),
-        }))
+    fn decode_vec(raw: &[u8], _: &Datatype, count: usize) -> Option<Read<Vec<Self>>> {
+        let (items, _) = raw.as_chunks();
+        Some(Ok(items.get(..count)?.iter().map(|bytes| Raw(*bytes)).collect()))
     }
 }
 
-fn order_of(dtype: &Datatype) -> ByteOrder {
+pub(super) fn order_of(dtype: &Datatype) -> ByteOrder {
     match dtype {
         Datatype::FixedPoint { byte_order, .. } | Datatype::FloatingPoint { byte_order, .. } => {
             if *byte_order == Order::BigEndian {
