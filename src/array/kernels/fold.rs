@@ -9,12 +9,10 @@
 //! other results the block keeps changes nothing: a slice that is pushed through a reduction leaves
 //! the same bits.
 
-use std::marker::PhantomData;
-
 use pulp::NullaryFnOnce;
 
 use super::compile::Compiled;
-use super::reducers::Reducer;
+use super::reducers::{Merging, Reducer};
 use super::scalar::Lane;
 use super::strip::{Frame, STRIP, Val};
 
@@ -103,24 +101,11 @@ impl<R: Reducer> Walk<'_, '_, R> {
     fn short_rows(&mut self, outer: &[Group], first: usize, n_rows: usize, len: usize) {
         let start = first * len;
         self.strip(start, start + n_rows * len);
-        let Walk { reducer, compiled, frame, accs } = self;
-        let Val::Slice(xs) = frame.value::<R::In>(compiled.result()) else {
-            return self.splat_rows(outer, first, n_rows, len);
-        };
-        for (i, row) in xs.chunks_exact(len).enumerate() {
-            let position = (start + i * len) as u64;
-            let acc = run(*reducer, frame.arch, row, position);
-            let (out, before) = locate(outer, first + i);
-            accs[out] = reducer.merge(accs[out], (before * len) as u64, acc, len as u64);
-        }
-    }
-
-    /// The rows of a strip whose elements are all the same.
-    fn splat_rows(&mut self, outer: &[Group], first: usize, n_rows: usize, len: usize) {
-        for row in first..first + n_rows {
-            let acc = self.fold(row * len, (row + 1) * len);
-            self.add(outer, row, acc, len as u64);
-        }
+        let xs = self.frame.value::<R::In>(self.compiled.result());
+        let mut splat = Vec::new();
+        let xs = as_slice(xs, n_rows * len, &mut splat);
+        let rows = ShortRows { reducer: self.reducer, xs, len, first, outer, accs: self.accs };
+        if R::In::HAS_SIMD { self.frame.arch.dispatch(rows) } else { rows.call() }
     }
 
     /// Adds `n_reduced` rows of `n_columns` elements, once per position of the outer groups.
@@ -170,15 +155,6 @@ impl<R: Reducer> Walk<'_, '_, R> {
     fn strip(&mut self, start: usize, end: usize) {
         self.frame.range = start..end;
         self.compiled.run(self.frame);
-    }
-
-    /// The accumulator of one run.
-    fn fold(&mut self, start: usize, end: usize) -> R::Acc {
-        self.strip(start, end);
-        let xs = self.frame.value::<R::In>(self.compiled.result());
-        let mut splat = Vec::new();
-        let xs = as_slice(xs, end - start, &mut splat);
-        run(self.reducer, self.frame.arch, xs, start as u64)
     }
 
     /// What one strip of a long run becomes.
@@ -252,7 +228,7 @@ impl<L> Tree<L> {
         while let Some((_, n_earlier, mut earlier)) =
             self.pending.pop_if(|&mut (h, ..)| h == height)
         {
-            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
+            reducer.merge_all(earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n, height) = (earlier, n + n_earlier, height + 1);
         }
         self.pending.push((height, n, accs));
@@ -265,46 +241,10 @@ impl<L> Tree<L> {
     {
         let (_, mut n, mut accs) = self.pending.pop()?;
         while let Some((_, n_earlier, mut earlier)) = self.pending.pop() {
-            merge(reducer, earlier.as_mut(), n_earlier, accs.as_ref(), n);
+            reducer.merge_all(earlier.as_mut(), n_earlier, accs.as_ref(), n);
             (accs, n) = (earlier, n + n_earlier);
         }
         Some((accs, n))
-    }
-}
-
-/// Merges accumulators of `n` elements each with those of the `n_later` that follow, one by one.
-#[inline(never)]
-pub(super) fn merge<R: Reducer>(
-    reducer: R,
-    earlier: &mut [R::Acc],
-    n: u64,
-    later: &[R::Acc],
-    n_later: u64,
-) {
-    for (acc, &other) in earlier.iter_mut().zip(later) {
-        *acc = reducer.merge(*acc, n, other, n_later);
-    }
-}
-
-#[inline(always)]
-fn run<R: Reducer>(reducer: R, arch: pulp::Arch, xs: &[R::In], first: u64) -> R::Acc {
-    let fold = Run { reducer, xs, first, out: PhantomData };
-    if R::In::HAS_SIMD { arch.dispatch(fold) } else { fold.call() }
-}
-
-struct Run<'s, R: Reducer> {
-    reducer: R,
-    xs: &'s [R::In],
-    first: u64,
-    out: PhantomData<R>,
-}
-
-impl<R: Reducer> NullaryFnOnce for Run<'_, R> {
-    type Output = R::Acc;
-
-    #[inline(always)]
-    fn call(self) -> R::Acc {
-        self.reducer.fold(self.xs, self.first)
     }
 }
 
@@ -321,6 +261,30 @@ impl<R: Reducer> NullaryFnOnce for RunLanes<'_, R> {
     #[inline(always)]
     fn call(self) -> R::Lanes {
         self.reducer.fold_lanes(self.xs, self.first)
+    }
+}
+
+/// Rows that are a result each, from row number `first` on.
+struct ShortRows<'s, R: Reducer> {
+    reducer: R,
+    xs: &'s [R::In],
+    len: usize,
+    first: usize,
+    outer: &'s [Group],
+    accs: &'s mut [R::Acc],
+}
+
+impl<R: Reducer> NullaryFnOnce for ShortRows<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let ShortRows { reducer, xs, len, first, outer, accs } = self;
+        for (row, xs) in (first..).zip(xs.chunks_exact(len)) {
+            let added = reducer.fold(xs, (row * len) as u64);
+            let (out, before) = locate(outer, row);
+            accs[out] = reducer.merge(accs[out], (before * len) as u64, added, len as u64);
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! The grouped axes come last. A block becomes a partial result with an accumulator for each group that it has and
 //! each kept position, groups first; partial results of several blocks are merged in the order of the blocks.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,16 +10,15 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 
 use super::copy::to_usize;
-use super::fold::merge;
 #[cfg(feature = "dist")]
 use super::portable::{append, checked, head, items};
-use super::reduce::{ReduceSpec, ReducerVisitor, finish, no_reducer};
-use super::reducers::Reducer;
+use super::reduce::{ReduceSpec, ReducerVisitor, no_reducer};
+use super::reducers::{Accumulator, Finishing, Merging, Reducer};
 use super::scalar::{Lane, Scalar};
 use super::strip::STRIP;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::chunks::{Chunks, NO_GROUP};
-use crate::array::io::{Stored, Strips};
+use crate::array::io::Strips;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
 #[cfg(feature = "dist")]
@@ -56,7 +54,7 @@ impl<A: Item> GroupPartial<A> {
     }
 }
 
-impl<A: Item + Stored + fmt::Debug + Sync> Value for GroupPartial<A> {
+impl<A: Accumulator> Value for GroupPartial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>() + self.groups.len() * 12) as u64
     }
@@ -73,7 +71,7 @@ impl<A: Item + Stored + fmt::Debug + Sync> Value for GroupPartial<A> {
     }
 }
 
-impl<A: Item + Stored + fmt::Debug + Sync> Spill for GroupPartial<A> {
+impl<A: Accumulator> Spill for GroupPartial<A> {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         let mut strips = Strips::new();
         strips.write(&self.groups, to)?;
@@ -297,7 +295,7 @@ impl<R: Reducer> Sink<R::In> for Adding<'_, R> {
     fn close(&mut self, at: usize, n: u64, n_rows: u64) {
         if let Some(tile) = self.tile.take() {
             let added = self.reducer.close(tile, n_rows);
-            merge(self.reducer, &mut self.accs[at..], n, &added, n_rows);
+            self.reducer.merge_all(&mut self.accs[at..], n, &added, n_rows);
         }
     }
 }
@@ -454,11 +452,30 @@ pub(crate) struct GroupCombineKernel {
 }
 
 impl GroupCombineKernel {
-    fn merge<R: Reducer>(
+    fn combine<A: Accumulator, O: Lane>(
         &self,
-        reducer: R,
+        reducer: &dyn Finishing<A, O>,
+        task: &TaskContext<'_>,
+        blocks: &[Block],
+    ) -> Result<Block> {
+        let place = task.block.last().copied().unwrap_or(0) as usize;
+        let groups = &self.groups[place];
+        let partials: Option<Vec<&GroupPartial<A>>> =
+            blocks.iter().map(Block::downcast_ref).collect();
+        let partials =
+            partials.ok_or_else(|| internal(&self.spec, "a block of another reduction"))?;
+        let Some(out) = &self.out else {
+            return Ok(self.merge(reducer, groups, &partials, task.pool));
+        };
+        let shape = out.block_shape(task.block).unwrap_or_default();
+        self.finish(reducer, groups, &partials, &shape, task.pool)
+    }
+
+    fn merge<A: Accumulator>(
+        &self,
+        reducer: &dyn Merging<A>,
         groups: &Range<u32>,
-        partials: &[&GroupPartial<R::Acc>],
+        partials: &[&GroupPartial<A>],
         pool: &Arc<BufferPool>,
     ) -> Block {
         let has_some = partials.iter().find(|partial| !partial.groups.is_empty());
@@ -466,21 +483,21 @@ impl GroupCombineKernel {
         let lists: Vec<&[u32]> = partials.iter().map(|partial| &*partial.groups).collect();
         let (all, places) = union(groups, &lists);
         let mut counts = vec![0; all.len()];
-        let mut accs = Lent::new(pool, all.len() * n_kept, reducer.empty());
+        let mut accs = Lent::new(pool, all.len() * n_kept, reducer.nothing());
         for (from, to) in places {
             let (others, n) = partials[from.partial].group(from.at, n_kept);
-            merge(reducer, &mut accs[to * n_kept..][..n_kept], counts[to], others, n);
+            reducer.merge_all(&mut accs[to * n_kept..][..n_kept], counts[to], others, n);
             counts[to] += n;
         }
         Block::new(GroupPartial { spec: self.spec.clone(), groups: all, counts, accs })
     }
 
     /// Merges some kept positions of a group at a time, so that what is merged is finished while it is in the cache.
-    fn finish<R: Reducer>(
+    fn finish<A: Accumulator, O: Lane>(
         &self,
-        reducer: R,
+        reducer: &dyn Finishing<A, O>,
         groups: &Range<u32>,
-        partials: &[&GroupPartial<R::Acc>],
+        partials: &[&GroupPartial<A>],
         shape: &[u64],
         pool: &Arc<BufferPool>,
     ) -> Result<Block> {
@@ -489,20 +506,20 @@ impl GroupCombineKernel {
         by_group.extend(to_usize(&shape[..shape.len() - 1]));
         let n_kept: usize = by_group[1..].iter().product();
         let lists: Vec<&[u32]> = partials.iter().map(|partial| &*partial.groups).collect();
-        let mut out = pool.take::<R::Out>(groups.len() * n_kept);
-        let mut accs = vec![reducer.empty(); PANEL.min(n_kept)];
+        let mut out = pool.take::<O>(groups.len() * n_kept);
+        let mut accs = vec![reducer.nothing(); PANEL.min(n_kept)];
         for (group, out) in groups.clone().zip(out.chunks_exact_mut(n_kept.max(1))) {
             let found = places_of(group, &lists);
             for (panel, out) in out.chunks_mut(PANEL).enumerate() {
-                accs.fill(reducer.empty());
+                accs.fill(reducer.nothing());
                 let mut n = 0;
                 for from in &found {
                     let (others, n_others) = partials[from.partial].group(from.at, n_kept);
-                    merge(reducer, &mut accs, n, &others[panel * PANEL..], n_others);
+                    reducer.merge_all(&mut accs, n, &others[panel * PANEL..], n_others);
                     n += n_others;
                 }
-                finish(reducer, &accs, n, nan::<R::Out>(), out)
-                    .ok_or_else(|| self.spec.nothing_left())?;
+                let finished = reducer.finish_all(&accs, n, nan(), out);
+                finished.ok_or_else(|| self.spec.nothing_left())?;
             }
         }
         turned(&self.spec, &by_group, out, pool)
@@ -560,18 +577,7 @@ impl Kernel for GroupCombineKernel {
         impl ReducerVisitor for Combine<'_> {
             type Result = Result<Block>;
             fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
-                let Combine(kernel, task, blocks) = self;
-                let place = task.block.last().copied().unwrap_or(0) as usize;
-                let groups = &kernel.groups[place];
-                let partials: Option<Vec<&GroupPartial<R::Acc>>> =
-                    blocks.iter().map(Block::downcast_ref).collect();
-                let partials = partials
-                    .ok_or_else(|| internal(&kernel.spec, "a block of another reduction"))?;
-                let Some(out) = &kernel.out else {
-                    return Ok(kernel.merge(reducer, groups, &partials, task.pool));
-                };
-                let shape = out.block_shape(task.block).unwrap_or_default();
-                kernel.finish(reducer, groups, &partials, &shape, task.pool)
+                self.0.combine(&reducer, self.1, &self.2)
             }
         }
         let blocks = inputs.take_slot(0).collect();

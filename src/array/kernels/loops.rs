@@ -59,12 +59,12 @@ pub(crate) fn copy_loop(dtype: DType) -> StepFn {
 }
 
 fn unary_step<T: Lane, F: UnaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
-    frame.write::<F::Out>(step.dest, |frame, out| match frame.value::<T>(step.args[0]) {
+    one_step::<T, F::Out>(step, frame, |arch, x, out| match x {
         Val::Splat(x) => out.fill(F::at(x)),
         Val::Slice(x) => {
             let map = Map::<T, F> { x, out: &mut *out, f: PhantomData };
             if F::IS_FAST && T::HAS_SIMD {
-                frame.arch.dispatch(map)
+                arch.dispatch(map)
             } else {
                 map.call()
             }
@@ -72,6 +72,29 @@ fn unary_step<T: Lane, F: UnaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
                 set_exceptions::<T, F>(x, out);
             }
         }
+    });
+}
+
+/// A step of one operand. What is around a loop is compiled once for each pair of dtypes and not for each operation.
+#[inline(never)]
+fn one_step<T: Lane, O: Lane>(
+    step: &Step,
+    frame: &mut Frame<'_>,
+    run: fn(Arch, Val<'_, T>, &mut [O]),
+) {
+    frame.write::<O>(step.dest, |frame, out| run(frame.arch, frame.value(step.args[0]), out));
+}
+
+/// A step of two operands; see [`one_step`].
+#[inline(never)]
+fn two_step<T: Lane, O: Lane>(
+    step: &Step,
+    frame: &mut Frame<'_>,
+    run: fn(Arch, Val<'_, T>, Val<'_, T>, &mut [O]),
+) {
+    frame.write::<O>(step.dest, |frame, out| {
+        let [x, y, _] = step.args;
+        run(frame.arch, frame.value(x), frame.value(y), out);
     });
 }
 
@@ -84,20 +107,18 @@ fn set_exceptions<T: Lane, F: UnaryFn<T>>(x: &[T], out: &mut [F::Out]) {
 }
 
 fn binary_step<T: Lane, F: BinaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
-    frame.write::<F::Out>(step.dest, |frame, out| {
-        let [x, y, _] = step.args;
-        let (x, y) = (frame.value::<T>(x), frame.value::<T>(y));
-        let (out, f) = (&mut *out, PhantomData);
+    two_step::<T, F::Out>(step, frame, |arch, x, y, out| {
+        let f = PhantomData;
         match (x, y) {
             (Val::Splat(x), Val::Splat(y)) => return out.fill(F::at(x, y)),
             (Val::Slice(x), Val::Slice(y)) => {
-                run::<_, F, T>(frame.arch, Zip::<T, F> { x, y, out: &mut *out, f });
+                run::<_, F, T>(arch, Zip::<T, F> { x, y, out: &mut *out, f });
             }
             (Val::Slice(x), Val::Splat(y)) => {
-                run::<_, F, T>(frame.arch, ZipRight::<T, F> { x, y, out: &mut *out, f });
+                run::<_, F, T>(arch, ZipRight::<T, F> { x, y, out: &mut *out, f });
             }
             (Val::Splat(x), Val::Slice(y)) => {
-                run::<_, F, T>(frame.arch, ZipLeft::<T, F> { x, y, out: &mut *out, f });
+                run::<_, F, T>(arch, ZipLeft::<T, F> { x, y, out: &mut *out, f });
             }
         }
         if F::HAS_EXCEPTIONS {
@@ -124,7 +145,7 @@ fn run<L: NullaryFnOnce<Output = ()>, F: BinaryFn<T>, T: Lane>(arch: Arch, body:
 }
 
 fn cast_step<S: Lane + CastTo<T>, T: Lane>(step: &Step, frame: &mut Frame<'_>) {
-    frame.write::<T>(step.dest, |frame, out| match frame.value::<S>(step.args[0]) {
+    one_step::<S, T>(step, frame, |_, x, out| match x {
         Val::Splat(x) => out.fill(x.cast_to()),
         Val::Slice(x) => {
             for (out, &x) in out.iter_mut().zip(x) {
@@ -135,10 +156,7 @@ fn cast_step<S: Lane + CastTo<T>, T: Lane>(step: &Step, frame: &mut Frame<'_>) {
 }
 
 fn copy_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {
-    frame.write::<T>(step.dest, |frame, out| match frame.value::<T>(step.args[0]) {
-        Val::Splat(x) => out.fill(x),
-        Val::Slice(x) => copy(out, x),
-    });
+    one_step::<T, T>(step, frame, |_, x, out| copy_val(x, out));
 }
 
 fn select_step<T: Lane>(step: &Step, frame: &mut Frame<'_>) {

@@ -15,16 +15,16 @@ use ndarray::{ArrayD, IxDyn};
 use super::builder::Builder;
 use super::compile::{Compiled, Target};
 use super::elemwise::{Place, absorb, arch, set_inputs};
-use super::fold::{fold_block, merge};
+use super::fold::fold_block;
 use super::ops::UnaryOp;
 #[cfg(feature = "dist")]
 use super::portable::{Parts, checked, head, n_items};
 use super::program::{Program, Unsupported};
 use super::reducers::{
-    All, Any as AnyTrue, Arg, Fold, Largest, Max, Min, Moments, NanLargest, NanMax, NanMean,
-    NanMin, NanMoments, NanSmallest, Prod, Reducer, Smallest, Sum,
+    Accumulator, All, Any as AnyTrue, Arg, Finishing, Fold, Largest, Max, Merging, Min, Moments,
+    NanLargest, NanMax, NanMean, NanMin, NanMoments, NanSmallest, Prod, Reducer, Smallest, Sum,
 };
-use super::scalar::Scalar;
+use super::scalar::{Lane, Scalar};
 use super::strip::{Frame, STRIP};
 use super::window_reduce::WindowReduceKernel;
 use crate::array::chunk::Chunk;
@@ -155,9 +155,9 @@ impl ReduceSpec {
             ReduceKind::Any | ReduceKind::All => DType::Bool,
             _ if self.is_float() => self.in_dtype,
             ReduceKind::Mean | ReduceKind::Var | ReduceKind::Std => DType::F64,
-            ReduceKind::Sum | ReduceKind::Prod if unsigned.contains(&self.in_dtype) => DType::U64,
-            ReduceKind::Sum | ReduceKind::Prod => DType::I64,
-            _ => self.in_dtype,
+            ReduceKind::Min | ReduceKind::Max => self.in_dtype,
+            _ if unsigned.contains(&self.in_dtype) => DType::U64,
+            _ => DType::I64,
         }
     }
 
@@ -193,6 +193,14 @@ impl ReduceSpec {
 
     /// The visitor's result for the typed reducer, or `None` if the dtype has none.
     pub(super) fn visit<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
+        match self.kind.is_position() {
+            true => self.visit_position(visitor),
+            false => self.visit_value(visitor),
+        }
+    }
+
+    /// Like [`visit`](Self::visit) for all but positions, and `None` for these.
+    pub(super) fn visit_value<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
         let skips_nan = self.skips_nan();
         match self.kind {
             ReduceKind::Any => Some(visitor.visit(Fold(AnyTrue))),
@@ -215,21 +223,28 @@ impl ReduceSpec {
                     dispatch!(dtype, real T => Some(visitor.visit(Fold(Max::<T>(PhantomData)))), else None)
                 }
             },
-            ReduceKind::ArgMin => match self.in_dtype {
-                DType::F32 if skips_nan => Some(visitor.visit(Arg::<NanSmallest<f32>>::new())),
-                DType::F64 if skips_nan => Some(visitor.visit(Arg::<NanSmallest<f64>>::new())),
-                dtype => {
-                    dispatch!(dtype, real T => Some(visitor.visit(Arg::<Smallest<T>>::new())), else None)
-                }
-            },
-            ReduceKind::ArgMax => match self.in_dtype {
-                DType::F32 if skips_nan => Some(visitor.visit(Arg::<NanLargest<f32>>::new())),
-                DType::F64 if skips_nan => Some(visitor.visit(Arg::<NanLargest<f64>>::new())),
-                dtype => {
-                    dispatch!(dtype, real T => Some(visitor.visit(Arg::<Largest<T>>::new())), else None)
-                }
-            },
+            ReduceKind::ArgMin | ReduceKind::ArgMax => None,
         }
+    }
+
+    fn visit_position<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
+        macro_rules! of {
+            ($smallest:ident, $largest:ident, $t:ty) => {
+                match self.kind {
+                    ReduceKind::ArgMin => visitor.visit(Arg::<$smallest<$t>>::new()),
+                    _ => visitor.visit(Arg::<$largest<$t>>::new()),
+                }
+            };
+        }
+        Some(match (self.lane_dtype(), self.skips_nan()) {
+            (DType::I64, _) => of!(Smallest, Largest, i64),
+            (DType::U64, _) => of!(Smallest, Largest, u64),
+            (DType::F32, false) => of!(Smallest, Largest, f32),
+            (DType::F64, false) => of!(Smallest, Largest, f64),
+            (DType::F32, true) => of!(NanSmallest, NanLargest, f32),
+            (DType::F64, true) => of!(NanSmallest, NanLargest, f64),
+            _ => return None,
+        })
     }
 
     fn visit_sum<V: ReducerVisitor>(&self, visitor: V) -> Option<V::Result> {
@@ -238,9 +253,6 @@ impl ReduceSpec {
             ($t:ty) => {
                 match self.kind {
                     ReduceKind::Prod => visitor.visit(Fold(Prod::<$t>(PhantomData))),
-                    ReduceKind::Mean if self.skips_nan() => {
-                        visitor.visit(Fold(NanMean::<$t>(PhantomData)))
-                    }
                     _ => visitor.visit(Fold(Sum::<$t> { is_mean, of: PhantomData })),
                 }
             };
@@ -248,7 +260,10 @@ impl ReduceSpec {
         Some(match self.lane_dtype() {
             DType::I64 => of!(i64),
             DType::U64 => of!(u64),
-            dtype => dispatch!(dtype, float T => of!(T), else return None),
+            dtype => dispatch!(dtype, float T => match self.skips_nan() && is_mean {
+                true => visitor.visit(Fold(NanMean::<T>(PhantomData))),
+                false => of!(T),
+            }, else return None),
         })
     }
 
@@ -315,7 +330,7 @@ pub(super) struct Partial<A: Item> {
     pub(super) shape: Vec<usize>,
 }
 
-impl<A: Item + Stored + fmt::Debug + Sync> Value for Partial<A> {
+impl<A: Accumulator> Value for Partial<A> {
     fn nbytes(&self) -> u64 {
         (self.accs.len() * size_of::<A>()) as u64
     }
@@ -334,7 +349,7 @@ impl<A: Item + Stored + fmt::Debug + Sync> Value for Partial<A> {
     }
 }
 
-impl<A: Item + Stored + fmt::Debug + Sync> Spill for Partial<A> {
+impl<A: Accumulator> Spill for Partial<A> {
     fn save(&self, to: &mut dyn Write) -> io::Result<Load> {
         Strips::new().write(&self.accs, to)?;
         let (spec, n, shape, len) =
@@ -526,7 +541,7 @@ impl Kernel for CombineKernel {
         impl ReducerVisitor for Combine<'_> {
             type Result = Result<Block>;
             fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
-                merge_partials(reducer, self.0, self.1).map(Block::new)
+                merge_partials(&reducer, self.0, self.1).map(Block::new)
             }
         }
         let blocks = inputs.take_slot(0).collect();
@@ -546,34 +561,19 @@ pub(crate) struct FinishKernel {
 }
 
 impl FinishKernel {
-    fn finish<R: Reducer>(
+    fn finish<A: Accumulator, O: Lane>(
         &self,
-        reducer: R,
+        reducer: &dyn Finishing<A, O>,
         pool: &Arc<BufferPool>,
         blocks: Vec<Block>,
     ) -> Result<Block> {
         let Partial { accs, n, shape, .. } = merge_partials(reducer, &self.spec, blocks)?;
-        let mut out = pool.take::<R::Out>(accs.len());
-        finish(reducer, &accs, n, None, &mut out).ok_or_else(|| self.spec.nothing_left())?;
+        let mut out = pool.take::<O>(accs.len());
+        reducer.finish_all(&accs, n, None, &mut out).ok_or_else(|| self.spec.nothing_left())?;
         let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
             .expect("a partial has one accumulator per position of its shape");
         Ok(Block::new(Chunk::new(array, pool)))
     }
-}
-
-/// Results of accumulators of `n` elements each. Those that have none become `otherwise`, and without it there are no results.
-#[inline(never)]
-pub(super) fn finish<R: Reducer>(
-    reducer: R,
-    accs: &[R::Acc],
-    n: u64,
-    otherwise: Option<R::Out>,
-    out: &mut [R::Out],
-) -> Option<()> {
-    for (out, &acc) in out.iter_mut().zip(accs) {
-        *out = reducer.finish(acc, n).or(otherwise)?;
-    }
-    Some(())
 }
 
 impl Kernel for FinishKernel {
@@ -582,7 +582,7 @@ impl Kernel for FinishKernel {
         impl ReducerVisitor for Finish<'_> {
             type Result = Result<Block>;
             fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
-                self.0.finish(reducer, self.1.pool, self.2)
+                self.0.finish(&reducer, self.1.pool, self.2)
             }
         }
         let blocks = inputs.take_slot(0).collect();
@@ -596,16 +596,16 @@ impl Kernel for FinishKernel {
 }
 
 /// The partials of a group, merged in the order in which they come.
-fn merge_partials<R: Reducer>(
-    reducer: R,
+fn merge_partials<A: Accumulator>(
+    reducer: &dyn Merging<A>,
     spec: &ReduceSpec,
     blocks: Vec<Block>,
-) -> Result<Partial<R::Acc>> {
+) -> Result<Partial<A>> {
     let problem =
         |problem: &str| Error::Internal { place: spec.to_string(), problem: problem.to_owned() };
     let mut partials = blocks.into_iter().map(|block| match block.try_unwrap() {
         Ok(partial) => Some(partial),
-        Err(shared) => shared.downcast_ref::<Partial<R::Acc>>().cloned(),
+        Err(shared) => shared.downcast_ref::<Partial<A>>().cloned(),
     });
     let first = partials.next().ok_or_else(|| problem("a group has no blocks"))?;
     let mut merged = first.ok_or_else(|| problem("a block is not a partial result"))?;
@@ -617,7 +617,7 @@ fn merge_partials<R: Reducer>(
         if partial.shape != merged.shape {
             return Err(problem("the blocks of a group differ in shape"));
         }
-        merge(reducer, &mut merged.accs, merged.n, &partial.accs, partial.n);
+        reducer.merge_all(&mut merged.accs, merged.n, &partial.accs, partial.n);
         merged.n += partial.n;
     }
     Ok(merged)

@@ -4,12 +4,12 @@
 //! combined in a tree, see `ops/scans.rs`.
 
 use std::marker::PhantomData;
-use std::ops::Index;
 
 use ndarray::{ArrayView1, ArrayViewD, ArrayViewMutD, Axis, s};
 use num_complex::Complex;
 
 use super::copy::filled;
+use super::strip::STRIP;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
 use crate::error::Result;
@@ -108,58 +108,71 @@ macro_rules! with_kind {
 /// Parts of a lane that are added up side by side, as one sum has to wait for each addition.
 const N_PARTS: usize = 8;
 
+/// Elements of a part that are copied at once, where they do not lie side by side.
+const PART_STRIP: usize = 64;
+
 /// The combination of the elements of a lane, in an order that does not depend on how they lie in memory.
 #[inline(always)]
 fn total_of<T: Copy>(lane: &ArrayView1<'_, T>, combine: impl Fn(T, T) -> T) -> Option<T> {
-    let len = lane.len() / N_PARTS;
-    let range = |i: usize| i * len..(i + 1) * len;
-    let totals = match lane.to_slice() {
-        _ if len == 0 => None,
-        Some(lane) => Some(totals_of(len, std::array::from_fn(|i| &lane[range(i)]), &combine)),
-        None => {
-            let parts: [_; N_PARTS] = std::array::from_fn(|i| lane.slice(s![range(i)]));
-            Some(totals_of(len, parts.each_ref(), &combine))
+    let mut totals: Option<[T; N_PARTS]> = None;
+    each_strip(lane, &mut |parts| {
+        let (mut sums, start) = match totals {
+            Some(sums) => (sums, 0),
+            None => (parts.map(|part| part[0]), 1),
+        };
+        for i in start..parts[0].len() {
+            for (sum, part) in sums.iter_mut().zip(&parts) {
+                *sum = combine(*sum, part[i]);
+            }
         }
-    };
-    let rest = lane.slice(s![N_PARTS * len..]);
+        totals = Some(sums);
+    });
+    let rest = lane.slice(s![lane.len() / N_PARTS * N_PARTS..]);
     totals.into_iter().flatten().chain(rest.iter().copied()).reduce(combine)
 }
 
-/// The combinations of the first `len` elements, of which there are some, of each part.
-#[inline(always)]
-fn totals_of<T: Copy, P: Index<usize, Output = T> + ?Sized>(
-    len: usize,
-    parts: [&P; N_PARTS],
-    combine: impl Fn(T, T) -> T,
-) -> [T; N_PARTS] {
-    let mut totals = parts.map(|part| part[0]);
-    for i in 1..len {
-        for (total, part) in totals.iter_mut().zip(&parts) {
-            *total = combine(*total, part[i]);
-        }
+/// Calls `f` with what is next of each part of a lane, at once where the lane is a slice.
+///
+/// Compiled once for each dtype, `f` for each combination.
+#[inline(never)]
+fn each_strip<T: Copy>(lane: &ArrayView1<'_, T>, f: &mut dyn FnMut([&[T]; N_PARTS])) {
+    let len = lane.len() / N_PARTS;
+    if let Some(lane) = lane.to_slice().filter(|_| len > 0) {
+        return f(std::array::from_fn(|i| &lane[i * len..(i + 1) * len]));
     }
-    totals
+    let mut strips = Vec::new();
+    for start in (0..len).step_by(PART_STRIP) {
+        let n = PART_STRIP.min(len - start);
+        strips.clear();
+        for part in (0..N_PARTS).map(|i| i * len + start) {
+            strips.extend(lane.slice(s![part..part + n]).iter().copied());
+        }
+        f(std::array::from_fn(|i| &strips[i * n..(i + 1) * n]));
+    }
 }
 
+/// Scans a part of a lane from what is before it; returns what is before the next part.
 #[inline(always)]
-fn scan_lane<'l, T: Copy + 'l>(
-    lane: impl Iterator<Item = &'l T>,
-    carry: Option<T>,
-    out: impl Iterator<Item = &'l mut T>,
+fn scan_part<T: Copy>(
+    part: &[T],
+    before: Option<T>,
+    out: &mut [T],
     combine: impl Fn(T, T) -> T,
-) {
-    let mut pairs = lane.zip(out);
-    let mut last = carry;
-    if last.is_none()
-        && let Some((&x, out)) = pairs.next()
-    {
-        (*out, last) = (x, Some(x));
-    }
-    let Some(mut last) = last else { return };
+) -> Option<T> {
+    let mut pairs = part.iter().zip(out);
+    let mut last = match before {
+        Some(before) => before,
+        None => {
+            let (&x, out) = pairs.next()?;
+            *out = x;
+            x
+        }
+    };
     pairs.for_each(|(&x, out)| {
         last = combine(last, x);
         *out = last;
     });
+    Some(last)
 }
 
 /// A part of a scan that is one task.
@@ -228,14 +241,25 @@ impl<T: Combine> ScanKernel<T> {
         let carry = carry.map(|carry| carry.index_axis_move(axis, 0));
         if self.axis + 1 == block.ndim() {
             let mut carries = carry.as_ref().map(|carry| carry.iter());
-            for (lane, mut out) in block.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
-                let carry = carries.as_mut().and_then(|carries| carries.next()).copied();
-                with_kind!(self.kind, kind => match (lane.to_slice(), out.as_slice_mut()) {
-                    (Some(lane), Some(out)) => {
-                        scan_lane(lane.iter(), carry, out.iter_mut(), |a, b| T::combine(kind, a, b));
-                    }
-                    _ => scan_lane(lane.iter(), carry, out.iter_mut(), |a, b| T::combine(kind, a, b)),
-                });
+            let mut strip = Vec::new();
+            for (lane, out) in block.lanes(axis).into_iter().zip(out.lanes_mut(axis)) {
+                let mut last = carries.as_mut().and_then(|carries| carries.next()).copied();
+                let mut out = out.into_slice().expect("a block from the pool is in C order");
+                let mut next = |part: &[T]| {
+                    let (here, behind) = std::mem::take(&mut out).split_at_mut(part.len());
+                    out = behind;
+                    last = with_kind!(self.kind, kind => {
+                        scan_part(part, last, here, |a, b| T::combine(kind, a, b))
+                    });
+                };
+                match lane.to_slice() {
+                    Some(lane) => next(lane),
+                    None => lane.axis_chunks_iter(Axis(0), STRIP).for_each(|part| {
+                        strip.clear();
+                        strip.extend(part.iter().copied());
+                        next(&strip);
+                    }),
+                }
             }
             return;
         }

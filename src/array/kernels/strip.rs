@@ -157,8 +157,8 @@ impl<'a> Frame<'a> {
         inputs[slot] = input;
     }
 
-    /// The value of an operand in the current strip.
-    #[inline(always)]
+    /// The value of an operand in the current strip; not inlined, as there are hundreds of callers.
+    #[inline(never)]
     pub(crate) fn value<T: Lane>(&self, operand: Operand) -> Val<'_, T> {
         let bank = T::bank(&self.banks);
         match operand {
@@ -185,7 +185,7 @@ impl<'a> Frame<'a> {
         self.put_back(taken);
     }
 
-    /// Takes the destination out of its bank; not inlined, as there are hundreds of callers.
+    /// Takes the destination out of its bank; not inlined, like `value`.
     #[inline(never)]
     fn take<T: Lane>(&mut self, dest: Dest) -> Taken<'a, T> {
         let bank = self.bank_mut::<T>();

@@ -148,7 +148,7 @@ impl Kernel for WindowReduceKernel {
             }
         }
         let block = inputs.take_one(0);
-        let reduced = self.spec.visit(Reduce(self, task.pool, block));
+        let reduced = self.spec.visit_value(Reduce(self, task.pool, block));
         reduced.unwrap_or_else(|| no_reducer(&self.spec))
     }
 

@@ -16,12 +16,17 @@ pub(crate) use monoids::{All, Any, Fold, Max, Min, NanMax, NanMean, NanMin, Prod
 use super::scalar::Lane;
 use crate::array::io::Stored;
 
+/// What a reducer adds up in.
+pub(crate) trait Accumulator: Stored + Default + fmt::Debug + Send + Sync + 'static {}
+
+impl<A: Stored + Default + fmt::Debug + Send + Sync + 'static> Accumulator for A {}
+
 /// How elements of one type become one result.
 ///
 /// Counts (`n`) are passed around the accumulator, because they are the same for a whole block.
 pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     type In: Lane;
-    type Acc: Stored + Default + fmt::Debug + Send + Sync + 'static;
+    type Acc: Accumulator;
     type Out: Lane;
     type Tile;
     /// What a strip of a long run becomes; these are merged strip by strip, and joined at the end.
@@ -69,5 +74,48 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     /// The accumulator with positions in the block replaced by indices in the whole array.
     fn relocate(self, acc: Self::Acc, _index_of: impl Fn(u64) -> u64) -> Self::Acc {
         acc
+    }
+}
+
+/// A reducer for what is done after the chunk step: functions that take it are compiled once for each accumulator, not
+/// for each reducer.
+pub(crate) trait Merging<A> {
+    /// The accumulator of no elements.
+    fn nothing(&self) -> A;
+
+    /// Merges accumulators of `n` elements each with those of the `n_later` that follow, one by one.
+    fn merge_all(&self, earlier: &mut [A], n: u64, later: &[A], n_later: u64);
+}
+
+impl<R: Reducer> Merging<R::Acc> for R {
+    fn nothing(&self) -> R::Acc {
+        self.empty()
+    }
+
+    fn merge_all(&self, earlier: &mut [R::Acc], n: u64, later: &[R::Acc], n_later: u64) {
+        for (acc, &other) in earlier.iter_mut().zip(later) {
+            *acc = self.merge(*acc, n, other, n_later);
+        }
+    }
+}
+
+/// A [`Merging`] for the step that ends with elements.
+pub(crate) trait Finishing<A, O>: Merging<A> {
+    /// Results of accumulators of `n` elements each. Those that have none become `otherwise`, and without it there are no results.
+    fn finish_all(&self, accs: &[A], n: u64, otherwise: Option<O>, out: &mut [O]) -> Option<()>;
+}
+
+impl<R: Reducer> Finishing<R::Acc, R::Out> for R {
+    fn finish_all(
+        &self,
+        accs: &[R::Acc],
+        n: u64,
+        otherwise: Option<R::Out>,
+        out: &mut [R::Out],
+    ) -> Option<()> {
+        for (out, &acc) in out.iter_mut().zip(accs) {
+            *out = self.finish(acc, n).or(otherwise)?;
+        }
+        Some(())
     }
 }
