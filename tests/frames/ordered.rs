@@ -213,6 +213,12 @@ proptest! {
         let of = |frame: Frame| frame.cast([("t", dtype.clone())]).with_columns(exprs.to_vec());
         let whole = of(Frame::from_polars(&frame, 1)).compute().unwrap();
         let out = of(cut(&frame, &at)).compute().unwrap();
+        // Moments move with the window, so that their last bits depend on where it began.
+        let vars = [&out, &whole].map(|frame| frame.column("var").unwrap().f64().unwrap().clone());
+        for (a, b) in vars[0].iter().zip(vars[1].iter()) {
+            prop_assert!(a == b || (a.unwrap() - b.unwrap()).abs() < 1e-12, "{:?} {:?}", a, b);
+        }
+        let (out, whole) = (out.drop("var").unwrap(), whole.drop("var").unwrap());
         prop_assert!(out.equals_missing(&whole), "{out:?} {whole:?}");
     }
 }

@@ -162,18 +162,20 @@ pub(crate) fn slice(handle: &Handle, offset: u64, len: u64) -> Handle {
 
 /// The rows of frames of the same columns, one frame after another.
 pub(crate) fn concat(call: Call, handles: &[&Handle]) -> Handle {
-    joined(call, handles, |nodes| {
-        let schema = &nodes[0].meta.schema;
-        if let Some(other) = nodes.iter().find(|node| node.meta.schema != *schema) {
-            return Err(Error::SchemaMismatch {
-                call,
-                got: schema_text(&other.meta.schema),
-                expected: schema_text(schema),
-                remedy: "give all frames the same columns with select() and cast()",
-            });
-        }
-        Node::of(FrameOp::Concat, nodes)
-    })
+    joined(call, handles, |nodes| concat_nodes(call, nodes))
+}
+
+pub(super) fn concat_nodes(call: Call, nodes: &[&Arc<Node>]) -> Result<Arc<Node>> {
+    let schema = &nodes[0].meta.schema;
+    if let Some(other) = nodes.iter().find(|node| node.meta.schema != *schema) {
+        return Err(Error::SchemaMismatch {
+            call,
+            got: schema_text(&other.meta.schema),
+            expected: schema_text(schema),
+            remedy: "give all frames the same columns with select() and cast()",
+        });
+    }
+    Node::of(FrameOp::Concat, nodes)
 }
 
 /// The columns of frames of as many rows side by side.
@@ -194,7 +196,7 @@ pub(crate) fn concat_horizontal(call: Call, handles: &[&Handle]) -> Handle {
 }
 
 /// What `join` makes of frames, of which there is one at least.
-fn joined(
+pub(super) fn joined(
     call: Call,
     handles: &[&Handle],
     join: impl FnOnce(&[&Arc<Node>]) -> Result<Arc<Node>>,

@@ -156,9 +156,10 @@ methods! {
     rolling_min_by ROLLING_MIN_BY ();
     /// The largest value of each window.
     rolling_max_by ROLLING_MAX_BY ();
-    /// The variance of each window, see [`var`](Self::var).
+    /// The variance of each window, see [`var`](Self::var). It is carried from window to window, so that its last bits depend
+    /// on the partitions.
     rolling_var_by ROLLING_VAR_BY (ddof: u8);
-    /// The standard deviation of each window, see [`std`](Self::std).
+    /// The standard deviation of each window, see [`std`](Self::std) and [`rolling_var_by`](Self::rolling_var_by).
     rolling_std_by ROLLING_STD_BY (ddof: u8);
 }
 
