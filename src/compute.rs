@@ -298,7 +298,8 @@ impl Session {
         for (output, collector) in outputs.iter().zip(&collectors) {
             // A result is handed over at the end of its task, when the kernel's own scratch is free.
             let layer = layers.get_mut(*output);
-            layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes(layer.out_bytes));
+            let bytes = layer.out_bytes.max(layer.kernel.lent_bytes());
+            layer.scratch_bytes = layer.scratch_bytes.max(collector.scratch_bytes(bytes));
         }
         Ok(Prepared { call, layers, outputs, collectors, caching })
     }

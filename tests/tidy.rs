@@ -99,6 +99,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
         "frame::expr",
         Some(&[
             "error",
+            "frame::args",
             "frame::expr",
             "frame::io::Condition",
             "frame::io::Comparison",

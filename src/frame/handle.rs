@@ -2,6 +2,7 @@
 
 mod clean;
 mod dynamic;
+mod group_by;
 mod index;
 mod join;
 mod reduce;
@@ -10,6 +11,7 @@ mod stats;
 mod windows;
 
 pub use dynamic::GroupByDynamic;
+pub use group_by::GroupBy;
 pub use index::IndexOptions;
 pub use join::JoinOptions;
 pub use windows::AsofOptions;
@@ -151,7 +153,7 @@ impl DataFrame {
 
     /// Groups of rows with equal `keys`, to be aggregated with [`GroupBy::agg`]. Null keys are a group.
     pub fn group_by(&self, keys: impl IntoExprs) -> GroupBy {
-        GroupBy { handle: self.handle.clone(), keys: keys.into_exprs() }
+        GroupBy { handle: self.handle.clone(), keys: keys.into_exprs(), is_in_order: false }
     }
 
     /// One row with aggregates of all rows, such as `col("x").sum()` or `len()`.
@@ -376,69 +378,6 @@ impl DataFrame {
     #[track_caller]
     pub fn visualize(&self, path: impl AsRef<Path>) -> Result<()> {
         crate::visualize(self, path)
-    }
-}
-
-/// Groups of rows with equal keys, made by [`DataFrame::group_by`].
-#[derive(Clone, Debug)]
-#[must_use = "agg() makes a frame of groups"]
-pub struct GroupBy {
-    handle: Handle,
-    keys: Vec<Expr>,
-}
-
-impl GroupBy {
-    /// One row for each group: its keys, then the aggregates.
-    ///
-    /// Groups are in the order in which they first appear if their partial results are merged by a tree, and else follow from
-    /// a hash and from how large the rows are thought to be, so that another plan may give another order: sort what needs one.
-    ///
-    /// Each partition is aggregated by itself; the partial results are merged by a tree where they are small, and
-    /// spread by a hash of the keys where they are not. Medians and the like move the rows instead.
-    ///
-    /// # Errors
-    /// Carried: [`Error::InvalidArgument`] for an expression that is no aggregate, and as for
-    /// [`DataFrame::select`].
-    ///
-    /// # Source
-    /// Dask's `ApplyConcatApply`; means and variances are merged by the formulas of Chan, Golub and LeVeque (1979).
-    #[track_caller]
-    pub fn agg(self, aggs: impl IntoExprs) -> DataFrame {
-        let call = Call::new("agg");
-        DataFrame::of(groups::aggregate(call, &self.handle, &self.keys, aggs.into_exprs()))
-    }
-}
-
-impl GroupBy {
-    /// What `function` makes of the rows of each group: frames of `schema`, one group after another.
-    ///
-    /// For functions that keep the rows where they are see [`Expr::map_batches`](crate::frame::Expr::map_batches) with `over`.
-    ///
-    /// # Cost
-    /// All rows of a group come into one task: rows move by a hash of the keys, which have to be columns, unless their
-    /// groups are together already. Each group is one call.
-    ///
-    /// # Errors
-    /// Carried: an unknown column, or a key that is none. At compute: what the function returns, and
-    /// [`Error::SchemaMismatch`](crate::Error::SchemaMismatch) for other columns.
-    ///
-    /// # Example
-    /// ```
-    /// use dask_rs::frame::{DataFrame, polars_core::df};
-    /// let rows = df!["k" => [1, 2, 1, 1], "x" => [1, 5, 3, 2]]?;
-    /// let frame = DataFrame::from_polars(&rows, 3);
-    /// let two = frame.group_by(["k"]).apply(rows.schema().clone(), |group| Ok(group.head(Some(2))));
-    /// assert!(two.compute()?.equals(&df!["k" => [1, 1, 2], "x" => [1, 3, 5]]?));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    pub fn apply(
-        self,
-        schema: SchemaRef,
-        function: impl Fn(PolarsFrame) -> PolarsResult<PolarsFrame> + Send + Sync + 'static,
-    ) -> DataFrame {
-        let call = Call::new("apply");
-        DataFrame::of(groups::apply(call, &self.handle, &self.keys, schema, function))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod asof;
+mod beside;
 mod join;
 mod neighbours;
 mod ordered;
@@ -148,6 +149,7 @@ impl Lowering<'_> {
             }
             FrameOp::Slice { offset, len } => Ok(self.slice(*offset, *len, &inputs[0])),
             FrameOp::Concat => Ok(self.concat(&inputs)),
+            FrameOp::ConcatHorizontal => Ok(self.concat_horizontal(id, &inputs)),
             FrameOp::Join(join) => Ok(self.join(id, join, &inputs)),
             FrameOp::Sort(sort) => Ok(self.sort(id, sort, &inputs[0])),
             FrameOp::Repartition(to) => self.repartition(id, to, &inputs[0]),
@@ -177,6 +179,7 @@ impl Lowering<'_> {
         let kernel = ScanKernel {
             source: Arc::clone(&scan.source),
             parts: parts.as_slice().into(),
+            lent_bytes: if source.is_resident() { layout.part_bytes() } else { 0 },
             request: Request {
                 columns: Arc::clone(&scan.columns),
                 conditions: Arc::clone(&scan.conditions),

@@ -47,10 +47,10 @@ pub use arrays::ColumnElement;
 pub use arrow;
 pub use expr::{
     Aggregation, ClosedInterval, DateLikeNameSpace, Expr, ExprName, Interpolation, IntoExprs,
-    IntoValues, ListNameSpace, Literal, RankTies, RollingOptions, StringNameSpace, StructNameSpace,
-    Then, When, all_horizontal, any_horizontal, as_struct, coalesce, col, concat_str, corr, cov,
-    len, lit, map_many, max_horizontal, mean_horizontal, min_horizontal, null, selectors,
-    sum_horizontal, when,
+    IntoValues, ListNameSpace, Literal, RankTies, RollingByOptions, RollingOptions,
+    StringNameSpace, StructNameSpace, Then, When, all_horizontal, any_horizontal, as_struct,
+    coalesce, col, concat_str, corr, cov, len, lit, map_many, max_horizontal, mean_horizontal,
+    min_horizontal, null, selectors, sum_horizontal, when,
 };
 pub use handle::{AsofOptions, DataFrame, GroupBy, GroupByDynamic, IndexOptions, JoinOptions};
 pub use io::{

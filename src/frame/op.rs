@@ -46,6 +46,8 @@ pub(crate) enum FrameOp {
     Slice { offset: u64, len: u64 },
     /// The rows of several frames of one schema, one after another.
     Concat,
+    /// The columns of several frames of as many rows side by side, in the partitions of the first.
+    ConcatHorizontal,
     /// A user's function of whole partitions.
     MapPartitions(Arc<MapPartitions>),
     /// One row for each group of equal keys; without keys, one row.
@@ -304,7 +306,7 @@ impl PartialEq for FrameOp {
             (O::Select(a), O::Select(b)) => a.exprs == b.exprs,
             (O::Filter(a), O::Filter(b)) => a == b,
             (O::Slice { offset: a, len: n }, O::Slice { offset: b, len: m }) => a == b && n == m,
-            (O::Concat, O::Concat) => true,
+            (O::Concat, O::Concat) | (O::ConcatHorizontal, O::ConcatHorizontal) => true,
             (O::MapPartitions(a), O::MapPartitions(b)) => Arc::ptr_eq(a, b),
             (O::Join(a), O::Join(b)) => a.spec == b.spec && a.index == b.index,
             (O::Sort(a), O::Sort(b)) => {
@@ -351,7 +353,10 @@ impl Operation for FrameOp {
             FrameOp::Bridge(bridged) => Arc::clone(&bridged.schema),
             FrameOp::Given(given) => Arc::clone(&given.schema),
             FrameOp::Aggregate(aggregation) => Arc::clone(&aggregation.schema),
-            FrameOp::Attach => side_by_side(&inputs[0].schema, &inputs[1].schema),
+            FrameOp::Attach | FrameOp::ConcatHorizontal => {
+                let schemas = inputs.iter().map(|input| &input.schema);
+                Arc::new(schemas.flat_map(|schema| schema.iter_fields()).collect())
+            }
             FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
                 side_by_side(&inputs[0].schema, &added.schema)
             }
@@ -388,7 +393,7 @@ impl Operation for FrameOp {
             FrameOp::Repartition(to) => to.by().hash(hasher),
             FrameOp::Bridge(bridged) => Arc::as_ptr(bridged).hash(hasher),
             FrameOp::Given(given) => Arc::as_ptr(given).hash(hasher),
-            FrameOp::Filter(_) | FrameOp::Concat | FrameOp::Attach => {}
+            FrameOp::Filter(_) | FrameOp::Concat | FrameOp::ConcatHorizontal | FrameOp::Attach => {}
         }
     }
 }
@@ -407,6 +412,7 @@ impl Step for FrameOp {
             | FrameOp::Tail(_)
             | FrameOp::Repartition(_)
             | FrameOp::Attach
+            | FrameOp::ConcatHorizontal
             | FrameOp::JoinAsof(_)
             | FrameOp::Ordered(_)
             | FrameOp::PerGroup(_) => inherited(),

@@ -19,6 +19,7 @@ impl fmt::Display for FrameOp {
             FrameOp::Slice { offset: 0, len } => write!(f, "head {len}"),
             FrameOp::Slice { offset, len } => write!(f, "slice {offset}, {len}"),
             FrameOp::Concat => f.write_str("concat"),
+            FrameOp::ConcatHorizontal => f.write_str("concat side by side"),
             FrameOp::Bridge(bridged) => f.write_str(&bridged.bridge.name),
             FrameOp::Given(given) => write!(f, "cached {} partitions", given.layout.n_parts),
             FrameOp::MapPartitions(map) => f.write_str(&map.name),

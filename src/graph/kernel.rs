@@ -79,6 +79,11 @@ pub(crate) trait Kernel: Any + Send + Sync + fmt::Debug {
         false
     }
 
+    /// Bytes of the largest block, if blocks are memory that is only lent and no layer counts.
+    fn lent_bytes(&self) -> u64 {
+        0
+    }
+
     /// The kernel as text; kernels of the same text compute the same. `None` if it holds a closure, or if plans
     /// have no need to compare it.
     fn identity(&self) -> Option<Identity> {

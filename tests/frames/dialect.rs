@@ -31,12 +31,12 @@ fn frame_of(rows: &[Row]) -> DataFrame {
 }
 
 /// Partitions so small that groups are spread over many, beside the usual ones, and the plan as it was written.
-fn configs() -> [Config; 3] {
+pub(crate) fn configs() -> [Config; 3] {
     let small = Config::new().with_chunk_bytes(64);
     [Config::new(), small, Config::new().with_optimize(false)]
 }
 
-fn ints(frame: &DataFrame, name: &str) -> Vec<Option<i64>> {
+pub(crate) fn ints(frame: &DataFrame, name: &str) -> Vec<Option<i64>> {
     let column = frame.column(name).unwrap().cast(&DataType::Int64).unwrap();
     column.i64().unwrap().iter().collect()
 }

@@ -13,6 +13,7 @@ mod trouble;
 
 mod aggregations;
 mod arrays;
+mod beside;
 mod cache;
 mod categories;
 mod cost;

@@ -43,11 +43,13 @@ pub use functions::horizontal::{
 pub use functions::lists::ListNameSpace;
 pub use functions::nulls::coalesce;
 pub use functions::rolling::RollingOptions;
+pub use functions::rolling_by::RollingByOptions;
 pub(crate) use functions::rolling_by::{span, window_reach};
 pub use functions::structs::{StructNameSpace, as_struct};
 pub use functions::temporal::DateLikeNameSpace;
 pub use functions::text::{StringNameSpace, concat_str};
 pub use functions::window::RankTies;
+pub(crate) use functions::window::row_keys;
 pub(crate) use literal::LiteralValue;
 pub use literal::{IntoExprs, IntoValues, Literal, lit, null};
 pub use name::ExprName;

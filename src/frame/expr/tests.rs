@@ -525,6 +525,7 @@ fn samples(column: &Expr, other: &Expr) -> Vec<Expr> {
         x().interpolate(Interpolation::Nearest),
         x().reverse(),
         x().sort(false, false),
+        x().sort_by([y()], true, false),
         x().is_unique(),
         x().is_duplicated(),
         x().is_first_distinct(),
@@ -540,6 +541,8 @@ fn samples(column: &Expr, other: &Expr) -> Vec<Expr> {
         x().rolling_min_by(&y().output_name(), "2i"),
         x().rolling_max_by(&y().output_name(), "2d"),
         x().rolling_std_by(&y().output_name(), "1mo", 1),
+        x().rolling_var_by(&y().output_name(), "2i", 0),
+        x().rolling_median_by(&y().output_name(), "2i"),
         x().cast(DataType::String),
         x().cast(DataType::Int32),
         x().sum(),
@@ -593,6 +596,15 @@ fn samples(column: &Expr, other: &Expr) -> Vec<Expr> {
         s.strip_chars("a"),
         s.strip_chars_start("a"),
         s.strip_chars_end(y()),
+        s.to_titlecase(),
+        s.escape_regex(),
+        s.contains_any(["a", "."]),
+        s.split_inclusive("a"),
+        s.split_exact("a", 1),
+        s.splitn("a", 2),
+        s.extract_groups("(a)(?<b>.)?"),
+        s.join("-"),
+        s.to_integer(16, false),
         s.strip_prefix("a"),
         s.strip_suffix(y()),
         s.slice(1, Some(2)),
@@ -720,6 +732,81 @@ fn each_function_is_sampled() {
     let n = all.len();
     all.dedup();
     assert_eq!(n, all.len(), "two functions have one name");
+}
+
+/// Expected is what polars 2.1 gives in Python.
+#[test]
+fn texts_are_taken_apart_and_put_together() {
+    let frame = df![
+        "s" => [Some("a_b_c"), Some("x"), None, Some(""), Some("_")],
+        "t" => [Some("hello WORLD"), Some("it's 3rd"), Some("o-k \u{e9}a \u{df}x"), None, Some("A1b")],
+        "g" => [Some("a1-b2"), Some("zz"), None, Some("b7"), Some("")],
+        "n" => [Some("ff"), Some("-1"), Some(" 1"), Some("+7"), None],
+    ]
+    .unwrap();
+    let parts = |expr: Expr| {
+        let structs = eval(expr, &frame);
+        let fields = structs.struct_().unwrap().fields_as_series();
+        let texts = |field: &Series| {
+            let texts = field.str().unwrap().iter().map(|text| text.map(str::to_owned));
+            (field.name().to_string(), texts.collect::<Vec<_>>())
+        };
+        fields.iter().map(texts).collect::<Vec<_>>()
+    };
+    let field = |name: &str, texts: [Option<&str>; 5]| {
+        (name.to_owned(), texts.map(|text| text.map(str::to_owned)).to_vec())
+    };
+    let s = col("s").str();
+    let first = field("field_0", [Some("a"), Some("x"), None, Some(""), Some("")]);
+    let second = field("field_1", [Some("b"), None, None, None, Some("")]);
+    assert_eq!(parts(s.split_exact("_", 1)), [first.clone(), second]);
+    let rest = field("field_1", [Some("b_c"), None, None, None, Some("")]);
+    assert_eq!(parts(s.splitn("_", 2)), [first, rest]);
+    let groups = [
+        field("l", [Some("a"), None, None, Some("b"), None]),
+        field("2", [Some("1"), None, None, Some("7"), None]),
+    ];
+    assert_eq!(parts(col("g").str().extract_groups(r"(?<l>[a-z])(\d)")), groups);
+    assert!(refused(col("g").str().extract_groups("a"), &frame).contains("no groups"));
+    assert!(refused(col("g").str().extract_groups("("), &frame).contains("unclosed"));
+    assert!(refused(s.splitn("_", 0), &frame).contains("fields"));
+    let inclusive = eval(s.split_inclusive("_").list().join("|"), &frame);
+    let expected = values([Some("a_|b_|c"), Some("x"), None, Some(""), Some("_")]);
+    assert!(inclusive.as_materialized_series().equals_missing(&expected), "{inclusive:?}");
+    let titles =
+        [Some("Hello World"), Some("It'S 3Rd"), Some("O-K \u{c9}a Ssx"), None, Some("A1B")];
+    check(col("t").str().to_titlecase(), &frame, values(titles));
+    let numbers = [Some(255_i64), Some(-1), None, Some(7), None];
+    check(col("n").str().to_integer(16, false), &frame, values(numbers));
+    assert!(refused(col("n").str().to_integer(16, true), &frame).contains("\" 1\""));
+    assert!(refused(col("n").str().to_integer(99, false), &frame).contains("base"));
+    check(s.join("-"), &frame, values(["a_b_c-x--_"]));
+    check(lit("a.b(c)").str().escape_regex(), &frame, values(["a\\.b\\(c\\)"]));
+    let any = |parts: &[&str]| s.contains_any(parts.iter().copied());
+    check(
+        any(&["_b", "x"]),
+        &frame,
+        values([Some(true), Some(true), None, Some(false), Some(false)]),
+    );
+    check(any(&["."]), &frame, values([Some(false), Some(false), None, Some(false), Some(false)]));
+    check(any(&[]), &frame, values([Some(false), Some(false), None, Some(false), Some(false)]));
+}
+
+/// Groups whose rows alternate have labels once each, and not once for each change.
+#[test]
+fn quantiles_of_groups_have_their_labels_once() {
+    let n = 2000_i64;
+    let frame =
+        df!["k" => (0..n).map(|i| i % 2).collect::<Vec<_>>(), "x" => (0..n).collect::<Vec<_>>()];
+    let frame = frame.unwrap();
+    let out = eval(col("x").qcut(&[0.5], None, false, false).over([col("k")]), &frame);
+    let labels = out.cast(&DataType::String).unwrap();
+    let label = |i: i64| {
+        let middle = 999 + i % 2;
+        if i <= middle { format!("(-inf, {middle}]") } else { format!("({middle}, inf]") }
+    };
+    let expected: Vec<String> = (0..n).map(label).collect();
+    assert!(labels.as_materialized_series().equals(&values(expected)), "{labels:?}");
 }
 
 /// No combination of dtypes panics, and what is inferred on no rows is what rows give.

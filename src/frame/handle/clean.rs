@@ -226,4 +226,31 @@ impl DataFrame {
         let handles: Vec<&Handle> = frames.into_iter().map(|frame| &frame.handle).collect();
         DataFrame::of(clean::concat_diagonal(Call::new("concat_diagonal"), &handles))
     }
+
+    /// The columns of all frames side by side: row `i` of each of them in row `i`.
+    ///
+    /// # Cost
+    /// Rows stay in the partitions of the first frame. Those of another frame go there, unless it is known that its partitions
+    /// have as many rows; where that is not known, rows are counted first.
+    ///
+    /// # Errors
+    /// Carried: [`Error::DuplicateColumn`](crate::Error::DuplicateColumn) if two frames have a column of one name. At
+    /// compute: frames of other numbers of rows.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let a = DataFrame::from_polars(&df!["x" => [1, 2, 3]]?, 2);
+    /// let b = DataFrame::from_polars(&df!["y" => ["a", "b", "c"]]?, 3);
+    /// let both = DataFrame::concat_horizontal([&a, &b]).compute()?;
+    /// assert!(both.equals(&df!["x" => [1, 2, 3], "y" => ["a", "b", "c"]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "hstack")]
+    #[track_caller]
+    #[must_use]
+    pub fn concat_horizontal<'a>(frames: impl IntoIterator<Item = &'a DataFrame>) -> Self {
+        let handles: Vec<&Handle> = frames.into_iter().map(|frame| &frame.handle).collect();
+        DataFrame::of(rows::concat_horizontal(Call::new("concat_horizontal"), &handles))
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::{DataFrame, GroupBy};
 use crate::error::Call;
-use crate::frame::expr::{Aggregate, IntoExprs, len};
-use crate::frame::ops::{groups, reductions};
+use crate::frame::expr::{Aggregate, Expr, len};
+use crate::frame::op::Handle;
+use crate::frame::ops::reductions;
 
 macro_rules! reductions {
     ($($(#[$doc:meta])* $method:ident $aggregate:expr;)*) => {
@@ -22,8 +23,8 @@ macro_rules! reductions {
             #[track_caller]
             #[must_use]
             pub fn $method(&self) -> Self {
-                let call = Call::new(stringify!($method));
-                DataFrame::of(reductions::of_columns(call, self.handle(), &[], &$aggregate))
+                let no_keys: Vec<Expr> = Vec::new();
+                self.group_by(no_keys).of_columns(Call::new(stringify!($method)), &$aggregate)
             }
         )* }
 
@@ -40,8 +41,7 @@ macro_rules! reductions {
             $(#[$doc])*
             #[track_caller]
             pub fn $method(self) -> DataFrame {
-                let call = Call::new(stringify!($method));
-                DataFrame::of(reductions::of_columns(call, &self.handle, &self.keys, &$aggregate))
+                self.of_columns(Call::new(stringify!($method)), &$aggregate)
             }
         )* }
     };
@@ -74,15 +74,20 @@ impl GroupBy {
     /// The number of rows of each group, as the column `len`.
     #[track_caller]
     pub fn len(self) -> DataFrame {
-        let call = Call::new("len");
-        DataFrame::of(groups::aggregate(call, &self.handle, &self.keys, [len()].into_exprs()))
+        self.aggregate(Call::new("len"), vec![len()])
     }
 
     /// How many different values each column has; null counts as one.
     #[track_caller]
     pub fn n_unique(self) -> DataFrame {
-        let call = Call::new("n_unique");
-        let all = Aggregate::NUnique;
-        DataFrame::of(reductions::of_columns(call, &self.handle, &self.keys, &all))
+        self.of_columns(Call::new("n_unique"), &Aggregate::NUnique)
+    }
+
+    #[track_caller]
+    fn of_columns(self, call: Call, aggregate: &Aggregate) -> DataFrame {
+        match reductions::of_columns(call, &self.handle, &self.keys, aggregate) {
+            Ok(aggs) => self.aggregate(call, aggs),
+            Err(error) => DataFrame::of(Handle::from_result(Err(error))),
+        }
     }
 }

@@ -39,6 +39,31 @@ impl DataFrame {
         DataFrame::of(reshape::unnest(Call::new("unnest"), &self.handle, &names.into_names()))
     }
 
+    /// A column of ones and zeros for each value that the columns `names` may have, in their places: `kind_a` for the value `a`
+    /// of the column `kind`. Where there is no value, all of them are zero.
+    ///
+    /// The values have to be known when it is planned, so the columns are booleans or an `Enum`, as which
+    /// [`as_known`](Self::as_known) makes of texts and categories.
+    ///
+    /// # Errors
+    /// Carried: an unknown column, or one whose values the plan does not know.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::frame::{DataFrame, polars_core::df};
+    /// let frame = DataFrame::from_polars(&df!["kind" => [Some("b"), Some("a"), None], "x" => [1, 2, 3]]?, 2);
+    /// let out = frame.as_known("kind")?.to_dummies("kind").compute()?;
+    /// assert!(out.equals(&df!["kind_a" => [0_u8, 1, 0], "kind_b" => [1_u8, 0, 0], "x" => [1, 2, 3]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "get_dummies")]
+    #[track_caller]
+    #[must_use]
+    pub fn to_dummies(&self, names: impl IntoNames) -> Self {
+        let names = names.into_names();
+        DataFrame::of(reshape::to_dummies(Call::new("to_dummies"), &self.handle, &names))
+    }
+
     /// The columns `on` as rows: the columns `index`, then `variable`, the name of the column, and `value`.
     ///
     /// As in Polars, the order of the rows is not defined; here it is by partition, and there by column.

@@ -2,7 +2,6 @@
 
 use polars_core::chunked_array::cast::CastOptions;
 use polars_core::error::polars_err;
-use polars_core::prelude::row_encode::_get_rows_encoded_ca;
 use polars_core::prelude::{
     Column, DataFrame, GroupsIndicator, IdxSize, PlSmallStr, PolarsResult, Scalar,
 };
@@ -10,7 +9,7 @@ use polars_core::prelude::{
 use super::values_error;
 use crate::error::Result;
 use crate::frame::expr::{
-    Expr, ExprKind, OrderBy, Shape, aggregate_column, broadcast, check_cast, coerce,
+    Expr, ExprKind, OrderBy, Shape, aggregate_column, broadcast, check_cast, coerce, row_keys,
 };
 
 /// The column that `expr` is on `frame`: as long as the frame, or of length 1 if it is the same for all rows.
@@ -133,9 +132,7 @@ impl Groups {
     fn order_by(&mut self, by: &[Column], order: &[OrderBy]) -> PolarsResult<()> {
         let descending: Vec<bool> = order.iter().map(|order| order.descending).collect();
         let nulls_last: Vec<bool> = order.iter().map(|order| order.nulls_last).collect();
-        let keys = _get_rows_encoded_ca(PlSmallStr::EMPTY, by, &descending, &nulls_last, false)?;
-        let keys = keys.rechunk();
-        let keys = keys.downcast_as_array();
+        let keys = row_keys(by, &descending, &nulls_last)?;
         for bounds in self.offsets.windows(2) {
             let rows = &mut self.rows[bounds[0]..bounds[1]];
             rows.sort_by(|&a, &b| keys.value(a as usize).cmp(keys.value(b as usize)));

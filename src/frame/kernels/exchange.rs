@@ -480,13 +480,13 @@ mod tests {
                     let (exchange, inputs) = (&exchange, &inputs);
                     scope.spawn(move || {
                         for (i, input) in inputs.iter().enumerate().rev().filter(|(i, _)| i % 3 == part) {
-                            exchange.put(i, hash_split(input, &[KEY], n).unwrap()).unwrap();
+                            exchange.put(i, hash_split(input, &[KEY], n, |_| true).unwrap()).unwrap();
                         }
                     });
                 }
             });
             prop_assert!(files(dir.path()) <= 3);
-            for (i, expected) in hash_split(&frame, &[KEY], n).unwrap().frames().enumerate() {
+            for (i, expected) in hash_split(&frame, &[KEY], n, |_| true).unwrap().frames().enumerate() {
                 prop_assert!(frames_equal(&exchange.take(i).unwrap(), &expected));
             }
             prop_assert_eq!(exchange.memory_bytes(), 0);

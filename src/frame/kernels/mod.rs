@@ -4,6 +4,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod asof;
+pub(crate) mod beside;
 mod codes;
 pub(crate) mod concat;
 pub(crate) mod divide;

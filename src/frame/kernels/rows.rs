@@ -2,11 +2,11 @@
 
 use polars_arrow::array::BinaryArray;
 use polars_core::frame::DataFrame;
-use polars_core::prelude::row_encode::_get_rows_encoded_ca;
 use polars_core::prelude::{Column, IdxCa, IdxSize, NewChunkedArray, PlSmallStr, PolarsResult};
 
 use super::{failed, refused};
 use crate::error::Result;
+use crate::frame::expr::row_keys;
 
 /// Encoded keys of the rows of a frame.
 pub(super) struct Rows(BinaryArray<i64>);
@@ -21,9 +21,8 @@ impl Rows {
         nulls_last: &[bool],
     ) -> Result<Self> {
         let columns = key_columns(operation, frame, by)?;
-        let ca = _get_rows_encoded_ca(PlSmallStr::EMPTY, &columns, descending, nulls_last, false)
-            .map_err(failed(operation))?;
-        Ok(Self(ca.rechunk().downcast_as_array().clone()))
+        let keys = row_keys(&columns, descending, nulls_last);
+        Ok(Self(keys.map_err(failed(operation))?))
     }
 
     /// Keys that are equal where the rows are, nulls equal to each other.

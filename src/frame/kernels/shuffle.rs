@@ -10,7 +10,7 @@ use polars_core::prelude::PlSmallStr;
 
 use super::exchange::Exchange;
 use super::key_filter::KeyFilter;
-use super::split::{row_hashes, split_by_hash};
+use super::split::{hash_split, row_hashes};
 use crate::error::Result;
 use crate::frame::partition::{block, frame};
 use crate::graph::{Block, Inputs, Kernel, TaskContext, Value};
@@ -51,19 +51,31 @@ pub(crate) struct HashSplitKernel {
 impl Kernel for HashSplitKernel {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         let rows = frame(inputs.take_one(0));
-        let hashes = row_hashes(&rows, &self.keys)?;
-        let pieces = match &self.partners {
-            Some(Partners::Asked(filter)) => {
-                split_by_hash(&rows, hashes, self.n_out, |hash| filter.may_have(hash))
-            }
+        let is_wanted = |hash| match &self.partners {
+            Some(Partners::Asked(filter)) => filter.may_have(hash),
             Some(Partners::Told(filter)) => {
-                filter.add(&hashes);
-                split_by_hash(&rows, hashes, self.n_out, |_| true)
+                filter.add(&[hash]);
+                true
             }
-            None => split_by_hash(&rows, hashes, self.n_out, |_| true),
-        }?;
+            None => true,
+        };
+        let pieces = hash_split(&rows, &self.keys, self.n_out, is_wanted)?;
         drop(rows);
         self.exchange.put(task.block[0] as usize, pieces)?;
+        Ok(done())
+    }
+}
+
+/// Tells the filter the keys of a partition whose rows stay where they are.
+#[derive(Debug)]
+pub(crate) struct TellKernel {
+    pub(crate) filter: Arc<KeyFilter>,
+    pub(crate) keys: Arc<[PlSmallStr]>,
+}
+
+impl Kernel for TellKernel {
+    fn run(&self, _task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        self.filter.add(&row_hashes(&frame(inputs.take_one(0)), &self.keys)?);
         Ok(done())
     }
 }

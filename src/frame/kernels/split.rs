@@ -47,19 +47,14 @@ impl Pieces {
     }
 }
 
-/// `n` pieces, each with the rows of some keys in their order here.
-#[cfg(test)]
-pub(crate) fn hash_split(frame: &DataFrame, keys: &[PlSmallStr], n: usize) -> Result<Pieces> {
-    split_by_hash(frame, row_hashes(frame, keys)?, n, |_| true)
-}
-
-/// `n` pieces, each with the rows of some hashes in their order here, if the hashes are wanted.
-pub(crate) fn split_by_hash(
+/// `n` pieces, each with the rows of some keys in their order here, if the hashes of the keys are wanted.
+pub(crate) fn hash_split(
     frame: &DataFrame,
-    hashes: Vec<u64>,
+    keys: &[PlSmallStr],
     n: usize,
     is_wanted: impl Fn(u64) -> bool,
 ) -> Result<Pieces> {
+    let hashes = row_hashes(frame, keys)?;
     // The high bits, because hash tables inside of the partitions use the low ones.
     let output = |hash: u64| match is_wanted(hash) {
         true => ((u128::from(hash) * n as u128) >> 64) as IdxSize,
@@ -177,8 +172,8 @@ mod tests {
         let floats = df!["k" => [1.0_f64, 2.0, 3.0, 4.0]].unwrap();
         let cast =
             DataFrame::new(4, vec![ints.column("k").unwrap().cast(&DataType::Float64).unwrap()]);
-        let a = hash_split(&floats, &["k".into()], 3).unwrap();
-        let b = hash_split(&cast.unwrap(), &["k".into()], 3).unwrap();
+        let a = hash_split(&floats, &["k".into()], 3, |_| true).unwrap();
+        let b = hash_split(&cast.unwrap(), &["k".into()], 3, |_| true).unwrap();
         assert!(a.starts == b.starts && a.rows.equals(&b.rows));
     }
 
@@ -206,7 +201,7 @@ mod tests {
         let pieces = range_split(&frame, "s", &divisions, false, true).unwrap();
         assert!(pieces.starts == [0, 3] && pieces.rows.equals_missing(&frame));
         let nothing = DataFrame::empty_with_height(3);
-        let pieces = hash_split(&nothing, &[], 2).unwrap();
+        let pieces = hash_split(&nothing, &[], 2, |_| true).unwrap();
         assert_eq!(pieces.frames().map(|piece| piece.height()).sum::<usize>(), 3);
     }
 
@@ -230,8 +225,8 @@ mod tests {
         let frame = df!["k" => (0..100_i64).collect::<Vec<_>>()].unwrap();
         let hashes = row_hashes(&frame, &["k".into()]).unwrap();
         let is_wanted = |hash: u64| hash & 3 == 0;
-        let pieces = split_by_hash(&frame, hashes.clone(), 4, is_wanted).unwrap();
-        let all = hash_split(&frame, &["k".into()], 4).unwrap();
+        let pieces = hash_split(&frame, &["k".into()], 4, is_wanted).unwrap();
+        let all = hash_split(&frame, &["k".into()], 4, |_| true).unwrap();
         for (some, all) in pieces.frames().zip(all.frames()) {
             let keys = |frame: &DataFrame| -> Vec<i64> {
                 frame.column("k").unwrap().i64().unwrap().into_no_null_iter().collect()
@@ -247,7 +242,7 @@ mod tests {
         #[test]
         fn pieces_are_the_frame_and_keep_its_order(frame in frame(60), n in 1..7_usize) {
             let key: PlSmallStr = "k".into();
-            let pieces = hash_split(&frame, std::slice::from_ref(&key), n).unwrap();
+            let pieces = hash_split(&frame, std::slice::from_ref(&key), n, |_| true).unwrap();
             let hashes = row_hashes(&frame, &[key]).unwrap();
             let mut expected: Vec<usize> = (0..frame.height()).collect();
             expected.sort_by_key(|&i| (u128::from(hashes[i]) * n as u128) >> 64);

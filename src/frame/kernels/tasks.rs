@@ -27,6 +27,8 @@ pub(crate) struct ScanKernel {
     pub(crate) parts: Arc<[usize]>,
     pub(crate) request: Request,
     pub(crate) bytes_read: BytesRead,
+    /// Of the largest block, if the source lends its rows.
+    pub(crate) lent_bytes: u64,
 }
 
 impl Kernel for ScanKernel {
@@ -45,6 +47,10 @@ impl Kernel for ScanKernel {
 
     fn bytes_read(&self) -> BytesRead {
         self.bytes_read
+    }
+
+    fn lent_bytes(&self) -> u64 {
+        self.lent_bytes
     }
 }
 

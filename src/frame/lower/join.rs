@@ -7,7 +7,7 @@ use polars_core::prelude::{DataType, PlSmallStr};
 use super::{Lowered, Lowering};
 use crate::frame::kernels::join::{JoinHow, JoinSpec, has_table};
 use crate::frame::kernels::key_filter::KeyFilter;
-use crate::frame::kernels::shuffle::Partners;
+use crate::frame::kernels::shuffle::{Partners, TellKernel};
 use crate::frame::kernels::sort::SortSpec;
 use crate::frame::kernels::tasks::{JoinKernel, TableKernel};
 use crate::frame::layout::{Divided, Placement};
@@ -254,12 +254,13 @@ impl Lowering<'_> {
             Some(layout.n_parts).filter(|n| layout.placement.is_hashed_by(on[i]) && *n >= enough)
         });
         let n = spread.into_iter().flatten().max().unwrap_or(enough);
-        let both_move = n > 1 && !spread.contains(&Some(n));
-        if both_move
+        if n > 1
             && let Some(told) = told_side(spec.how, inputs)
+            && spread[1 - told] != Some(n)
             && let Some(filter) = self.key_filter(&inputs[told])
         {
-            return self.meet_partners(told, &filter, on, inputs, n);
+            let stays = spread[told] == Some(n);
+            return self.meet_partners(told, stays, &filter, on, inputs, n);
         }
         [0, 1].map(|i| match n {
             1 => self.gathered(&inputs[i]),
@@ -268,11 +269,12 @@ impl Lowering<'_> {
         })
     }
 
-    /// Both sides by a hash of their keys: first the side `told`, which tells its keys to the filter, and then those rows of
-    /// the other side whose keys the filter has.
+    /// Both sides by a hash of their keys: first the side `told`, which tells its keys to the filter and `stays` where it is if
+    /// it is spread by them, and then those rows of the other side whose keys the filter has.
     fn meet_partners(
         &mut self,
         told: usize,
+        stays: bool,
         filter: &Arc<KeyFilter>,
         on: [&Vec<PlSmallStr>; 2],
         inputs: &[Lowered],
@@ -282,11 +284,21 @@ impl Lowering<'_> {
         let names = on.map(|on| on.join(", "));
         let layouts =
             [0, 1].map(|i| inputs[i].layout.in_parts(n_out).placed(Placement::hashed(on[i])));
-        let name = format!("split by {}", names[told]);
-        let partners = Some(Partners::Told(Arc::clone(filter)));
-        let (exchange, split) = self.hash_split(&name, &inputs[told], on[told], n_out, partners);
-        let all_told = self.barrier(split);
-        let first = self.taken(exchange, all_told, layouts[told].clone());
+        let (first, all_told) = if stays {
+            let kernel =
+                TellKernel { filter: Arc::clone(filter), keys: on[told].as_slice().into() };
+            let each = LayerInput { layer: inputs[told].layer, map: BlockMap::Linear };
+            let tell = self.silent(&format!("tell {}", names[told]), kernel, each, n_out);
+            self.layers.get_mut(tell).scratch_bytes = inputs[told].layout.index_bytes(8);
+            (inputs[told].clone(), self.barrier(tell))
+        } else {
+            let name = format!("split by {}", names[told]);
+            let partners = Some(Partners::Told(Arc::clone(filter)));
+            let (exchange, split) =
+                self.hash_split(&name, &inputs[told], on[told], n_out, partners);
+            let all_told = self.barrier(split);
+            (self.taken(exchange, all_told, layouts[told].clone()), all_told)
+        };
         let name = format!("split by {} those with a partner", names[asked]);
         let partners = Some(Partners::Asked(Arc::clone(filter)));
         let (exchange, split) = self.hash_split(&name, &inputs[asked], on[asked], n_out, partners);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polars_core::prelude::{Column, DataType, Float64Chunked, IntoColumn, PlSmallStr, SchemaExt};
 
-use super::rows::{filter_node, select_node};
+use super::rows::{concat_nodes, filter_node, joined, select_node};
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, ExprKind, check_column, col, lit, map_many, null, ones};
 use crate::frame::kernels::sort::SortSpec;
@@ -165,26 +165,17 @@ pub(crate) fn tail(handle: &Handle, n: u64) -> Handle {
 
 /// The columns of all frames, one frame after another, null where a frame lacks one.
 pub(crate) fn concat_diagonal(call: Call, handles: &[&Handle]) -> Handle {
-    let nodes: Result<Vec<_>> = handles.iter().map(|handle| handle.node().cloned()).collect();
-    let nodes = match nodes {
-        Ok(nodes) => nodes,
-        Err(error) => return Handle::from_result(Err(error)),
-    };
-    let schemas = nodes.iter().map(|node| node.meta.schema.as_ref());
-    let schema = crate::frame::kernels::concat::diagonal_schema(schemas);
-    let widened: Vec<Handle> = nodes
-        .iter()
-        .map(|node| {
-            let columns = schema.iter().map(|(name, dtype)| {
-                let own = node.meta.schema.get(name);
-                match own {
-                    Some(own) if own == dtype => col(name.clone()),
-                    Some(own) if !own.is_null() => col(name.clone()),
-                    _ => null().cast(dtype.clone()).alias(name.clone()),
-                }
+    joined(call, handles, |nodes| {
+        let schemas = nodes.iter().map(|node| node.meta.schema.as_ref());
+        let schema = crate::frame::kernels::concat::diagonal_schema(schemas);
+        let widened = nodes.iter().map(|node| {
+            let columns = schema.iter().map(|(name, dtype)| match node.meta.schema.get(name) {
+                Some(own) if own == dtype || !own.is_null() => col(name.clone()),
+                _ => null().cast(dtype.clone()).alias(name.clone()),
             });
-            Handle::from_result(select_node(call, node, columns.collect()))
-        })
-        .collect();
-    super::rows::concat(call, &widened.iter().collect::<Vec<_>>())
+            select_node(call, node, columns.collect())
+        });
+        let widened = widened.collect::<Result<Vec<_>>>()?;
+        concat_nodes(call, &widened.iter().collect::<Vec<_>>())
+    })
 }

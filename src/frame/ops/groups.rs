@@ -7,17 +7,14 @@ use polars_core::prelude::{DataFrame, PlSmallStr, PolarsResult, Schema, SchemaRe
 use super::across;
 use crate::error::{Call, Error, Result};
 use crate::frame::expr::{Expr, ExprKind, check_column, col, expand, len, lit};
-use crate::frame::kernels::group_by::apply_to_groups;
+use crate::frame::kernels::group_by::{apply_to_groups, ends_of_groups};
+use crate::frame::kernels::sort::{Limit, SortSpec};
 use crate::frame::op::{Aggregation, FrameOp, Handle, MapPartitions, Node, Repartition};
 
 /// One row for each group of equal `keys`, with the keys and the `aggs`; without keys, one row.
 pub(crate) fn aggregate(call: Call, handle: &Handle, keys: &[Expr], aggs: Vec<Expr>) -> Handle {
     handle.then(|node| {
-        let schema = &node.meta.schema;
-        let keys = expand(keys.to_vec(), schema, call)?;
-        // A key is no column to be aggregated, unless it is asked for by name.
-        let others: Schema = others(schema, &keys);
-        let aggs = expand(aggs, &others, call)?;
+        let (keys, aggs) = expanded(call, node, keys, aggs)?;
         // Within groups, running sums and the like would be something else.
         let (node, aggs) = match keys.is_empty() && aggs.iter().any(Expr::crosses_rows) {
             true => across::flatten_aggregates(call, node, &aggs)?,
@@ -26,6 +23,42 @@ pub(crate) fn aggregate(call: Call, handle: &Handle, keys: &[Expr], aggs: Vec<Ex
         let aggregation = Aggregation::new(&keys, aggs, &node.meta.schema, call)?;
         Node::of(FrameOp::Aggregate(aggregation), &[&node])
     })
+}
+
+/// As [`aggregate`], with the groups in the order in which their first rows stand.
+pub(crate) fn aggregate_in_order(
+    call: Call,
+    handle: &Handle,
+    keys: &[Expr],
+    aggs: Vec<Expr>,
+) -> Handle {
+    handle.then(|node| {
+        let (keys, mut aggs) = expanded(call, node, keys, aggs)?;
+        let names: Vec<PlSmallStr> = keys.iter().chain(&aggs).map(Expr::output_name).collect();
+        let mut row = super::clean::free_name("row", node);
+        while names.contains(&row) {
+            row = format!("{row}_").into();
+        }
+        let numbered = super::clean::with_row_index(call, handle, row.clone(), 0);
+        aggs.push(col(row.clone()).min());
+        let groups = aggregate(call, &numbered, &keys, aggs);
+        let sorted = super::sorts::sort(call, &groups, SortSpec::new([row], false, true), None);
+        super::rows::select(call, &sorted, names.into_iter().map(col).collect()).node().cloned()
+    })
+}
+
+/// Keys and aggregates with each selector as the columns that it chooses.
+fn expanded(
+    call: Call,
+    node: &Node,
+    keys: &[Expr],
+    aggs: Vec<Expr>,
+) -> Result<(Vec<Expr>, Vec<Expr>)> {
+    let schema = &node.meta.schema;
+    let keys = expand(keys.to_vec(), schema, call)?;
+    // A key is no column to be aggregated, unless it is asked for by name.
+    let aggs = expand(aggs, &others(schema, &keys), call)?;
+    Ok((keys, aggs))
 }
 
 /// The columns of `schema` that are no keys.
@@ -44,16 +77,7 @@ pub(crate) fn apply(
     function: impl Fn(DataFrame) -> PolarsResult<DataFrame> + Send + Sync + 'static,
 ) -> Handle {
     handle.then(|node| {
-        let name = |key: &Expr| match key.kind() {
-            ExprKind::Column(name) => Ok(name.clone()),
-            _ => Err(Error::InvalidArgument {
-                call,
-                argument: "keys",
-                got: key.to_string(),
-                expected: "columns, of which there is one at least; with_columns() makes others",
-            }),
-        };
-        let names: Vec<PlSmallStr> = keys.iter().map(name).collect::<Result<_>>()?;
+        let names = key_columns(call, keys)?;
         let together = together_node(call, node, names.clone())?;
         let of_none = DataFrame::empty_with_schema(&schema);
         let of_groups = Box::new(move |rows: DataFrame, _| match rows.height() {
@@ -63,6 +87,35 @@ pub(crate) fn apply(
         let map = MapPartitions { name: "apply".into(), function: of_groups, schema, call };
         Node::of(FrameOp::MapPartitions(Arc::new(map)), &[&together])
     })
+}
+
+/// The first rows of each group, or the last: of each partition first, and of what is left of a group together.
+pub(crate) fn ends(call: Call, handle: &Handle, keys: &[Expr], end: Limit) -> Handle {
+    handle.then(|node| {
+        let names = key_columns(call, keys)?;
+        let schema = &node.meta.schema;
+        let of_partitions = |node: &Arc<Node>| {
+            let (names, schema) = (names.clone(), Arc::clone(schema));
+            let ends = move |rows: &DataFrame| ends_of_groups(rows, &names, end);
+            super::reshape::partitions(call, node, call.op, schema, ends)
+        };
+        names.iter().try_for_each(|name| check_column(name, schema, call))?;
+        of_partitions(&together_node(call, &of_partitions(node)?, names.clone())?)
+    })
+}
+
+/// The names of keys that are columns.
+fn key_columns(call: Call, keys: &[Expr]) -> Result<Vec<PlSmallStr>> {
+    let name = |key: &Expr| match key.kind() {
+        ExprKind::Column(name) => Ok(name.clone()),
+        _ => Err(Error::InvalidArgument {
+            call,
+            argument: "keys",
+            got: key.to_string(),
+            expected: "columns, of which there is one at least; with_columns() makes others",
+        }),
+    };
+    keys.iter().map(name).collect()
 }
 
 /// The same rows in partitions that have all rows of their keys.

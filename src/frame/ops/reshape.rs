@@ -70,6 +70,39 @@ pub(crate) fn unnest(call: Call, handle: &Handle, names: &[PlSmallStr]) -> Handl
     })
 }
 
+/// A column of ones and zeros for each value that the columns `names` may have, in their places.
+pub(crate) fn to_dummies(call: Call, handle: &Handle, names: &[PlSmallStr]) -> Handle {
+    handle.then(|node| {
+        let schema = &node.meta.schema;
+        names.iter().try_for_each(|name| check_column(name, schema, call))?;
+        let mut exprs = Vec::with_capacity(schema.len());
+        for (name, dtype) in schema.iter() {
+            let column = col(name.clone());
+            let is = |value: Expr, text: &str| {
+                let is_this = column.eq(value).fill_null(lit(false)).cast(DataType::UInt8);
+                is_this.alias(format!("{name}_{text}"))
+            };
+            match dtype {
+                _ if !names.contains(name) => exprs.push(column),
+                DataType::Enum(known, _) => {
+                    let texts = known.categories().values_iter();
+                    exprs.extend(texts.map(|text| is(lit(text), text)));
+                }
+                DataType::Boolean => {
+                    exprs.extend([is(lit(false), "false"), is(lit(true), "true")]);
+                }
+                other => {
+                    let got = format!("{other} of {name}");
+                    let expected =
+                        "categories that the plan knows, as as_known() finds them, or booleans";
+                    return Err(Error::DTypeMismatch { call, got, expected: expected.into() });
+                }
+            }
+        }
+        super::rows::select_node(call, node, exprs)
+    })
+}
+
 /// The columns `on` as rows, with the columns `index`.
 pub(crate) fn unpivot(
     call: Call,

@@ -162,6 +162,45 @@ pub(crate) fn slice(handle: &Handle, offset: u64, len: u64) -> Handle {
 
 /// The rows of frames of the same columns, one frame after another.
 pub(crate) fn concat(call: Call, handles: &[&Handle]) -> Handle {
+    joined(call, handles, |nodes| concat_nodes(call, nodes))
+}
+
+pub(super) fn concat_nodes(call: Call, nodes: &[&Arc<Node>]) -> Result<Arc<Node>> {
+    let schema = &nodes[0].meta.schema;
+    if let Some(other) = nodes.iter().find(|node| node.meta.schema != *schema) {
+        return Err(Error::SchemaMismatch {
+            call,
+            got: schema_text(&other.meta.schema),
+            expected: schema_text(schema),
+            remedy: "give all frames the same columns with select() and cast()",
+        });
+    }
+    Node::of(FrameOp::Concat, nodes)
+}
+
+/// The columns of frames of as many rows side by side.
+pub(crate) fn concat_horizontal(call: Call, handles: &[&Handle]) -> Handle {
+    joined(call, handles, |nodes| {
+        let mut names = Vec::new();
+        for name in nodes.iter().flat_map(|node| node.meta.schema.iter_names()) {
+            if names.contains(&name) {
+                return Err(Error::DuplicateColumn { call, name: name.to_string() });
+            }
+            names.push(name);
+        }
+        match nodes {
+            [node] => Ok(Arc::clone(node)),
+            nodes => Node::of(FrameOp::ConcatHorizontal, nodes),
+        }
+    })
+}
+
+/// What `join` makes of frames, of which there is one at least.
+pub(super) fn joined(
+    call: Call,
+    handles: &[&Handle],
+    join: impl FnOnce(&[&Arc<Node>]) -> Result<Arc<Node>>,
+) -> Handle {
     if handles.is_empty() {
         return Handle::from_result(Err(Error::InvalidArgument {
             call,
@@ -170,18 +209,7 @@ pub(crate) fn concat(call: Call, handles: &[&Handle]) -> Handle {
             expected: "one frame at least",
         }));
     }
-    Handle::join(handles, |nodes| {
-        let schema = &nodes[0].meta.schema;
-        if let Some(other) = nodes.iter().find(|node| node.meta.schema != *schema) {
-            return Err(Error::SchemaMismatch {
-                call,
-                got: schema_text(&other.meta.schema),
-                expected: schema_text(schema),
-                remedy: "give all frames the same columns with select() and cast()",
-            });
-        }
-        Node::of(FrameOp::Concat, nodes)
-    })
+    Handle::join(handles, join)
 }
 
 /// A user's function of whole partitions, which returns frames of `schema`.

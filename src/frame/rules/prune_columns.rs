@@ -131,7 +131,9 @@ fn add_inputs(op: &FrameOp, own: &Needed, i: usize, inputs: &[&Schema], wanted: 
             };
             wanted.extend(input.iter_names().filter(is_needed).cloned());
         }
-        FrameOp::Attach => wanted.extend(input.iter_names().filter(|n| own.contains(n)).cloned()),
+        FrameOp::Attach | FrameOp::ConcatHorizontal => {
+            wanted.extend(input.iter_names().filter(|n| own.contains(n)).cloned());
+        }
         FrameOp::Ordered(added) | FrameOp::PerGroup(PerGroup { added, .. }) => {
             wanted.extend(input.iter_names().filter(|n| own.contains(n)).cloned());
             add_exprs(&added.keep(|name| own.iter().any(|n| n == name)).exprs, wanted);
@@ -234,6 +236,7 @@ fn push_narrow(
             plan.push(op, inputs)
         }
         FrameOp::Attach
+        | FrameOp::ConcatHorizontal
         | FrameOp::Bridge(_)
         | FrameOp::Tail(_)
         | FrameOp::MapOverlap(_)

@@ -6,7 +6,8 @@ use super::Series;
 use super::operators::IntoOperand;
 use crate::error::Call;
 use crate::frame::expr::{
-    ClosedInterval, Interpolation, IntoExprs, IntoValues, Literal, RankTies, RollingOptions,
+    ClosedInterval, Interpolation, IntoExprs, IntoValues, Literal, RankTies, RollingByOptions,
+    RollingOptions,
 };
 use crate::frame::handle::DataFrame;
 
@@ -114,10 +115,14 @@ of_expr! {
     rolling_var(options: RollingOptions, ddof: u8);
     rolling_std(options: RollingOptions, ddof: u8);
     rolling_quantile(options: RollingOptions, q: f64, interpolation: Interpolation);
-    rolling_sum_by(by: &str, window_size: &str);
-    rolling_mean_by(by: &str, window_size: &str);
-    rolling_min_by(by: &str, window_size: &str);
-    rolling_max_by(by: &str, window_size: &str);
+    rolling_sum_by(by: &str, window: impl Into<RollingByOptions>);
+    rolling_mean_by(by: &str, window: impl Into<RollingByOptions>);
+    rolling_min_by(by: &str, window: impl Into<RollingByOptions>);
+    rolling_max_by(by: &str, window: impl Into<RollingByOptions>);
+    rolling_median_by(by: &str, window: impl Into<RollingByOptions>);
+    rolling_var_by(by: &str, window: impl Into<RollingByOptions>, ddof: u8);
+    rolling_std_by(by: &str, window: impl Into<RollingByOptions>, ddof: u8);
+    rolling_quantile_by(by: &str, window: impl Into<RollingByOptions>, q: f64, interpolation: Interpolation);
     over(keys: impl IntoExprs);
     sum();
     product();
@@ -251,8 +256,11 @@ name_space! {
         len_chars();
         to_lowercase();
         to_uppercase();
+        to_titlecase();
+        escape_regex();
         contains(pattern: impl Literal);
         contains_literal(part: impl Literal);
+        contains_any(parts: impl IntoIterator<Item = impl AsRef<str>>);
         starts_with(prefix: impl Literal);
         ends_with(suffix: impl Literal);
         find(pattern: impl Literal);
@@ -271,9 +279,15 @@ name_space! {
         head(n: i64);
         tail(n: i64);
         split(by: impl Literal);
+        split_inclusive(by: impl Literal);
+        split_exact(by: &str, n: u32);
+        splitn(by: &str, n: u32);
+        extract_groups(pattern: &str);
+        join(separator: &str);
         pad_start(length: u64, fill: char);
         pad_end(length: u64, fill: char);
         zfill(length: u64);
+        to_integer(base: u32, strict: bool);
         to_date(format: &str);
         to_datetime(format: &str);
         to_time(format: &str);

@@ -1,5 +1,8 @@
 //! Numbers as categories of intervals: `col("fare").cut([10.0, 50.0], None, false, false)`.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use polars_core::error::{polars_bail, polars_ensure};
 use polars_core::prelude::{
     Categories, Column, DataType, Float64Chunked, FrozenCategories, IdxCa, IdxSize, IntoColumn,
@@ -86,26 +89,43 @@ impl Style {
     ) -> PolarsResult<Column> {
         let floats = values.cast(&DataType::Float64)?;
         let floats = floats.f64()?;
-        let (mut given, mut intervals) = (None, None);
-        // Of all intervals there were; those of the row begin at `first`.
-        let (mut labels, mut first) = (Vec::<String>::new(), 0);
+        // All intervals that there were, each with the place of its first label.
+        let mut known: Vec<(Intervals, usize)> = Vec::new();
+        let mut numbers: HashMap<Vec<u64>, usize> = HashMap::new();
+        let mut labels = Vec::<String>::new();
+        // Those of the row, by number.
+        let (mut given, mut number) = (None, None);
         let (mut places, mut ends) = (Vec::with_capacity(height), Vec::new());
         for row in 0..height {
             if row == 0 || !is_same {
                 let next = ends_of(row);
                 if next != given {
-                    intervals = next.clone().map(|ends| self.intervals(ends)).transpose()?;
-                    first = labels.len();
-                    labels.extend(intervals.iter().flat_map(|all: &Intervals| all.labels.clone()));
+                    // Groups take turns, and come back to the same ends.
+                    number = match &next {
+                        Some(ends) => match numbers.entry(bits(ends)) {
+                            Entry::Occupied(number) => Some(*number.get()),
+                            Entry::Vacant(new) => {
+                                let intervals = self.intervals(ends.clone())?;
+                                let first = labels.len();
+                                labels.extend(intervals.labels.iter().cloned());
+                                known.push((intervals, first));
+                                Some(*new.insert(known.len() - 1))
+                            }
+                        },
+                        None => None,
+                    };
                     given = next;
                 }
             }
             let value = floats.get(if floats.len() == 1 { 0 } else { row });
-            let found = value.filter(|value| !value.is_nan()).zip(intervals.as_ref());
-            let found = found.map(|(value, all)| (all, self.interval_of(value, all)));
-            places.push(found.map(|(_, i)| (first + i) as IdxSize));
+            let found = value.filter(|value| !value.is_nan()).zip(number);
+            let found = found.map(|(value, number)| {
+                let (all, first) = &known[number];
+                (all, *first, self.interval_of(value, all))
+            });
+            places.push(found.map(|(_, first, i)| (first + i) as IdxSize));
             if self.include_breaks {
-                let end = |(all, i): (&Intervals, usize)| all.ends.get(i).copied();
+                let end = |(all, _, i): (&Intervals, usize, usize)| all.ends.get(i).copied();
                 ends.push(found.map(|found| end(found).unwrap_or(f64::INFINITY)));
             }
         }
@@ -120,6 +140,10 @@ impl Style {
         let both = StructChunked::from_series(values.name().clone(), height, fields.iter())?;
         Ok(both.into_series().into_column())
     }
+}
+
+fn bits(ends: &[f64]) -> Vec<u64> {
+    ends.iter().map(|end| end.to_bits()).collect()
 }
 
 /// Inputs are the values, a list of the ends, and the style.

@@ -14,6 +14,7 @@ pub(crate) mod parse;
 pub(crate) mod replace;
 pub(crate) mod rolling;
 pub(crate) mod rolling_by;
+pub(crate) mod split;
 pub(crate) mod structs;
 pub(crate) mod temporal;
 pub(crate) mod text;
@@ -41,6 +42,7 @@ pub(crate) fn registry() -> Vec<&'static Function> {
         replace::ALL,
         rolling::ALL,
         rolling_by::ALL,
+        split::ALL,
         structs::ALL,
         temporal::ALL,
         temporal::parts::ALL,

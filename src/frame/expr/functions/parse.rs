@@ -1,15 +1,19 @@
-//! Dates and times out of texts.
+//! Integers, dates and times out of texts.
 
-use polars_core::error::polars_bail;
-use polars_core::prelude::{Column, DataType, IntoColumn, PolarsResult, StringChunked, TimeUnit};
+use polars_core::error::{polars_bail, polars_ensure};
+use polars_core::prelude::{
+    Column, DataType, Int64Chunked, IntoColumn, NewChunkedArray, PolarsResult, StringChunked,
+    TimeUnit,
+};
 use polars_time::prelude::StringMethods;
 
 use super::text::StringNameSpace;
-use super::window::boolean;
+use super::window::{boolean, offset};
 use crate::frame::expr::function::functions;
 use crate::frame::expr::{Expr, lit};
 
 functions! {
+    TO_INTEGER = "str.to_integer", fallible() => to_integer;
     TO_DATE = "str.to_date", fallible() => |c| parse(c, |s, format| Ok(s.as_date(Some(format), true)?.into_column()));
     TO_TIME = "str.to_time", fallible() => |c| parse(c, |s, format| Ok(s.as_time(Some(format), true)?.into_column()));
     TO_DATETIME_MS = "str.to_datetime_ms", fallible() => |c| parse(c, |s, f| datetime(s, f, TimeUnit::Milliseconds));
@@ -23,17 +27,38 @@ fn parse(
     function: impl Fn(&StringChunked, &str) -> PolarsResult<Column>,
 ) -> PolarsResult<Column> {
     let texts = inputs[0].str()?;
+    let strict = boolean(&inputs[2])?;
     let Some(format) = inputs[1].str()?.get(0) else {
         polars_bail!(InvalidOperation: "a format is needed");
     };
     let out = function(texts, format)?;
-    if boolean(&inputs[2])? && out.null_count() > texts.null_count() {
-        let fine = out.is_not_null();
-        let wrong = texts.iter().zip(fine.iter());
-        let wrong = wrong.filter_map(|(text, fine)| text.filter(|_| fine != Some(true))).next();
-        polars_bail!(InvalidOperation: "{:?} is not of the format {format:?}", wrong.unwrap_or_default());
+    match first_wrong(texts, &out).filter(|_| strict) {
+        Some(wrong) => polars_bail!(InvalidOperation: "{wrong:?} is not of the format {format:?}"),
+        None => Ok(out),
     }
-    Ok(out)
+}
+
+/// The first text of which nothing could be made.
+fn first_wrong<'a>(texts: &'a StringChunked, out: &Column) -> Option<&'a str> {
+    if out.null_count() == texts.null_count() {
+        return None;
+    }
+    let fine = out.is_not_null();
+    texts.iter().zip(fine.iter()).find_map(|(text, fine)| text.filter(|_| fine != Some(true)))
+}
+
+/// Inputs are the texts, the base, and whether a text that is no integer is an error.
+fn to_integer(inputs: &[Column]) -> PolarsResult<Column> {
+    let (texts, base) = (inputs[0].str()?, offset(&inputs[1])?);
+    polars_ensure!((2..=36).contains(&base), InvalidOperation: "a base is between 2 and 36, not {base}");
+    let integers = texts.iter().map(|text| i64::from_str_radix(text?, base as u32).ok());
+    let out = Int64Chunked::from_iter_options(texts.name().clone(), integers).into_column();
+    match first_wrong(texts, &out) {
+        Some(wrong) if boolean(&inputs[2])? => {
+            polars_bail!(InvalidOperation: "{wrong:?} is no integer of 64 bits in base {base}")
+        }
+        _ => Ok(out),
+    }
 }
 
 fn datetime(texts: &StringChunked, format: &str, unit: TimeUnit) -> PolarsResult<Column> {
@@ -45,6 +70,16 @@ fn datetime(texts: &StringChunked, format: &str, unit: TimeUnit) -> PolarsResult
 }
 
 impl StringNameSpace {
+    /// Integers in a base of 2 to 36, with a sign or without. What is none is an error if `strict`, and null otherwise.
+    ///
+    /// ```
+    /// use dask_rs::frame::col;
+    /// let color = col("color").str().strip_prefix("#").str().to_integer(16, true);
+    /// ```
+    pub fn to_integer(&self, base: u32, strict: bool) -> Expr {
+        self.with(&TO_INTEGER, [lit(base), lit(strict)])
+    }
+
     /// Dates, after a `format` of [chrono](https://docs.rs/chrono/latest/chrono/format/strftime/index.html). A text of another
     /// format is an error.
     ///

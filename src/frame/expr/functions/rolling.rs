@@ -17,10 +17,10 @@ functions! {
     ROLLING_MEAN = "rolling_mean", across_rows() => |c| rolling(c, None, |s, o| s.rolling_mean(o));
     ROLLING_MIN = "rolling_min", across_rows() => |c| extreme(c, |s, o| s.rolling_min(o));
     ROLLING_MAX = "rolling_max", across_rows() => |c| extreme(c, |s, o| s.rolling_max(o));
-    ROLLING_VAR = "rolling_var", across_rows() => |c| rolling(c, ddof(c)?, |s, o| s.rolling_var(o));
-    ROLLING_STD = "rolling_std", across_rows() => |c| rolling(c, ddof(c)?, |s, o| s.rolling_std(o));
+    ROLLING_VAR = "rolling_var", across_rows() => |c| rolling(c, ddof(&c[4])?, |s, o| s.rolling_var(o));
+    ROLLING_STD = "rolling_std", across_rows() => |c| rolling(c, ddof(&c[4])?, |s, o| s.rolling_std(o));
     ROLLING_QUANTILE = "rolling_quantile", across_rows() => |c| {
-        rolling(c, quantile(c)?, |s, o| s.rolling_quantile(o))
+        rolling(c, quantile(&c[4], &c[5])?, |s, o| s.rolling_quantile(o))
     };
 }
 
@@ -68,16 +68,15 @@ fn extreme(
     }
 }
 
-fn ddof(inputs: &[Column]) -> PolarsResult<Option<RollingFnParams>> {
-    let ddof = u8::try_from(offset(&inputs[4])?).unwrap_or(1);
+pub(super) fn ddof(ddof: &Column) -> PolarsResult<Option<RollingFnParams>> {
+    let ddof = u8::try_from(offset(ddof)?).unwrap_or(1);
     Ok(Some(RollingFnParams::Var(RollingVarParams { ddof })))
 }
 
-fn quantile(inputs: &[Column]) -> PolarsResult<Option<RollingFnParams>> {
-    let prob = inputs[4].f64()?.get(0).unwrap_or(f64::NAN);
+pub(super) fn quantile(q: &Column, nearest: &Column) -> PolarsResult<Option<RollingFnParams>> {
+    let prob = q.f64()?.get(0).unwrap_or(f64::NAN);
     polars_ensure!((0.0..=1.0).contains(&prob), InvalidOperation: "a quantile is between 0 and 1, got {prob}");
-    let method =
-        if boolean(&inputs[5])? { QuantileMethod::Nearest } else { QuantileMethod::Linear };
+    let method = if boolean(nearest)? { QuantileMethod::Nearest } else { QuantileMethod::Linear };
     Ok(Some(RollingFnParams::Quantile(RollingQuantileParams { prob, method })))
 }
 

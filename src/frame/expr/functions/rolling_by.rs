@@ -2,23 +2,27 @@
 
 use polars_core::error::polars_ensure;
 use polars_core::prelude::{
-    Column, DataType as D, IntoColumn, PolarsResult, RollingFnParams, RollingVarParams, Series,
-    SortOptions,
+    Column, DataType as D, IntoColumn, PolarsResult, RollingFnParams, Series, SortOptions,
 };
 use polars_ops::prelude::SeriesMethods;
 use polars_time::prelude::{ClosedWindow, Duration, RollingOptionsDynamicWindow, SeriesOpsTime};
 
+use super::rolling::{ddof, quantile};
 use super::window::offset;
 use super::{broadcast, height};
 use crate::frame::expr::function::functions;
-use crate::frame::expr::{ClosedInterval, Expr, Function, col, lit};
+use crate::frame::expr::{ClosedInterval, Expr, Function, Interpolation, col, lit};
 
 functions! {
     ROLLING_SUM_BY = "rolling_sum_by", across_rows() => |c| rolling(c, None, |s, b, o| s.rolling_sum_by(b, o));
     ROLLING_MEAN_BY = "rolling_mean_by", across_rows() => |c| rolling(c, None, |s, b, o| s.rolling_mean_by(b, o));
     ROLLING_MIN_BY = "rolling_min_by", across_rows() => |c| extreme(c, |s, b, o| s.rolling_min_by(b, o));
     ROLLING_MAX_BY = "rolling_max_by", across_rows() => |c| extreme(c, |s, b, o| s.rolling_max_by(b, o));
-    ROLLING_STD_BY = "rolling_std_by", across_rows() => |c| rolling(c, ddof(c)?, |s, b, o| s.rolling_std_by(b, o));
+    ROLLING_VAR_BY = "rolling_var_by", across_rows() => |c| rolling(c, ddof(&c[5])?, |s, b, o| s.rolling_var_by(b, o));
+    ROLLING_STD_BY = "rolling_std_by", across_rows() => |c| rolling(c, ddof(&c[5])?, |s, b, o| s.rolling_std_by(b, o));
+    ROLLING_QUANTILE_BY = "rolling_quantile_by", across_rows() => |c| {
+        rolling(c, quantile(&c[5], &c[6])?, |s, b, o| s.rolling_quantile_by(b, o))
+    };
 }
 
 /// Inputs are the values, the times, the length of the window, how many values it needs, and which ends belong to it.
@@ -85,11 +89,6 @@ fn extreme(
     }
 }
 
-fn ddof(inputs: &[Column]) -> PolarsResult<Option<RollingFnParams>> {
-    let ddof = u8::try_from(offset(&inputs[5])?).unwrap_or(1);
-    Ok(Some(RollingFnParams::Var(RollingVarParams { ddof })))
-}
-
 /// How long before a time rows may be that are in its window, in nanoseconds, or in the unit of numbers.
 pub(crate) fn window_reach(window: &str) -> Option<i64> {
     let window = Duration::try_parse(window).ok()?;
@@ -101,22 +100,48 @@ pub(crate) fn span(duration: &str) -> Option<i64> {
     Some(Duration::try_parse(duration).ok()?.duration_ns())
 }
 
+/// Which rows belong to the window of a row, by their times: those of the time `window_size` that ends with the row.
+///
+/// A text is such a window of at least one value, which begins behind its first moment.
+///
+/// ```
+/// use dask_rs::frame::{ClosedInterval, RollingByOptions, col};
+/// let today = col("load").rolling_mean_by("time", "1d");
+/// let before = RollingByOptions { closed: ClosedInterval::Left, ..RollingByOptions::new("1d") };
+/// let of_others = col("load").rolling_mean_by("time", before);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollingByOptions {
+    /// How long it is, such as `1d12h`, or `10i` for a column of integers.
+    pub window_size: String,
+    /// How many of its values must not be null; the result is null where there are fewer.
+    pub min_samples: usize,
+    /// Which of its ends belong to it.
+    pub closed: ClosedInterval,
+}
+
+impl RollingByOptions {
+    /// A window of this length with its end and without its beginning, of at least one value.
+    pub fn new(window_size: impl Into<String>) -> Self {
+        let window_size = window_size.into();
+        RollingByOptions { window_size, min_samples: 1, closed: ClosedInterval::Right }
+    }
+}
+
+impl From<&str> for RollingByOptions {
+    fn from(window_size: &str) -> Self {
+        RollingByOptions::new(window_size)
+    }
+}
+
 macro_rules! methods {
-    ($($(#[$doc:meta])* $method:ident $function:ident)*) => {
-        /// Rolling windows by time: the rows of the time `window_size` that ends with the row itself, such as `1d12h`, or
-        /// `10i` for a column `by` of integers.
-        ///
-        /// The frame is sorted by `by`; that it is not is an error at compute. The window begins behind its first
-        /// moment; see [`rolling_sum_by_closed`](Self::rolling_sum_by_closed).
-        ///
-        /// ```
-        /// use dask_rs::frame::col;
-        /// let today = col("load").rolling_mean_by("time", "1d");
-        /// ```
+    ($($(#[$doc:meta])* $method:ident $function:ident ($($arg:ident: $type:ty),*);)*) => {
+        /// Rolling windows by time, see [`RollingByOptions`]. The frame is sorted by `by`; that it is not is an error at
+        /// compute.
         impl Expr { $(
             $(#[$doc])*
-            pub fn $method(&self, by: &str, window_size: &str) -> Expr {
-                self.rolling_by(&$function, by, window_size, ClosedInterval::Right, None)
+            pub fn $method(&self, by: &str, window: impl Into<RollingByOptions> $(, $arg: $type)*) -> Expr {
+                self.rolling_by(&$function, by, window.into(), [$(lit($arg)),*])
             }
         )* }
     };
@@ -124,42 +149,48 @@ macro_rules! methods {
 
 methods! {
     /// The sum of each window.
-    rolling_sum_by ROLLING_SUM_BY
+    rolling_sum_by ROLLING_SUM_BY ();
     /// The mean of each window.
-    rolling_mean_by ROLLING_MEAN_BY
+    rolling_mean_by ROLLING_MEAN_BY ();
     /// The smallest value of each window.
-    rolling_min_by ROLLING_MIN_BY
+    rolling_min_by ROLLING_MIN_BY ();
     /// The largest value of each window.
-    rolling_max_by ROLLING_MAX_BY
+    rolling_max_by ROLLING_MAX_BY ();
+    /// The variance of each window, see [`var`](Self::var). It is carried from window to window, so that its last bits depend
+    /// on the partitions.
+    rolling_var_by ROLLING_VAR_BY (ddof: u8);
+    /// The standard deviation of each window, see [`std`](Self::std) and [`rolling_var_by`](Self::rolling_var_by).
+    rolling_std_by ROLLING_STD_BY (ddof: u8);
 }
 
 impl Expr {
-    /// The standard deviation of each window by time, see [`std`](Self::std).
-    pub fn rolling_std_by(&self, by: &str, window_size: &str, ddof: u8) -> Expr {
-        self.rolling_by(&ROLLING_STD_BY, by, window_size, ClosedInterval::Right, Some(ddof))
-    }
-
-    /// [`rolling_sum_by`](Self::rolling_sum_by) that says which ends belong to the window.
-    pub fn rolling_sum_by_closed(
+    /// The quantile of each window by time, see [`quantile`](Self::quantile) and [`RollingByOptions`].
+    pub fn rolling_quantile_by(
         &self,
         by: &str,
-        window_size: &str,
-        closed: ClosedInterval,
+        window: impl Into<RollingByOptions>,
+        q: f64,
+        interpolation: Interpolation,
     ) -> Expr {
-        self.rolling_by(&ROLLING_SUM_BY, by, window_size, closed, None)
+        let nearest = interpolation == Interpolation::Nearest;
+        self.rolling_by(&ROLLING_QUANTILE_BY, by, window.into(), [lit(q), lit(nearest)])
     }
 
-    fn rolling_by(
+    /// The median of each window by time, see [`RollingByOptions`].
+    pub fn rolling_median_by(&self, by: &str, window: impl Into<RollingByOptions>) -> Expr {
+        self.rolling_quantile_by(by, window, 0.5, Interpolation::Linear)
+    }
+
+    fn rolling_by<const N: usize>(
         &self,
         function: &'static Function,
         by: &str,
-        window_size: &str,
-        closed: ClosedInterval,
-        ddof: Option<u8>,
+        window: RollingByOptions,
+        parameters: [Expr; N],
     ) -> Expr {
-        let closed = format!("{closed:?}").to_lowercase();
-        let by = col(by);
-        let inputs = [self.clone(), by, lit(window_size), lit(1), lit(closed)];
-        Expr::call(function, inputs.into_iter().chain(ddof.map(lit)).collect())
+        let closed = format!("{:?}", window.closed).to_lowercase();
+        let window =
+            [self.clone(), col(by), lit(window.window_size), lit(window.min_samples), lit(closed)];
+        Expr::call(function, window.into_iter().chain(parameters).collect())
     }
 }

@@ -35,15 +35,16 @@ functions! {
     SLICE = "str.slice" => |c| text(c, |s| s.str_slice(&c[1], &c[2]));
     HEAD = "str.head" => |c| text(c, |s| s.str_head(&c[1]));
     TAIL = "str.tail" => |c| text(c, |s| s.str_tail(&c[1]));
-    SPLIT = "str.split" => |c| texts(c, |s, by| s.split(by));
     PAD_START = "str.pad_start" => |c| pad(c, |s, n, fill| s.pad_start(n, fill));
     PAD_END = "str.pad_end" => |c| pad(c, |s, n, fill| s.pad_end(n, fill));
     ZFILL = "str.zfill" => |c| pad(c, |s, n, _| s.zfill(n));
+    TO_TITLECASE = "str.to_titlecase" => |c| text(c, |s| Ok(s.apply_into_string_amortized(titlecase)));
+    ESCAPE_REGEX = "str.escape_regex" => |c| text(c, |s| Ok(s.str_escape_regex()));
     CONCAT = "concat_str", of_many() => concat;
 }
 
 /// Inputs have the same length or length 1, which kernels of polars do not all check.
-fn check_lengths(inputs: &[Column]) -> PolarsResult<()> {
+pub(super) fn check_lengths(inputs: &[Column]) -> PolarsResult<()> {
     let height = height(inputs);
     for input in inputs {
         polars_ensure!(
@@ -62,7 +63,7 @@ fn text<C: IntoColumn>(
     column(function(inputs[0].str()?))
 }
 
-fn texts<C: IntoColumn>(
+pub(super) fn texts<C: IntoColumn>(
     inputs: &[Column],
     function: impl Fn(&StringChunked, &StringChunked) -> PolarsResult<C>,
 ) -> PolarsResult<Column> {
@@ -134,6 +135,22 @@ fn replace(inputs: &[Column], all: bool) -> PolarsResult<Column> {
     })
 }
 
+/// Adds `text` with the first letter of each run of letters in upper case, and the others in lower case.
+fn titlecase(text: &str, title: &mut String) {
+    let mut is_first = true;
+    for c in text.to_lowercase().chars() {
+        if is_first {
+            // Of a letter that becomes two, the second one is no first letter.
+            let mut upper = c.to_uppercase();
+            title.extend(upper.next());
+            title.extend(upper.flat_map(char::to_lowercase));
+        } else {
+            title.push(c);
+        }
+        is_first = !c.is_alphabetic();
+    }
+}
+
 /// Inputs are the texts, the length, and the character.
 fn pad(
     inputs: &[Column],
@@ -191,7 +208,11 @@ impl Expr {
 }
 
 impl StringNameSpace {
-    fn with(&self, function: &'static Function, more: impl IntoIterator<Item = Expr>) -> Expr {
+    pub(super) fn with(
+        &self,
+        function: &'static Function,
+        more: impl IntoIterator<Item = Expr>,
+    ) -> Expr {
         Expr::call(function, std::iter::once(self.0.clone()).chain(more).collect())
     }
 
@@ -215,6 +236,16 @@ impl StringNameSpace {
         self.with(&TO_UPPERCASE, [])
     }
 
+    /// The first letter of each run of letters in upper case, the others in lower case.
+    pub fn to_titlecase(&self) -> Expr {
+        self.with(&TO_TITLECASE, [])
+    }
+
+    /// With a backslash before all that means something else in a pattern.
+    pub fn escape_regex(&self) -> Expr {
+        self.with(&ESCAPE_REGEX, [])
+    }
+
     /// Whether the pattern is found.
     pub fn contains(&self, pattern: impl Literal) -> Expr {
         self.with(&CONTAINS, [pattern.lit()])
@@ -223,6 +254,22 @@ impl StringNameSpace {
     /// Whether the text `part` is found.
     pub fn contains_literal(&self, part: impl Literal) -> Expr {
         self.with(&CONTAINS_LITERAL, [part.lit()])
+    }
+
+    /// Whether one of the texts `parts` is found.
+    ///
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let frame = DataFrame::from_polars(&df!["s" => ["a.b", "ab", "c"]]?, 2);
+    /// let out = frame.filter(col("s").str().contains_any([".", "c"])).compute()?;
+    /// assert!(out.equals(&df!["s" => ["a.b", "c"]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn contains_any<T: AsRef<str>>(&self, parts: impl IntoIterator<Item = T>) -> Expr {
+        let parts = parts.into_iter().map(|part| regex::escape(part.as_ref()));
+        let pattern = parts.collect::<Vec<_>>().join("|");
+        // No character is in this class.
+        self.contains(if pattern.is_empty() { "[a&&b]" } else { &pattern })
     }
 
     /// Whether the text begins with `prefix`.
@@ -310,11 +357,6 @@ impl StringNameSpace {
         self.with(&TAIL, [lit(n)])
     }
 
-    /// The parts between the texts `by`, as a list.
-    pub fn split(&self, by: impl Literal) -> Expr {
-        self.with(&SPLIT, [by.lit()])
-    }
-
     /// `fill` before the text until it has `length` characters.
     pub fn pad_start(&self, length: u64, fill: char) -> Expr {
         self.with(&PAD_START, [lit(length), lit(fill.to_string())])
@@ -323,6 +365,19 @@ impl StringNameSpace {
     /// `fill` behind the text until it has `length` characters.
     pub fn pad_end(&self, length: u64, fill: char) -> Expr {
         self.with(&PAD_END, [lit(length), lit(fill.to_string())])
+    }
+
+    /// All texts, or those of a group, as one with `separator` between them; an aggregate. Nulls are left out.
+    ///
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let rows = df!["k" => [1, 2, 1], "s" => ["a", "b", "c"]]?;
+    /// let texts = DataFrame::from_polars(&rows, 3).group_by(["k"]).agg([col("s").str().join("-")]);
+    /// assert!(texts.compute()?.equals(&df!["k" => [1, 2], "s" => ["a-c", "b"]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join(&self, separator: &str) -> Expr {
+        self.0.implode().list().join(separator)
     }
 
     /// Zeros before the text, but behind its sign, until it has `length` bytes.

@@ -1,16 +1,19 @@
 //! Functions in which rows depend on the rows before and after them.
 
+use polars_arrow::array::BinaryArray;
 use polars_core::error::{polars_bail, polars_ensure};
+use polars_core::prelude::row_encode::_get_rows_encoded_ca;
 use polars_core::prelude::{
-    ChunkCompareEq, Column, DataType, IDX_DTYPE, IdxSize, IntoColumn, NamedFrom, PolarsResult,
-    Series, SortOptions,
+    ChunkCompareEq, Column, DataType, IDX_DTYPE, IdxSize, IntoColumn, NamedFrom, PlSmallStr,
+    PolarsResult, Series, SortOptions,
 };
 use polars_core::series::ops::NullBehavior;
 use polars_ops::prelude::InterpolationMethod;
 
-use super::broadcast;
+use super::{broadcast, height};
+use crate::frame::args::IntoFlags;
 use crate::frame::expr::function::{Coercion, functions};
-use crate::frame::expr::{Expr, Interpolation, lit};
+use crate::frame::expr::{Expr, Interpolation, IntoExprs, lit, null};
 
 functions! {
     SHIFT = "shift", across_rows() => |c| Ok(c[0].shift(offset(&c[1])?));
@@ -31,6 +34,7 @@ functions! {
     INTERPOLATE = "interpolate", across_rows() => interpolate;
     REVERSE = "reverse", across_rows() => |c| Ok(c[0].reverse());
     SORT = "sort", across_rows() => sort;
+    SORT_BY = "sort_by", across_rows() => sort_by;
     IS_UNIQUE = "is_unique", across_rows() => |c| flag(c, polars_ops::prelude::is_unique);
     IS_DUPLICATED = "is_duplicated", across_rows() => |c| flag(c, polars_ops::prelude::is_duplicated);
     IS_FIRST_DISTINCT = "is_first_distinct", across_rows() =>
@@ -161,6 +165,38 @@ fn sort(inputs: &[Column]) -> PolarsResult<Column> {
     inputs[0].sort_with(SortOptions { nulls_last, ..sort_options(boolean(&inputs[1])?) })
 }
 
+/// Inputs are the values, and then three for each key: the key, whether its largest comes first, and whether its nulls come last.
+fn sort_by(inputs: &[Column]) -> PolarsResult<Column> {
+    polars_ensure!(inputs.len() > 3, InvalidOperation: "sort_by needs one key at least");
+    let height = height(inputs);
+    let flags =
+        |i: usize| inputs[i..].iter().step_by(3).map(boolean).collect::<PolarsResult<Vec<_>>>();
+    let keys: Vec<Column> =
+        inputs[1..].iter().step_by(3).map(|key| broadcast(key, height)).collect();
+    let values = broadcast(&inputs[0], height);
+    polars_ensure!(
+        keys.iter().all(|key| key.len() == values.len()),
+        ShapeMismatch: "sort_by has {} values and other numbers of keys", values.len()
+    );
+    if let Some(key) = keys.iter().find(|key| key.dtype().is_nested() || key.dtype().is_object()) {
+        polars_bail!(InvalidOperation: "sort_by {} is not possible", key.dtype());
+    }
+    let keys = row_keys(&keys, &flags(2)?, &flags(3)?)?;
+    let mut order: Vec<IdxSize> = (0..values.len() as IdxSize).collect();
+    order.sort_by(|&a, &b| keys.value(a as usize).cmp(keys.value(b as usize)));
+    values.take_slice(&order)
+}
+
+/// The rows of columns as bytes that compare as the rows do.
+pub(crate) fn row_keys(
+    columns: &[Column],
+    descending: &[bool],
+    nulls_last: &[bool],
+) -> PolarsResult<BinaryArray<i64>> {
+    let keys = _get_rows_encoded_ca(PlSmallStr::EMPTY, columns, descending, nulls_last, false)?;
+    Ok(keys.rechunk().downcast_as_array().clone())
+}
+
 /// A stable sort on this thread.
 fn sort_options(descending: bool) -> SortOptions {
     SortOptions {
@@ -261,6 +297,37 @@ impl Expr {
     /// The values in their order; equal ones stay in the order of the rows.
     pub fn sort(&self, descending: bool, nulls_last: bool) -> Expr {
         Expr::call(&SORT, vec![self.clone(), lit(descending), lit(nulls_last)])
+    }
+
+    /// The values in the order of the columns `by`; equal ones stay in the order of the rows, and nulls come first unless
+    /// `nulls_last`. `descending` and `nulls_last` are for all of them, or one for each.
+    ///
+    /// In a group of [`group_by`](crate::frame::DataFrame::group_by), [`min_by`](Self::min_by) and [`max_by`](Self::max_by)
+    /// are the first and the last value of such an order.
+    ///
+    /// ```
+    /// use dask_rs::frame::{DataFrame, col, polars_core::df};
+    /// let rows = df!["day" => [2, 3, 1], "x" => ["b", "c", "a"]]?;
+    /// let out = DataFrame::from_polars(&rows, 2).select([col("x").sort_by(["day"], false, false)]);
+    /// assert!(out.compute()?.equals(&df!["x" => ["a", "b", "c"]]?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sort_by(
+        &self,
+        by: impl IntoExprs,
+        descending: impl IntoFlags,
+        nulls_last: impl IntoFlags,
+    ) -> Expr {
+        let by = by.into_exprs();
+        let (descending, nulls_last) =
+            (descending.into_flags(by.len()), nulls_last.into_flags(by.len()));
+        let mut inputs = vec![self.clone()];
+        for (i, by) in by.into_iter().enumerate() {
+            // A flag that is missing is null, which the kernel refuses.
+            let flag = |flags: &[bool]| flags.get(i).map_or_else(null, |flag| lit(*flag));
+            inputs.extend([by, flag(&descending), flag(&nulls_last)]);
+        }
+        Expr::call(&SORT_BY, inputs)
     }
 
     /// Whether no other row has the same value.

@@ -170,13 +170,12 @@ impl ParquetWriter {
     pub(crate) fn finish(self) -> Result<()> {
         let mut files = std::mem::take(&mut self.lock().files);
         if files.is_empty() {
-            // A frame without rows has columns nevertheless. With partitions there is no directory to put them in.
+            // A frame without rows has columns nevertheless; no value is that of null, which belongs to any dtype.
             let empty = DataFrame::empty_with_schema(&schema_of(&self.schema, &self.own));
-            let name = PathBuf::from(self.name(0));
-            if self.partition_on.is_empty() {
-                self.write_file(&name, &empty)?;
-                files.push(name);
-            }
+            let keys = self.partition_on.iter().map(|key| directory_name(key, &AnyValue::Null));
+            let path = keys.collect::<PathBuf>().join(self.name(0));
+            self.write_file(&path, &empty)?;
+            files.push(path);
         }
         let ParquetWriter { call, target, dir, options, .. } = self;
         match (options.if_exists, dir.local()) {

@@ -13,6 +13,7 @@
 
 mod apply;
 mod custom;
+mod ends;
 mod fold;
 mod groups;
 mod holistic;
@@ -24,6 +25,7 @@ mod running;
 mod tests;
 
 pub(crate) use apply::apply_to_groups;
+pub(crate) use ends::ends_of_groups;
 pub(crate) use groups::Groups;
 pub(crate) use running::Running;
 

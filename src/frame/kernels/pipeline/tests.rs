@@ -91,6 +91,7 @@ fn scan(batches: Vec<DataFrame>, n_blocks: usize) -> ScanKernel {
         parts: vec![0; n_blocks].into(),
         request: Request { columns, ..Request::default() },
         bytes_read: BytesRead::default(),
+        lent_bytes: 0,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use polars_core::df;
-use polars_core::prelude::DataFrame;
+use polars_core::prelude::{DataFrame, DataType};
 
 use super::super::*;
 use super::{Source, all_columns, assert_same, call, counting, open, read_all, request, write_one};
@@ -111,6 +111,31 @@ fn partitions_become_directories_and_come_back() {
         assert!(error.to_string().contains(word), "{error}");
         assert!(!path.exists());
     }
+}
+
+/// The dtypes of columns in the names of directories are not written down, and null says nothing of them.
+#[test]
+fn a_frame_without_rows_leaves_directories_that_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("out");
+    let frame = df!["year" => [2020_i64], "v" => [1.5]].unwrap();
+    let options = |if_exists| ParquetWriteOptions {
+        partition_on: vec!["year".to_string()],
+        if_exists,
+        ..ParquetWriteOptions::default()
+    };
+    let write = |frame: &DataFrame, if_exists| {
+        let writer =
+            ParquetWriter::create(call(), &target, frame.schema(), options(if_exists)).unwrap();
+        writer.write(0, frame).unwrap();
+        writer.finish().unwrap();
+        read_all(&open(&target, 1 << 20).unwrap(), &request(&["v", "year"]))
+    };
+    let none = write(&frame.clear(), IfExists::Error);
+    assert_eq!(none.shape(), (0, 2));
+    assert_eq!(none.column("v").unwrap().dtype(), &DataType::Float64);
+    let one = write(&frame, IfExists::Append);
+    assert_same(&one, &frame.select(["v", "year"]).unwrap());
 }
 
 #[test]
