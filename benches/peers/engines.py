@@ -1,7 +1,7 @@
 """The workloads of `main.rs` in Python's engines: `python engines.py ENGINE WORKLOAD DIR RUNS` runs one.
 
 As `main.rs` does, it prints JSON: seconds of each run, peak of memory in MiB beyond what was there before, and what engines have to agree on.
-A workload is prepared by a function that returns what is timed; both know only the directory of the data.
+A workload is prepared by a function that returns what is timed, and what makes numbers of its result after the clock has stopped.
 """
 import glob
 import json
@@ -61,7 +61,7 @@ def polars_engine(engine, mode):
         @workload(engine, name)
         def _(data):
             frame = prepare(data)
-            return lambda: arrow_check_of(frame.collect(engine=mode))
+            return lambda: frame.collect(engine=mode), arrow_check_of
 
     def arrow_check_of(frame):
         return arrow_check(frame.to_arrow())
@@ -100,18 +100,18 @@ def polars_engine(engine, mode):
         import polars as pl
         rows = files(data, "g1").filter((pl.col("id4") <= 10) & (pl.col("v2") > 5))
         frame = rows.select(pl.col("v3", "v1").sum(), n=pl.len())
-        return lambda: arrow_check_of(frame.collect(engine=mode))
+        return lambda: frame.collect(engine=mode), arrow_check_of
 
     @workload(engine, "csv_read")
     def _(data):
         import polars as pl
-        return lambda: arrow_check_of(pl.scan_csv(f"{data}/g1.csv").collect(engine=mode))
+        return lambda: pl.scan_csv(f"{data}/g1.csv").collect(engine=mode), arrow_check_of
 
     @workload(engine, "csv_sum")
     def _(data):
         import polars as pl
         frame = pl.scan_csv(f"{data}/g1.csv").select(pl.col("v1", "v2", "v3").sum())
-        return lambda: arrow_check_of(frame.collect(engine=mode))
+        return lambda: frame.collect(engine=mode), arrow_check_of
 
     @workload(engine, "set_index_write")
     def _(data):
@@ -168,7 +168,12 @@ def duckdb_query(name, sql):
         connection = duckdb_connection(data)
         for table in tables_of(sql):
             connection.sql(f"CREATE TABLE {table} AS FROM '{data}/{table}/*.parquet'")
-        return lambda: arrow_check(connection.sql(sql).to_arrow_table())
+        return lambda: connection.sql(sql).to_arrow_table(), arrow_check
+
+
+def batches_check(batches):
+    import pyarrow
+    return arrow_check(pyarrow.Table.from_batches(batches))
 
 
 def datafusion_query(name, sql):
@@ -180,10 +185,7 @@ def datafusion_query(name, sql):
             context.register_parquet("file_" + table, f"{data}/{table}")
             context.register_record_batches(table, [context.table("file_" + table).collect()])
 
-        def run():
-            import pyarrow
-            return arrow_check(pyarrow.Table.from_batches(context.sql(sql).collect()))
-        return run
+        return lambda: context.sql(sql).collect(), batches_check
 
 
 for _name, _sql in SQL.items():
@@ -197,7 +199,7 @@ def duckdb_files(name, sql):
     @workload("duckdb", name)
     def _(data):
         connection = duckdb_connection(data)
-        return lambda: arrow_check(connection.sql(sql.format(data=data)).to_arrow_table())
+        return lambda: connection.sql(sql.format(data=data)).to_arrow_table(), arrow_check
 
 
 duckdb_files("scan_filter_sum", "SELECT sum(v3), sum(v1), count(*) FROM '{data}/g1/*.parquet' WHERE id4 <= 10 AND v2 > 5")
@@ -233,16 +235,15 @@ def tpch(number, query):
         connection = duckdb_connection(data)
         for table in TPCH_TABLES:
             connection.sql(f"CREATE VIEW {table} AS FROM '{data}/tpch/{table}/*.parquet'")
-        return lambda: arrow_check(connection.sql(query).to_arrow_table())
+        return lambda: connection.sql(query).to_arrow_table(), arrow_check
 
     @workload("datafusion", name)
     def _(data):
         import datafusion
-        import pyarrow
         context = datafusion.SessionContext()
         for table in TPCH_TABLES:
             context.register_parquet(table, f"{data}/tpch/{table}")
-        return lambda: arrow_check(pyarrow.Table.from_batches(context.sql(query).collect()))
+        return lambda: context.sql(query).collect(), batches_check
 
 
 for _number, _query in enumerate(tpch_queries(), 1):
@@ -251,26 +252,167 @@ for _number, _query in enumerate(tpch_queries(), 1):
 
 # Dask, on threads.
 
-def dask_frame(name, build):
-    @workload("dask", name)
-    def _(data):
-        import dask
-        import dask.dataframe as dd
-        import pyarrow
-        dask.config.set(scheduler="threads")
-        run = build(dd, data)
-        return lambda: arrow_check(pyarrow.Table.from_pandas(run().compute().reset_index()))
+def dask_frame(name):
+    """`prepare` gives a lazy frame, or what computes one."""
+    def register(prepare):
+        @workload("dask", name)
+        def _(data):
+            import dask
+            import dask.dataframe as dd
+            dask.config.set(scheduler="threads")
+            question = prepare(lambda table, **options: dd.read_parquet(f"{data}/{table}", **options), data)
+            return question if callable(question) else question.compute, pandas_check
+    return register
+
+
+def pandas_check(frame):
+    if isinstance(frame, list):
+        return frame
+    import pyarrow
+    return arrow_check(pyarrow.Table.from_pandas(frame, preserve_index=False))
 
 
 for _name, (_keys, _aggs) in GROUP_BY.items():
     if _name != "g1_q06":  # Dask has no median of groups on threads without a shuffle of all.
-        dask_frame(_name, lambda dd, data, keys=_keys, aggs=_aggs:
-                   (lambda g: lambda: g.groupby(keys).agg(aggs))(dd.read_parquet(f"{data}/g1").persist()))
+        dask_frame(_name)(lambda read, _, keys=_keys, aggs=_aggs: read("g1").persist().groupby(keys).agg(aggs).reset_index())
 for _name, (_key, _right, _how) in JOINS.items():
     if _right != "j1_big":
-        dask_frame(_name, lambda dd, data, key=_key, right=_right, how=_how:
-                   (lambda x, y: lambda: x.merge(y, on=key, how=how))(
-                       dd.read_parquet(f"{data}/j1_x").persist(), dd.read_parquet(f"{data}/{right}").persist()))
+        dask_frame(_name)(lambda read, _, key=_key, right=_right, how=_how:
+                          read("j1_x").persist().merge(read(right).persist(), on=key, how=how))
+
+
+@dask_frame("g1_q07")
+def _(read, _):
+    groups = read("g1").persist().groupby("id3").agg({"v1": "max", "v2": "min"})
+    return (groups.v1 - groups.v2).to_frame("range").reset_index()
+
+
+@dask_frame("g1_q09")
+def _(read, _):
+    # Sums, as of groups Dask computes correlations in Python.
+    rows = read("g1").persist()
+    rows = rows.assign(xx=rows.v1 * rows.v1, xy=rows.v1 * rows.v2, yy=rows.v2 * rows.v2)
+    sums = {column: "sum" for column in ["v2", "xx", "xy", "yy"]} | {"v1": ["sum", "count"]}
+    sums = rows.groupby(["id2", "id4"]).agg(sums)
+
+    def finish(sums):
+        x, y, n = sums["v1", "sum"], sums["v2", "sum"], sums["v1", "count"]
+        xx, xy, yy = (sums[product, "sum"] * n for product in ["xx", "xy", "yy"])
+        r2 = (xy - x * y) ** 2 / ((xx - x * x) * (yy - y * y))
+        return r2.to_frame("r2").reset_index()
+    return lambda: finish(sums.compute())
+
+
+@dask_frame("value_counts_str")
+def _(read, _):
+    return read("g1").persist().id3.value_counts().to_frame("count").reset_index()
+
+
+@dask_frame("scan_filter_sum")
+def _(read, _):
+    rows = read("g1", columns=["id4", "v1", "v2", "v3"])
+    rows = rows[(rows.id4 <= 10) & (rows.v2 > 5)]
+    return lambda: dask_row(v3=rows.v3.sum(), v1=rows.v1.sum(), n=rows.v1.count())
+
+
+@dask_frame("csv_sum")
+def _(_, data):
+    import dask.dataframe as dd
+    rows = dd.read_csv(f"{data}/g1.csv", usecols=["v1", "v2", "v3"])
+    return lambda: dask_row(**{v: rows[v].sum() for v in ["v1", "v2", "v3"]})
+
+
+@dask_frame("csv_read")
+def _(_, data):
+    import dask.dataframe as dd
+    return dd.read_csv(f"{data}/g1.csv")
+
+
+@dask_frame("set_index_write")
+def _(read, data):
+    def run():
+        read("sort").set_index("key").to_parquet(f"{data}/out-dask", overwrite=True)
+        written = read("out-dask").reset_index()
+        first = written.head(1000, npartitions=-1).key.sum()
+        return [1, int(first), 1, len(written)]
+    return run
+
+
+def dask_row(**columns):
+    import dask
+    import pandas
+    return pandas.DataFrame(dict(zip(columns, ([value] for value in dask.compute(*columns.values())))))
+
+
+def dask_tpch(number):
+    """Queries that pandas can say as SQL does."""
+    def register(build):
+        @dask_frame(f"tpch_q{number:02}")
+        def _(read, _):
+            import pandas
+
+            def table(name, *columns):
+                # Without this, days are Python's objects.
+                return read(f"tpch/{name}", columns=list(columns), arrow_to_pandas={"date_as_object": False})
+            return build(table, pandas.Timestamp)
+    return register
+
+
+def revenue(rows):
+    return rows.l_extendedprice * (1 - rows.l_discount)
+
+
+@dask_tpch(1)
+def _(table, day):
+    rows = table("lineitem", "l_returnflag", "l_linestatus", "l_quantity", "l_extendedprice", "l_discount", "l_tax", "l_shipdate")
+    rows = rows[rows.l_shipdate <= day("1998-09-02")]
+    rows = rows.assign(price=revenue(rows), charge=revenue(rows) * (1 + rows.l_tax))
+    aggs = {"l_quantity": ["sum", "mean"], "l_extendedprice": ["sum", "mean"], "price": "sum", "charge": "sum", "l_discount": ["mean", "count"]}
+    groups = rows.groupby(["l_returnflag", "l_linestatus"]).agg(aggs)
+    return lambda: groups.compute().sort_index().reset_index(drop=True).set_axis(list("abcdefgh"), axis=1)
+
+
+@dask_tpch(3)
+def _(table, day):
+    customer, orders = table("customer", "c_custkey", "c_mktsegment"), table("orders", "o_orderkey", "o_custkey", "o_orderdate", "o_shippriority")
+    rows = table("lineitem", "l_orderkey", "l_extendedprice", "l_discount", "l_shipdate")
+    rows = rows[rows.l_shipdate > day("1995-03-15")]
+    orders = orders[orders.o_orderdate < day("1995-03-15")].merge(customer[customer.c_mktsegment == "BUILDING"], left_on="o_custkey", right_on="c_custkey")
+    rows = rows.merge(orders, left_on="l_orderkey", right_on="o_orderkey")
+    groups = rows.assign(revenue=revenue(rows)).groupby(["l_orderkey", "o_orderdate", "o_shippriority"]).revenue.sum()
+    return lambda: groups.compute().reset_index().sort_values(["revenue", "o_orderdate"], ascending=[False, True]).head(10)
+
+
+@dask_tpch(6)
+def _(table, day):
+    rows = table("lineitem", "l_extendedprice", "l_discount", "l_quantity", "l_shipdate")
+    rows = rows[(rows.l_shipdate >= day("1994-01-01")) & (rows.l_shipdate < day("1995-01-01"))]
+    rows = rows[rows.l_discount.between(0.045, 0.075) & (rows.l_quantity < 24)]
+    return lambda: dask_row(revenue=(rows.l_extendedprice * rows.l_discount).sum())
+
+
+@dask_tpch(12)
+def _(table, day):
+    orders = table("orders", "o_orderkey", "o_orderpriority")
+    rows = table("lineitem", "l_orderkey", "l_shipmode", "l_shipdate", "l_commitdate", "l_receiptdate")
+    rows = rows[rows.l_shipmode.isin(["MAIL", "SHIP"]) & (rows.l_commitdate < rows.l_receiptdate) & (rows.l_shipdate < rows.l_commitdate)]
+    rows = rows[(rows.l_receiptdate >= day("1994-01-01")) & (rows.l_receiptdate < day("1995-01-01"))]
+    rows = rows.merge(orders, left_on="l_orderkey", right_on="o_orderkey")
+    is_urgent = rows.o_orderpriority.isin(["1-URGENT", "2-HIGH"])
+    return rows.assign(high=is_urgent.astype("int64"), low=(~is_urgent).astype("int64")).groupby("l_shipmode")[["high", "low"]].sum()
+
+
+@dask_tpch(14)
+def _(table, day):
+    rows, part = table("lineitem", "l_partkey", "l_extendedprice", "l_discount", "l_shipdate"), table("part", "p_partkey", "p_type")
+    rows = rows[(rows.l_shipdate >= day("1995-09-01")) & (rows.l_shipdate < day("1995-10-01"))]
+    rows = rows.merge(part, left_on="l_partkey", right_on="p_partkey")
+    all_of_it, promo = revenue(rows), rows.p_type.str.startswith("PROMO")
+
+    def share():
+        sums = dask_row(promo=all_of_it.where(promo, 0.0).sum(), all=all_of_it.sum())
+        return (100 * sums.promo / sums["all"]).to_frame("promo_revenue")
+    return share
 
 
 arrays.register(workload)

@@ -87,6 +87,17 @@ fn comparisons_know_null_and_nan() {
     check(col("small").is_in([1, 1000]), &frame, values([true, false, false]));
     check(col("i").is_in([1.0, 1.5]), &frame, values([Some(true), None, Some(false)]));
     check(col("i").is_in(Vec::<i32>::new()), &frame, values([Some(false), None, Some(false)]));
+    // One by one and from a table.
+    for more in [0, 20] {
+        let texts = ["c", "nothing of this"].map(String::from).into_iter();
+        let texts: Vec<String> = texts.chain((0..more).map(|i| format!("x{i}"))).collect();
+        check(col("s").is_in(texts), &frame, values([false, false, true]));
+        let numbers = [f64::NAN, 1.0].into_iter().chain((0..more).map(|i| f64::from(i) + 7.5));
+        let numbers: Vec<f64> = numbers.collect();
+        check(col("i").is_in(numbers.clone()), &frame, values([Some(true), None, Some(false)]));
+        let nan = || lit(f64::NAN) + col("f");
+        check(nan().is_in(numbers), &frame, values([true, true, true]));
+    }
     let inside = |closed| col("f").is_between(-2.5, 1.5, closed);
     check(inside(ClosedInterval::Both), &frame, values([true, false, true]));
     check(inside(ClosedInterval::Left), &frame, values([false, false, true]));

@@ -98,7 +98,7 @@ fn of_word(hash: u64, word: u64) -> u64 {
     mix(hash ^ word, FACTORS[0])
 }
 
-fn of_wide(hash: u64, wide: u128) -> u64 {
+pub(super) fn of_wide(hash: u64, wide: u128) -> u64 {
     mix(hash ^ wide as u64, FACTORS[1] ^ (wide >> 64) as u64)
 }
 

@@ -2,7 +2,8 @@
 
 use polars_core::error::polars_bail;
 use polars_core::prelude::{
-    BooleanChunked, ChunkCompareEq, ChunkCompareIneq, Column, DataType, IntoColumn, PolarsResult,
+    AnyValue, BooleanChunked, ChunkCompareEq, ChunkCompareIneq, Column, DataType, IntoColumn,
+    PolarsResult,
 };
 pub use polars_ops::series::ClosedInterval;
 
@@ -71,8 +72,35 @@ pub(super) fn is_in(inputs: &[Column]) -> PolarsResult<Column> {
     if list.len() != 1 && list.len() != column.len() {
         polars_bail!(ShapeMismatch: "is_in got {} lists for {} values", list.len(), column.len());
     }
+    if let Some(found) = is_one_of_few(&column, &list)? {
+        return Ok(found.into_column());
+    }
     let (column, list) = (column.as_materialized_series(), list.as_materialized_series());
     Ok(polars_ops::prelude::is_in(column, list, false)?.into_column())
+}
+
+/// `is_in` of one list of a few numbers or texts: a comparison with each of them takes less than a look at a hash table.
+fn is_one_of_few(column: &Column, list: &Column) -> PolarsResult<Option<BooleanChunked>> {
+    const FEW: usize = 8;
+    let dtype = column.dtype();
+    let is_plain = dtype.is_primitive_numeric() || dtype.is_string() || dtype.is_temporal();
+    if !is_plain || list.len() != 1 {
+        return Ok(None);
+    }
+    let AnyValue::List(values) = list.get(0)? else { return Ok(None) };
+    let values = values.drop_nulls();
+    if values.is_empty() || values.len() > FEW {
+        return Ok(None);
+    }
+    let mut found: Option<BooleanChunked> = None;
+    for i in 0..values.len() {
+        let equal = column.equal(&values.slice(i as i64, 1).into_column())?;
+        found = Some(match found {
+            Some(found) => &found | &equal,
+            None => equal,
+        });
+    }
+    Ok(found)
 }
 
 /// Comparisons. If one side is null, the result is null; NaN equals NaN and is greater than any other number.

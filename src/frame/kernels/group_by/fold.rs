@@ -10,6 +10,9 @@ use super::Groups;
 /// Digits of a 128-bit decimal, all of which a sum may need.
 const DECIMAL_PRECISION: usize = 38;
 
+/// So many columns are summed up in one pass.
+const SIDE_BY_SIDE: usize = 4;
+
 /// How many rows each group has.
 pub(super) fn rows(groups: &Groups) -> Column {
     let mut counts = vec![0_u64; groups.len()];
@@ -66,18 +69,103 @@ pub(super) fn total(values: &Column, groups: &Groups) -> PolarsResult<Column> {
     Ok(Float64Chunked::from_vec(PlSmallStr::EMPTY, totals).into_column())
 }
 
-/// As [`total`], where `before` are the totals of the first groups so far, and `of_row` says which of the `n_groups` groups
-/// each value is of.
-pub(super) fn total_after(
-    before: &Column,
-    values: &Column,
+/// As [`total`], of several columns, a row of all of them at a time: sums that wait for themselves don't wait for others.
+pub(super) fn totals(values: &[&Column], groups: &Groups) -> PolarsResult<Vec<Column>> {
+    let none = values.iter().map(|_| vec![0.0; groups.len()]).collect();
+    totals_after(none, values, &groups.of_row)
+}
+
+/// As [`totals`], where `before` are those of the rows before, and `of_row` says which group each row is of.
+pub(super) fn totals_after(
+    mut before: Vec<Vec<f64>>,
+    values: &[&Column],
     of_row: &[IdxSize],
-    n_groups: usize,
-) -> PolarsResult<Column> {
-    let mut totals: Vec<f64> = before.f64()?.into_no_null_iter().collect();
-    totals.resize(n_groups, 0.0);
-    add_to(&mut totals, as_floats(values)?.as_ref(), of_row);
-    Ok(Float64Chunked::from_vec(PlSmallStr::EMPTY, totals).into_column())
+) -> PolarsResult<Vec<Column>> {
+    let n_each = side_by_side(values.len());
+    for (totals, values) in before.chunks_mut(n_each).zip(values.chunks(n_each)) {
+        let floats = values.iter().map(|values| as_floats(values));
+        let floats = floats.collect::<PolarsResult<Vec<_>>>()?;
+        let slices: Vec<&[f64]> = floats.iter().filter_map(|v| v.cont_slice().ok()).collect();
+        if !add_rows(totals, &slices, of_row, |a, b| a + b) {
+            for (totals, values) in totals.iter_mut().zip(&floats) {
+                add_to(totals, values, of_row);
+            }
+        }
+    }
+    let column = |totals| Float64Chunked::from_vec(PlSmallStr::EMPTY, totals).into_column();
+    Ok(before.into_iter().map(column).collect())
+}
+
+/// As [`sum`], of several columns of `i64`, as [`totals`].
+pub(super) fn sums(values: &[&Column], groups: &Groups) -> PolarsResult<Vec<Column>> {
+    let mut out = Vec::with_capacity(values.len());
+    for values in values.chunks(side_by_side(values.len())) {
+        let integers = values.iter().map(|values| values.i64());
+        let integers = integers.collect::<PolarsResult<Vec<_>>>()?;
+        let slices: Vec<&[i64]> = integers.iter().filter_map(|v| v.cont_slice().ok()).collect();
+        let mut sums = vec![vec![0; groups.len()]; values.len()];
+        if add_rows(&mut sums, &slices, &groups.of_row, i64::wrapping_add) {
+            let column = |sums| Int64Chunked::from_vec(PlSmallStr::EMPTY, sums).into_column();
+            out.extend(sums.into_iter().map(column));
+        } else {
+            for values in values {
+                out.push(sum(values, groups)?);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Of how many of so many columns rows are added at a time: about as many in each pass.
+fn side_by_side(n_columns: usize) -> usize {
+    n_columns.div_ceil(n_columns.div_ceil(SIDE_BY_SIDE).max(1)).max(1)
+}
+
+/// Adds the values of each row to the sums of its group, from top to bottom; false if they have to be added one column after
+/// the other, because there is one, or one is not in one piece without nulls.
+fn add_rows<T: Copy>(
+    sums: &mut [Vec<T>],
+    values: &[&[T]],
+    of_row: &[IdxSize],
+    add: impl Fn(T, T) -> T,
+) -> bool {
+    match (values, sums) {
+        ([a, b, c, d], [s, t, u, v]) => add_rows_of([s, t, u, v], [a, b, c, d], of_row, add),
+        ([a, b, c], [s, t, u]) => add_rows_of([s, t, u], [a, b, c], of_row, add),
+        ([a, b], [s, t]) => add_rows_of([s, t], [a, b], of_row, add),
+        _ => return false,
+    }
+    true
+}
+
+fn add_rows_of<T: Copy, const N: usize>(
+    sums: [&mut Vec<T>; N],
+    values: [&[T]; N],
+    of_row: &[IdxSize],
+    add: impl Fn(T, T) -> T,
+) {
+    let values = values.map(|values| &values[..of_row.len()]);
+    let of_group = |group: usize| std::array::from_fn(|i| sums[i][group]);
+    let mut by_group: Vec<[T; N]> = (0..sums[0].len()).map(of_group).collect();
+    if let [sums] = &mut by_group[..] {
+        // In registers instead of in memory.
+        let mut all = *sums;
+        for row in 0..of_row.len() {
+            for (sum, values) in all.iter_mut().zip(&values) {
+                *sum = add(*sum, values[row]);
+            }
+        }
+        *sums = all;
+    } else {
+        for (row, &group) in of_row.iter().enumerate() {
+            for (sum, values) in by_group[group as usize].iter_mut().zip(&values) {
+                *sum = add(*sum, values[row]);
+            }
+        }
+    }
+    for (i, sums) in sums.into_iter().enumerate() {
+        sums.iter_mut().zip(&by_group).for_each(|(sum, of_group)| *sum = of_group[i]);
+    }
 }
 
 /// Adds each value to the total of its group, from top to bottom.

@@ -14,7 +14,9 @@ use polars_core::prelude::*;
 use polars_utils::aliases::PlHashMap;
 use polars_utils::total_ord::{canonical_f32, canonical_f64};
 
+use super::super::codes::codes;
 use super::super::hash::hashes;
+use super::numbered::{Number, Numbered};
 
 /// The rows of a frame by group.
 #[derive(Clone, Debug)]
@@ -91,7 +93,11 @@ impl Groups {
     /// certain, and then it is checked.
     fn of_hashes(keys: &[Column]) -> PolarsResult<Option<Self>> {
         let n_rows = keys[0].len();
-        let groups = by_hash_of(hashes(keys, n_rows, 0x6b65_7973)?.into_iter(), n_rows);
+        if let Some(packed) = packed(keys)? {
+            return Ok(Some(Numbered::with_room(n_rows, n_rows).of_all(packed.into_iter())));
+        }
+        let hashes = hashes(keys, n_rows, 0x6b65_7973)?;
+        let groups = Numbered::with_room(n_rows, n_rows).of_all(hashes.into_iter());
         let pairs = groups.of_row.iter().map(|&group| groups.firsts[group as usize]);
         let pairs = (0..n_rows as IdxSize).zip(pairs).filter(|(row, first)| row != first);
         let (rows, firsts): (Vec<_>, Vec<_>) = pairs.unzip();
@@ -127,12 +133,17 @@ impl Groups {
             Some(n) if n <= table_max(self.of_row.len()) => {
                 by_code(pairs.map(|(&a, &b)| a as usize * other.len() + b as usize), n)
             }
-            _ => by_hash(pairs.map(|(&a, &b)| (u64::from(a) << 32) | u64::from(b))),
+            _ => {
+                let pairs = pairs.map(|(&a, &b)| (u64::from(a) << 32) | u64::from(b));
+                by_number(pairs, self.of_row.len())
+            }
         }
     }
 
     fn of_series(series: &Series) -> PolarsResult<Self> {
         use DataType as D;
+        // What null is among numbers of 64 bits.
+        const NULL: u128 = 1 << 64;
         macro_rules! integers {
             ($column:expr) => {{
                 let column = $column;
@@ -149,8 +160,11 @@ impl Groups {
                             by_code(column.into_no_null_iter().map(code), null)
                         }
                     }
-                    _ if column.has_nulls() => by_hash(column.iter()),
-                    _ => by_hash(column.into_no_null_iter()),
+                    _ if column.has_nulls() => {
+                        let number = |v| u128::from(v as u64);
+                        by_number(column.iter().map(|v| v.map_or(NULL, number)), column.len())
+                    }
+                    _ => by_number(column.into_no_null_iter().map(|v| v as u64), column.len()),
                 }
             }};
         }
@@ -172,10 +186,12 @@ impl Groups {
             D::UInt64 => integers!(physical.u64()?),
             D::Int128 => by_hash(physical.i128()?.iter()),
             D::Float32 => {
-                by_hash(physical.f32()?.iter().map(|v| v.map(|v| canonical_f32(v).to_bits())))
+                let bits = |v| u128::from(canonical_f32(v).to_bits());
+                by_number(physical.f32()?.iter().map(|v| v.map_or(NULL, bits)), physical.len())
             }
             D::Float64 => {
-                by_hash(physical.f64()?.iter().map(|v| v.map(|v| canonical_f64(v).to_bits())))
+                let bits = |v| u128::from(canonical_f64(v).to_bits());
+                by_number(physical.f64()?.iter().map(|v| v.map_or(NULL, bits)), physical.len())
             }
             D::String => of_bytes(&physical.str()?.as_binary()),
             D::Binary => of_bytes(physical.binary()?),
@@ -223,42 +239,54 @@ fn hardly_repeat(keys: &[Column], n_rows: usize) -> PolarsResult<bool> {
     Ok(groups.len() as f64 > by_chance)
 }
 
+/// Rows of integers as one number each, if all of them are known and lie so close together that there are not too many.
+fn packed(keys: &[Column]) -> PolarsResult<Option<Vec<u64>>> {
+    let is_integer = |key: &Column| key.dtype().is_integer() || key.dtype().is_temporal();
+    if !keys.iter().all(|key| is_integer(key) && !key.has_nulls()) {
+        return Ok(None);
+    }
+    let mut packed = vec![0; keys[0].len()];
+    let mut n_numbers = 1_u64;
+    for key in keys {
+        let Some(codes) = codes(key)? else { return Ok(None) };
+        let (Some(&min), Some(&max)) = (codes.iter().min(), codes.iter().max()) else {
+            return Ok(Some(packed));
+        };
+        let n_codes = (max - min).checked_add(1);
+        let Some(n) = n_codes.and_then(|n| n_numbers.checked_mul(n)) else { return Ok(None) };
+        for (packed, code) in packed.iter_mut().zip(codes) {
+            *packed += (code - min) * n_numbers;
+        }
+        n_numbers = n;
+    }
+    Ok(Some(packed))
+}
+
 /// The largest table that is not slower than hashing so many rows.
 fn table_max(n_rows: usize) -> usize {
     n_rows.saturating_mul(2).max(SMALL_TABLE)
 }
 
-/// Strings of up to twelve bytes are compared as one number, which is what Arrow stores of them.
+/// Strings of up to twelve bytes are compared as one number, which is what Arrow stores of them; null is none of these.
 fn of_bytes(column: &BinaryChunked) -> Groups {
+    const NULL: u128 = u128::MAX;
     let is_short = |array: &BinaryViewArray| array.views().iter().all(|view| view.is_inline());
-    if column.has_nulls() || !column.downcast_iter().all(is_short) {
+    if !column.downcast_iter().all(is_short) {
         return by_hash(column.iter());
     }
-    by_number(column.downcast_iter().flat_map(|array| array.views().iter().map(|v| v.as_u128())))
+    let views =
+        column.downcast_iter().flat_map(|array| array.views().iter().map(|view| view.as_u128()));
+    if !column.has_nulls() {
+        return by_number(views, column.len());
+    }
+    let known = column.is_not_null();
+    let keys = views.zip(known.iter());
+    by_number(keys.map(|(view, known)| if known == Some(true) { view } else { NULL }), column.len())
 }
 
-/// As [`by_hash`]. What is asked for again and again is found in a table of a few places, which costs less than a proper hash.
-fn by_number(keys: impl Iterator<Item = u128>) -> Groups {
-    const PLACES: u32 = 9;
-    const NONE: IdxSize = IdxSize::MAX;
-    // The golden ratio: multiplied by it, numbers that are near each other are not.
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let place = |key: u128| {
-        let mixed = (key as u64 ^ ((key >> 64) as u64).rotate_left(32)).wrapping_mul(FACTOR);
-        (mixed >> (64 - PLACES)) as usize
-    };
-    let mut seen = [(0, NONE); 1 << PLACES];
-    let mut table: PlHashMap<u128, IdxSize> = PlHashMap::default();
-    let mut firsts = Vec::new();
-    let mut of_row = Vec::with_capacity(keys.size_hint().0);
-    for (row, key) in keys.enumerate() {
-        let seen = &mut seen[place(key)];
-        if seen.0 != key || seen.1 == NONE {
-            *seen = (key, number_of(key, row, &mut table, &mut firsts));
-        }
-        of_row.push(seen.1);
-    }
-    Groups { of_row, firsts }
+/// As [`by_hash`], of `n_rows` keys that are one number each, and faster.
+fn by_number<K: Number>(keys: impl Iterator<Item = K>, n_rows: usize) -> Groups {
+    Numbered::with_room(n_rows, 0).of_all(keys)
 }
 
 /// Numbers keys by a table that has a place for each possible code.
@@ -279,32 +307,16 @@ fn by_code(codes: impl Iterator<Item = usize>, n_codes: usize) -> Groups {
 }
 
 fn by_hash<K: Hash + Eq>(keys: impl Iterator<Item = K>) -> Groups {
-    by_hash_of(keys, 0)
-}
-
-/// As [`by_hash`], of about so many groups.
-fn by_hash_of<K: Hash + Eq>(keys: impl Iterator<Item = K>, n_groups: usize) -> Groups {
     let mut table: PlHashMap<K, IdxSize> = PlHashMap::default();
-    table.reserve(n_groups);
     let mut firsts = Vec::new();
     let mut of_row = Vec::with_capacity(keys.size_hint().0);
     for (row, key) in keys.enumerate() {
-        of_row.push(number_of(key, row, &mut table, &mut firsts));
+        of_row.push(*table.entry(key).or_insert_with(|| {
+            firsts.push(row as IdxSize);
+            firsts.len() as IdxSize - 1
+        }));
     }
     Groups { of_row, firsts }
-}
-
-/// The number of the group of a key, the next one for a key that has not been seen.
-fn number_of<K: Hash + Eq>(
-    key: K,
-    row: usize,
-    table: &mut PlHashMap<K, IdxSize>,
-    firsts: &mut Vec<IdxSize>,
-) -> IdxSize {
-    *table.entry(key).or_insert_with(|| {
-        firsts.push(row as IdxSize);
-        firsts.len() as IdxSize - 1
-    })
 }
 
 #[cfg(test)]
@@ -357,6 +369,50 @@ mod tests {
         // The hash path of pairs.
         let many = Groups { of_row: (0..70_000).collect(), firsts: (0..70_000).collect() };
         assert_eq!(many.and(&many).of_row, many.of_row);
+    }
+
+    /// What a loop over a map of all keys so far gives.
+    fn by_map<K: Ord>(keys: impl Iterator<Item = K>) -> Vec<IdxSize> {
+        let mut known = std::collections::BTreeMap::new();
+        keys.map(|key| {
+            let next = known.len() as IdxSize;
+            *known.entry(key).or_insert(next)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn keys_far_apart_are_numbered_as_they_appear() {
+        let n = 70_000_u64;
+        let key = |i: u64| (i * i % 30_011).wrapping_mul(0x9e37_79b9_7f4a_7c15) as i64;
+        let known: Vec<i64> = (0..n).map(key).collect();
+        let expected = by_map(known.iter());
+        assert_eq!(groups(Series::new(PlSmallStr::EMPTY, &known)), expected);
+        let floats: Vec<f64> = known.iter().map(|&key| key as f64).collect();
+        assert_eq!(groups(Series::new(PlSmallStr::EMPTY, floats)), expected);
+        let some = |i: u64| (!i.is_multiple_of(7)).then(|| key(i));
+        let some: Vec<Option<i64>> = (0..n).map(some).collect();
+        assert_eq!(groups(Series::new(PlSmallStr::EMPTY, &some)), by_map(some.iter()));
+        let short: Vec<_> =
+            some.iter().map(|key| key.map(|key| format!("{:x}", key >> 30))).collect();
+        assert_eq!(groups(Series::new(PlSmallStr::EMPTY, &short)), by_map(short.iter()));
+    }
+
+    #[test]
+    fn integers_that_hardly_repeat_are_packed() {
+        let n = 20_000_i64;
+        let (a, b) = (|i: i64| i * 7 % 9_001 - 4_000, |i: i64| (i * 5 % 97) as i32 - 50);
+        let keys =
+            df!["a" => (0..n).map(a).collect::<Vec<_>>(), "b" => (0..n).map(b).collect::<Vec<_>>()];
+        let keys = keys.unwrap();
+        assert_eq!(packed(keys.columns()).unwrap().unwrap().len(), n as usize);
+        let found = Groups::of_hashes(keys.columns()).unwrap().unwrap();
+        assert_eq!(found.of_row, by_map((0..n).map(|i| (a(i), b(i)))));
+        let ends = df!["a" => [i64::MIN, i64::MAX], "b" => [0_i64, 1]].unwrap();
+        assert!(packed(ends.columns()).unwrap().is_none());
+        assert_eq!(packed(&ends.columns()[1..]).unwrap().unwrap(), [0, 1]);
+        let some = df!["a" => [Some(1_i64), None]].unwrap();
+        assert!(packed(some.columns()).unwrap().is_none());
     }
 
     #[test]

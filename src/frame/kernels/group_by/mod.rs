@@ -18,6 +18,7 @@ mod fold;
 mod groups;
 mod holistic;
 mod moments;
+mod numbered;
 mod pick;
 mod results;
 mod running;
@@ -32,7 +33,7 @@ pub(crate) use running::Running;
 use std::cell::OnceCell;
 
 use polars_core::error::polars_bail;
-use polars_core::prelude::{Column, DataFrame, PolarsResult, Schema};
+use polars_core::prelude::{Column, DataFrame, DataType, PolarsResult, Schema};
 
 use super::concat::concat;
 use super::eval::evaluate_rows;
@@ -168,8 +169,13 @@ fn with_states(
 fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Result<Vec<Column>> {
     let mut states: Vec<Column> = Vec::with_capacity(plan.steps.len());
     let lengths = OnceCell::new();
-    for step in &plan.steps {
+    let totals = fold::totals(&inputs_of_totals(rows, plan)?, groups);
+    let mut totals = totals.map_err(values_error("group_by"))?.into_iter();
+    let mut sums = sums_of_rows(rows, groups, plan)?;
+    for (i, step) in plan.steps.iter().enumerate() {
         let column = match &step.state {
+            State::Total if let Some(total) = totals.next() => Ok(total),
+            State::Sum if let Some(sum) = sums[i].take() => Ok(sum),
             State::At { by } => {
                 let by = &plan.steps[*by];
                 let keys = rows.column(&input_column(by.input));
@@ -182,6 +188,29 @@ fn states_of_rows(rows: &DataFrame, groups: &Groups, plan: &AggregatePlan) -> Re
         states.push(column.with_name(state_column(states.len())));
     }
     Ok(states)
+}
+
+/// The columns of which the states [`State::Total`] are, in their order.
+fn inputs_of_totals<'a>(rows: &'a DataFrame, plan: &AggregatePlan) -> Result<Vec<&'a Column>> {
+    let steps = plan.steps.iter().filter(|step| step.state == State::Total);
+    let inputs = steps.map(|step| rows.column(&input_column(step.input)));
+    inputs.collect::<PolarsResult<_>>().map_err(values_error("group_by"))
+}
+
+/// For each step the sum, if it is of those that are found in one pass for several of them.
+fn sums_of_rows(
+    rows: &DataFrame,
+    groups: &Groups,
+    plan: &AggregatePlan,
+) -> Result<Vec<Option<Column>>> {
+    let input = |step: &Step| rows.column(&input_column(step.input)).ok();
+    let is_wide = |column: &&Column| column.dtype() == &DataType::Int64;
+    let of_step = |step| input(step).filter(is_wide).filter(|_| step.state == State::Sum);
+    let inputs: Vec<Option<&Column>> = plan.steps.iter().map(of_step).collect();
+    let known: Vec<&Column> = inputs.iter().copied().flatten().collect();
+    let sums = fold::sums(&known, groups).map_err(values_error("group_by"))?;
+    let mut sums = sums.into_iter();
+    Ok(inputs.iter().map(|input| input.and_then(|_| sums.next())).collect())
 }
 
 /// A state of each group, where those before it are known. How many rows each has is counted once for all states.
@@ -222,6 +251,11 @@ fn fold_alike(state: &State, column: &Column, groups: &Groups) -> PolarsResult<C
         State::Any => fold::logic(column, groups, true),
         State::All => fold::logic(column, groups, false),
         State::Min | State::Max | State::First | State::Last | State::LastKnown => {
+            if let State::Min | State::Max = state
+                && let Some(best) = pick::extreme_numbers(column, groups, *state == State::Max)?
+            {
+                return Ok(best);
+            }
             pick::take(column, &pick::rows(state, column, groups)?)
         }
         State::CoSpread { .. } | State::At { .. } | State::Custom(_) => {

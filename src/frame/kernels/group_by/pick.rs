@@ -5,7 +5,7 @@
 use polars_core::prelude::*;
 use polars_utils::min_max::MinMax;
 
-use super::{Groups, State};
+use super::{Groups, State, fold};
 
 /// Stands for no row, where all values are null or a group is empty.
 pub(super) const NONE: IdxSize = IdxSize::MAX;
@@ -92,6 +92,45 @@ fn extremes(values: &Column, groups: &Groups, max: bool) -> PolarsResult<Vec<Idx
             dtype => polars_bail!(InvalidOperation: "{dtype} has no order"),
         },
     })
+}
+
+/// The smallest or the largest value of each group, if they can be had without looking for their rows: of numbers, dates and
+/// times, all of which are known.
+pub(super) fn extreme_numbers(
+    values: &Column,
+    groups: &Groups,
+    max: bool,
+) -> PolarsResult<Option<Column>> {
+    use DataType as D;
+    let dtype = values.dtype();
+    let is_number = dtype.is_primitive_numeric() || dtype.is_temporal();
+    if !is_number || values.has_nulls() || values.is_empty() {
+        return Ok(None);
+    }
+    macro_rules! extremes {
+        ($values:expr) => {{
+            let values = $values;
+            let firsts = groups.firsts.iter().map(|&row| values.get(row as usize));
+            let mut best: Vec<_> = firsts.map(Option::unwrap_or_default).collect();
+            fold::each(values, &groups.of_row, |group, value| {
+                let best = &mut best[group];
+                let is_better = if max { best.nan_min_lt(&value) } else { value.nan_max_lt(best) };
+                *best = if is_better { value } else { *best };
+            });
+            Series::new(PlSmallStr::EMPTY, best).into_column()
+        }};
+    }
+    let physical = values.to_physical_repr();
+    let physical = physical.as_materialized_series();
+    let best = match physical.dtype() {
+        D::Int32 => extremes!(physical.i32()?),
+        D::Int64 => extremes!(physical.i64()?),
+        D::UInt32 => extremes!(physical.u32()?),
+        D::Float32 => extremes!(physical.f32()?),
+        D::Float64 => extremes!(physical.f64()?),
+        _ => return Ok(None),
+    };
+    best.cast(dtype).map(Some)
 }
 
 /// The row of each group whose value no other is `better` than.

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use polars_core::prelude::{Column, DataFrame, IdxSize, PolarsResult};
+use polars_core::prelude::{Column, DataFrame, IdxSize, PlSmallStr, PolarsResult};
 
 use super::super::concat::concat;
 use super::super::values_error;
 use super::groups::ROWS_JUDGED;
 use super::{Groups, build, fold, groups, merged_states, partial_of_projected, pick, project};
-use super::{state_of_rows, states_of_rows};
+use super::{inputs_of_totals, state_of_rows, states_of_rows, sums_of_rows};
 use crate::error::Result;
-use crate::frame::expr::aggregate_plan::{AggregatePlan, State, input_column, state_column};
+use crate::frame::expr::aggregate_plan::{AggregatePlan, State, state_column};
 
 /// What [`partial`](super::partial) makes of the rows of all batches in one frame, to the same bits.
 ///
@@ -128,8 +128,10 @@ fn advance(
     let firsts = plan_keys(rows, plan).iter().map(|key| pick::take(key, &groups.firsts));
     let mut columns = firsts.collect::<PolarsResult<Vec<_>>>().map_err(failed())?;
     let lengths = OnceCell::new();
+    let mut sums = sums_of_rows(rows, groups, plan)?;
     for (i, step) in plan.steps.iter().enumerate() {
         let state = match step.state {
+            State::Sum if let Some(sum) = sums[i].take() => Ok(sum),
             // It goes on below, as a sum of sums would not have the same bits.
             State::Total => Ok(Column::new(state_column(i), vec![0.0; groups.len()])),
             _ => state_of_rows(step, rows, groups, &lengths, &[]),
@@ -146,14 +148,17 @@ fn advance(
         true => Cow::Borrowed(groups.of_row.as_slice()),
         false => groups.of_row.iter().map(|&group| of_batch[group as usize]).collect(),
     };
-    for (i, step) in plan.steps.iter().enumerate() {
-        if step.state == State::Total {
-            let total = rows.column(&input_column(step.input)).and_then(|values| {
-                fold::total_after(before.column(&state_column(i))?, values, &of_row, merged.len())
-            });
-            let total = total.map_err(failed())?.with_name(state_column(i));
-            states.with_column(total).map_err(failed())?;
-        }
+    let totals = (0..plan.steps.len()).filter(|&i| plan.steps[i].state == State::Total);
+    let totals: Vec<PlSmallStr> = totals.map(state_column).collect();
+    let known = totals.iter().map(|name| {
+        let mut known: Vec<f64> = before.column(name)?.f64()?.into_no_null_iter().collect();
+        known.resize(merged.len(), 0.0);
+        Ok(known)
+    });
+    let known = known.collect::<PolarsResult<_>>().map_err(failed())?;
+    let sums = fold::totals_after(known, &inputs_of_totals(rows, plan)?, &of_row);
+    for (name, total) in totals.into_iter().zip(sums.map_err(failed())?) {
+        states.with_column(total.with_name(name)).map_err(failed())?;
     }
     Ok(states)
 }

@@ -454,3 +454,67 @@ fn dask_defect_5_partitions_of_nulls_do_not_spread() {
     .unwrap();
     assert_same(&by_tree(&cut(&frame, &[2]), &plan, 2), &expected);
 }
+
+/// Of one pass for all columns and of one pass for each, be they in one piece or in several, with nulls or without.
+#[test]
+fn totals_side_by_side_have_the_bits_of_each_alone() {
+    let n = 1000_i64;
+    let mut columns: Vec<Column> = (1..=7)
+        .map(|i| {
+            let values = (0..n).map(|row| 1.0 / (row * i % 89 + 1) as f64);
+            Column::new(format!("c{i}").as_str().into(), values.collect::<Vec<_>>())
+        })
+        .collect();
+    columns[5] = columns[5].cast(&DataType::Float32).unwrap();
+    let (head, tail) = columns[6].split_at(300);
+    columns[6] = head;
+    columns[6].append(&tail).unwrap();
+    let some = (0..n).map(|row| (row % 3 > 0).then_some(0.1 * row as f64));
+    columns.push(Column::new("some".into(), some.collect::<Vec<_>>()));
+    for n_groups in [1, 3, 500] {
+        let key = (0..n).map(|row| row * row % 1009 % n_groups).collect::<Vec<_>>();
+        let groups = Groups::new(&[Column::new("k".into(), key)], n as usize).unwrap();
+        for n_columns in 0..=columns.len() {
+            let inputs: Vec<&Column> = columns[columns.len() - n_columns..].iter().collect();
+            let together = fold::totals(&inputs, &groups).unwrap();
+            for (input, total) in inputs.iter().zip(&together) {
+                let mut expected = vec![0.0_f64; groups.len()];
+                let values = input.cast(&DataType::Float64).unwrap();
+                for (&group, value) in groups.of_row.iter().zip(values.f64().unwrap().iter()) {
+                    expected[group as usize] += value.unwrap_or_default();
+                }
+                let bits = |v: f64| v.to_bits();
+                let total = total.f64().unwrap().into_no_null_iter().map(bits);
+                assert!(total.eq(expected.into_iter().map(bits)), "{}", input.name());
+            }
+            assert_eq!(together.len(), n_columns);
+        }
+    }
+}
+
+/// Found by value where that is possible, or by row.
+#[test]
+fn extremes_of_numbers_are_those_of_their_rows() {
+    let floats = [0.0, -0.0, f64::NAN, 2.0, f64::NAN, -f64::INFINITY, 0.5, f64::NAN];
+    let frame = df!["f" => floats, "i" => [3_i64, -3, i64::MIN, 7, i64::MAX, 0, 0, 1],
+        "u" => [3_u32, 0, u32::MAX, 7, 1, 0, 0, 1]]
+    .unwrap();
+    let keys = Column::new("k".into(), [0, 0, 1, 2, 1, 2, 2, 2]);
+    let groups = Groups::new(&[keys], 8).unwrap();
+    let days = Column::new("d".into(), [3_i32, 0, i32::MAX, 7, 1, 0, 0, 1]);
+    let days = days.cast(&DataType::Date).unwrap();
+    for values in frame.columns().iter().chain([&days]) {
+        for (state, max) in [(State::Min, false), (State::Max, true)] {
+            let found = pick::extreme_numbers(values, &groups, max).unwrap().unwrap();
+            let rows = pick::rows(&state, values, &groups).unwrap();
+            let expected = pick::take(values, &rows).unwrap();
+            assert_eq!(found.dtype(), values.dtype());
+            let text = |column: &Column| {
+                format!("{:?}", column.as_materialized_series().iter().collect::<Vec<_>>())
+            };
+            assert_eq!(text(&found), text(&expected), "{} {state:?}", values.name());
+        }
+    }
+    let some = Column::new("s".into(), [Some(1_i64), None]);
+    assert!(pick::extreme_numbers(&some, &Groups::one(2), true).unwrap().is_none());
+}

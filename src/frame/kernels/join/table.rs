@@ -94,9 +94,17 @@ pub(super) struct Table {
 enum Firsts {
     /// At the place of the key minus the smallest one.
     Placed { min: u64, rows: Vec<IdxSize> },
-    /// Near the place to which its hash points, the next free one behind it.
-    Hashed { slots: Vec<(u64, IdxSize)> },
+    /// Near the slot to which its hash points, the next free one behind it.
+    Hashed { slots: Vec<(u64, IdxSize)>, marks: Marks },
 }
+
+/// Which hashes there are, to some of their bits: of a key that has no rows it mostly says so, from memory that is a small
+/// part of the slots.
+///
+/// # Source
+/// B. H. Bloom, *Space/time trade-offs in hash coding with allowable errors*, 1970, with one bit for each key.
+#[derive(Debug)]
+struct Marks(Vec<u64>);
 
 impl Table {
     pub(super) fn new(codes: &Codes) -> Self {
@@ -119,7 +127,7 @@ impl Table {
     pub(super) fn nbytes(&self) -> u64 {
         let firsts = match &self.firsts {
             Firsts::Placed { rows, .. } => size_of_val(&rows[..]),
-            Firsts::Hashed { slots } => size_of_val(&slots[..]),
+            Firsts::Hashed { slots, marks } => size_of_val(&slots[..]) + size_of_val(&marks.0[..]),
         };
         (firsts + size_of_val(&self.next[..])) as u64
     }
@@ -137,7 +145,9 @@ impl Table {
                 let place = usize::try_from(code.wrapping_sub(*min)).unwrap_or(usize::MAX);
                 rows.get(place).copied().unwrap_or(NONE)
             })),
-            Firsts::Hashed { slots } => find_hashed(slots, &codes.values, &mut found),
+            Firsts::Hashed { slots, marks } => {
+                find_hashed(slots, marks, &codes.values, &mut found);
+            }
         }
         if let Some(nulls) = &codes.nulls {
             let nulls = found.iter_mut().zip(nulls).filter(|(_, is_null)| **is_null);
@@ -167,18 +177,17 @@ impl Firsts {
         {
             return Firsts::Placed { min, rows: vec![NONE; width + 1] };
         }
-        Firsts::Hashed { slots: vec![(0, NONE); n / 2 * 3 + 2] }
+        Firsts::Hashed { slots: vec![(0, NONE); n / 2 * 3 + 2], marks: Marks::with_room(n) }
     }
 
     /// Where the first row of a key is, or goes.
     fn place(&mut self, code: u64) -> &mut IdxSize {
         match self {
             Firsts::Placed { min, rows } => &mut rows[(code - *min) as usize],
-            Firsts::Hashed { slots } => {
-                let mut slot = slot_of(code, slots.len());
-                while slots[slot].1 != NONE && slots[slot].0 != code {
-                    slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
-                }
+            Firsts::Hashed { slots, marks } => {
+                let hash = hash_of(code);
+                marks.add(hash);
+                let slot = slot_from(slot_of(hash, slots.len()), code, slots);
                 slots[slot].0 = code;
                 &mut slots[slot].1
             }
@@ -186,27 +195,68 @@ impl Firsts {
     }
 }
 
-fn find_hashed(slots: &[(u64, IdxSize)], codes: &[u64], found: &mut Vec<IdxSize>) {
-    let mut places = [(0, (0, NONE)); BATCH];
-    for codes in codes.chunks(BATCH) {
-        for (place, &code) in places.iter_mut().zip(codes) {
-            let slot = slot_of(code, slots.len());
-            *place = (slot, slots[slot]);
-        }
-        found.extend(codes.iter().zip(&places).map(|(&code, &(mut slot, mut held))| {
-            while held.1 != NONE && held.0 != code {
-                slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
-                held = slots[slot];
-            }
-            held.1
-        }));
+impl Marks {
+    /// For so many keys: eight bits each at least, of which one or none is set then.
+    fn with_room(n_keys: usize) -> Self {
+        Marks(vec![0; (n_keys / 8).next_power_of_two()])
+    }
+
+    fn add(&mut self, hash: u64) {
+        let (word, bit) = self.place_of(hash);
+        self.0[word] |= 1 << bit;
+    }
+
+    fn may_have(&self, hash: u64) -> bool {
+        let (word, bit) = self.place_of(hash);
+        self.0[word] >> bit & 1 == 1
+    }
+
+    /// By the low bits, as slots are found by the high ones.
+    fn place_of(&self, hash: u64) -> (usize, u64) {
+        ((hash >> 6) as usize & (self.0.len() - 1), hash & 63)
     }
 }
 
-/// Both halves of a product with an odd number, scaled to the number of slots.
-fn slot_of(code: u64, n_slots: usize) -> usize {
+fn find_hashed(slots: &[(u64, IdxSize)], marks: &Marks, codes: &[u64], found: &mut Vec<IdxSize>) {
+    let mut asked = [(0, 0); BATCH];
+    let mut held = [(0, NONE); BATCH];
+    for codes in codes.chunks(BATCH) {
+        // Keys that may be there, without a branch that is taken by chance.
+        let mut n = 0;
+        for (i, &code) in codes.iter().enumerate() {
+            let hash = hash_of(code);
+            asked[n] = (i, slot_of(hash, slots.len()));
+            n += usize::from(marks.may_have(hash));
+        }
+        for (held, &(_, slot)) in held.iter_mut().zip(&asked[..n]) {
+            *held = slots[slot];
+        }
+        let start = found.len();
+        found.resize(start + codes.len(), NONE);
+        for (&(i, slot), &held) in asked[..n].iter().zip(&held) {
+            let code = codes[i];
+            let is_it = held.0 == code || held.1 == NONE;
+            found[start + i] = if is_it { held.1 } else { slots[slot_from(slot, code, slots)].1 };
+        }
+    }
+}
+
+/// The slot of a key from this one on, or the free one where it would be.
+fn slot_from(mut slot: usize, code: u64, slots: &[(u64, IdxSize)]) -> usize {
+    while slots[slot].1 != NONE && slots[slot].0 != code {
+        slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
+    }
+    slot
+}
+
+/// Both halves of a product with an odd number.
+fn hash_of(code: u64) -> u64 {
     let product = u128::from(code) * 0x9E37_79B9_7F4A_7C15;
-    let hash = (product >> 64) as u64 ^ product as u64;
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// The place of a hash among so many.
+fn slot_of(hash: u64, n_slots: usize) -> usize {
     ((u128::from(hash) * n_slots as u128) >> 64) as usize
 }
 
