@@ -206,6 +206,7 @@ pub(crate) fn pow<T: ViaF64>(x: T, y: T) -> T {
 }
 
 /// Whether a power is none of positive normal numbers.
+#[expect(clippy::manual_range_contains, reason = "a range asks one after the other")]
 #[inline(always)]
 pub(crate) fn is_odd<T: ViaF64>(x: T, y: T) -> bool {
     let (x, y) = (x.widen(), y.widen());
