@@ -67,8 +67,9 @@ fn all_specs(dir: &Path) -> Vec<KernelSpec> {
     let n = numbers(60, 7);
     let edges = [-1.0, 0.0, 1.0];
     let groups = n.group_by_axis(0, (0..60).map(|i| i % 4));
+    let wide = array::full::<f64>([6, 70], 2.0, [3, 70]).group_by_axis(0, (0..6).map(|i| i % 3));
     let (median, lower) = (QuantileMethod::Midpoint, QuantileMethod::Lower);
-    let picked = (n.take([5, 59, 3, 3], 0), n.mask(&n.gt(0.0)), n.vindex([(0, [1, 40])]));
+    let picked = (n.take([5, 59, 3, 3], 0), n.mask(&n.gt(0.0)), n.vindex([(0, [40, 1])]));
     let ordered = (n.topk(3, 0), n.argtopk(3, 0), n.quantile(0.5, median, 0), n.cumsum(0));
     let counted = (
         n.histogram(&edges),
@@ -77,7 +78,7 @@ fn all_specs(dir: &Path) -> Vec<KernelSpec> {
         n.searchsorted(&n, array::Side::Left),
     );
     let others = (
-        groups.mean(),
+        (groups.mean(), wide.mean()),
         groups.quantile(0.5, lower),
         n.sliding_window_view([(0, 3)]),
         array::fft::fft(&n.rechunk([60]), None, 0, array::fft::FftNorm::Backward),
@@ -96,7 +97,7 @@ fn all_specs(dir: &Path) -> Vec<KernelSpec> {
         skip_nan: false,
         in_dtype: DType::F64,
     };
-    let of_windows = WindowReduceKernel::new(of_windows, vec![(0, 4)]).unwrap();
+    let of_windows = WindowReduceKernel::new(of_windows, vec![(0, 4)], false).unwrap();
     specs.chain([of_windows.spec().unwrap()]).collect()
 }
 

@@ -125,6 +125,8 @@ fn kernels_of_arrays_allocate_what_they_declare() {
         "random in place": (random() * 2.0).slice(s![.., ..;-3]);
         "random around numbers": array::random::Generator::new(1).poisson(x(), [2 * N, 2 * N], [N, N]);
         "groups of rows": x().group_by_axis(0, (0..2 * N).map(|i| i % 12)).mean();
+        "groups of rows that are in a block once": x().group_by_axis(0, (0..2 * N).map(|i| i % N)).mean();
+        "points": x().vindex([(0, (0..4 * N).map(|i| i * 7919 % (2 * N)).collect::<Vec<_>>()), (1, vec![3; 4 * N as usize])]);
         "groups of columns": x().group_by_axis(1, (0..2 * N).map(|i| i % 50)).var(1.0);
         "zones": x().group_by_axis([0, 1], (0..4 * N * N).map(|i| i % 1000)).sum();
         "resampled": x().resample(0, 10).max();

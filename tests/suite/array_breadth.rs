@@ -164,6 +164,51 @@ fn first_and_last_of_groups_without_nan() {
 }
 
 #[test]
+fn groups_that_are_rarely_twice_in_a_block() {
+    let (n, width) = (40, 90);
+    let value = |day: u64, place: u64| ((day * 7 + place * 3) % 11) as f64 - 5.0;
+    let x = array::from_fn([n, width], [8, 80], move |i| value(i[0], i[1]));
+    // Four rounds of ten days, of which one is in no round and one beyond.
+    let groups = x.group_by_axis(0, (0..n).map(|i| if i == 13 { 11 } else { i % 10 }));
+    let text = groups.mean().explain().unwrap().to_string();
+    assert!(!text.contains("combine"), "{text}");
+    let days: Vec<Vec<u64>> = (0..11)
+        .map(|g| (0..n).filter(|&i| if i == 13 { g == 10 } else { i % 10 == g }).collect())
+        .collect();
+    let each = |f: &dyn Fn(Vec<f64>) -> f64| {
+        ArrayD::from_shape_fn(IxDyn(&[11, width as usize]), |at| {
+            f(days[at[0]].iter().map(|&day| value(day, at[1] as u64)).collect())
+        })
+    };
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    check(&groups.mean(), &each(&|of| mean(&of)));
+    check(&groups.max(), &each(&|of| of.into_iter().fold(f64::MIN, f64::max)));
+    // The other way round in memory, and elements that are shorter than their sums.
+    let turned = x.transpose().compute().unwrap().as_standard_layout().into_owned();
+    let turned = array::from_ndarray(turned, [80, 8]);
+    let by_column = turned.transpose().group_by_axis(0, (0..n).map(|i| i % 10)).sum();
+    let want = x.compute().unwrap().into_shape_with_order((4, 10, 90)).unwrap();
+    check(&by_column, &want.sum_axis(ndarray::Axis(0)).into_dyn());
+    let narrow = x.cast::<f32>().group_by_axis(0, (0..n).map(|i| i % 10)).sum();
+    check(&narrow, &want.sum_axis(ndarray::Axis(0)).mapv(|x| x as f32).into_dyn());
+}
+
+#[test]
+fn points_of_many_blocks_keep_their_order() {
+    let x = array::from_fn([30, 20, 3], [7, 6, 2], |i| (i[0] * 100 + i[1] * 10 + i[2]) as i32);
+    let rows: Vec<u64> = (0..200).map(|i| i * 7919 % 30).collect();
+    let columns: Vec<u64> = (0..200).map(|i| i * 104_729 % 20).collect();
+    let points = x.vindex([(0, &rows), (1, &columns)]);
+    let want = ArrayD::from_shape_fn(IxDyn(&[200, 3]), |at| {
+        (rows[at[0]] * 100 + columns[at[0]] * 10 + at[1] as u64) as i32
+    });
+    check(&points, &want);
+    assert!(points.chunks().unwrap().sizes(0).unwrap().iter().all(|size| *size < 60));
+    let sorted: Vec<u64> = (0..30).collect();
+    check(&x.vindex([(0, &sorted)]), &x.compute().unwrap());
+}
+
+#[test]
 fn coarse_blocks_come_from_whole_groups() {
     let x = array::arange(0, 24, 1, [7]);
     let y = x.coarsen([(0, 4)], |x, axes| x.sum(axes));

@@ -35,6 +35,12 @@ pub(crate) fn take_chunks(axis: &AxisChunks, index: &[u64]) -> Option<AxisChunks
     if n == len && index.iter().copied().eq(0..len) {
         return Some(axis.clone());
     }
+    even_chunks(axis, n)
+}
+
+/// Chunks of `n` elements, of about the average length of those of an axis.
+pub(crate) fn even_chunks(axis: &AxisChunks, n: u64) -> Option<AxisChunks> {
+    let len = axis.len()?;
     if n == 0 {
         return Some(AxisChunks::whole(0));
     }

@@ -9,7 +9,7 @@ use super::loops::{
 };
 use super::ops::BinaryOp;
 use super::program::{Instr, Program, Reg};
-use super::scalar::Scalar;
+use super::scalar::{Lane, Scalar};
 use super::stages::{Stage, join_loop, pair_loop};
 use super::strip::{Dest, Frame, Operand, RegCounts};
 use crate::array::dtype::{DType, dispatch};
@@ -92,6 +92,11 @@ impl Compiled {
 
     pub(crate) fn result(&self) -> Operand {
         self.result
+    }
+
+    /// Whether there is nothing to do, because the result is an input that lies in the order of the output.
+    pub(crate) fn is_in_place<T: Lane>(&self, frame: &Frame<'_>) -> bool {
+        self.steps.is_empty() && frame.is_in_place::<T>(self.result)
     }
 }
 

@@ -16,6 +16,9 @@ use super::reducers::{Merging, Reducer};
 use super::scalar::Lane;
 use super::strip::{Frame, STRIP, Val};
 
+/// Strips that are one loop where nothing has to be computed: while one is merged, the next ones are on their way from memory.
+const TOGETHER: usize = 8;
+
 /// Rows that are added to a tile before it becomes a leaf of the tree.
 const ROWS: usize = 128;
 
@@ -86,10 +89,15 @@ impl<R: Reducer> Walk<'_, '_, R> {
         }
         for row in 0..n_rows {
             let mut tree = Tree::default();
-            for start in (0..len).step_by(STRIP) {
-                let end = len.min(start + STRIP);
-                let lanes = self.fold_lanes(row * len + start, row * len + end);
-                tree.push(self.reducer, lanes, (end - start) as u64);
+            let mut start = 0;
+            while start < len {
+                let (n, height) = match self.folds_together() && len - start >= TOGETHER * STRIP {
+                    true => (TOGETHER * STRIP, TOGETHER.ilog2()),
+                    false => (STRIP.min(len - start), 0),
+                };
+                let lanes = self.fold_lanes(row * len + start, row * len + start + n);
+                tree.push_at(height, self.reducer, lanes, n as u64);
+                start += n;
             }
             if let Some((lanes, n)) = tree.finish(self.reducer) {
                 self.add(outer, row, self.reducer.join_lanes(lanes), n);
@@ -141,9 +149,8 @@ impl<R: Reducer> Walk<'_, '_, R> {
                 let xs = self.frame.value::<R::In>(self.compiled.result());
                 let mut splat = Vec::new();
                 let xs = as_slice(xs, len, &mut splat);
-                let rows =
-                    Rows { reducer: self.reducer, tile: &mut tile, width, n: i as u64, xs, start };
-                if R::In::HAS_SIMD { self.frame.arch.dispatch(rows) } else { rows.call() }
+                let (reducer, tile) = (self.reducer, &mut tile);
+                Rows { reducer, tile, width, n: i as u64, xs, start }.add(self.frame.arch);
             }
             tree.push(self.reducer, self.reducer.close(tile, n as u64), n as u64);
         }
@@ -157,7 +164,12 @@ impl<R: Reducer> Walk<'_, '_, R> {
         self.compiled.run(self.frame);
     }
 
-    /// What one strip of a long run becomes.
+    /// Whether strips lie in memory as they are folded, so that several of them are one loop.
+    fn folds_together(&self) -> bool {
+        RunLanes::<R>::HAS_LANES && self.compiled.is_in_place::<R::In>(self.frame)
+    }
+
+    /// What one strip of a long run becomes, or several.
     fn fold_lanes(&mut self, start: usize, end: usize) -> R::Lanes {
         self.strip(start, end);
         let xs = self.frame.value::<R::In>(self.compiled.result());
@@ -219,12 +231,20 @@ impl<L> Default for Tree<L> {
 }
 
 impl<L> Tree<L> {
-    fn push<R>(&mut self, reducer: R, mut accs: L, mut n: u64)
+    fn push<R>(&mut self, reducer: R, accs: L, n: u64)
     where
         R: Reducer,
         L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
     {
-        let mut height = 0;
+        self.push_at(0, reducer, accs, n);
+    }
+
+    /// Adds what is a tree of this height already.
+    fn push_at<R>(&mut self, mut height: u32, reducer: R, mut accs: L, mut n: u64)
+    where
+        R: Reducer,
+        L: AsRef<[R::Acc]> + AsMut<[R::Acc]>,
+    {
         while let Some((_, n_earlier, mut earlier)) =
             self.pending.pop_if(|&mut (h, ..)| h == height)
         {
@@ -248,11 +268,45 @@ impl<L> Tree<L> {
     }
 }
 
-/// A strip of a long run.
+/// A strip of a long run, or [`TOGETHER`] of them.
 struct RunLanes<'s, R: Reducer> {
     reducer: R,
     xs: &'s [R::In],
     first: u64,
+}
+
+impl<R: Reducer> RunLanes<'_, R> {
+    /// Whether strips fold so fast that what comes after each of them counts.
+    const HAS_LANES: bool = size_of::<R::Lanes>() > size_of::<R::Acc>();
+
+    #[inline(always)]
+    fn strip(&self, i: usize) -> R::Lanes {
+        let start = i * STRIP;
+        self.reducer.fold_lanes(&self.xs[start..start + STRIP], self.first + start as u64)
+    }
+
+    /// The strips, merged as a [`Tree`] does, but without leaving the registers for long.
+    #[inline(always)]
+    fn together(&self) -> R::Lanes {
+        let mut pending = [self.strip(0); TOGETHER.ilog2() as usize];
+        let mut merged = pending[0];
+        for i in 1..TOGETHER {
+            merged = self.strip(i);
+            let mut height = 0;
+            while i >> height & 1 == 1 {
+                let n = (STRIP << height) as u64;
+                let mut earlier = pending[height];
+                for (acc, &later) in earlier.as_mut().iter_mut().zip(merged.as_ref()) {
+                    *acc = self.reducer.merge(*acc, n, later, n);
+                }
+                (merged, height) = (earlier, height + 1);
+            }
+            if let Some(place) = pending.get_mut(height) {
+                *place = merged;
+            }
+        }
+        merged
+    }
 }
 
 impl<R: Reducer> NullaryFnOnce for RunLanes<'_, R> {
@@ -260,6 +314,9 @@ impl<R: Reducer> NullaryFnOnce for RunLanes<'_, R> {
 
     #[inline(always)]
     fn call(self) -> R::Lanes {
+        if Self::HAS_LANES && self.xs.len() == TOGETHER * STRIP {
+            return self.together();
+        }
         self.reducer.fold_lanes(self.xs, self.first)
     }
 }
@@ -289,14 +346,20 @@ impl<R: Reducer> NullaryFnOnce for ShortRows<'_, R> {
 }
 
 /// Rows that are added to accumulators one after another.
-struct Rows<'s, R: Reducer> {
-    reducer: R,
-    tile: &'s mut R::Tile,
-    width: usize,
+pub(super) struct Rows<'s, R: Reducer> {
+    pub(super) reducer: R,
+    pub(super) tile: &'s mut R::Tile,
+    pub(super) width: usize,
     /// How many rows the tile holds already.
-    n: u64,
-    xs: &'s [R::In],
-    start: usize,
+    pub(super) n: u64,
+    pub(super) xs: &'s [R::In],
+    pub(super) start: usize,
+}
+
+impl<R: Reducer> Rows<'_, R> {
+    pub(super) fn add(self, arch: pulp::Arch) {
+        if R::In::HAS_SIMD { arch.dispatch(self) } else { self.call() }
+    }
 }
 
 impl<R: Reducer> NullaryFnOnce for Rows<'_, R> {

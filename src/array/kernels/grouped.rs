@@ -1,7 +1,8 @@
 //! Reductions by group along some axes, in three kernels: chunk, combine, finish.
 //!
 //! The grouped axes come last. A block becomes a partial result with an accumulator for each group that it has and
-//! each kept position, groups first; partial results of several blocks are merged in the order of the blocks.
+//! each kept position, groups first; partial results of several blocks are merged in the order of the blocks. Where
+//! partial results would be no smaller than blocks, as those of each day of a year of days, one kernel reads the blocks.
 
 use std::io::{self, Write};
 use std::ops::Range;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 
 use super::copy::to_usize;
+use super::elemwise::arch;
+use super::fold::Rows;
 #[cfg(feature = "dist")]
 use super::portable::{append, checked, head, items};
 use super::reduce::{ReduceSpec, ReducerVisitor, no_reducer};
@@ -17,7 +20,7 @@ use super::reducers::{Accumulator, Finishing, Merging, Reducer};
 use super::scalar::{Lane, Scalar};
 use super::strip::STRIP;
 use crate::array::chunk::{Chunk, chunk};
-use crate::array::chunks::{Chunks, NO_GROUP};
+use crate::array::chunks::{AxisChunks, Chunks, NO_GROUP};
 use crate::array::io::Strips;
 use crate::error::{Error, Result};
 use crate::graph::{Block, Identity, Inputs, Kernel, Load, Spill, TaskContext, Value};
@@ -32,7 +35,7 @@ const ROWS: usize = 128;
 const PANEL: usize = 2048;
 
 /// With fewer kept positions, values of one group are gathered instead of adding up rows.
-const ROW_LEN_MIN: usize = 64;
+pub(crate) const ROW_LEN_MIN: usize = 64;
 
 /// Accumulators of some groups.
 #[derive(Debug)]
@@ -123,6 +126,16 @@ pub(crate) fn group_partial_bytes(spec: &ReduceSpec, n_groups: u64, n_kept: u64)
     spec.partial_bytes(n_kept).saturating_add(12).saturating_mul(n_groups)
 }
 
+/// Bytes that reducing groups of whole blocks takes besides these and its output, if each row has `n_inner` elements of one
+/// position along the first kept axis, and the blocks have `n_positions`.
+pub(crate) fn group_whole_bytes(spec: &ReduceSpec, n_inner: u64, n_positions: u64) -> u64 {
+    let panel = n_inner.max(PANEL as u64);
+    let itemsize = spec.lane_dtype().nbytes() as u64;
+    // Accumulators, a tile and what it becomes; a row; groups, their order and how many there are of each.
+    let of_panel = spec.partial_bytes(3 * panel).saturating_add(panel * itemsize);
+    of_panel.saturating_add(n_positions.saturating_mul(4 + 4 + 4 + 16))
+}
+
 /// Bytes that the last combining takes besides its inputs and its output.
 pub(crate) fn group_finish_bytes(spec: &ReduceSpec) -> u64 {
     spec.partial_bytes(PANEL as u64)
@@ -190,6 +203,13 @@ impl Members {
         Members { groups, order: pairs.iter().map(|pair| pair.1).collect(), ends }
     }
 
+    /// Where the positions of a group are in the order.
+    fn range_of(&self, group: u32) -> Range<usize> {
+        let Ok(at) = self.groups.binary_search(&group) else { return 0..0 };
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[at] as usize
+    }
+
     /// The positions of each group.
     fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -238,9 +258,9 @@ impl GroupChunkKernel {
     ) -> Block {
         let n_kept: usize = block.shape()[..self.n_kept].iter().product();
         let mut accs = Lent::new(pool, members.groups.len() * n_kept, reducer.empty());
-        let mut adding = Adding { reducer, accs: &mut accs, tile: None };
+        let mut adding = Adding { reducer, accs: &mut accs, tile: None, out: None };
         if n_kept >= ROW_LEN_MIN && is_by_row(block.shape(), block.strides(), self.n_kept) {
-            each_row(&members, block, self.n_kept, &mut adding);
+            each_row(&members.groups, &[(&members, block.view())], self.n_kept, &mut adding);
         } else if !block.is_empty() {
             each_run(&members, block, self.n_kept, &mut adding);
         }
@@ -268,12 +288,17 @@ trait Sink<T> {
     fn row(&mut self, n: u64, row: &[T]);
     /// Adds the tile of `n_rows` to the accumulators from `at` on, which have `n` elements each.
     fn close(&mut self, at: usize, n: u64, n_rows: u64);
+    /// Nothing more comes for the `width` accumulators from `at` on, which have `n` elements each.
+    fn end(&mut self, at: usize, width: usize, n: u64);
 }
 
 struct Adding<'a, R: Reducer> {
     reducer: R,
+    /// All, or where there is an output, those of a panel.
     accs: &'a mut [R::Acc],
     tile: Option<R::Tile>,
+    /// The elements that accumulators become, as long as all have one.
+    out: Option<Option<&'a mut [R::Out]>>,
 }
 
 impl<R: Reducer> Sink<R::In> for Adding<'_, R> {
@@ -288,14 +313,29 @@ impl<R: Reducer> Sink<R::In> for Adding<'_, R> {
 
     fn row(&mut self, n: u64, row: &[R::In]) {
         if let Some(tile) = &mut self.tile {
-            self.reducer.add_row(tile, n, row, 0);
+            let (reducer, width) = (self.reducer, row.len());
+            Rows { reducer, tile, width, n, xs: row, start: 0 }.add(arch());
         }
     }
 
     fn close(&mut self, at: usize, n: u64, n_rows: u64) {
         if let Some(tile) = self.tile.take() {
             let added = self.reducer.close(tile, n_rows);
+            let at = if self.out.is_some() { 0 } else { at };
             self.reducer.merge_all(&mut self.accs[at..], n, &added, n_rows);
+        }
+    }
+
+    fn end(&mut self, at: usize, width: usize, n: u64) {
+        if let Some(all) = &mut self.out {
+            let accs = &mut self.accs[..width];
+            let done = |out: &mut &mut [R::Out]| {
+                self.reducer.finish_all(accs, n, nan(), &mut out[at..at + width])
+            };
+            if all.as_mut().and_then(done).is_none() {
+                *all = None;
+            }
+            accs.fill(self.reducer.empty());
         }
     }
 }
@@ -344,30 +384,45 @@ fn each_run<T: Lane>(
     });
 }
 
-/// Takes the rows of each group, some kept positions at a time.
+/// Takes the rows of each group, block by block, some kept positions at a time.
 fn each_row<T: Lane>(
-    members: &Members,
-    block: &ArrayViewD<'_, T>,
+    groups: &[u32],
+    blocks: &[(&Members, ArrayViewD<'_, T>)],
     n_kept_axes: usize,
     sink: &mut dyn Sink<T>,
 ) {
-    let n_grouped = block.ndim() - n_kept_axes;
-    let (kept, grouped) = block.shape().split_at(n_kept_axes);
+    let Some((_, first)) = blocks.first() else { return };
+    let (ndim, kept) = (first.ndim(), &first.shape()[..n_kept_axes]);
     let n_kept: usize = kept.iter().product();
-    let order: Vec<usize> = (n_kept_axes..block.ndim()).chain(0..n_kept_axes).collect();
-    let rows = block.view().permuted_axes(order);
+    let order: Vec<usize> = (n_kept_axes..ndim).chain(0..n_kept_axes).collect();
     let n_inner: usize = kept[1..].iter().product();
     let n_outer = (PANEL / n_inner.max(1)).max(1);
+    let panels = (0..kept[0]).step_by(n_outer).map(|start| {
+        let outer = start..kept[0].min(start + n_outer);
+        let rows = blocks.iter().map(|(_, block)| {
+            let rows = block.view().permuted_axes(order.clone());
+            rows.slice_axis_move(Axis(ndim - n_kept_axes), Slice::from(outer.clone()))
+        });
+        (outer.start * n_inner..outer.end * n_inner, rows.collect())
+    });
+    let panels: Vec<(Range<usize>, Vec<ArrayViewD<'_, T>>)> = panels.collect();
     let mut buffer = Vec::with_capacity(n_outer.min(kept[0]) * n_inner);
-    for outer in (0..kept[0]).step_by(n_outer) {
-        let outer = outer..kept[0].min(outer + n_outer);
-        let panel = outer.start * n_inner..outer.end * n_inner;
-        let rows = rows.slice_axis(Axis(n_grouped), Slice::from(outer));
-        for (i, range) in members.ranges().enumerate() {
-            let mut before = 0;
-            for positions in members.order[range].chunks(ROWS) {
-                sink.open(panel.len());
-                for (n, &position) in positions.iter().enumerate() {
+    for (i, &group) in groups.iter().enumerate() {
+        let ranges = blocks.iter().map(|(members, _)| members.range_of(group));
+        let ranges: Vec<Range<usize>> = ranges.collect();
+        for (panel, rows) in &panels {
+            let (at, width) = (i * n_kept + panel.start, panel.len());
+            let (mut before, mut n) = (0, 0);
+            for (((members, block), rows), range) in blocks.iter().zip(rows).zip(&ranges) {
+                for &position in &members.order[range.clone()] {
+                    if n == ROWS as u64 {
+                        sink.close(at, before, n);
+                        (before, n) = (before + n, 0);
+                    }
+                    if n == 0 {
+                        sink.open(width);
+                    }
+                    let grouped = &block.shape()[n_kept_axes..];
                     let row = row_at(rows.view(), grouped, position as usize);
                     let row = match row.to_slice() {
                         Some(row) => row,
@@ -377,12 +432,14 @@ fn each_row<T: Lane>(
                             &buffer
                         }
                     };
-                    sink.row(n as u64, row);
+                    sink.row(n, row);
+                    n += 1;
                 }
-                let n = positions.len() as u64;
-                sink.close(i * n_kept + panel.start, before, n);
-                before += n;
             }
+            if n > 0 {
+                sink.close(at, before, n);
+            }
+            sink.end(at, width, before + n);
         }
     }
 }
@@ -428,6 +485,90 @@ impl Kernel for GroupChunkKernel {
             "group",
             &(&self.spec, &self.codes, self.n_groups, &self.chunks, self.n_kept),
         ))
+    }
+}
+
+/// All steps in one, of blocks that are all in memory.
+#[derive(Debug)]
+pub(crate) struct GroupWholeKernel {
+    pub(crate) spec: ReduceSpec,
+    /// The group of each position of the grouped axis, of which there is one.
+    pub(crate) codes: Arc<[u32]>,
+    pub(crate) n_groups: u32,
+    /// How the grouped axis is cut.
+    pub(crate) axis: AxisChunks,
+    /// The blocks along the axis that each block of the result reads, and its groups.
+    pub(crate) reads: Arc<[Box<[u64]>]>,
+    pub(crate) groups: Arc<[Range<u32>]>,
+    /// Of the result.
+    pub(crate) out: Chunks,
+}
+
+impl GroupWholeKernel {
+    fn members(&self, block: u64) -> Option<Members> {
+        let range = self.axis.block_range(block)?;
+        let codes = self.codes.get(range.start as usize..range.end as usize)?;
+        Some(Members::new(
+            &ArrayViewD::from_shape(IxDyn(&[codes.len()]), codes).ok()?,
+            self.n_groups,
+        ))
+    }
+
+    fn reduce<R: Reducer>(
+        &self,
+        reducer: R,
+        task: &TaskContext<'_>,
+        blocks: Vec<Block>,
+    ) -> Result<Block> {
+        let lost = || internal(&self.spec, "a block of no place");
+        let place = *task.block.last().ok_or_else(lost)? as usize;
+        let groups: Vec<u32> = self.groups[place].clone().collect();
+        let members = self.reads[place].iter().map(|&block| self.members(block));
+        let members = members.collect::<Option<Vec<_>>>().ok_or_else(lost)?;
+        let blocks: Vec<Chunk<R::In>> = blocks.into_iter().map(chunk).collect();
+        let shape = to_usize(&self.out.block_shape(task.block).ok_or_else(lost)?);
+        let n_kept_axes = shape.len() - 1;
+        let by_group = [&[groups.len()][..], &shape[..n_kept_axes]].concat();
+        let mut out = task.pool.take::<R::Out>(by_group.iter().product());
+        let n_inner: usize = shape[1..n_kept_axes].iter().product();
+        let mut accs = vec![reducer.empty(); PANEL.max(n_inner)];
+        let (accs, all) = (&mut accs[..], Some(&mut out[..]));
+        let mut adding = Adding { reducer, accs, tile: None, out: Some(all) };
+        let blocks: Vec<_> =
+            members.iter().zip(&blocks).map(|(members, block)| (members, block.view())).collect();
+        if !by_group.contains(&0) {
+            each_row(&groups, &blocks, n_kept_axes, &mut adding);
+        }
+        if adding.out.flatten().is_none() {
+            return Err(self.spec.nothing_left());
+        }
+        turned(&self.spec, &by_group, out, task.pool)
+    }
+}
+
+impl Kernel for GroupWholeKernel {
+    fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
+        struct Whole<'k>(&'k GroupWholeKernel, &'k TaskContext<'k>, Vec<Block>);
+        impl ReducerVisitor for Whole<'_> {
+            type Result = Result<Block>;
+            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
+                self.0.reduce(reducer, self.1, self.2)
+            }
+        }
+        let blocks = inputs.take_slot(0).collect();
+        let reduced = self.spec.visit(Whole(self, task, blocks));
+        reduced.unwrap_or_else(|| no_reducer(&self.spec))
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let parameters = (&self.spec, &self.codes, &self.axis, &self.groups, &self.out);
+        Some(Identity::new("group_whole", self.spec.in_dtype.name(), parameters))
+    }
+
+    #[cfg(feature = "dist")]
+    fn spec(&self) -> Result<KernelSpec, Unsendable> {
+        let of = (&self.spec, &self.codes, self.n_groups, &self.axis);
+        Ok(KernelSpec::new("group_whole", &(of, &self.reads, &self.groups, &self.out)))
     }
 }
 

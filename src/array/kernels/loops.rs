@@ -63,12 +63,11 @@ fn unary_step<T: Lane, F: UnaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
         Val::Splat(x) => out.fill(F::at(x)),
         Val::Slice(x) => {
             let map = Map::<T, F> { x, out: &mut *out, f: PhantomData };
-            if F::IS_FAST && T::HAS_SIMD {
-                arch.dispatch(map)
-            } else {
-                map.call()
-            }
-            if F::HAS_EXCEPTIONS {
+            let has_exceptions = match F::IS_FAST && T::HAS_SIMD {
+                true => arch.dispatch(map),
+                false => map.call(),
+            };
+            if F::HAS_EXCEPTIONS && has_exceptions {
                 set_exceptions::<T, F>(x, out);
             }
         }
@@ -109,19 +108,19 @@ fn set_exceptions<T: Lane, F: UnaryFn<T>>(x: &[T], out: &mut [F::Out]) {
 fn binary_step<T: Lane, F: BinaryFn<T>>(step: &Step, frame: &mut Frame<'_>) {
     two_step::<T, F::Out>(step, frame, |arch, x, y, out| {
         let f = PhantomData;
-        match (x, y) {
+        let has_exceptions = match (x, y) {
             (Val::Splat(x), Val::Splat(y)) => return out.fill(F::at(x, y)),
             (Val::Slice(x), Val::Slice(y)) => {
-                run::<_, F, T>(arch, Zip::<T, F> { x, y, out: &mut *out, f });
+                run::<_, F, T>(arch, Zip::<T, F> { x, y, out: &mut *out, f })
             }
             (Val::Slice(x), Val::Splat(y)) => {
-                run::<_, F, T>(arch, ZipRight::<T, F> { x, y, out: &mut *out, f });
+                run::<_, F, T>(arch, ZipRight::<T, F> { x, y, out: &mut *out, f })
             }
             (Val::Splat(x), Val::Slice(y)) => {
-                run::<_, F, T>(arch, ZipLeft::<T, F> { x, y, out: &mut *out, f });
+                run::<_, F, T>(arch, ZipLeft::<T, F> { x, y, out: &mut *out, f })
             }
-        }
-        if F::HAS_EXCEPTIONS {
+        };
+        if F::HAS_EXCEPTIONS && has_exceptions {
             set_pair_exceptions::<T, F>(x, y, out);
         }
     });
@@ -140,7 +139,7 @@ fn set_pair_exceptions<T: Lane, F: BinaryFn<T>>(x: Val<'_, T>, y: Val<'_, T>, ou
 }
 
 #[inline(always)]
-fn run<L: NullaryFnOnce<Output = ()>, F: BinaryFn<T>, T: Lane>(arch: Arch, body: L) {
+fn run<L: NullaryFnOnce<Output = bool>, F: BinaryFn<T>, T: Lane>(arch: Arch, body: L) -> bool {
     if F::IS_FAST && T::HAS_SIMD { arch.dispatch(body) } else { body.call() }
 }
 
@@ -188,13 +187,17 @@ struct Map<'s, T: Lane, F: UnaryFn<T>> {
 }
 
 impl<T: Lane, F: UnaryFn<T>> NullaryFnOnce for Map<'_, T, F> {
-    type Output = ();
+    /// Whether there are exceptions to set.
+    type Output = bool;
 
     #[inline(always)]
-    fn call(self) {
+    fn call(self) -> bool {
+        let mut has_exceptions = false;
         for (out, &x) in self.out.iter_mut().zip(self.x) {
             *out = F::call(x);
+            has_exceptions |= F::exception(x).is_some();
         }
+        has_exceptions
     }
 }
 
@@ -206,13 +209,16 @@ struct Zip<'s, T: Lane, F: BinaryFn<T>> {
 }
 
 impl<T: Lane, F: BinaryFn<T>> NullaryFnOnce for Zip<'_, T, F> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn call(self) {
+    fn call(self) -> bool {
+        let mut has_exceptions = false;
         for ((out, &x), &y) in self.out.iter_mut().zip(self.x).zip(self.y) {
             *out = F::call(x, y);
+            has_exceptions |= F::exception(x, y).is_some();
         }
+        has_exceptions
     }
 }
 
@@ -224,14 +230,17 @@ struct ZipRight<'s, T: Lane, F: BinaryFn<T>> {
 }
 
 impl<T: Lane, F: BinaryFn<T>> NullaryFnOnce for ZipRight<'_, T, F> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn call(self) {
+    fn call(self) -> bool {
+        let mut has_exceptions = false;
         let y = self.y;
         for (out, &x) in self.out.iter_mut().zip(self.x) {
             *out = F::call(x, y);
+            has_exceptions |= F::exception(x, y).is_some();
         }
+        has_exceptions
     }
 }
 
@@ -243,14 +252,17 @@ struct ZipLeft<'s, T: Lane, F: BinaryFn<T>> {
 }
 
 impl<T: Lane, F: BinaryFn<T>> NullaryFnOnce for ZipLeft<'_, T, F> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn call(self) {
+    fn call(self) -> bool {
+        let mut has_exceptions = false;
         let x = self.x;
         for (out, &y) in self.out.iter_mut().zip(self.y) {
             *out = F::call(x, y);
+            has_exceptions |= F::exception(x, y).is_some();
         }
+        has_exceptions
     }
 }
 

@@ -14,18 +14,20 @@ use super::count::CountKernel;
 use super::elemwise::ElemwiseKernel;
 use super::fft::FftKernel;
 use super::filter::FilterKernel;
-use super::grouped::{GroupChunkKernel, GroupCombineKernel, decode_groups};
+use super::grouped::{GroupChunkKernel, GroupCombineKernel, GroupWholeKernel, decode_groups};
 use super::histogramdd::HistogramKernel;
 use super::label::{LabelKernel, decode_outline};
 use super::lookup::LookupKernel;
 use super::p_value::StudentKernel;
-use super::points::PointsKernel;
+use super::points::{MixKernel, PointsKernel};
 use super::program::{Instr, Program, Reg};
 use super::quantile::QuantileKernel;
 use super::random::RandomSource;
 use super::read::ReadKernel;
 use super::rearrange::{PermuteKernel, RechunkKernel, ReshapeKernel, SliceKernel};
-use super::reduce::{ReduceSpec, chunk_kernel, combine_kernel, decode_partial, finish_kernel};
+use super::reduce::{
+    ReduceSpec, chunk_kernel, combine_kernel, decode_partial, finish_kernel, whole_kernel,
+};
 use super::scan::ScanKernel;
 use super::segments::SegmentsKernel;
 use super::take::TakeKernel;
@@ -95,6 +97,11 @@ pub(crate) static CODECS: Codecs = Codecs {
                 Arc::new(SegmentsKernel { quantile, lens, groups })
             }, else return Err(undecodable("group_quantile", "the elements have no order"))))
         }),
+        ("group_whole", |spec, _| {
+            let ((of, codes, n_groups, axis), reads, groups, out) = spec.parameters()?;
+            let spec = checked(of)?;
+            Ok(Arc::new(GroupWholeKernel { spec, codes, n_groups, axis, reads, groups, out }))
+        }),
         ("histogramdd", |spec, _| Ok(Arc::new(HistogramKernel { bins: spec.parameters()? }))),
         ("label", |spec, _| {
             let (step, connectivity, chunks): (_, usize, Chunks) = spec.parameters()?;
@@ -106,6 +113,12 @@ pub(crate) static CODECS: Codecs = Codecs {
         ("lookup", |spec, _| {
             let (dtype, lookup) = spec.parameters()?;
             Ok(dispatch!(dtype, T => Arc::new(LookupKernel::<T>::new(lookup))))
+        }),
+        ("mix_points", |spec, _| {
+            let (dtype, sources, starts, points) = spec.parameters()?;
+            Ok(dispatch!(dtype, T => {
+                Arc::new(MixKernel::<T> { sources, starts, points, element: PhantomData })
+            }))
         }),
         ("permute", |spec, _| {
             let (dtype, axes) = spec.parameters()?;
@@ -130,12 +143,16 @@ pub(crate) static CODECS: Codecs = Codecs {
             Ok(dispatch!(dtype, T => Arc::new(RechunkKernel::<T>::new(axes))))
         }),
         ("reduce_chunk", |spec, _| {
-            let (of, program, chunks): (ReduceSpec, Parts, Chunks) = spec.parameters()?;
+            let (of, program, chunks, is_whole): (ReduceSpec, Parts, Chunks, bool) =
+                spec.parameters()?;
             let (of, program) = (checked(of)?, program.build()?);
             if program.dtype() != of.in_dtype {
                 return Err(undecodable("reduce_chunk", "the program makes other elements"));
             }
-            Ok(chunk_kernel(&of, program, chunks))
+            Ok(match is_whole {
+                true => whole_kernel(&of, program, chunks),
+                false => chunk_kernel(&of, program, chunks),
+            })
         }),
         ("reduce_combine", |spec, _| Ok(combine_kernel(&checked(spec.parameters()?)?))),
         ("reduce_finish", |spec, _| Ok(finish_kernel(&checked(spec.parameters()?)?))),
@@ -169,8 +186,8 @@ pub(crate) static CODECS: Codecs = Codecs {
             Ok(dispatch!(dtype, T => Arc::new(UniqueKernel::<T>::new(step, chunks))))
         }),
         ("window_reduce", |spec, _| {
-            let (of, windows) = spec.parameters()?;
-            let kernel = WindowReduceKernel::new(checked(of)?, windows);
+            let (of, windows, is_whole) = spec.parameters()?;
+            let kernel = WindowReduceKernel::new(checked(of)?, windows, is_whole);
             let wrong = || undecodable("window_reduce", "the windows are not what is reduced");
             Ok(Arc::new(kernel.ok_or_else(wrong)?))
         }),

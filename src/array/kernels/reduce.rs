@@ -2,9 +2,10 @@
 //!
 //! The chunk step runs at the end of a fused elementwise program, in the same pass. Its result is
 //! a [`Partial`]; combining merges the partials of a group of blocks in their row-major order;
-//! finishing does the same once more and turns accumulators into elements. Nothing depends on
-//! threads or on what was fused.
+//! finishing does the same once more and turns accumulators into elements. Where a result is of one block,
+//! finishing absorbs the chunk step. Nothing depends on threads or on what was fused.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -306,7 +307,16 @@ pub(crate) fn chunk_kernel(
     program: Program,
     in_chunks: Chunks,
 ) -> Arc<dyn Kernel> {
-    Arc::new(ReduceChunkKernel::new(spec.clone(), program, in_chunks))
+    Arc::new(ReduceChunkKernel::new(spec.clone(), program, in_chunks, false))
+}
+
+/// The chunk step of results that are of one block each, which it finishes.
+pub(crate) fn whole_kernel(
+    spec: &ReduceSpec,
+    program: Program,
+    in_chunks: Chunks,
+) -> Arc<dyn Kernel> {
+    Arc::new(ReduceChunkKernel::new(spec.clone(), program, in_chunks, true))
 }
 
 /// Merges the partials of a group of blocks.
@@ -393,12 +403,14 @@ pub(crate) struct ReduceChunkKernel {
     /// Made when the first block runs, since programs are fused before that.
     compiled: OnceLock<Compiled>,
     chunks: Chunks,
+    /// Whether each result is of one block, so that accumulators become elements at once.
+    is_whole: bool,
 }
 
 impl ReduceChunkKernel {
-    fn new(spec: ReduceSpec, program: Program, chunks: Chunks) -> Self {
+    fn new(spec: ReduceSpec, program: Program, chunks: Chunks, is_whole: bool) -> Self {
         debug_assert_eq!(program.dtype(), spec.in_dtype);
-        ReduceChunkKernel { spec, program, compiled: OnceLock::new(), chunks }
+        ReduceChunkKernel { spec, program, compiled: OnceLock::new(), chunks, is_whole }
     }
 
     /// What is to be reduced, and nothing that depends on how: that would be compiled once for each reduction.
@@ -484,16 +496,20 @@ impl Kernel for ReduceChunkKernel {
     fn run(&self, task: &TaskContext<'_>, mut inputs: Inputs) -> Result<Block> {
         struct Reduce<'k>(&'k ReduceChunkKernel, ToReduce<'k>, &'k Arc<BufferPool>);
         impl ReducerVisitor for Reduce<'_> {
-            type Result = Block;
-            fn visit<R: Reducer>(self, reducer: R) -> Block {
-                Block::new(self.0.reduce(reducer, self.1, self.2))
+            type Result = Result<Block>;
+            fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
+                let partial = self.0.reduce(reducer, self.1, self.2);
+                if self.0.is_whole {
+                    return finished(&reducer, partial, self.2);
+                }
+                Ok(Block::new(partial))
             }
         }
         let blocks: Vec<Block> =
             (0..self.program.n_inputs()).map(|slot| inputs.take_one(slot)).collect();
         let block = self.prepare(task, &blocks)?;
         let reduced = self.spec.visit(Reduce(self, block, task.pool));
-        reduced.map_or_else(|| no_reducer(&self.spec), Ok)
+        reduced.unwrap_or_else(|| no_reducer(&self.spec))
     }
 
     fn absorb(
@@ -503,16 +519,27 @@ impl Kernel for ReduceChunkKernel {
         wiring: &Wiring,
     ) -> Option<Arc<dyn Kernel>> {
         let ndim = self.chunks.ndim();
-        let over_windows = WindowReduceKernel::over(&self.spec, &self.program, ndim, producer);
+        let over_windows =
+            WindowReduceKernel::over(&self.spec, &self.program, ndim, self.is_whole, producer);
         if let Some(over_windows) = over_windows {
             return Some(Arc::new(over_windows));
         }
         let program = absorb(&self.program, &self.chunks, slot, producer, wiring)?;
-        Some(chunk_kernel(&self.spec, program, self.chunks.clone()))
+        let (spec, chunks) = (self.spec.clone(), self.chunks.clone());
+        Some(Arc::new(ReduceChunkKernel::new(spec, program, chunks, self.is_whole)))
+    }
+
+    fn has_numbered_blocks(&self) -> bool {
+        true
+    }
+
+    fn may_gather(&self) -> bool {
+        // Accumulators, before they are elements.
+        self.is_whole
     }
 
     fn n_steps(&self) -> usize {
-        self.program.n_instrs() + 1
+        self.program.n_instrs() + 1 + usize::from(self.is_whole)
     }
 
     fn formula(&self) -> Option<String> {
@@ -524,7 +551,7 @@ impl Kernel for ReduceChunkKernel {
 
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
-        let parameters = (&self.spec, Parts::of(&self.program), &self.chunks);
+        let parameters = (&self.spec, Parts::of(&self.program), &self.chunks, self.is_whole);
         Ok(KernelSpec::new("reduce_chunk", &parameters))
     }
 }
@@ -560,20 +587,18 @@ pub(crate) struct FinishKernel {
     spec: ReduceSpec,
 }
 
-impl FinishKernel {
-    fn finish<A: Accumulator, O: Lane>(
-        &self,
-        reducer: &dyn Finishing<A, O>,
-        pool: &Arc<BufferPool>,
-        blocks: Vec<Block>,
-    ) -> Result<Block> {
-        let Partial { accs, n, shape, .. } = merge_partials(reducer, &self.spec, blocks)?;
-        let mut out = pool.take::<O>(accs.len());
-        reducer.finish_all(&accs, n, None, &mut out).ok_or_else(|| self.spec.nothing_left())?;
-        let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
-            .expect("a partial has one accumulator per position of its shape");
-        Ok(Block::new(Chunk::new(array, pool)))
-    }
+/// The elements that accumulators become.
+fn finished<A: Accumulator, O: Lane>(
+    reducer: &dyn Finishing<A, O>,
+    partial: Partial<A>,
+    pool: &Arc<BufferPool>,
+) -> Result<Block> {
+    let Partial { spec, accs, n, shape } = partial;
+    let mut out = pool.take::<O>(accs.len());
+    reducer.finish_all(&accs, n, None, &mut out).ok_or_else(|| spec.nothing_left())?;
+    let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
+        .expect("a partial has one accumulator per position of its shape");
+    Ok(Block::new(Chunk::new(array, pool)))
 }
 
 impl Kernel for FinishKernel {
@@ -582,11 +607,24 @@ impl Kernel for FinishKernel {
         impl ReducerVisitor for Finish<'_> {
             type Result = Result<Block>;
             fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
-                self.0.finish(&reducer, self.1.pool, self.2)
+                let merged = merge_partials(&reducer, &self.0.spec, self.2)?;
+                finished(&reducer, merged, self.1.pool)
             }
         }
         let blocks = inputs.take_slot(0).collect();
         self.spec.visit(Finish(self, task, blocks)).unwrap_or_else(|| no_reducer(&self.spec))
+    }
+
+    fn absorb(
+        &self,
+        _slot: usize,
+        producer: &dyn Kernel,
+        wiring: &Wiring,
+    ) -> Option<Arc<dyn Kernel>> {
+        let producer: &dyn Any = producer;
+        let made = producer.downcast_ref::<ReduceChunkKernel>()?;
+        let program = made.program.remap_slots(&wiring.producer, wiring.n_slots);
+        Some(whole_kernel(&self.spec, program, made.chunks.clone()))
     }
 
     #[cfg(feature = "dist")]

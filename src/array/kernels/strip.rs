@@ -175,6 +175,12 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Whether an operand is an input whose strips of any length lie in memory.
+    pub(crate) fn is_in_place<T: Lane>(&self, operand: Operand) -> bool {
+        let slice = |slot: usize| matches!(T::bank(&self.banks).inputs[slot], Input::Slice(_));
+        matches!(operand, Operand::Input(slot) if slice(slot))
+    }
+
     /// Lets `f` write the current strip of `dest`.
     ///
     /// The destination leaves its bank meanwhile, so that `f` can read all others.

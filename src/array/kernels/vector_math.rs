@@ -3,11 +3,12 @@
 //!
 //! Errors are below 1 ulp (`tanh`: 2) of the exact value, for `f32` hardly above half of one, since it is
 //! computed in `f64`. Nothing is contracted to a fused multiply-add and there are no branches, so every SIMD
-//! level gives the same bits. Polynomials are Taylor series, cut where what follows is below 2^-57.
+//! level gives the same bits. Powers of `f64` ask for fused multiply-adds, which are the same everywhere too, if
+//! slow on processors without them. Polynomials are Taylor series, cut where what follows is below 2^-57.
 //!
 //! # Source
 //! Cody and Waite, "Software Manual for the Elementary Functions" (1980): reduction by constants in parts.
-//! Dekker, "A floating-point technique for extending the available precision" (1971): products in two parts, for powers.
+//! Dekker, "A floating-point technique for extending the available precision" (1971): numbers in two parts, for powers.
 //! The parts of π/2 and the form of the last steps of `log` are those of FDLIBM (Sun, 1993).
 
 /// A float that is computed as `f64`.
@@ -105,17 +106,29 @@ fn polynomial<const N: usize>(x: f64, coefficients: &[f64; N]) -> f64 {
     sum
 }
 
+/// The same with fused multiply-adds, even and odd powers side by side.
+#[inline(always)]
+fn fused_polynomial<const N: usize>(x: f64, coefficients: &[f64; N]) -> f64 {
+    let square = x * x;
+    let mut sums = [0.0; 2];
+    (0..2).for_each(|i| sums[(N + i) % 2] = coefficients[N - 2 + i]);
+    for (i, &coefficient) in coefficients[..N - 2].iter().enumerate().rev() {
+        sums[i % 2] = sums[i % 2].mul_add(square, coefficient);
+    }
+    sums[1].mul_add(x, sums[0])
+}
+
 #[inline(always)]
 fn choose(condition: bool, then: f64, other: f64) -> f64 {
     if condition { then } else { other }
 }
 
-/// `n`, and `exp(x + x_low - n ln 2) - 1` in two parts.
+/// `n`, and `exp(x - n ln 2) - 1` in two parts.
 #[inline(always)]
-fn reduced_exp(x: f64, x_low: f64) -> (i64, f64, f64) {
+fn reduced_exp(x: f64) -> (i64, f64, f64) {
     let shifted = x * std::f64::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let (high, low) = (x - n * LN_2_HIGH, n * LN_2_LOW - x_low);
+    let (high, low) = (x - n * LN_2_HIGH, n * LN_2_LOW);
     let rest = high - low;
     let tail = (high - rest) - low;
     let (part, part_low) = sum(rest, rest * rest * polynomial(rest, &EXP) + tail);
@@ -137,32 +150,47 @@ fn power_of_two(n: i64) -> f64 {
 
 #[inline(always)]
 pub(crate) fn exp<T: ViaF64>(x: T) -> T {
-    T::narrow(exp_of(x.widen(), 0.0))
+    T::narrow(exp_of(x.widen()))
 }
 
-/// `exp(x + low)`, where `low` is what rounding took away from `x`.
 #[inline(always)]
-fn exp_of(x: f64, low: f64) -> f64 {
-    // Beyond, the result is 0 or infinite anyway. NaN stays.
-    let near = choose(x > 710.0, 710.0, choose(x < -746.0, -746.0, x));
-    let (n, part, _) = reduced_exp(near, choose(near == x, low, 0.0));
+fn exp_of(x: f64) -> f64 {
+    let (n, part, _) = reduced_exp(clamped(x));
     // In two steps, of which only the last one may overflow or leave the normal numbers.
     let half = n >> 1;
     (1.0 + part) * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
+/// An exponent, or one nearer to zero whose power is 0 or infinite too. NaN stays.
+#[inline(always)]
+fn clamped(x: f64) -> f64 {
+    choose(x > 710.0, 710.0, choose(x < -746.0, -746.0, x))
+}
+
+/// `exp(x + low)`, where `low` is small beside `x`. Wrong for NaN.
+#[inline(always)]
+fn exp_of_parts(x: f64, low: f64) -> f64 {
+    let near = clamped(x);
+    let low = choose(near == x, low, 0.0);
+    let shifted = near.mul_add(std::f64::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let high = (-n).mul_add(LN_2_HIGH, near);
+    let (rest, tail) = sum(high, (-n).mul_add(LN_2_LOW, low));
+    let (one, one_low) = sum(1.0, rest);
+    let tail = tail.mul_add(rest, tail);
+    let power = one + (one_low + (rest * rest).mul_add(fused_polynomial(rest, &EXP), tail));
+    // In two steps too. Of the bits of `shifted`, the last twelve are those of `n`, and the only ones that stay.
+    let n = shifted.to_bits();
+    let half = n >> 1;
+    let scaled = f64::from_bits(power.to_bits().wrapping_add(half << 52));
+    scaled * power_of_two(n.wrapping_sub(half) as i64)
+}
+
 /// The product, and what rounding took away from it.
 #[inline(always)]
 fn product(a: f64, b: f64) -> (f64, f64) {
-    let halves = |x: f64| {
-        let scaled = x * 134_217_729.0;
-        let high = scaled - (scaled - x);
-        (high, x - high)
-    };
-    let ((a_high, a_low), (b_high, b_low)) = (halves(a), halves(b));
     let product = a * b;
-    let low = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
-    (product, low)
+    (product, a.mul_add(b, -product))
 }
 
 /// `x` to the power of `y`, wrong where [`is_odd`].
@@ -170,53 +198,51 @@ fn product(a: f64, b: f64) -> (f64, f64) {
 pub(crate) fn pow<T: ViaF64>(x: T, y: T) -> T {
     let (x, y) = (x.widen(), y.widen());
     if T::IS_NARROW {
-        return T::narrow(exp_of(y * log_of(x), 0.0));
+        return T::narrow(exp_of(y * log_of(x)));
     }
     let (log, low) = log_in_parts(x);
-    // Beyond, the result is 0, 1 or infinite anyway.
-    let most = (1_u128 << 72) as f64;
-    let y = choose(y > most, most, choose(y < -most, -most, y));
     let (power, power_low) = product(y, log);
-    T::narrow(exp_of(power, power_low + y * low))
+    T::narrow(exp_of_parts(power, y.mul_add(low, power_low)))
 }
 
-/// Whether a power is none of positive numbers.
+/// Whether a power is none of positive normal numbers.
+#[expect(clippy::manual_range_contains, reason = "a range asks one after the other")]
 #[inline(always)]
 pub(crate) fn is_odd<T: ViaF64>(x: T, y: T) -> bool {
     let (x, y) = (x.widen(), y.widen());
-    let is_ordinary = (x > 0.0) & (x < f64::INFINITY) & y.is_finite();
+    let is_ordinary = (x >= f64::MIN_POSITIVE) & (x < f64::INFINITY) & y.is_finite();
     !is_ordinary
 }
 
-/// The logarithm of a positive finite number, and what rounding took away from it.
+/// The logarithm of a positive normal number, and what is small beside it and missing.
 #[inline(always)]
 fn log_in_parts(x: f64) -> (f64, f64) {
     let (n, fraction) = exponent_and_fraction(x);
     // 2 artanh(s) = s (2 + z (2/3 + z (2/5 + …))), where all but the last sum is of two parts.
     let f = fraction - 1.0;
     let (below, below_low) = sum(2.0, f);
-    let s = f / below;
-    let (back, back_low) = product(s, below);
-    let s_low = (((f - back) - back_low) - s * below_low) / below;
+    let inverse = 1.0 / below;
+    let s = f * inverse;
+    let s_low = (-s).mul_add(below_low, (-s).mul_add(below, f)) * inverse;
     let (z, z_low) = product(s, s);
-    let z_low = z_low + 2.0 * s * s_low;
-    let (inner, inner_low) = sum(LOG[0], z * polynomial(z, &LOG_REST));
+    let z_low = (2.0 * s).mul_add(s_low, z_low);
+    let (inner, inner_low) = sum(LOG[0], z * fused_polynomial(z, &LOG_REST));
     let inner_low = inner_low + TWO_THIRDS_LOW;
     let (outer, outer_low) = product(z, inner);
-    let outer_low = outer_low + (z * inner_low + z_low * inner);
+    let outer_low = z_low.mul_add(inner, z.mul_add(inner_low, outer_low));
     let (factor, factor_low) = sum(2.0, outer);
     let factor_low = factor_low + outer_low;
     let (log, low) = product(s, factor);
-    let low = low + (s * factor_low + s_low * factor);
+    let low = s_low.mul_add(factor, s.mul_add(factor_low, low));
     let (high, high_low) = sum(n * LN_2_HIGH, log);
-    sum(high, high_low + (low + n * LN_2_LOW))
+    (high, high_low + n.mul_add(LN_2_LOW, low))
 }
 
 #[inline(always)]
 pub(crate) fn tanh<T: ViaF64>(x: T) -> T {
     let x = x.widen();
     let twice = 2.0 * x.abs();
-    let (n, part, part_low) = reduced_exp(choose(twice > 44.0, 44.0, twice), 0.0);
+    let (n, part, part_low) = reduced_exp(choose(twice > 44.0, 44.0, twice));
     let scale = power_of_two(n);
     let (expm1, low) = sum(scale - 1.0, scale * part);
     let low = low + scale * part_low;
@@ -235,23 +261,24 @@ pub(crate) fn log<T: ViaF64>(x: T) -> T {
     T::narrow(choose(x > 0.0, log, choose(x == 0.0, f64::NEG_INFINITY, f64::NAN)))
 }
 
-/// The power of two and the factor from √½ to √2 that a positive finite number is made of.
+/// The power of two and the factor from √½ to √2 that a positive normal number is made of.
 #[inline(always)]
 fn exponent_and_fraction(x: f64) -> (f64, f64) {
     /// The bits of √½, from which on fractions are counted.
     const FRACTION: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
-    let is_small = x < f64::MIN_POSITIVE;
-    let scaled = choose(is_small, x * (1_u64 << 54) as f64, x);
-    let n = (scaled.to_bits().wrapping_sub(FRACTION) as i64) >> 52;
-    let fraction = f64::from_bits(scaled.to_bits().wrapping_sub((n as u64) << 52));
-    let n = f64::from_bits(ROUND.to_bits().wrapping_add(n as u64)) - ROUND;
-    (n - choose(is_small, 54.0, 0.0), fraction)
+    const BIAS: u64 = 1023;
+    let shifted = x.to_bits().wrapping_add((BIAS << 52) - FRACTION);
+    let n = f64::from_bits(ROUND.to_bits().wrapping_add(shifted >> 52)) - (ROUND + BIAS as f64);
+    (n, f64::from_bits((shifted & ((1 << 52) - 1)) + FRACTION))
 }
 
 /// The logarithm of a positive finite number.
 #[inline(always)]
 fn log_of(x: f64) -> f64 {
-    let (n, fraction) = exponent_and_fraction(x);
+    let is_small = x < f64::MIN_POSITIVE;
+    let scaled = choose(is_small, x * (1_u64 << 54) as f64, x);
+    let (n, fraction) = exponent_and_fraction(scaled);
+    let n = n - choose(is_small, 54.0, 0.0);
     let f = fraction - 1.0;
     let s = f / (2.0 + f);
     let z = s * s;

@@ -8,14 +8,14 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use pulp::NullaryFnOnce;
 
 use super::elemwise::arch;
 use super::program::Program;
 use super::read::standard;
 use super::reduce::{Partial, ReduceSpec, ReducerVisitor, no_reducer};
-use super::reducers::Reducer;
+use super::reducers::{Finishing, Reducer};
 use super::scalar::Lane;
 use super::strip::STRIP;
 use super::windows::WindowsKernel;
@@ -33,6 +33,8 @@ pub(crate) struct WindowReduceKernel {
     spec: ReduceSpec,
     /// An axis and the length of the windows along it, for each axis of windows.
     windows: Vec<(usize, usize)>,
+    /// Whether windows are whole, so that accumulators become elements at once.
+    is_whole: bool,
 }
 
 impl WindowReduceKernel {
@@ -42,6 +44,7 @@ impl WindowReduceKernel {
         spec: &ReduceSpec,
         program: &Program,
         ndim: usize,
+        is_whole: bool,
         producer: &dyn Kernel,
     ) -> Option<Self> {
         let producer: &dyn Any = producer;
@@ -50,17 +53,22 @@ impl WindowReduceKernel {
         });
         let has_last = spec.axes.last().is_some_and(|last| last + 1 == ndim);
         let is_plain = spec.prepared(program).is_identity();
-        (has_last && is_plain).then(|| WindowReduceKernel::new(spec.clone(), windows)).flatten()
+        let kernel = || WindowReduceKernel::new(spec.clone(), windows, is_whole);
+        (has_last && is_plain).then(kernel).flatten()
     }
 
     /// A reduction of the axes that follow those of a block. None if these are not as many as windows; longer runs than a
     /// strip are folded in other steps, and runs of one element in none.
-    pub(crate) fn new(spec: ReduceSpec, windows: Vec<(usize, usize)>) -> Option<Self> {
+    pub(crate) fn new(
+        spec: ReduceSpec,
+        windows: Vec<(usize, usize)>,
+        is_whole: bool,
+    ) -> Option<Self> {
         let n_kept = spec.axes.first().copied()?;
         let fits = spec.axes.iter().copied().eq(n_kept..n_kept + windows.len())
             && windows.iter().all(|(axis, _)| *axis < n_kept)
             && !spec.kind.is_position();
-        let kernel = fits.then_some(WindowReduceKernel { spec, windows })?;
+        let kernel = fits.then_some(WindowReduceKernel { spec, windows, is_whole })?;
         (2..STRIP).contains(&kernel.volume()).then_some(kernel)
     }
 
@@ -74,17 +82,45 @@ impl WindowReduceKernel {
         reducer: R,
         block: Chunk<R::In>,
         pool: &Arc<BufferPool>,
-    ) -> Partial<R::Acc> {
+    ) -> Result<Block> {
         let block = standard(block, pool);
         let data = block.data();
         let mut shape = self.shape(data.shape());
-        let mut accs = Lent::new(pool, shape.iter().product(), reducer.empty());
-        self.each_row(&data.view(), &shape, &mut |at, columns| {
-            let across = Across { reducer, columns, accs: &mut accs[at] };
-            if R::In::HAS_SIMD { arch().dispatch(across) } else { across.call() }
-        });
+        let n_windows = shape.iter().product();
+        let width = shape.last().copied().unwrap_or(0);
+        let all = shape.clone();
         shape.extend(self.windows.iter().map(|_| 1));
-        Partial { spec: self.spec.clone(), accs, n: self.volume() as u64, shape }
+        let fold = |columns: &[&[R::In]], accs: &mut [R::Acc]| {
+            let across = Across { reducer, columns, accs };
+            if R::In::HAS_SIMD { arch().dispatch(across) } else { across.call() }
+        };
+        let n = self.volume() as u64;
+        if !self.is_whole {
+            let mut accs = Lent::new(pool, n_windows, reducer.empty());
+            let each = &mut |at: Range<usize>, columns: &[&[R::In]]| fold(columns, &mut accs[at]);
+            self.each_row(&data.view(), &all, each);
+            return Ok(Block::new(Partial { spec: self.spec.clone(), accs, n, shape }));
+        }
+        let mut out = pool.take::<R::Out>(n_windows);
+        // A strip at a time, so that accumulators are in the cache when they become elements.
+        let mut accs = vec![reducer.empty(); width.min(STRIP)];
+        let mut is_there = true;
+        self.each_row(&data.view(), &all, &mut |at, columns| {
+            let mut pieces: Vec<&[R::In]> = Vec::with_capacity(columns.len());
+            for (i, out) in out[at].chunks_mut(STRIP).enumerate() {
+                pieces.clear();
+                pieces.extend(columns.iter().map(|column| &column[i * STRIP..][..out.len()]));
+                let accs = &mut accs[..out.len()];
+                fold(&pieces, accs);
+                is_there &= reducer.finish_all(accs, n, None, out).is_some();
+            }
+        });
+        if !is_there {
+            return Err(self.spec.nothing_left());
+        }
+        let array = ArrayD::from_shape_vec(IxDyn(&shape), out)
+            .expect("there is one element for each window");
+        Ok(Block::new(Chunk::new(array, pool)))
     }
 
     /// How many windows there are along each axis of a block.
@@ -144,7 +180,7 @@ impl Kernel for WindowReduceKernel {
         impl ReducerVisitor for Reduce<'_> {
             type Result = Result<Block>;
             fn visit<R: Reducer>(self, reducer: R) -> Result<Block> {
-                Ok(Block::new(self.0.reduce(reducer, chunk::<R::In>(self.2), self.1)))
+                self.0.reduce(reducer, chunk::<R::In>(self.2), self.1)
             }
         }
         let block = inputs.take_one(0);
@@ -158,7 +194,7 @@ impl Kernel for WindowReduceKernel {
 
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
-        Ok(KernelSpec::new("window_reduce", &(&self.spec, &self.windows)))
+        Ok(KernelSpec::new("window_reduce", &(&self.spec, &self.windows, self.is_whole)))
     }
 }
 
@@ -175,9 +211,5 @@ impl<R: Reducer> NullaryFnOnce for Across<'_, R> {
     #[inline(always)]
     fn call(self) {
         self.reducer.fold_across(self.columns, self.accs);
-        for acc in self.accs {
-            // As where the run of a result is one of several.
-            *acc = self.reducer.merge(self.reducer.empty(), 0, *acc, self.columns.len() as u64);
-        }
     }
 }

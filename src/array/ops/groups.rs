@@ -20,8 +20,8 @@ use crate::array::chunks::{
 use crate::array::dtype::{DType, Element, dispatch};
 use crate::array::expr::{Handle, Node, dim_names_of};
 use crate::array::kernels::grouped::{
-    GroupChunkKernel, GroupCombineKernel, group_finish_bytes, group_partial_bytes,
-    group_scratch_bytes,
+    GroupChunkKernel, GroupCombineKernel, GroupWholeKernel, ROW_LEN_MIN, group_finish_bytes,
+    group_partial_bytes, group_scratch_bytes, group_whole_bytes,
 };
 use crate::array::kernels::quantile::QuantileKernel;
 use crate::array::kernels::segments::SegmentsKernel;
@@ -188,7 +188,7 @@ impl Grouping {
         })
     }
 
-    /// A partial result for each block, and the steps that combine them. The axis of the groups comes last.
+    /// A partial result for each block, and the steps that combine them, or one step for all. The axis of the groups comes last.
     fn map_reduce(&self, call: Call, lanes: &Arc<Node>, spec: &ReduceSpec) -> Result<Arc<Node>> {
         // Finished blocks are shaped, and partial results sized, by the lengths of the kept axes.
         lanes.known_shape(call)?;
@@ -234,6 +234,40 @@ impl Grouping {
         };
         let chunks = |last: AxisChunks| Chunks::new([kept.axes(), &[last]].concat());
         let dtype = spec.out_dtype();
+        let fan_in = Config::current()?.split_every() as u64;
+        let steps = group_steps(&of_blocks, &cuts, 2 * fan_in);
+        let of_block = lanes.meta.block_bytes_max().unwrap_or(u64::MAX);
+        if let ([axis], [step], Some(codes), [along]) =
+            (&self.axes[..], &steps[..], &codes, grouped)
+            && axis + 1 < self.node.ndim()
+            && n_kept_max >= ROW_LEN_MIN as u64
+            && bytes(n_groups_max) >= of_block
+        {
+            // Partial results would be as large as the blocks, of which a tree would hold two rounds.
+            let n_inner = kept.axes()[1..].iter().filter_map(AxisChunks::max_len);
+            let n_read = step.reads.iter().map(|reads| reads.len() as u64).max().unwrap_or(0);
+            let n_read = n_read.saturating_mul(n_positions);
+            let out = Meta { dtype, chunks: chunks(cuts) };
+            let lists = AxisMap::Lists { axis: n_kept, lists: Arc::clone(&step.reads) };
+            let whole = Blockwise {
+                name: format!("{} by group", spec.kind.name()).into(),
+                kernel: Arc::new(GroupWholeKernel {
+                    spec: spec.clone(),
+                    codes: Arc::clone(codes),
+                    n_groups: self.n_groups,
+                    axis: along.clone(),
+                    reads: Arc::clone(&step.reads),
+                    groups: Arc::clone(&step.groups),
+                    out: out.chunks.clone(),
+                }),
+                maps: vec![BlockMap::axes((0..n_kept).map(AxisMap::same).chain([lists]))],
+                out,
+                out_bytes: None,
+                scratch_bytes: group_whole_bytes(spec, n_inner.product(), n_read),
+            };
+            return Node::of(ArrayOp::Blockwise(Arc::new(whole)), &[lanes]);
+        }
+        let steps = group_steps(&of_blocks, &cuts, fan_in);
         let partials = Blockwise {
             name: format!("{} by group", spec.kind.name()).into(),
             kernel: Arc::new(GroupChunkKernel {
@@ -249,7 +283,6 @@ impl Grouping {
             scratch_bytes: group_scratch_bytes(spec, n_positions, n_groups),
         };
         let mut node = Node::of(ArrayOp::Blockwise(Arc::new(partials)), &inputs)?;
-        let steps = group_steps(&of_blocks, &cuts, Config::current()?.split_every() as u64);
         let n_steps = steps.len();
         for (i, step) in steps.into_iter().enumerate() {
             let is_last = i + 1 == n_steps;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::indexing::positions;
 use super::matrix_lengths;
-use super::take::take_positions;
+use super::take::too_many;
 use crate::array::args::{AxisRef, Shape};
 use crate::array::chunks::limit::check_listed;
-use crate::array::chunks::{AxisChunks, Chunks, by_block};
+use crate::array::chunks::{AxisChunks, Chunks, by_block, even_chunks};
 use crate::array::dtype::dispatch;
 use crate::array::expr::{Handle, Node};
-use crate::array::kernels::points::PointsKernel;
+use crate::array::kernels::points::{MixKernel, PointsKernel};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise};
 use crate::error::{Call, Error, Result};
@@ -105,11 +105,62 @@ fn gathered(
         scratch_bytes: 0,
     };
     let gathered = Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[node])?;
-    let mut back = vec![0; n];
-    for (place, i) in found.iter().flat_map(|(_, places)| places).enumerate() {
-        back[*i] = place as u64;
+    let mut parts = vec![0_u32; n];
+    let of_parts = found.iter().flat_map(|(_, places)| places.chunks(most as usize));
+    for (part, places) in (0..).zip(of_parts) {
+        places.iter().for_each(|&i| parts[i] = part);
     }
-    take_positions(call, &gathered, 0, back)
+    mixed(call, &gathered, parts)
+}
+
+/// Points in the order in which `parts` names the block that the next one is in.
+fn mixed(call: Call, gathered: &Arc<Node>, mut parts: Vec<u32>) -> Result<Arc<Node>> {
+    if parts.is_sorted() {
+        return Ok(Arc::clone(gathered));
+    }
+    let axis = &gathered.meta.chunks.axes()[0];
+    let points = even_chunks(axis, parts.len() as u64);
+    let points = points.ok_or_else(|| too_many(call))?;
+    let n_parts = axis.n_blocks() as usize;
+    // Of each part, how many points have been, and the last block that reads it, with its number there.
+    let (mut done, mut read) = (vec![0_u64; n_parts], vec![(u64::MAX, 0_u32); n_parts]);
+    let (mut lists, mut starts) = (Vec::new(), Vec::new());
+    for block in 0..points.n_blocks() {
+        let range = points.block_range(block).unwrap_or(0..0);
+        let (mut list, mut from) = (Vec::new(), Vec::new());
+        for part in &mut parts[range.start as usize..range.end as usize] {
+            let at = *part as usize;
+            if read[at].0 != block {
+                read[at] = (block, list.len() as u32);
+                list.push(at as u64);
+                from.push(done[at]);
+            }
+            done[at] += 1;
+            *part = read[at].1;
+        }
+        lists.push(list.into_boxed_slice());
+        starts.push(from.into_boxed_slice());
+    }
+    let ndim = gathered.ndim();
+    let lists = AxisMap::Lists { axis: 0, lists: lists.into() };
+    let (sources, starts) = (parts.into(), starts.into());
+    let out = Meta {
+        dtype: gathered.meta.dtype,
+        chunks: gathered.meta.chunks.with_axis(0, points.clone()),
+    };
+    let kernel: Arc<dyn Kernel> = dispatch!(out.dtype, T => {
+        Arc::new(MixKernel::<T> { sources, starts, points, element: PhantomData })
+    });
+    let blockwise = Blockwise {
+        name: format!("{} (in order)", call.op).into(),
+        kernel,
+        maps: vec![BlockMap::axes([lists].into_iter().chain((1..ndim).map(AxisMap::same)))],
+        out,
+        out_bytes: None,
+        // Where it is in each block.
+        scratch_bytes: 8 * n_parts as u64,
+    };
+    Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &[gathered])
 }
 
 /// The number of the block of each point, in row-major order of the axes that points have positions on.

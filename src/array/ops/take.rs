@@ -62,6 +62,7 @@ pub(crate) fn shuffle(call: Call, x: &Handle, groups: &[Vec<i64>], axis: &AxisRe
     })
 }
 
-fn too_many(call: Call) -> Error {
+/// The error for more blocks than can be listed.
+pub(super) fn too_many(call: Call) -> Error {
     Error::TooManyTasks { op: call.op.into(), call: Some(call), limit: MAX_LISTED }
 }

@@ -30,7 +30,7 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     type Out: Lane;
     type Tile;
     /// What a strip of a long run becomes; these are merged strip by strip, and joined at the end.
-    type Lanes: AsRef<[Self::Acc]> + AsMut<[Self::Acc]>;
+    type Lanes: AsRef<[Self::Acc]> + AsMut<[Self::Acc]> + Copy;
 
     /// The accumulator of no elements.
     fn empty(self) -> Self::Acc;
@@ -38,15 +38,15 @@ pub(crate) trait Reducer: Copy + fmt::Debug + Send + Sync + 'static {
     /// The accumulator of a run; `first` is the position of its first element in the block.
     fn fold(self, xs: &[Self::In], first: u64) -> Self::Acc;
 
-    /// What [`fold`](Self::fold) makes of runs that lie side by side: element `k` of run `i` is `columns[k][i]`. Positions
-    /// are not known.
+    /// What [`fold`](Self::fold) makes of runs that lie side by side, merged with what is empty, as where the run of a result is
+    /// one of several: element `k` of run `i` is `columns[k][i]`. Positions are not known.
     #[inline(always)]
     fn fold_across(self, columns: &[&[Self::In]], out: &mut [Self::Acc]) {
         let mut run = Vec::with_capacity(columns.len());
         for (i, out) in out.iter_mut().enumerate() {
             run.clear();
             run.extend(columns.iter().map(|column| column[i]));
-            *out = self.fold(&run, 0);
+            *out = self.merge(self.empty(), 0, self.fold(&run, 0), run.len() as u64);
         }
     }
 

@@ -112,8 +112,8 @@ impl<M: Monoid> Reducer for Fold<M> {
     }
 }
 
-/// The runs `at..at + N` of `columns`, with what `fold_lanes` and `join_lanes` do for one run: a lane there is a row of `N`
-/// here. Lanes that a run doesn't reach would only be joined as what is empty, which changes nothing.
+/// The runs `at..at + N` of `columns`, with what `fold_lanes`, `join_lanes` and `merge` do for one run: a lane there is a row of
+/// `N` here. Lanes that a run doesn't reach would only be joined as what is empty, which changes nothing.
 #[inline(always)]
 fn fold_side_by_side<M: Monoid, const N: usize>(
     columns: &[&[M::In]],
@@ -141,7 +141,7 @@ fn fold_side_by_side<M: Monoid, const N: usize>(
         n_lanes = n_lanes.min(width);
         width /= 2;
     }
-    lanes[0]
+    lanes[0].map(|acc| M::join(M::empty(), acc))
 }
 
 /// What sums are accumulated in.
