@@ -57,13 +57,6 @@ fn plain_files(dir: &Path, n: usize, bytes: usize) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// A block that nobody can make again.
-fn copy(block: ndarray::ArrayViewD<'_, f64>, info: &array::BlockInfo) -> ndarray::ArrayD<f64> {
-    let mut out = info.empty(block.shape());
-    out.assign(&block);
-    out
-}
-
 /// Seconds for a sum of what has to wait for another sum over the same data, and the bytes that wait.
 fn spill(dir: &Path, n: usize, bytes: usize) -> Result<(f64, u64)> {
     let len = (n * bytes / 8) as u64;
@@ -71,7 +64,7 @@ fn spill(dir: &Path, n: usize, bytes: usize) -> Result<(f64, u64)> {
     config.scope(|| {
         // Cheap to make, and not made twice.
         let i = array::arange(0.0, len as f64, 1.0, (bytes / 8) as u64);
-        let x = i.map_blocks(copy);
+        let x = i.map_blocks(|block, _| block.to_owned());
         let y = (&x - x.max(..)).sum(..);
         let spilled = y.explain()?.spilled_bytes().unwrap_or(0);
         let start = Instant::now();
@@ -89,15 +82,9 @@ fn rechunk(dir: &Path, n: usize, bytes: usize) -> Result<(f64, u64)> {
     let config = Config::new().with_memory_limit((n * bytes / 8) as u64).with_spill_directory(dir);
     let config = config.with_chunk_bytes(bytes as u64);
     config.scope(|| {
-        let i = array::arange(0.0, side as f64, 1.0, short).expand_dims(1);
-        let chunks = [vec![short; n], vec![long]];
-        let rows = i.map_blocks_with_chunks(&chunks, move |block, info| {
-            let mut out = info.empty(&[block.len(), long as usize]);
-            let rows = out.rows_mut().into_iter().zip(&block);
-            rows.for_each(|(mut row, value)| row.fill(*value));
-            out
-        });
-        let columns = rows.rechunk([long, short]);
+        let i = |chunk: u64| array::arange(0.0, side as f64, 1.0, chunk);
+        let rows = i(short).expand_dims(1) - i(long).expand_dims(0);
+        let columns = rows.map_blocks(|block, _| block.to_owned()).rechunk([long, short]);
         let largest = columns.max(..);
         let spilled = largest.explain()?.spilled_bytes().unwrap_or(0);
         assert!(spilled <= (n * bytes) as u64, "no byte goes to disk twice");
