@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench spill` holds 2 GiB in a budget of 256 MiB, and moves as much from rows to columns; under `cargo test`,
 //! much less. The plain files are as many and as long, written and read by one thread in the same directory just before.
+//! What counts is the bytes of blocks that wait on disk, each written and read once, which are no more than the data.
 
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -86,6 +87,7 @@ fn rechunk(dir: &Path, n: usize, bytes: usize) -> Result<(f64, u64)> {
         let columns = rows.map_blocks(|block, _| block.to_owned()).rechunk([long, short]);
         let largest = columns.max(..);
         let spilled = largest.explain()?.spilled_bytes().unwrap_or(0);
+        assert!(spilled <= (n * bytes) as u64, "no byte goes to disk twice");
         let start = Instant::now();
         let got = largest.compute()?[[]];
         let seconds = start.elapsed().as_secs_f64();

@@ -1,10 +1,9 @@
 //! A search over a grid of parameters, with many cheap trials.
 //!
-//! `cargo run --release --example grid_search -- [--trials 10000]`
+//! `cargo run --release --example grid_search -- [--trials 100000]`
 //!
 //! Each trial scores one setting of a ridge regression against data that all trials share, and is a task of its own. `delayed` writes the
-//! same search down as one graph, with a tree of comparisons at its end. Both find the same setting. `--trials 100000` is the
-//! size at which the cost of a task shows.
+//! same search down as one graph, with a tree of comparisons at its end. Both find the same setting.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
 mod common;
@@ -83,7 +82,7 @@ fn settings(n_side: usize) -> impl Iterator<Item = (usize, usize)> {
 
 fn main() -> Result<(), Failure> {
     let mut options = Options::from_args();
-    let n_trials = options.take_factor("--trials", 10_000.0)?;
+    let n_trials = options.take_factor("--trials", 100_000.0)?;
     if let Some(word) = options.finish(USAGE)? {
         return Err(format!("{word}?\n{USAGE}").into());
     }

@@ -14,7 +14,7 @@ use crate::graph::{
 };
 use crate::memory::BufferPool;
 use crate::observe::Observer;
-use crate::sched::{CancelToken, Runtime, Sink, state_bytes};
+use crate::sched::{Runtime, Sink, state_bytes};
 
 #[cfg(feature = "array")]
 pub use crate::array::kernels::bench_support as elemwise;
@@ -267,7 +267,7 @@ impl Graph {
             0 => config.with_executor(ExecutorKind::Serial),
             n => config.with_threads(n),
         };
-        Runtime::of(&config)?.execute(&self.0, &CancelToken::new(), &Forget)
+        Runtime::of(&config)?.execute(&self.0, &Forget)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[cfg(feature = "dist")]
 use crate::cache::Cache;
 use crate::cache::Caching;
-use crate::config::Config;
+use crate::config::{CancelToken, Config};
 use crate::delayed;
 use crate::error::{Call, Result};
 use crate::graph::{
@@ -18,7 +18,7 @@ use crate::graph::{
 };
 use crate::keep::Room;
 use crate::sched::job::budget_for;
-use crate::sched::{CancelToken, Runtime, Sink};
+use crate::sched::{Runtime, Sink};
 
 #[cfg(feature = "array")]
 use crate::array;
@@ -85,7 +85,7 @@ pub fn compute_with<C: Collection>(collections: C, cancel: &CancelToken) -> Resu
     let call = Call::new("compute");
     let mut session = Session::default();
     let pending = collections.enlist(&mut session)?;
-    session.run(call, cancel)?;
+    cancel.scope(|| session.run(call))?;
     C::collect(pending)
 }
 
@@ -122,7 +122,7 @@ impl crate::dist::Cluster {
         cancel: &CancelToken,
     ) -> Result<C::Output> {
         let call = Call::new("compute");
-        let config = Config::current()?;
+        let config = cancel.scope(Config::current)?;
         let mut session = Session::default();
         let pending = collections.enlist(&mut session)?;
         let memory_limit = config.memory_limit().min(self.smallest_memory_limit());
@@ -135,7 +135,7 @@ impl crate::dist::Cluster {
         let config = config.with_cache(&Cache::new(0));
         let prepared = session.prepare_within(call, &config, limits, &mut NoWatch)?;
         let runtime = Runtime::on(self.executor(), self.memory_limit(), &config);
-        prepared.execute(&runtime, cancel)?;
+        prepared.execute(&runtime)?;
         C::collect(pending)
     }
 }
@@ -220,9 +220,9 @@ impl Session {
     }
 
     /// Plans, lowers, fuses and runs everything that was enlisted by `call`.
-    pub(crate) fn run(self, call: Call, cancel: &CancelToken) -> Result<()> {
+    pub(crate) fn run(self, call: Call) -> Result<()> {
         let config = Config::current()?;
-        self.prepare(call, &config, &mut NoWatch)?.execute(&Runtime::of(&config)?, cancel)
+        self.prepare(call, &config, &mut NoWatch)?.execute(&Runtime::of(&config)?)
     }
 
     /// Plans, lowers and fuses everything that `call` has enlisted, which takes O(layers).
@@ -409,7 +409,7 @@ impl Prepared {
         (self.layers, self.outputs, self.collectors)
     }
 
-    fn execute(self, runtime: &Runtime, cancel: &CancelToken) -> Result<()> {
+    fn execute(self, runtime: &Runtime) -> Result<()> {
         let caching = self.caching.as_ref().map(Caching::room);
         let n_blocks = self.outputs.iter().map(|id| self.layers.get(*id).n_blocks());
         let n_blocks: Vec<u64> = n_blocks.collect();
@@ -422,7 +422,7 @@ impl Prepared {
         for (collector, n_blocks) in routes.collectors.iter().zip(n_blocks) {
             collector.start(n_blocks)?;
         }
-        let run = runtime.execute_for(Some(self.call), &graph, cancel, &routes);
+        let run = runtime.execute_for(Some(self.call), &graph, &routes);
         run.map_err(|error| error.called_from(self.call))
     }
 }

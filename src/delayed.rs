@@ -15,7 +15,6 @@ use crate::function::{
     erased_fallible, listed, name_of,
 };
 use crate::graph::{self, Block};
-use crate::sched::CancelToken;
 
 pub(crate) use lower::plan_all;
 pub(crate) use op::{Called, DelayedOp, Item, Node, Ready, Whole};
@@ -206,7 +205,7 @@ impl<T: Any + Send + Sync> Delayed<T> {
         let call = Call::new("persist");
         let mut session = Session::default();
         let kept = self.enlisted(&mut session)?;
-        session.run(call, &CancelToken::new())?;
+        session.run(call)?;
         kept.take().map(Delayed::of_shared)
     }
 

@@ -58,12 +58,11 @@ pub mod cloud {
 pub use cache::Cache;
 pub use client::{Client, Future, as_completed};
 pub use compute::{Collection, compute, compute_with};
-pub use config::{Config, ExecutorKind};
+pub use config::{CancelToken, Config, ExecutorKind};
 pub use delayed::{Delayed, delayed, try_delayed};
 pub use error::{Call, Error, FailedTask, Result};
 pub use explain::{Explain, explain};
 pub use function::{Argument, Arguments, Function};
-pub use sched::CancelToken;
 pub use visualize::{visualize, visualize_tasks};
 
 /// The code of the README, which is compiled and run with the tests.

@@ -9,10 +9,10 @@ use super::{
     ones, over,
 };
 use crate::compute::{Collector, NoWatch, Session};
-use crate::config::Config;
+use crate::config::{CancelToken, Config};
 use crate::error::{Call, Error, Result};
 use crate::graph::{Block, TaskGraph, TaskId, order, peak_bytes};
-use crate::sched::{CancelToken, EventSink, RunSummary, Runtime, Sink};
+use crate::sched::{EventSink, RunSummary, Runtime, Sink};
 
 /// Takes blocks and forgets them.
 struct Forget;
@@ -283,7 +283,7 @@ fn blocks_are_no_larger_than_declared() {
                 let watch =
                     Watch { graph: &graph, problems: Mutex::default(), summary: Mutex::default() };
                 let runtime = Runtime::of(&Config::current().unwrap()).unwrap();
-                runtime.execute_watched(&graph, &CancelToken::new(), &watch, &Forget).unwrap();
+                runtime.execute_watched(&graph, &watch, &Forget).unwrap();
                 assert_eq!(*watch.problems.lock().unwrap(), [""; 0]);
                 let summary = watch.summary.lock().unwrap().expect("the run ended");
                 assert!(summary.is_ok && summary.peak_bytes <= limit, "{summary:?} of {limit}");
@@ -338,8 +338,8 @@ fn a_cancelled_run_says_so() {
     let graph = graph(&[&opaque(&[100], &[1]).to_dyn()]);
     let cancel = CancelToken::new();
     cancel.cancel();
-    let runtime = Runtime::of(&Config::current().unwrap()).unwrap();
-    let error = runtime.execute(&graph, &cancel, &Forget).unwrap_err();
+    let runtime = cancel.scope(|| Runtime::of(&Config::current().unwrap())).unwrap();
+    let error = runtime.execute(&graph, &Forget).unwrap_err();
     assert!(matches!(error, Error::Cancelled), "{error}");
 }
 
@@ -355,7 +355,8 @@ fn cancelling_from_inside_stops_the_run() {
     });
     let graph = graph(&[&x.to_dyn()]);
     let config = Config::new().with_threads(2);
-    let error = Runtime::of(&config).unwrap().execute(&graph, &cancel, &Forget).unwrap_err();
+    let runtime = cancel.scope(|| config.scope(|| Runtime::of(&Config::current()?))).unwrap();
+    let error = runtime.execute(&graph, &Forget).unwrap_err();
     assert!(matches!(error, Error::Cancelled), "{error}");
     assert!(*n.lock().unwrap() < 100);
 }

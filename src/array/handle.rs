@@ -43,7 +43,6 @@ use crate::compute::{Collection, Collector, Session};
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::explain::Explain;
-use crate::sched::CancelToken;
 
 /// A lazy chunked N-d array with elements of type `T`.
 ///
@@ -395,7 +394,7 @@ macro_rules! untyped_methods {
             let keep = Arc::new(Keep::new(node, &Config::current()?));
             let mut session = Session::default();
             session.add_array(Arc::clone(node), Arc::clone(&keep) as Arc<dyn Collector>);
-            session.run(call, &CancelToken::new())?;
+            session.run(call)?;
             Ok(self.like(Handle::from_result(keep.finish(node))))
         }
 
@@ -417,7 +416,7 @@ macro_rules! untyped_methods {
             let measure = Arc::new(Measure::new(node));
             let mut session = Session::default();
             session.add_array(Arc::clone(node), Arc::clone(&measure) as Arc<dyn Collector>);
-            session.run(call, &CancelToken::new())?;
+            session.run(call)?;
             Ok(self.like(Handle::from_result(measure.finish(node))))
         }
     };

@@ -25,9 +25,6 @@ pub(super) struct Watched {
     n_finished: AtomicU64,
 }
 
-/// Spans for which queues have room: how many tasks come is not known.
-const N_TASKS: u64 = 1 << 16;
-
 impl Watched {
     /// `None` if nobody watches.
     pub(super) fn new(
@@ -35,7 +32,7 @@ impl Watched {
         observers: Vec<Arc<dyn Observer>>,
         memory_limit: u64,
     ) -> Option<Self> {
-        let tape = Tape::new(observers, N_TASKS)?;
+        let tape = Tape::new(observers)?;
         let started = RunStarted {
             run: tape.run(),
             at_ns: now_ns(),

@@ -1,5 +1,6 @@
 //! Settings: defaults, environment variables, one global setting, and overrides for a scope.
 
+mod cancel;
 mod env;
 mod memory;
 mod scope;
@@ -7,6 +8,8 @@ mod scope;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+pub use cancel::CancelToken;
+pub(crate) use cancel::CancelTokens;
 pub(crate) use scope::Ambient;
 
 use crate::cache::Cache;
@@ -50,6 +53,7 @@ pub struct Config {
     spill_compression: Option<bool>,
     cache: Option<Cache>,
     observers: Observers,
+    cancel: CancelTokens,
 }
 
 /// What runs the tasks of a computation.
@@ -133,8 +137,9 @@ impl Config {
         Config { spill_limit: Some(bytes), ..self }
     }
 
-    /// Sets whether chunks of arrays are compressed while they wait on disk (LZ4): worth it where the disk is slow and the data
-    /// repeat themselves. Rows of frames are compressed in any case, unless they are few.
+    /// Sets whether chunks of arrays are compressed while they wait on disk: worth it where the disk is slow and the data
+    /// repeat themselves. It is done with LZ4, because one thread compresses all that a run writes, and a disk would wait for
+    /// Zstandard. Rows of frames are compressed in any case, unless they are few.
     ///
     /// # Example
     /// ```
@@ -162,6 +167,12 @@ impl Config {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observers.extend(&Observers::of(observer));
+        self
+    }
+
+    /// Adds a token; those of outer scopes still count.
+    fn with_cancel(mut self, token: &CancelToken) -> Self {
+        self.cancel.extend(&token.into());
         self
     }
 
@@ -241,6 +252,11 @@ impl Config {
         &self.observers
     }
 
+    /// What stops a run that starts right here.
+    pub(crate) fn cancel(&self) -> &CancelTokens {
+        &self.cancel
+    }
+
     /// The settings that hold right here.
     ///
     /// # Errors
@@ -285,6 +301,7 @@ impl Config {
         self.spill_compression = other.spill_compression.or(self.spill_compression);
         self.cache = other.cache.clone().or(self.cache.take());
         self.observers.extend(&other.observers);
+        self.cancel.extend(&other.cancel);
     }
 }
 

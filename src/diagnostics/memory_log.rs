@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 const CELLS_PER_LEVEL: usize = 4096;
 const CELL_NS: u64 = 1_000_000;
-/// So many of the last cells can still rise.
-const OPEN_MAX: usize = 16;
+/// So many of the last cells can still rise: threads tell what they did up to a tenth of a second later than others.
+const OPEN_MAX: usize = 128;
 
 /// The most bytes that were in use from some time on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,6 @@ use crate::compute::{Collection, Collector, Session};
 use crate::config::Config;
 use crate::error::{Call, Error, Result};
 use crate::explain::Explain;
-use crate::sched::CancelToken;
 
 /// A lazy frame in partitions, or the first error of the chain that should have made one.
 ///
@@ -355,7 +354,7 @@ impl DataFrame {
         let keep = Arc::new(KeepFrames::new(schema, index.clone(), &Config::current()?));
         let mut session = Session::default();
         session.add_frame(Arc::clone(node), Arc::clone(&keep) as Arc<dyn Collector>);
-        session.run(call, &CancelToken::new())?;
+        session.run(call)?;
         let source = Arc::new(keep.finish()?);
         Ok(DataFrame::of(Handle::from_result(rows::persisted(call, source, index))))
     }

@@ -57,7 +57,7 @@ pub trait Observer: Send + Sync {
     /// now; those that the run had before stand first.
     fn on_tasks_added(&self, _run: RunId, _layers: &[LayerInfo]) {}
 
-    /// Tasks have ended, or blocks were moved; by when they began, except for what earlier batches should have had.
+    /// Tasks have ended, or blocks were moved; by when they began. Of another thread, earlier ones may be told later.
     fn on_spans(&self, _run: RunId, _spans: &[Span]) {}
 
     /// A run has ended, and everything that it did was told.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CancelToken, EventSink};
+use super::EventSink;
+use crate::config::CancelTokens;
 use crate::error::Result;
 use crate::graph::{Block, TaskGraph};
 use crate::keep::SpillOptions;
@@ -37,6 +38,6 @@ pub(crate) struct Run<'a> {
     pub(crate) budget_bytes: u64,
     pub(crate) pool: Arc<BufferPool>,
     pub(crate) events: &'a dyn EventSink,
-    pub(crate) cancel: CancelToken,
+    pub(crate) cancel: CancelTokens,
     pub(crate) spill: SpillOptions,
 }

@@ -6,7 +6,6 @@
 //! Invariant: this folder knows neither arrays nor frames.
 
 mod budget;
-mod cancel;
 mod events;
 mod executor;
 pub(crate) mod job;
@@ -27,7 +26,6 @@ mod traced;
 mod tests;
 
 pub(crate) use budget::{check_budget, largest_task};
-pub use cancel::CancelToken;
 pub(crate) use events::{EventSink, NoEvents, OpTasks, RunSummary};
 pub(crate) use executor::{Executor, Run, Sink};
 pub(crate) use progress::Progress;

@@ -20,12 +20,8 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Tells `observers`; `None` if there are none.
-    pub(crate) fn new(
-        observers: Vec<Arc<dyn Observer>>,
-        call: Option<Call>,
-        graph: &TaskGraph,
-    ) -> Option<Self> {
-        Some(Recorder { tape: Tape::new(observers, graph.n_tasks() as u64)?, call })
+    pub(crate) fn new(observers: Vec<Arc<dyn Observer>>, call: Option<Call>) -> Option<Self> {
+        Some(Recorder { tape: Tape::new(observers)?, call })
     }
 }
 

@@ -7,10 +7,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::events::All;
 use super::recorder::Recorder;
-use super::{
-    CancelToken, EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, Threaded,
-};
-use crate::config::{Config, ExecutorKind};
+use super::{EventSink, Executor, NoEvents, Progress, Run, Seeded, Serial, Sink, Threaded};
+use crate::config::{CancelTokens, Config, ExecutorKind};
 use crate::error::{Call, Error, Result};
 use crate::graph::{TaskGraph, order};
 use crate::keep::{SpillOptions, free_of};
@@ -38,6 +36,7 @@ pub(crate) struct Runtime {
     spill: SpillOptions,
     shows_progress: bool,
     observers: Observers,
+    cancel: CancelTokens,
 }
 
 impl Runtime {
@@ -52,7 +51,8 @@ impl Runtime {
         let spill = spill_options(config);
         let observers = config.observers().clone();
         let shows_progress = config.progress();
-        Ok(Runtime { executor, pool, budget, spill, shows_progress, observers })
+        let cancel = config.cancel().clone();
+        Ok(Runtime { executor, pool, budget, spill, shows_progress, observers, cancel })
     }
 
     /// Runs that `executor` does elsewhere, on `budget_bytes` of memory.
@@ -62,18 +62,14 @@ impl Runtime {
         let spill = spill_options(config);
         let observers = config.observers().clone();
         let shows_progress = config.progress();
+        let cancel = config.cancel().clone();
         let budget = Budget::Fixed(budget_bytes);
-        Runtime { executor, pool, budget, spill, shows_progress, observers }
+        Runtime { executor, pool, budget, spill, shows_progress, observers, cancel }
     }
 
     /// Orders and runs `graph`, while those watch whom the configuration names.
-    pub(crate) fn execute(
-        &self,
-        graph: &TaskGraph,
-        cancel: &CancelToken,
-        sink: &dyn Sink,
-    ) -> Result<()> {
-        self.execute_for(None, graph, cancel, sink)
+    pub(crate) fn execute(&self, graph: &TaskGraph, sink: &dyn Sink) -> Result<()> {
+        self.execute_for(None, graph, sink)
     }
 
     /// [`execute`](Self::execute), for `call`.
@@ -81,18 +77,17 @@ impl Runtime {
         &self,
         call: Option<Call>,
         graph: &TaskGraph,
-        cancel: &CancelToken,
         sink: &dyn Sink,
     ) -> Result<()> {
         let progress = self.shows_progress.then(Progress::new);
-        let recorder = Recorder::new(self.observers.with_global(), call, graph);
+        let recorder = Recorder::new(self.observers.with_global(), call);
         let progress = progress.as_ref().map(|progress| progress as &dyn EventSink);
         let recorder = recorder.as_ref().map(|recorder| recorder as &dyn EventSink);
         let events: Vec<_> = progress.into_iter().chain(recorder).collect();
         match events[..] {
-            [] => self.execute_watched(graph, cancel, &NoEvents, sink),
-            [one] => self.execute_watched(graph, cancel, one, sink),
-            _ => self.execute_watched(graph, cancel, &All(events), sink),
+            [] => self.execute_watched(graph, &NoEvents, sink),
+            [one] => self.execute_watched(graph, one, sink),
+            _ => self.execute_watched(graph, &All(events), sink),
         }
     }
 
@@ -108,7 +103,6 @@ impl Runtime {
     pub(crate) fn execute_watched(
         &self,
         graph: &TaskGraph,
-        cancel: &CancelToken,
         events: &dyn EventSink,
         sink: &dyn Sink,
     ) -> Result<()> {
@@ -116,7 +110,7 @@ impl Runtime {
             budget_bytes: self.budget_bytes().saturating_sub(graph.layers().reserved_bytes()),
             pool: Arc::clone(&self.pool),
             events,
-            cancel: cancel.clone(),
+            cancel: self.cancel.clone(),
             spill: self.spill.clone(),
         };
         self.executor.run(graph, &order(graph), &run, sink)

@@ -161,6 +161,12 @@ impl<'a> State<'a> {
             if let Some(next) = self.away.moves.pop_front() {
                 return next;
             }
+            if let Some(task) = self.next_to_fetch(idle) {
+                match self.start(task) {
+                    true => return Next::Run(task),
+                    false => continue,
+                }
+            }
             if let Some(task) = self.fetched.pop() {
                 return Next::Run(task);
             }
@@ -298,7 +304,7 @@ impl<'a> State<'a> {
 
     /// What admitting `task` takes: what it declares, and what has to come back from disk for it.
     fn bytes_to_start(&self, task: TaskId) -> u64 {
-        self.bytes_of(task).out_and_scratch.saturating_add(self.bytes_on_disk(task))
+        self.bytes_of(task).out_and_scratch.saturating_add(self.on_disk(task).bytes())
     }
 
     fn bytes_of(&self, task: TaskId) -> LayerBytes {
@@ -406,15 +412,17 @@ impl<'a> State<'a> {
     }
 
     fn fit(&self, task: TaskId, idle: &dyn Fn() -> u64) -> Fit {
-        let out = self.bytes_of(task).out;
-        let on_disk = self.bytes_on_disk(task);
-        if on_disk > 0 && self.n_fetching() >= FETCHES_MAX && self.needs_disk(task) {
+        if self.needs_disk(task) && self.n_fetching() >= FETCHES_MAX {
             return Fit::No;
         }
-        let besides_out = self.used().saturating_add(self.bytes_to_start(task) - out);
-        // An idle buffer may become the output; one that does not fit is freed by the pool then.
-        let (needed, idle) = (besides_out.saturating_add(out), idle());
-        let needed_with_idle = besides_out.saturating_add(idle.max(out));
+        let LayerBytes { out, out_and_scratch, .. } = self.bytes_of(task);
+        let on_disk = self.on_disk(task);
+        let buffers = out.saturating_add(on_disk.blocks);
+        let besides = self.used().saturating_add(out_and_scratch - out);
+        let besides = besides.saturating_add(on_disk.scratch);
+        // An idle buffer may become the output, or a block that comes back; one that does not fit is freed by the pool then.
+        let (needed, idle) = (besides.saturating_add(buffers), idle());
+        let needed_with_idle = besides.saturating_add(idle.max(buffers));
         if needed_with_idle <= self.limit - self.headroom {
             return Fit::Yes;
         }
@@ -424,7 +432,7 @@ impl<'a> State<'a> {
         } else if needed_with_idle <= limit {
             Fit::Yes
         } else {
-            Fit::AfterTrim(limit - besides_out)
+            Fit::AfterTrim(limit - besides)
         }
     }
 

@@ -1,20 +1,21 @@
 //! Takes down what tasks take, and tells it to observers in batches.
 //!
-//! A span is written into one of a few queues without a lock, chosen by its thread, so that threads rarely meet.
-//! Whoever finds its queue full, or sees that nothing was told for a while, empties all of them.
+//! Each thread writes into a list of its own, and tells what is in it when it is full: threads meet only there. Whoever sees
+//! that nothing of the others was told for a while tells all lists.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
-use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
 
 use crate::observe::{Feed, LayerInfo, Observer, RunId, Running, Source, Span, Thread, now_ns};
 
-/// Spans that a queue holds.
-const QUEUE_LEN: u64 = 256;
-const QUEUES_MAX: usize = 32;
+/// Spans after which a thread tells them.
+const SPANS_TOLD: usize = 256;
+/// Spans after which it waits for others who tell.
+const SPANS_MAX: usize = 4 * SPANS_TOLD;
+const LISTS_MAX: usize = 32;
 /// How long what was taken down may wait for the next task to end.
 const TELL_EVERY_NS: u64 = 100_000_000;
 
@@ -22,11 +23,11 @@ const TELL_EVERY_NS: u64 = 100_000_000;
 pub(crate) struct Tape {
     run: RunId,
     observers: Vec<Watched>,
-    queues: Box<[CachePadded<ArrayQueue<Span>>]>,
+    lists: Box<[CachePadded<Mutex<Vec<Span>>>]>,
     running: Box<[CachePadded<Seat>]>,
     /// Layers that the run has, if it is one that gets them while it runs.
     growing: Mutex<Growing>,
-    /// When the queues were emptied last.
+    /// When all lists were told last.
     told_ns: AtomicU64,
     /// Held by whoever tells, with what it tells.
     turn: Mutex<Vec<Span>>,
@@ -46,20 +47,19 @@ struct Watched {
 }
 
 impl Tape {
-    /// Tells `observers` of a run of `n_tasks`, more or less; `None` if there are none.
-    pub(crate) fn new(observers: Vec<Arc<dyn Observer>>, n_tasks: u64) -> Option<Arc<Self>> {
+    /// Tells `observers` of a run; `None` if there are none.
+    pub(crate) fn new(observers: Vec<Arc<dyn Observer>>) -> Option<Arc<Self>> {
         if observers.is_empty() {
             return None;
         }
         let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let n_queues = n_threads.next_power_of_two().min(QUEUES_MAX);
-        let len = n_tasks.clamp(1, QUEUE_LEN) as usize;
+        let n_lists = n_threads.next_power_of_two().min(LISTS_MAX);
         let watched = |observer| Watched { observer, is_well: AtomicBool::new(true) };
         Some(Arc::new(Tape {
             run: RunId::next(),
             observers: observers.into_iter().map(watched).collect(),
-            queues: (0..n_queues).map(|_| CachePadded::new(ArrayQueue::new(len))).collect(),
-            running: (0..2 * n_queues).map(|_| CachePadded::default()).collect(),
+            lists: (0..n_lists).map(|_| CachePadded::default()).collect(),
+            running: (0..2 * n_lists).map(|_| CachePadded::default()).collect(),
             growing: Mutex::default(),
             told_ns: AtomicU64::new(now_ns()),
             turn: Mutex::default(),
@@ -77,18 +77,14 @@ impl Tape {
 
     /// Adds a kind of tasks, of which there are none yet.
     pub(crate) fn add_layer(&self, layer: LayerInfo) {
-        self.growing().layers.push(layer);
+        lock(&self.growing).layers.push(layer);
     }
 
     /// Takes note of a task that is to run in a layer that was added.
     pub(crate) fn add_task(&self, layer: u32) {
-        let mut growing = self.growing();
+        let mut growing = lock(&self.growing);
         growing.layers[layer as usize].n_tasks += 1;
         growing.is_news = true;
-    }
-
-    fn growing(&self) -> MutexGuard<'_, Growing> {
-        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn begin(&self, span: &Span) {
@@ -99,30 +95,47 @@ impl Tape {
         self.seat(span.thread).leave();
     }
 
-    /// As with queues, the number of a thread says which. Two that share one hide each other, no more.
+    /// As with lists, the number of a thread says which. Two that share one hide each other, no more.
     fn seat(&self, thread: Thread) -> &Seat {
         &self.running[place_of(thread, self.running.len())]
     }
 
-    pub(crate) fn record(&self, mut span: Span) {
-        let queue = &self.queues[place_of(span.thread, self.queues.len())];
-        while let Err(refused) = queue.push(span) {
-            self.pull();
-            span = refused;
-        }
+    pub(crate) fn record(&self, span: Span) {
+        let own = place_of(span.thread, self.lists.len());
+        let n = {
+            let mut list = lock(&self.lists[own]);
+            list.push(span);
+            list.len()
+        };
         let told = self.told_ns.load(Ordering::Relaxed);
-        if span.end_ns.saturating_sub(told) > TELL_EVERY_NS
-            && let Ok(turn) = self.turn.try_lock()
-        {
-            self.tell_spans(turn);
+        let is_late = span.end_ns.saturating_sub(told) > TELL_EVERY_NS;
+        if n < SPANS_TOLD && !is_late {
+            return;
+        }
+        let turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::WouldBlock) if n < SPANS_MAX => return,
+            Err(TryLockError::WouldBlock) => lock(&self.turn),
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+        };
+        match is_late {
+            true => self.tell_all(turn),
+            false => self.tell_spans(&self.lists[own..=own], turn),
         }
     }
 
-    fn tell_spans(&self, mut turn: MutexGuard<'_, Vec<Span>>) {
+    fn tell_all(&self, turn: MutexGuard<'_, Vec<Span>>) {
         self.told_ns.store(now_ns(), Ordering::Relaxed);
-        for queue in &self.queues {
-            // No more than there were: others may fill it as fast as it gets empty.
-            turn.extend((0..queue.len()).map_while(|_| queue.pop()));
+        self.tell_spans(&self.lists, turn);
+    }
+
+    fn tell_spans(
+        &self,
+        lists: &[CachePadded<Mutex<Vec<Span>>>],
+        mut turn: MutexGuard<'_, Vec<Span>>,
+    ) {
+        for list in lists {
+            turn.append(&mut lock(list));
         }
         self.tell_layers();
         if !turn.is_empty() {
@@ -132,9 +145,9 @@ impl Tape {
         }
     }
 
-    /// What stands in the queues has its layers here already.
+    /// What stands in the lists has its layers here already.
     fn tell_layers(&self) {
-        let mut growing = self.growing();
+        let mut growing = lock(&self.growing);
         if std::mem::take(&mut growing.is_news) {
             let layers = growing.layers.clone();
             drop(growing);
@@ -155,12 +168,17 @@ impl Tape {
 
 impl Source for Tape {
     fn pull(&self) {
-        self.tell_spans(self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+        self.tell_all(lock(&self.turn));
     }
 
     fn running(&self) -> Vec<Running> {
         self.running.iter().filter_map(|seat| seat.look()).collect()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change is one call; what observers leave half-done is theirs.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The one of `n` places that is for a thread; `n` is a power of two, because a division takes as long as what is done there.

@@ -8,7 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::events::Counters;
 use super::*;
-use crate::config::Config;
+use crate::config::{CancelToken, CancelTokens, Config};
 use crate::error::{Error, Result};
 use crate::graph::test_graphs::{self, Builder, Chunk, Digest, at};
 use crate::graph::{
@@ -46,7 +46,7 @@ pub(super) fn executors() -> Vec<Box<dyn Executor>> {
 pub(super) fn run_of(events: &dyn EventSink, budget_bytes: u64) -> Run<'_> {
     let pool = Arc::new(BufferPool::new(0));
     let spill = SpillOptions::new(std::env::temp_dir(), u64::MAX);
-    Run { budget_bytes, pool, events, cancel: CancelToken::new(), spill }
+    Run { budget_bytes, pool, events, cancel: CancelTokens::default(), spill }
 }
 
 fn run(executor: &dyn Executor, graph: &TaskGraph, budget: u64) -> Result<BTreeMap<usize, u64>> {
@@ -238,7 +238,7 @@ fn a_cancelled_run_starts_nothing_more() {
         let mut b = Builder::default();
         let x = b.kernel("x", &[1000], 1, cancel, &[]);
         let graph = b.expand(&[x]);
-        let run = Run { cancel: token, ..run_of(&NoEvents, 1000) };
+        let run = Run { cancel: (&token).into(), ..run_of(&NoEvents, 1000) };
         let error = executor.run(&graph, &order(&graph), &run, &Digests::default()).unwrap_err();
         assert!(matches!(error, Error::Cancelled), "{error}");
         assert!(ran.load(Ordering::Relaxed) <= 4, "at most one task a thread");
@@ -357,7 +357,7 @@ fn a_runtime_runs_and_keeps_its_pools() {
     let config = Config::new().with_threads(2).with_progress(true).with_memory_limit(1 << 20);
     let sink = Digests::default();
     let runtime = Runtime::of(&config).unwrap();
-    runtime.execute(&graph, &CancelToken::new(), &sink).unwrap();
+    runtime.execute(&graph, &sink).unwrap();
     assert_eq!(sink.0.into_inner().unwrap().len(), 10);
     assert_eq!(graph.output_positions(TaskId(10)).collect::<Vec<_>>(), [0]);
 }

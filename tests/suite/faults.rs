@@ -209,7 +209,7 @@ fn writes() {
                 for k in 0..N_BLOCKS - usize::from(trouble == Trouble::Cancels) {
                     let store = format.store(&x, dir);
                     let cancel = script.set(Some((trouble, k)));
-                    let error = config.scope(|| dask_rs::compute_with(store, &cancel));
+                    let error = config.scope(|| cancel.scope(|| compute(store)));
                     check_error(trouble, &error.unwrap_err(), &["storage of the test"]);
                     format.check_old(dir);
                 }

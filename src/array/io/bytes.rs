@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use num_complex::Complex;
+use pulp::bytemuck::{cast_slice, cast_slice_mut};
 
 /// The order of the bytes of one number in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,31 @@ pub trait Stored: Copy {
 
     /// Writes the element to the `size_of::<Self>()` bytes of `bytes`.
     fn encode(self, order: ByteOrder, bytes: &mut [u8]);
+
+    /// The bytes of elements in the order of this machine, where they need no encoding.
+    fn bytes(_items: &[Self]) -> Option<&[u8]> {
+        None
+    }
+
+    /// The same to be written to, where all bytes are elements.
+    fn bytes_mut(_items: &mut [Self]) -> Option<&mut [u8]> {
+        None
+    }
+}
+
+/// Elements that lie in memory as they do in files.
+macro_rules! as_they_lie {
+    () => {
+        #[inline]
+        fn bytes(items: &[Self]) -> Option<&[u8]> {
+            Some(cast_slice(items))
+        }
+
+        #[inline]
+        fn bytes_mut(items: &mut [Self]) -> Option<&mut [u8]> {
+            Some(cast_slice_mut(items))
+        }
+    };
 }
 
 macro_rules! stored_numbers {
@@ -47,6 +73,8 @@ macro_rules! stored_numbers {
                     ByteOrder::Big => self.to_be_bytes(),
                 });
             }
+
+            as_they_lie!();
         }
     )*};
 }
@@ -64,20 +92,27 @@ impl Stored for bool {
     }
 }
 
-impl<F: Stored> Stored for Complex<F> {
-    #[inline]
-    fn decode(bytes: &[u8], order: ByteOrder) -> Self {
-        let (re, im) = bytes.split_at(size_of::<F>());
-        Complex { re: F::decode(re, order), im: F::decode(im, order) }
-    }
+macro_rules! stored_pairs {
+    ($($t:ty),*) => {$(
+        impl Stored for Complex<$t> {
+            #[inline]
+            fn decode(bytes: &[u8], order: ByteOrder) -> Self {
+                let (re, im) = bytes.split_at(size_of::<$t>());
+                Complex { re: <$t>::decode(re, order), im: <$t>::decode(im, order) }
+            }
 
-    #[inline]
-    fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
-        let (re, im) = bytes.split_at_mut(size_of::<F>());
-        self.re.encode(order, re);
-        self.im.encode(order, im);
-    }
+            #[inline]
+            fn encode(self, order: ByteOrder, bytes: &mut [u8]) {
+                let (re, im) = bytes.split_at_mut(size_of::<$t>());
+                self.re.encode(order, re);
+                self.im.encode(order, im);
+            }
+
+            as_they_lie!();
+        }
+    )*};
 }
+stored_pairs!(f32, f64);
 
 /// One after the other; what is left of the bytes stays as it is.
 impl<A: Stored, B: Stored> Stored for (A, B) {
@@ -144,16 +179,21 @@ pub(crate) fn encode_slice<T: Stored>(items: &[T], order: ByteOrder, bytes: &mut
     }
 }
 
-/// So many bytes are encoded at a time.
+/// So many bytes are written or read at a time, so that they are in the cache when their checksum is taken.
 const STRIP_BYTES: usize = 1 << 18;
 
-/// Elements in the form of files, one strip after the other through the same memory.
+/// Elements in the form of files, strip by strip: those that have to be encoded go through the same memory.
 #[derive(Debug)]
 pub(crate) struct Strips(Vec<u8>);
 
 impl Strips {
     pub(crate) fn new() -> Self {
-        Strips(vec![0; STRIP_BYTES])
+        Strips(Vec::new())
+    }
+
+    fn strip(&mut self, n_bytes: usize) -> &mut [u8] {
+        self.0.resize(self.0.len().max(STRIP_BYTES), 0);
+        &mut self.0[..n_bytes]
     }
 
     /// Elements of one strip.
@@ -163,8 +203,11 @@ impl Strips {
 
     /// Writes elements in the byte order of this machine.
     pub(crate) fn write<T: Stored>(&mut self, items: &[T], to: &mut dyn Write) -> io::Result<()> {
+        if let Some(bytes) = T::bytes(items) {
+            return bytes.chunks(STRIP_BYTES).try_for_each(|strip| to.write_all(strip));
+        }
         items.chunks(Self::len_of::<T>()).try_for_each(|strip| {
-            let bytes = &mut self.0[..size_of_val(strip)];
+            let bytes = self.strip(size_of_val(strip));
             encode_slice(strip, ByteOrder::NATIVE, bytes);
             to.write_all(bytes)
         })
@@ -176,8 +219,11 @@ impl Strips {
         from: &mut dyn Read,
         items: &mut [T],
     ) -> io::Result<()> {
+        if let Some(bytes) = T::bytes_mut(items) {
+            return bytes.chunks_mut(STRIP_BYTES).try_for_each(|strip| from.read_exact(strip));
+        }
         items.chunks_mut(Self::len_of::<T>()).try_for_each(|strip| {
-            let bytes = &mut self.0[..size_of_val(strip)];
+            let bytes = self.strip(size_of_val(strip));
             from.read_exact(bytes)?;
             decode_slice(bytes, ByteOrder::NATIVE, strip);
             Ok(())
@@ -189,7 +235,7 @@ impl Strips {
         let mut items = Vec::with_capacity(n);
         while items.len() < n {
             let n_bytes = Self::len_of::<T>().min(n - items.len()) * size_of::<T>();
-            let bytes = &mut self.0[..n_bytes];
+            let bytes = self.strip(n_bytes);
             from.read_exact(bytes)?;
             let decoded = bytes.chunks_exact(size_of::<T>());
             items.extend(decoded.map(|bytes| T::decode(bytes, ByteOrder::NATIVE)));

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use ndarray::{ArcArray, ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, SliceInfoElem};
+use ndarray::{ArcArray, ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, SliceInfoElem, Zip};
 
 use crate::array::chunk::Chunk;
 use crate::array::chunks::AxisSlice;
@@ -37,6 +37,20 @@ pub(crate) fn pooled<T: Element>(shape: &[usize], pool: &BufferPool) -> ArrayD<T
 /// A copy in C order.
 pub(crate) fn copied<T: Element>(view: &ArrayViewD<'_, T>, pool: &BufferPool) -> ArrayD<T> {
     filled(view.shape(), pool, |mut out| out.assign(view))
+}
+
+/// Copies elements to a part of another array: row by row where those of both lie together, which ndarray does one by one.
+pub(crate) fn copy_to<T: Element>(mut to: ArrayViewMutD<'_, T>, from: &ArrayViewD<'_, T>) {
+    let is_whole = to.is_standard_layout() && from.is_standard_layout();
+    if to.ndim() < 2 || is_whole {
+        return to.assign(from);
+    }
+    Zip::from(to.rows_mut()).and(from.rows()).for_each(|mut to, from| {
+        match (to.as_slice_mut(), from.as_slice()) {
+            (Some(to), Some(from)) => to.copy_from_slice(from),
+            _ => to.assign(&from),
+        }
+    });
 }
 
 /// A selection in ndarray's terms, where a negative step walks a range from its end.

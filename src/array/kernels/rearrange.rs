@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{Axis, Dimension, IxDyn};
 
-use super::copy::{filled, slice_chunk, sliced, to_usize};
+use super::copy::{copy_to, filled, slice_chunk, sliced, to_usize};
 use super::read::standard;
 use super::resident::block_shape;
 use crate::array::chunk::{Chunk, chunk};
@@ -177,7 +177,7 @@ impl<T: Element> Kernel for RechunkKernel<T> {
                     let range = to as isize..(to + piece.len) as isize;
                     place.slice_axis_inplace(Axis(axis), range.into());
                 }
-                place.assign(&piece.view());
+                copy_to(place, &piece.view());
             }
         });
         Ok(Block::new(Chunk::new(array, task.pool)))

@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicUsize;
 use std::{fmt, fs};
 
 use super::*;
+use crate::config::{CancelToken, CancelTokens};
 use crate::graph::test_graphs::{self, Builder, Random, at};
 use crate::graph::{BlockMap, TaskGraph, order};
 use crate::keep::{Files, LocalFiles};
 use crate::sched::events::Counters;
 use crate::sched::tests::{Digests, calling, executors, pool_of, run_of};
-use crate::sched::{CancelToken, Executor, Run, Serial, Threaded};
+use crate::sched::{Executor, Run, Serial, Threaded};
 
 /// Blocks of 4000 bytes that are held together, and what reads each of them.
 fn anomaly() -> TaskGraph {
@@ -114,13 +115,13 @@ struct Bench {
     parent: tempfile::TempDir,
     files: Arc<dyn Files>,
     limit: u64,
-    cancel: CancelToken,
+    cancel: CancelTokens,
 }
 
 impl Bench {
     fn new(files: Faulty) -> Self {
         let parent = tempfile::tempdir().unwrap();
-        Bench { parent, files: Arc::new(files), limit: u64::MAX, cancel: CancelToken::new() }
+        Bench { parent, files: Arc::new(files), limit: u64::MAX, cancel: CancelTokens::default() }
     }
 
     /// Runs `graph`; its outputs and the bytes that were spilled. Afterwards nothing is left of the run.
@@ -330,7 +331,7 @@ fn a_run_that_is_cancelled_while_it_spills_leaves_nothing() {
                     token.cancel();
                 }
             });
-            let bench = Bench { cancel, ..Bench::new(files) };
+            let bench = Bench { cancel: (&cancel).into(), ..Bench::new(files) };
             let error = bench.run(&*executor, &graph, BUDGET).unwrap_err();
             assert!(matches!(error, Error::Cancelled), "{error}");
         }

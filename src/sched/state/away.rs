@@ -8,7 +8,7 @@
 
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use super::{FREED, LayerBytes, Next, State};
+use super::{FREED, Fit, LayerBytes, Next, State};
 use crate::graph::{Block, TaskId};
 
 /// This part of the limit leaves at once beyond what is needed, so that the disk is busy while tasks run.
@@ -17,6 +17,8 @@ const BATCH_PART: u64 = 8;
 const WORTH_PART: u64 = 1 << 12;
 /// So many tasks at most wait for their inputs at a time.
 pub(super) const FETCHES_MAX: usize = 4;
+/// So many ranks are looked at for a task that the disk could read for while others run.
+const LOOK_AHEAD: usize = 128;
 /// With more readers, a block is not looked at again after each of them.
 const READERS_MAX: usize = 64;
 
@@ -34,6 +36,20 @@ pub(super) enum Place {
     Returning(u64),
     /// In its slot, and on disk as well, so that leaving again takes no writing.
     Copied,
+}
+
+/// What has to come back before a task can run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OnDisk {
+    pub(super) blocks: u64,
+    /// What reading them from where they came takes besides.
+    pub(super) scratch: u64,
+}
+
+impl OnDisk {
+    pub(super) fn bytes(self) -> u64 {
+        self.blocks.saturating_add(self.scratch)
+    }
 }
 
 /// Which blocks are on disk or on their way, and which could go.
@@ -217,26 +233,44 @@ impl State<'_> {
 
     /// Whether `task` has to wait for the disk.
     pub(super) fn needs_disk(&self, task: TaskId) -> bool {
+        if self.away.places.is_empty() {
+            return false;
+        }
         self.graph.dependencies(task).iter().any(|dep| {
-            let is_on_disk = matches!(self.away.places.get(dep), Some(Place::OnDisk(_)));
-            is_on_disk && !self.bytes_of(*dep).rereads
+            let place = self.away.places.get(dep);
+            let is_away = matches!(place, Some(Place::OnDisk(_) | Place::Returning(_)));
+            is_away && !self.bytes_of(*dep).rereads
         })
     }
 
-    /// Bytes that have to be read back before `task` can run, and are not set aside yet.
-    pub(super) fn bytes_on_disk(&self, task: TaskId) -> u64 {
+    /// What has to be read back before `task` can run, and is not set aside yet.
+    pub(super) fn on_disk(&self, task: TaskId) -> OnDisk {
+        let mut on_disk = OnDisk::default();
         if self.away.places.is_empty() {
-            return 0;
+            return on_disk;
         }
-        let inputs = self.distinct_inputs(task).into_iter();
-        let on_disk = inputs.map(|dep| match (self.away.places.get(&dep), self.bytes_of(dep)) {
-            (Some(Place::OnDisk(bytes)), LayerBytes { rereads: false, .. }) => *bytes,
-            (Some(Place::OnDisk(bytes)), LayerBytes { out, out_and_scratch, .. }) => {
-                bytes.saturating_add(out_and_scratch - out)
-            }
-            _ => 0,
-        });
-        on_disk.fold(0, u64::saturating_add)
+        for dep in self.distinct_inputs(task) {
+            let Some(Place::OnDisk(bytes)) = self.away.places.get(&dep) else { continue };
+            let LayerBytes { out, out_and_scratch, rereads } = self.bytes_of(dep);
+            let scratch = if rereads { out_and_scratch - out } else { 0 };
+            on_disk.blocks = on_disk.blocks.saturating_add(*bytes);
+            on_disk.scratch = on_disk.scratch.saturating_add(scratch);
+        }
+        on_disk
+    }
+
+    /// A task whose inputs the idle disk could read while others run: one that comes soon, and leaves room for those.
+    pub(super) fn next_to_fetch(&mut self, idle: &dyn Fn() -> u64) -> Option<TaskId> {
+        if self.away.places.is_empty() || self.running.is_empty() || self.is_disk_busy() {
+            return None;
+        }
+        let ready = self.ready.peek().map(|rank| rank.0);
+        let first = ready.into_iter().chain(self.waiting()).min()? as usize;
+        let mut soon = self.by_rank.iter().skip(first).take(LOOK_AHEAD).copied();
+        let task = soon.find(|&task| self.count[task.idx()] == 0 && self.needs_disk(task))?;
+        let needed = self.used().saturating_add(self.bytes_to_start(task));
+        let fits = needed.saturating_add(2 * self.headroom) <= self.limit;
+        (fits && matches!(self.fit(task, idle), Fit::Yes)).then_some(task)
     }
 
     /// Takes note of a block whose next use is another one than before.

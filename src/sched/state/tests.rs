@@ -424,6 +424,38 @@ fn the_block_that_is_needed_last_leaves_first_and_comes_back() {
 }
 
 #[test]
+fn the_disk_reads_for_the_next_task_while_others_run() {
+    // Six tasks read x, and then one reads y; both have to leave for the hog.
+    let mut b = Builder::default();
+    let (x, y) = (b.task("x", B, &[]), b.task("y", B, &[]));
+    let hog = b.task("hog", 4 * B, &[]);
+    let small = b.task("small", 1, &[hog]);
+    let mut outputs: Vec<_> = (0..6).map(|_| b.task("of x", 1, &[x, small])).collect();
+    outputs.push(b.task("of y", 1, &[y, small]));
+    let graph = b.expand(&outputs);
+    let ranks: Vec<u32> = (0..11).collect();
+    let mut env = TestEnv::with_disk(&graph, &ranks, 4 * B + 20);
+    assert_eq!(env.start_all(), ["x", "y"]);
+    env.finish_all();
+    assert_eq!(env.start_all(), [""; 0]);
+    assert_eq!((env.move_one().as_str(), env.move_one().as_str()), ("save y", "save x"));
+    for name in ["hog", "small"] {
+        assert_eq!(env.start_all(), [name]);
+        env.finish_all();
+    }
+    assert_eq!(env.start_all(), [""; 0], "no more than four wait for x");
+    assert_eq!((env.move_one().as_str(), env.moves.len()), ("load x", 0));
+    assert_eq!(env.start_all(), ["of x"; 6]);
+    assert_eq!(env.moves, [Next::Load(TaskId(1))]);
+    env.finish_all();
+    assert_eq!(env.move_one(), "load y");
+    assert_eq!(env.start_all(), ["of y"]);
+    env.finish_all();
+    assert_eq!(env.start(), None);
+    assert!(env.state.is_complete() && env.on_disk.is_empty());
+}
+
+#[test]
 fn a_block_that_a_task_needs_while_it_is_written_stays() {
     let mut b = Builder::default();
     let x = b.array("x", &[16], B, &[]);

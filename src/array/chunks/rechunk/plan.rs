@@ -84,7 +84,7 @@ pub(super) fn has_huge_axis(old: &Chunks, new: &Chunks) -> bool {
 }
 
 /// Tasks of one step, estimated from the number of boundaries.
-fn n_tasks(old: &Chunks, new: &Chunks) -> u128 {
+pub(super) fn n_tasks(old: &Chunks, new: &Chunks) -> u128 {
     let along = |(old, new): (&AxisChunks, &AxisChunks)| match old == new {
         true => old.n_blocks(),
         false => old.n_blocks() + new.n_blocks() - 1,

@@ -6,12 +6,14 @@
 use std::ops::Range;
 
 use super::crosswalk::{Overlap, overlap};
-use super::plan::{has_huge_axis, plan_rechunk};
+use super::plan::{has_huge_axis, n_tasks, plan_rechunk};
 use crate::array::chunks::axis::AxisChunks;
 use crate::array::chunks::grid::Chunks;
 
 /// More steps make no task smaller that is worth its way.
 const STEPS_MAX: usize = 8;
+/// Pieces for each block of old and new chunks that a step may have if that saves another one, which writes everything to disk.
+const PIECES_ON_DISK: u128 = 32;
 
 /// What bounds the steps of a rechunk.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct RechunkLimits {
 /// The chunks to go through, of which the last are `new`: those of [`plan_rechunk`] if each of its tasks fits, else the
 /// fewest geometric steps whose tasks do. If none do, those whose largest task is the smallest.
 ///
+/// Of data that have to wait on disk between the steps, the fewest geometric steps come first, where they are fewer.
+///
 /// # Source
 /// Rechunker, `multistage_rechunking_plan`, for the geometric steps.
 pub(crate) fn rechunk_steps(
@@ -41,6 +45,10 @@ pub(crate) fn rechunk_steps(
         return steps;
     }
     let Some(mut largest) = largest_task(old, &steps) else { return steps };
+    let is_too_large = nbytes(old, itemsize) > task_bytes;
+    if is_too_large && let Some(fewer) = fewer_steps(old, new, itemsize, task_bytes, steps.len()) {
+        return fewer;
+    }
     let mut best = steps;
     for n in 2..=STEPS_MAX {
         if largest.saturating_mul(itemsize) <= task_bytes {
@@ -52,6 +60,31 @@ pub(crate) fn rechunk_steps(
         }
     }
     best
+}
+
+fn nbytes(chunks: &Chunks, itemsize: u64) -> u64 {
+    chunks.shape().into_iter().flatten().fold(itemsize, u64::saturating_mul)
+}
+
+/// Less than `n_most` geometric steps whose tasks fit, and have few enough pieces.
+fn fewer_steps(
+    old: &Chunks,
+    new: &Chunks,
+    itemsize: u64,
+    task_bytes: u64,
+    n_most: usize,
+) -> Option<Vec<Chunks>> {
+    let is_cheap = |steps: &Vec<Chunks>| {
+        let before = std::iter::once(old).chain(steps);
+        let mut each = before.zip(steps);
+        let fits =
+            largest_task(old, steps).is_some_and(|n| n.saturating_mul(itemsize) <= task_bytes);
+        fits && each.all(|(old, new)| {
+            let n_blocks = u128::from(old.n_blocks()) + u128::from(new.n_blocks());
+            n_tasks(old, new) <= PIECES_ON_DISK * n_blocks
+        })
+    };
+    (1..n_most).map_while(|n| geometric_steps(old, new, n)).find(is_cheap)
 }
 
 /// Elements that the largest task of some steps reads and makes; `None` if lengths are unknown.
@@ -150,10 +183,24 @@ mod tests {
             assert!(largest_task(&old, &steps).unwrap() * 8 <= mib << 20, "{mib} MiB: {steps:?}");
             n_steps.push(steps.len());
         }
-        assert!(n_steps.is_sorted() && n_steps[3] <= 4, "{n_steps:?}");
+        assert_eq!(n_steps, [4, 2, 3, 4], "in memory few pieces, on disk few steps");
         // Three blocks of 512 KiB are the least that a task can do with, which is asked for nevertheless.
         let steps = rechunk_steps(&old, &new, 8, limits(1 << 20));
         assert_eq!(largest_task(&old, &steps).unwrap() * 8, 3 << 19, "{steps:?}");
+    }
+
+    #[test]
+    fn what_waits_on_disk_does_so_once() {
+        // 2 GiB in blocks of 4 MiB, with a limit of 256 MiB.
+        let (old, new) = (rows(16384, 32), columns(16384, 32));
+        let limits = RechunkLimits { task_bytes: 128 << 20, ..limits(0) };
+        let of_dask = plan_rechunk(&old, &new, 8, THRESHOLD, 4 << 20);
+        let steps = rechunk_steps(&old, &new, 8, RechunkLimits { block_bytes: 4 << 20, ..limits });
+        assert_eq!((of_dask.len(), steps.len()), (5, 2), "{of_dask:?}, {steps:?}");
+        assert!(largest_task(&old, &steps).unwrap() * 8 <= limits.task_bytes);
+        // In memory many small copies cost more than another step.
+        let roomy = RechunkLimits { task_bytes: 4 << 30, block_bytes: 4 << 20, ..limits };
+        assert_eq!(rechunk_steps(&old, &new, 8, roomy), of_dask);
     }
 
     #[test]
