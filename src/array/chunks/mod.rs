@@ -53,6 +53,6 @@ pub(crate) use slice::{AxisSlice, Piece, SlicePieces, slice_axis};
 pub(crate) use storage::aligned_to;
 pub(crate) use take::{by_block, shuffle_chunks, take_blocks, take_chunks, take_sources};
 pub use tree::SplitEvery;
-pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
+pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast, unify_indices};
 pub(crate) use windows::window_chunks;
 pub(crate) use within::cut_within;
