@@ -49,6 +49,13 @@ pub const LEAVES: &[RGBColor] = &[
     RGBColor(92, 152, 72),
     RGBColor(24, 84, 44),
 ];
+/// From sand to water.
+pub const WATER: &[RGBColor] = &[
+    RGBColor(222, 196, 140),
+    RGBColor(238, 234, 214),
+    RGBColor(130, 180, 206),
+    RGBColor(30, 84, 146),
+];
 /// From black to white, as in images.
 pub const GREY: &[RGBColor] = &[RGBColor(0, 0, 0), RGBColor(255, 255, 255)];
 /// For curves and labels, told apart without red and green.

@@ -1,14 +1,14 @@
-//! How green the ground is each month: satellite images without their clouds.
+//! How green and how wet the ground is each month: satellite images without their clouds.
 //!
 //! Counts of two baselines of Sentinel-2 are brought to one; what its classes call a cloud or a shadow is left out; of
-//! the scenes of a month, the median of what is left is kept.
+//! the scenes of a month, the median of what is left is kept. Both indices share a band and the classes, which are read once.
 
 use dask_rs::array::ZarrWrite;
 use dask_rs::prelude::*;
 use ndarray::arr1;
 
 use crate::common::Failure;
-use crate::picture::{self, LEAVES, Scale};
+use crate::picture::{self, LEAVES, Scale, WATER};
 use crate::workload::Workload;
 
 /// One each five days of a year that begins in August 2021.
@@ -20,16 +20,17 @@ const NEW_BASELINE: u64 = 36;
 const CLOUDY: [u8; 4] = [3, 8, 9, 10];
 
 pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
-    let n = (w.data_bytes() / 5 / N_SCENES).isqrt();
+    let n = (w.data_bytes() / 7 / N_SCENES).isqrt();
     let names = ["time", "y", "x"];
     let shape = [N_SCENES, n, n];
     let tile = n.div_ceil(2);
-    let band = |count: fn(Pixel) -> u16| {
+    let band = |count: Band| {
         let counts = move |at: &[u64]| count(Pixel::of(at, n));
         array::from_fn(shape, [1, tile, tile], counts).with_dim_names(names)
     };
     band(red).to_zarr(w.path("B04"))?;
     band(near_infrared).to_zarr(w.path("B08"))?;
+    band(short_wave).to_zarr(w.path("B11"))?;
     let class = move |at: &[u64]| class(Pixel::of(at, n));
     array::from_fn(shape, [1, tile, tile], class).with_dim_names(names).to_zarr(w.path("SCL"))?;
 
@@ -39,27 +40,39 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
         let new = counts.slice(s![NEW_BASELINE as isize.., .., ..]).clip(1000, None) - 1000;
         array::concatenate(&[old, new], "time").cast::<f32>()
     };
-    let (red, near_infrared) = (reflectance("B04"), reflectance("B08"));
+    let near_infrared = reflectance("B08");
     let classes: Array<u8> = array::open_zarr(w.path("SCL"));
     let is_cloudy = classes.isin(&array::from_ndarray(arr1(&CLOUDY), -1));
-    let ndvi = (&near_infrared - &red) / (&near_infrared + &red);
-    let clear = array::where_(&is_cloudy, f32::NAN, ndvi);
-    let by_month = clear.group_by_axis("time", (0..N_SCENES).map(month_of));
-    let store = by_month.nanmedian().store_zarr(w.path("NDVI"), ZarrWrite::new());
-    let (n_clear, ()) = w.compute((by_month.count().sum(["y", "x"]), store))?;
+    // Plants are dark in red light, and water in the infrared of short waves.
+    let clear = |dark: &str| {
+        let dark = reflectance(dark);
+        let index = (&near_infrared - &dark) / (&near_infrared + &dark);
+        array::where_(&is_cloudy, f32::NAN, index)
+    };
+    let by_month = |index: &Array<f32>| index.group_by_axis("time", (0..N_SCENES).map(month_of));
+    let (ndvi, moisture) = (clear("B04"), clear("B11"));
+    let [green, wet] = [("NDVI", &ndvi), ("NDMI", &moisture)].map(|(name, index)| {
+        by_month(index).nanmedian().store_zarr(w.path(name), ZarrWrite::new())
+    });
+    let (n_clear, (), ()) = w.compute((by_month(&ndvi).count().sum(["y", "x"]), green, wet))?;
 
     // Every seventh pixel of some rows again, in plain loops.
-    let median: Array<f32> = array::open_zarr(w.path("NDVI"));
-    let mut pairs = Vec::new();
-    for y in [0, n / 3, n - 1] {
-        let found_in_row = median.slice(s![.., y as isize, ..]).compute()?;
-        for x in (0..n).step_by(7) {
-            let of_pixel = (0..12).map(|month| median_of_month(month, y, x, n));
-            let found = (0..12).map(|month| f64::from(found_in_row[[month, x as usize]]));
-            pairs.extend(found.zip(of_pixel));
+    let [green, wet]: [Array<f32>; 2] = ["NDVI", "NDMI"].map(|name| array::open_zarr(w.path(name)));
+    for (what, median, dark) in [
+        ("median NDVI of a month", &green, red as Band),
+        ("median NDMI of a month", &wet, short_wave),
+    ] {
+        let mut pairs = Vec::new();
+        for y in [0, n / 3, n - 1] {
+            let found_in_row = median.slice(s![.., y as isize, ..]).compute()?;
+            for x in (0..n).step_by(7) {
+                let of_pixel = (0..12).map(|month| median_of_month(dark, month, y, x, n));
+                let found = (0..12).map(|month| f64::from(found_in_row[[month, x as usize]]));
+                pairs.extend(found.zip(of_pixel));
+            }
         }
+        w.check_all(what, pairs, 1e-6);
     }
-    w.check_all("median NDVI of a month", pairs, 1e-6);
     let clouds = |month: usize| {
         let scenes = (0..N_SCENES).filter(|scene| month_of(*scene) == month);
         let of_scene = |t: u64| {
@@ -71,17 +84,22 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     w.check("clear pixels of the first month", n_clear[[0]] as f64, clouds(0), 0.0);
 
     if let Some(path) = w.picture() {
-        let scene: ndarray::ArrayD<f32> = clear.slice(s![70, .., ..]).compute()?;
-        let composite = median.slice(s![11, .., ..]).compute()?;
-        let scale = Scale { range: 0.0..0.9, colours: LEAVES };
-        picture::save(path, (480, 228), |area| {
-            let (left, right) = area.split_horizontally(240);
+        let scene: ndarray::ArrayD<f32> = ndvi.slice(s![70, .., ..]).compute()?;
+        let july = |index: &Array<f32>| index.slice(s![11, .., ..]).compute();
+        let (green, wet) = (july(&green)?, july(&wet)?);
+        let (plants, water) = (
+            Scale { range: 0.0..0.9, colours: LEAVES },
+            Scale { range: -0.3..0.5, colours: WATER },
+        );
+        picture::save(path, (720, 228), |area| {
+            let areas = area.split_evenly((1, 3));
             let maps = [
-                (left, "NDVI, one scene", scene.view()),
-                (right, "median of July", composite.view()),
+                ("NDVI, one scene", scene.view(), &plants),
+                ("median of July", green.view(), &plants),
+                ("moisture, July", wet.view(), &water),
             ];
-            for (area, title, map) in maps {
-                picture::map(&area, title, &map.into_dimensionality::<ndarray::Ix2>()?, &scale)?;
+            for (area, (title, map, scale)) in areas.iter().zip(maps) {
+                picture::map(area, title, &map.into_dimensionality::<ndarray::Ix2>()?, scale)?;
             }
             Ok(())
         })?;
@@ -102,10 +120,14 @@ fn month_of(scene: u64) -> usize {
         .unwrap_or(11)
 }
 
-/// What a satellite saw from above: how green, how cloudy, and with which baseline.
+/// The counts of a band.
+type Band = fn(Pixel) -> u16;
+
+/// What a satellite saw from above: how green, how wet, how cloudy, and with which baseline.
 #[derive(Clone, Copy)]
 struct Pixel {
     green: f64,
+    wet: f64,
     cloud: f64,
     offset: u16,
 }
@@ -122,7 +144,10 @@ impl Pixel {
         let t = t as f64;
         let cloud = (5.0 * u + 1.7 * t).sin() * (4.0 * v - 2.3 * t).sin()
             + 0.3 * (23.0 * (u + v) + t).sin();
-        Pixel { green: woods + season, cloud, offset: if at[0] < NEW_BASELINE { 0 } else { 1000 } }
+        let river = (1.0 - 20.0 * (v - 0.5 - 0.2 * (6.0 * u).sin()).abs()).max(0.0);
+        let wet = 0.35 * woods + 0.1 * (0.3 * t).sin() + 0.5 * river;
+        let offset = if at[0] < NEW_BASELINE { 0 } else { 1000 };
+        Pixel { green: woods + season, wet, cloud, offset }
     }
 }
 
@@ -136,6 +161,11 @@ fn near_infrared(pixel: Pixel) -> u16 {
     count as u16 + pixel.offset
 }
 
+fn short_wave(pixel: Pixel) -> u16 {
+    let count = if pixel.cloud > 0.35 { 5200.0 } else { 3800.0 - 2900.0 * pixel.wet };
+    count as u16 + pixel.offset
+}
+
 /// A cloud, one that is thin, or plants.
 fn class(pixel: Pixel) -> u8 {
     match pixel.cloud {
@@ -146,15 +176,15 @@ fn class(pixel: Pixel) -> u8 {
 }
 
 /// The same as above for one pixel, by hand.
-fn median_of_month(month: usize, y: u64, x: u64, n: u64) -> f64 {
+fn median_of_month(dark: Band, month: usize, y: u64, x: u64, n: u64) -> f64 {
     let mut seen: Vec<f64> = (0..N_SCENES)
         .filter(|scene| month_of(*scene) == month)
         .map(|scene| Pixel::of(&[scene, y, x], n))
         .filter(|pixel| !CLOUDY.contains(&class(*pixel)))
         .map(|pixel| {
-            let [red, infrared] =
-                [red, near_infrared].map(|band| f64::from(band(pixel) - pixel.offset));
-            (infrared - red) / (infrared + red)
+            let [dark, infrared] =
+                [dark, near_infrared].map(|band| f64::from(band(pixel) - pixel.offset));
+            (infrared - dark) / (infrared + dark)
         })
         .collect();
     seen.sort_by(f64::total_cmp);

@@ -44,7 +44,9 @@ pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     let t = association(&dosage, &covariates, &traits);
     let probes: Vec<u64> = (0..20).map(|i| i * (n_variants - 1) / 19).collect();
     let in_bins = t.abs().resample("variant", n_variants.div_ceil(560)).max();
-    let distance = distances(&dosage.slice(s![..;PRUNING, ..]))?;
+    // What is left of a block is joined with that of its neighbours: many small blocks take more memory than they hold.
+    let pruned = dosage.slice(s![..;PRUNING, ..]).rechunk(ChunkSpec::axes([(0, rows)]));
+    let distance = distances(&pruned)?;
     let is_self = array::eye::<f64>(n_samples as u64, n_samples as u64, 0, "auto").gt(0.0);
     let nearest = array::where_(&is_self, f64::INFINITY, &distance).argmin(1);
     let (best, probed, in_bins, of_first, nearest) = w.compute((

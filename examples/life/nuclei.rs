@@ -214,7 +214,8 @@ fn draw(
     labels: &Array<i64>,
     field: [u64; 2],
 ) -> Result<(), Failure> {
-    let part = s![60..260, 40..270];
+    let (top, left) = (300, 350);
+    let part = s![top..top + 200, left..left + 230];
     let (slide, labels) = compute((slide.slice(part), labels.slice(part)))?;
     picture::save(path, (480, 244), |area| {
         let grey = Scale { range: 200.0..1200.0, colours: GREY };
@@ -225,8 +226,8 @@ fn draw(
                 0 => RGBColor(20, 20, 24),
                 label => picture::CURVES[label as usize % picture::CURVES.len()],
             };
-            let is_border = (y as u64 + 60).is_multiple_of(field[0])
-                || (x as u64 + 40).is_multiple_of(field[1]);
+            let is_border = (y as u64 + top as u64).is_multiple_of(field[0])
+                || (x as u64 + left as u64).is_multiple_of(field[1]);
             // Few shades make a small file.
             let light = grey.colour(f64::from(light / 100 * 100));
             let (x, y) = (x as i32 + 8, y as i32 + 36);

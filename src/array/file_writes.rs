@@ -1,17 +1,19 @@
 //! Files of several arrays that are written in one run: NetCDF and HDF5.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::chunk::chunk;
-use super::chunks::Chunks;
-use super::dtype::{DType, Element, dispatch};
+#[cfg(feature = "hdf5")]
+use super::chunks::AxisChunks;
+use super::dtype::{Element, dispatch};
 use super::expr::{Handle, Node};
 use super::handle::Array;
 use super::io::{Attribute, NetcdfSchema, NetcdfWriter};
 #[cfg(feature = "hdf5")]
-use super::io::{Hdf5Schema, Hdf5Writer};
-use crate::compute::{Collection, Collector, Session};
+use super::io::{Deflated, Hdf5Schema, Hdf5Writer};
+use super::writes::{PendingWrite, Writer};
+use crate::compute::{Collection, Session};
 use crate::error::{Call, Error, Result};
 use crate::graph::Block;
 
@@ -177,142 +179,24 @@ fn check_name(call: Call, name: &str, others: &[&str]) -> Result<()> {
     })
 }
 
-/// What is going to be written, from which a file is started.
-trait Schema: Send + Sync + 'static {
-    /// Bytes that a writer uses beside a block.
-    const SCRATCH_BYTES: u64;
-
-    type Writer: Writer + 'static;
-
-    fn start(&self, call: Call, path: &Path) -> Result<Self::Writer>;
-}
-
-/// Takes the blocks of several arrays in any order.
-trait Writer: Send + Sync {
-    /// The block of the `i`-th array that begins at `start`.
-    fn write<T: Element>(&self, i: usize, start: &[u64], block: Block) -> Result<()>;
-
-    fn finish(self) -> Result<()>;
-}
-
-impl Schema for NetcdfSchema {
-    const SCRATCH_BYTES: u64 = NetcdfWriter::SCRATCH_BYTES;
-
-    type Writer = NetcdfWriter;
-
-    fn start(&self, call: Call, path: &Path) -> Result<NetcdfWriter> {
-        NetcdfWriter::create(call, path, self.clone())
-    }
-}
-
 impl Writer for NetcdfWriter {
-    fn write<T: Element>(&self, i: usize, start: &[u64], block: Block) -> Result<()> {
-        self.write_block(i, start, &chunk::<T>(block).view())
+    fn write(&self, i: usize, start: &[u64], block: Block) -> Result<()> {
+        dispatch!(self.dtype(i), T => self.write_block(i, start, &chunk::<T>(block).view()))
     }
 
-    fn finish(self) -> Result<()> {
-        NetcdfWriter::finish(self)
-    }
-}
-
-#[cfg(feature = "hdf5")]
-impl Schema for Hdf5Schema {
-    const SCRATCH_BYTES: u64 = Hdf5Writer::SCRATCH_BYTES;
-
-    type Writer = Hdf5Writer;
-
-    fn start(&self, call: Call, path: &Path) -> Result<Hdf5Writer> {
-        Hdf5Writer::create(call, path, self)
+    fn finish(self: Box<Self>) -> Result<()> {
+        NetcdfWriter::finish(*self)
     }
 }
 
 #[cfg(feature = "hdf5")]
 impl Writer for Hdf5Writer {
-    fn write<T: Element>(&self, i: usize, start: &[u64], block: Block) -> Result<()> {
-        self.write_block(i, start, &chunk::<T>(block).view())
+    fn write(&self, i: usize, start: &[u64], block: Block) -> Result<()> {
+        dispatch!(self.dtype(i), T => self.write_block(i, start, &chunk::<T>(block).view()))
     }
 
-    fn finish(self) -> Result<()> {
-        Hdf5Writer::finish(self)
-    }
-}
-
-/// The file of a run, which exists from the start of the run on: what is only explained must not touch the disk.
-struct File<S: Schema> {
-    call: Call,
-    path: PathBuf,
-    schema: S,
-    writer: OnceLock<S::Writer>,
-}
-
-/// Hands the blocks of one array to the file.
-struct Writing<S: Schema> {
-    file: Arc<File<S>>,
-    i: usize,
-    dtype: DType,
-    chunks: Chunks,
-}
-
-impl<S: Schema> Collector for Writing<S> {
-    /// One of the arrays starts the file: all of them are started before anything runs.
-    fn start(&self, _n_blocks: u64) -> Result<()> {
-        if self.i > 0 {
-            return Ok(());
-        }
-        let File { call, path, schema, writer } = &*self.file;
-        writer.set(schema.start(*call, path)?).map_err(|_| broken("it was started twice"))
-    }
-
-    fn scratch_bytes(&self, _block_bytes: u64) -> u64 {
-        S::SCRATCH_BYTES
-    }
-
-    fn accept(&self, block: usize, value: Block) -> Result<()> {
-        let place = self.chunks.unravel_block(block as u64);
-        let start = place.and_then(|index| self.chunks.block_start(&index));
-        let start = start.expect("only arrays of known lengths are written");
-        let writer = self.file.writer.get().ok_or_else(|| broken("it was not started"))?;
-        dispatch!(self.dtype, T => writer.write::<T>(self.i, &start, value))
-    }
-}
-
-fn broken(problem: &str) -> Error {
-    Error::Internal { place: "writing a file".into(), problem: problem.into() }
-}
-
-/// A write that is being computed: what ends it.
-#[doc(hidden)]
-pub struct PendingFile(Box<dyn FnOnce() -> Result<()>>);
-
-impl std::fmt::Debug for PendingFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PendingFile")
-    }
-}
-
-impl PendingFile {
-    /// Enlists some arrays, of which there is at least one.
-    fn enlist<'a, S: Schema>(
-        session: &mut Session,
-        call: Call,
-        path: &Path,
-        schema: S,
-        arrays: impl Iterator<Item = &'a Handle>,
-    ) -> Result<Self> {
-        let (path, writer) = (path.to_owned(), OnceLock::new());
-        let file = Arc::new(File { call, path, schema, writer });
-        for (i, handle) in arrays.enumerate() {
-            let node = Arc::clone(handle.node()?);
-            let (dtype, chunks) = (node.meta.dtype, node.meta.chunks.clone());
-            let writing = Writing { file: Arc::clone(&file), i, dtype, chunks };
-            session.add_array(node, Arc::new(writing));
-        }
-        let finish = || {
-            let file = Arc::into_inner(file).ok_or_else(|| broken("the run has not ended"))?;
-            let writer = file.writer.into_inner();
-            writer.ok_or_else(|| broken("it was not started"))?.finish()
-        };
-        Ok(PendingFile(Box::new(finish)))
+    fn finish(self: Box<Self>) -> Result<()> {
+        Hdf5Writer::finish(*self)
     }
 }
 
@@ -327,23 +211,30 @@ fn check_any(call: Call, is_empty: bool) -> Result<()> {
 
 impl Collection for NetcdfWrite {
     type Output = ();
-    type Pending = PendingFile;
+    type Pending = PendingWrite;
 
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
-        let arrays = self.variables.iter().map(|variable| &variable.handle);
-        PendingFile::enlist(session, self.call, &self.path, self.schema()?, arrays)
+        let (call, path, schema) = (self.call, self.path.clone(), self.schema()?);
+        let start = move || -> Result<Box<dyn Writer>> {
+            Ok(Box::new(NetcdfWriter::create(call, &path, schema.clone())?))
+        };
+        let node = |variable: &Variable| {
+            Ok((Arc::clone(variable.handle.node()?), NetcdfWriter::SCRATCH_BYTES))
+        };
+        let arrays: Vec<_> = self.variables.iter().map(node).collect::<Result<_>>()?;
+        Ok(PendingWrite::enlist(session, arrays, Box::new(start)))
     }
 
     fn collect(pending: Self::Pending) -> Result<()> {
-        (pending.0)()
+        pending.finish()
     }
 }
 
 /// An HDF5 file that has not been written yet: datasets by name, `group/x` in groups. [`compute`](crate::compute()) writes it,
 /// together with other results that share its work.
 ///
-/// Datasets are contiguous and not compressed, in a file that HDF5 1.8 and everything since reads; booleans and complex
-/// numbers are written as h5py does. The file appears under its name when it is complete; a failed or cancelled write leaves
+/// Datasets are contiguous, or [compressed](Self::compression) in chunks, in a file that HDF5 1.8 and everything since reads;
+/// booleans and complex numbers are written as h5py does. The file appears under its name when it is complete; a failed or cancelled write leaves
 /// what was there before.
 ///
 /// # Cost
@@ -351,7 +242,7 @@ impl Collection for NetcdfWrite {
 ///
 /// # Errors
 /// Of `compute`: [`Error::Io`]; [`Error::InvalidArgument`] for a name that is not possible or stands there already;
-/// [`Error::UnknownChunks`].
+/// [`Error::UnknownChunks`]; [`Error::InvalidChunks`] for compressed chunks of 2 GiB and more.
 ///
 /// # Example
 /// ```
@@ -374,7 +265,17 @@ impl Collection for NetcdfWrite {
 pub struct Hdf5Write {
     call: Call,
     path: PathBuf,
-    datasets: Vec<(String, Handle)>,
+    level: u32,
+    datasets: Vec<Dataset>,
+}
+
+#[cfg(feature = "hdf5")]
+#[derive(Clone, Debug)]
+struct Dataset {
+    name: String,
+    handle: Handle,
+    /// How much work compressing it may be, if it is compressed.
+    level: u32,
 }
 
 #[cfg(feature = "hdf5")]
@@ -383,12 +284,34 @@ impl Hdf5Write {
     #[track_caller]
     pub fn new(path: impl AsRef<Path>) -> Self {
         let (call, path) = (Call::new("to_hdf5"), path.as_ref().to_owned());
-        Hdf5Write { call, path, datasets: Vec::new() }
+        Hdf5Write { call, path, level: 0, datasets: Vec::new() }
+    }
+
+    /// Compresses the datasets that are added from here on: with more work from level 1 to level 9, and not at all at level 0.
+    /// These are stored in chunks, which are those of the array or, where these are not alike, as long as the longest one. Bytes are
+    /// shuffled and deflated (`compression="gzip", shuffle=True` of h5py). An array without axes or elements stays as it is.
+    ///
+    /// # Example
+    /// ```
+    /// use dask_rs::array::Hdf5Write;
+    /// use dask_rs::prelude::*;
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let path = dir.path().join("x.h5");
+    /// let x = array::arange(0_i64, 100_000, 1, [25_000]);
+    /// compute(Hdf5Write::new(&path).compression(4).dataset("x", &x))?;
+    /// assert!(std::fs::metadata(&path).unwrap().len() < 50_000);
+    /// assert_eq!(array::open_hdf5::<i64>(&path, "x").slice(s![99_990..]).compute()?[[9]], 99_999);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn compression(mut self, level: u32) -> Self {
+        self.level = level.min(9);
+        self
     }
 
     /// Adds a dataset.
     pub fn dataset<T: Element>(mut self, name: &str, array: &Array<T>) -> Self {
-        self.datasets.push((name.to_owned(), array.handle.clone()));
+        let (handle, level) = (array.handle.clone(), self.level);
+        self.datasets.push(Dataset { name: name.to_owned(), handle, level });
         self
     }
 }
@@ -396,22 +319,39 @@ impl Hdf5Write {
 #[cfg(feature = "hdf5")]
 impl Collection for Hdf5Write {
     type Output = ();
-    type Pending = PendingFile;
+    type Pending = PendingWrite;
 
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
         check_any(self.call, self.datasets.is_empty())?;
-        let mut schema = Hdf5Schema::new();
-        for (name, handle) in &self.datasets {
+        let (call, path) = (self.call, self.path.clone());
+        let (mut schema, mut arrays) = (Hdf5Schema::new(), Vec::new());
+        for Dataset { name, handle, level } in &self.datasets {
             let node = handle.node()?;
-            let shape = node.known_shape(self.call)?;
-            schema = schema.dataset(self.call, name, node.meta.dtype, &shape)?;
+            let shape = node.known_shape(call)?;
+            let is_chunked = *level > 0 && !shape.is_empty() && !shape.contains(&0);
+            let lens = || node.meta.chunks.axes().iter().map(|axis| axis.max_len().unwrap_or(1));
+            let deflated = is_chunked.then(|| Deflated { chunk: lens().collect(), level: *level });
+            let (in_file, scratch_bytes) = match &deflated {
+                None => (Arc::clone(node), Hdf5Writer::SCRATCH_BYTES),
+                Some(Deflated { chunk, .. }) => {
+                    let axes =
+                        shape.iter().zip(chunk).map(|(&n, &len)| AxisChunks::uniform(n, len));
+                    let in_file = node.in_chunks(axes.collect())?;
+                    let bytes = in_file.meta.block_bytes_max().unwrap_or(0);
+                    (in_file, Deflated::scratch_bytes(bytes))
+                }
+            };
+            schema = schema.dataset(call, name, node.meta.dtype, &shape, deflated)?;
+            arrays.push((in_file, scratch_bytes));
         }
-        let arrays = self.datasets.iter().map(|(_, handle)| handle);
-        PendingFile::enlist(session, self.call, &self.path, schema, arrays)
+        let start = move || -> Result<Box<dyn Writer>> {
+            Ok(Box::new(Hdf5Writer::create(call, &path, schema.clone())?))
+        };
+        Ok(PendingWrite::enlist(session, arrays, Box::new(start)))
     }
 
     fn collect(pending: Self::Pending) -> Result<()> {
-        (pending.0)()
+        pending.finish()
     }
 }
 

@@ -1,21 +1,22 @@
 //! Arrays from files and into files.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ndarray::ArrayViewD;
 
 use super::args::AxisRef;
 use super::chunk::chunk;
 use super::chunks::{AxisChunks, ChunkSpec, Chunks};
-use super::dtype::{DType, Element, dispatch};
+use super::dtype::{Element, dispatch};
 use super::expr::{Handle, Node};
 use super::handle::{Array, DynArray};
 #[cfg(feature = "hdf5")]
 use super::io::Hdf5File;
 use super::io::{NpySource, NpyStackWriter, NpyWriter, Source};
 use super::ops::creation;
-use crate::compute::{Collection, Collector, Session};
+use super::writes::{PendingWrite, Start, Writer};
+use crate::compute::{Collection, Session};
 use crate::error::{Call, Error, Result};
 use crate::graph::Block;
 
@@ -189,7 +190,7 @@ fn unpacked(call: Call, stored: &Handle, packing: &Packing) -> Handle {
             super::ops::unsupported(call, error.got, "a number")
         };
         let (stored, dtype) = (node.meta.dtype, packing.dtype);
-        let number = |value: f64, dtype: DType| scalar(value).cast(dtype);
+        let number = |value: f64, dtype| scalar(value).cast(dtype);
         let mut b = Builder::new(1);
         let raw = b.input(0, stored);
         let mut value = b.cast(raw, dtype);
@@ -345,7 +346,7 @@ impl std::fmt::Debug for BlockSink {
 }
 
 impl Writer for BlockSink {
-    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+    fn write(&self, _i: usize, start: &[u64], block: Block) -> Result<()> {
         (self.0)(start, block)
     }
 
@@ -354,15 +355,8 @@ impl Writer for BlockSink {
     }
 }
 
-/// Something that takes the blocks of an array in any order, and appears when it is finished.
-trait Writer: Send + Sync {
-    fn write(&self, start: &[u64], block: Block) -> Result<()>;
-
-    fn finish(self: Box<Self>) -> Result<()>;
-}
-
 impl Writer for NpyWriter {
-    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+    fn write(&self, _i: usize, start: &[u64], block: Block) -> Result<()> {
         dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
     }
 
@@ -372,7 +366,7 @@ impl Writer for NpyWriter {
 }
 
 impl Writer for NpyStackWriter {
-    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+    fn write(&self, _i: usize, start: &[u64], block: Block) -> Result<()> {
         dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
     }
 
@@ -383,7 +377,7 @@ impl Writer for NpyStackWriter {
 
 #[cfg(feature = "zarr")]
 impl Writer for ZarrWriter {
-    fn write(&self, start: &[u64], block: Block) -> Result<()> {
+    fn write(&self, _i: usize, start: &[u64], block: Block) -> Result<()> {
         dispatch!(self.dtype(), T => self.write_block(start, &chunk::<T>(block).view()))
     }
 
@@ -392,136 +386,79 @@ impl Writer for ZarrWriter {
     }
 }
 
-/// What is to be written: enough to start its file without the array.
-enum Target {
-    Function(BlockSink),
-    Npy {
-        dtype: DType,
-        shape: Vec<u64>,
-    },
-    NpyStack {
-        dtype: DType,
-        /// Lengths of chunks; of all axes but this one there is one chunk.
-        chunks: Vec<Vec<u64>>,
-        axis: usize,
-    },
-    #[cfg(feature = "zarr")]
-    Zarr(Box<ZarrOptions>),
-    #[cfg(feature = "zarr")]
-    ZarrUpdate(ZarrUpdate),
+/// What is to be written.
+struct Target {
+    /// The array in chunks that the writer can take.
+    node: Arc<Node>,
+    /// What writing a block uses beside it.
+    scratch_bytes: u64,
+    start: Start,
 }
 
 impl Target {
-    fn start(&self, call: Call, path: &Path) -> Result<Box<dyn Writer>> {
-        Ok(match self {
-            Target::Function(sink) => Box::new(sink.clone()),
-            Target::Npy { dtype, shape } => Box::new(NpyWriter::create(call, path, *dtype, shape)?),
-            Target::NpyStack { dtype, chunks, axis } => {
-                Box::new(NpyStackWriter::create(call, path, *dtype, chunks, *axis)?)
-            }
-            #[cfg(feature = "zarr")]
-            Target::Zarr(options) => {
-                Box::new(ZarrWriter::create(call, path, ZarrOptions::clone(options))?)
-            }
-            #[cfg(feature = "zarr")]
-            Target::ZarrUpdate(update) => Box::new(ZarrWriter::update(call, path, update)?),
-        })
-    }
-}
-
-/// Hands the blocks of a result to a writer as they are done.
-///
-/// The writer exists from `start` on: what is only explained must not touch the disk.
-struct Writing {
-    call: Call,
-    path: PathBuf,
-    target: Target,
-    chunks: Chunks,
-    writer: OnceLock<Box<dyn Writer>>,
-}
-
-impl Collector for Writing {
-    fn start(&self, _n_blocks: u64) -> Result<()> {
-        let writer = self.target.start(self.call, &self.path)?;
-        self.writer.set(writer).map_err(|_| broken("a write was started twice"))
-    }
-
-    fn scratch_bytes(&self, _block_bytes: u64) -> u64 {
-        match &self.target {
-            Target::Function(_) => 0,
-            Target::Npy { .. } | Target::NpyStack { .. } => NpyWriter::SCRATCH_BYTES,
-            #[cfg(feature = "zarr")]
-            Target::Zarr(options) => options.scratch_bytes(),
-            #[cfg(feature = "zarr")]
-            Target::ZarrUpdate(update) => update.scratch_bytes(),
-        }
-    }
-
-    fn accept(&self, block: usize, value: Block) -> Result<()> {
-        let place = self.chunks.unravel_block(block as u64);
-        let start = place.and_then(|index| self.chunks.block_start(&index));
-        let writer = self.writer.get().ok_or_else(|| broken("a write was not started"))?;
-        writer.write(&start.expect("only arrays of known lengths are written"), value)
-    }
-}
-
-fn broken(problem: &str) -> Error {
-    Error::Internal { place: "writing a file".into(), problem: problem.into() }
-}
-
-/// A write that is being computed.
-#[doc(hidden)]
-pub struct PendingStore(Arc<Writing>);
-
-impl std::fmt::Debug for PendingStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PendingStore")
+    fn new<W: Writer + 'static>(
+        node: Arc<Node>,
+        scratch_bytes: u64,
+        start: impl Fn() -> Result<W> + Send + Sync + 'static,
+    ) -> Self {
+        Target { node, scratch_bytes, start: Box::new(move || Ok(Box::new(start()?))) }
     }
 }
 
 impl Store {
-    /// What is to be written, and the array in chunks that its writer can take.
-    fn plan(&self) -> Result<(Target, Arc<Node>)> {
-        let node = self.handle.node()?;
-        let shape = node.known_shape(self.call)?;
-        match &self.format {
-            Format::Function(sink) => Ok((Target::Function(sink.clone()), Arc::clone(node))),
-            Format::Npy => Ok((Target::Npy { dtype: node.meta.dtype, shape }, Arc::clone(node))),
+    fn target(&self) -> Result<Target> {
+        let node = Arc::clone(self.handle.node()?);
+        let (call, path) = (self.call, self.path.clone());
+        let (dtype, shape) = (node.meta.dtype, node.known_shape(call)?);
+        Ok(match &self.format {
+            Format::Function(sink) => {
+                let sink = sink.clone();
+                Target::new(node, 0, move || Ok(sink.clone()))
+            }
+            Format::Npy => Target::new(node, NpyWriter::SCRATCH_BYTES, move || {
+                NpyWriter::create(call, &path, dtype, &shape)
+            }),
             Format::NpyStack(axis) => {
-                let axis = axis.resolve(self.call, node.ndim(), node.dim_names())?;
+                let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
                 let along = |(i, axis_chunks): (usize, &AxisChunks)| {
                     if i == axis { axis_chunks.clone() } else { AxisChunks::whole(shape[i]) }
                 };
                 let chunks: Chunks =
                     node.meta.chunks.axes().iter().enumerate().map(along).collect();
-                let sizes = chunks.axes().iter().map(|axis| axis.sizes().collect()).collect();
-                let target = Target::NpyStack { dtype: node.meta.dtype, chunks: sizes, axis };
-                Ok((target, node.in_chunks(chunks)?))
+                let sizes: Vec<Vec<u64>> =
+                    chunks.axes().iter().map(|axis| axis.sizes().collect()).collect();
+                Target::new(node.in_chunks(chunks)?, NpyWriter::SCRATCH_BYTES, move || {
+                    NpyStackWriter::create(call, &path, dtype, &sizes, axis)
+                })
             }
             #[cfg(feature = "zarr")]
             Format::Zarr(how) => {
-                let options = how.options(node, &shape);
-                options.check(self.call)?;
+                let options = how.options(&node, &shape);
+                options.check(call)?;
                 // Whole storage units in each block, so that each unit has one writer.
                 let aligned = node.in_chunks(aligned_to(&node.meta.chunks, options.unit()))?;
-                Ok((Target::Zarr(Box::new(options)), aligned))
+                Target::new(aligned, options.scratch_bytes(), move || {
+                    ZarrWriter::create(call, &path, options.clone())
+                })
             }
             #[cfg(feature = "zarr")]
             Format::ZarrRegion(region) => {
-                let (update, aligned) = zarr_updates::region(self.call, &self.path, node, region)?;
-                Ok((Target::ZarrUpdate(update), aligned))
+                Self::updating(call, path, zarr_updates::region(call, &self.path, &node, region)?)
             }
             #[cfg(feature = "zarr")]
             Format::ZarrAppend(axis) => {
-                let (update, aligned) = zarr_updates::append(self.call, &self.path, node, axis)?;
-                Ok((Target::ZarrUpdate(update), aligned))
+                Self::updating(call, path, zarr_updates::append(call, &self.path, &node, axis)?)
             }
-        }
+        })
     }
 }
 
 #[cfg(feature = "zarr")]
 impl Store {
+    fn updating(call: Call, path: PathBuf, (update, node): (ZarrUpdate, Arc<Node>)) -> Target {
+        Target::new(node, update.scratch_bytes(), move || ZarrWriter::update(call, &path, &update))
+    }
+
     /// What of a Zarr array is going to be written, if it is one.
     fn extent(&self) -> Option<Extent> {
         match &self.format {
@@ -536,29 +473,19 @@ impl Store {
 
 impl Collection for Store {
     type Output = ();
-    type Pending = PendingStore;
+    type Pending = PendingWrite;
 
     fn enlist(&self, session: &mut Session) -> Result<Self::Pending> {
-        let (target, node) = self.plan()?;
+        let Target { node, scratch_bytes, start } = self.target()?;
         #[cfg(feature = "zarr")]
         if let Some(extent) = self.extent() {
             session.zarr_writes.add(self.call, &self.path, extent)?;
         }
-        let writing = Arc::new(Writing {
-            call: self.call,
-            path: self.path.clone(),
-            target,
-            chunks: node.meta.chunks.clone(),
-            writer: OnceLock::new(),
-        });
-        session.add_array(node, Arc::clone(&writing) as Arc<dyn Collector>);
-        Ok(PendingStore(writing))
+        Ok(PendingWrite::enlist(session, [(node, scratch_bytes)], start))
     }
 
     fn collect(pending: Self::Pending) -> Result<()> {
-        let writing = Arc::into_inner(pending.0).ok_or_else(|| broken("the run has not ended"))?;
-        let writer = writing.writer.into_inner();
-        writer.ok_or_else(|| broken("a write was not started"))?.finish()
+        pending.finish()
     }
 }
 

@@ -21,7 +21,8 @@ use crate::error::{Call, Error};
 /// Core axes are put into one chunk; loops are cut so that no block grows beyond the largest one and the chunk size.
 ///
 /// # Cost
-/// One task for each block of the loops, however many results there are.
+/// One task for each block of the loops, however many results there are. What the function allocates besides its results is
+/// counted as far as [`with_scratch_bytes`](Array::with_scratch_bytes) says it.
 ///
 /// # Errors
 /// Carried: [`Error::InvalidArgument`], [`Error::ShapeMismatch`], [`Error::UnknownChunks`]. Of `compute`:

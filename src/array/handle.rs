@@ -478,7 +478,7 @@ impl<T: Element> Array<T> {
     ///
     /// # Cost
     /// One task a block. The block that the function gets is counted, and the one that it returns; what
-    /// it allocates beside them is not.
+    /// it allocates beside them as far as [`with_scratch_bytes`](Self::with_scratch_bytes) says it.
     ///
     /// # Errors
     /// Of `compute`: [`Error::TaskPanicked`] if the function panics, [`Error::TaskFailed`] if it

@@ -38,6 +38,7 @@ pub mod random;
 mod rules;
 mod show;
 mod stacks;
+mod writes;
 #[cfg(feature = "zarr")]
 mod zarr_updates;
 #[cfg(feature = "zarr")]
@@ -45,7 +46,7 @@ mod zarr_writes;
 
 pub use any::{AnyArray, AnyElement, AnyViewMut};
 pub use args::{Axes, AxisRef, Shape};
-pub use block_functions::{Arrays, Elements, map_blocks};
+pub use block_functions::{Arrays, Elements, blockwise, map_blocks};
 pub use chunks::{AxisSpec, ChunkSpec, Chunks, SplitEvery};
 pub use create::{
     arange, concatenate, empty, eye, from_fn, from_ndarray, from_source, full, full_like, linspace,

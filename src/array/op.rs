@@ -161,7 +161,11 @@ impl PartialEq for Blockwise {
             (Some(a), Some(b)) => a == b,
             _ => Arc::ptr_eq(&self.kernel, &other.kernel),
         };
-        self.name == other.name && self.out == other.out && self.maps == other.maps && same_kernel()
+        self.name == other.name
+            && self.out == other.out
+            && self.maps == other.maps
+            && self.scratch_bytes == other.scratch_bytes
+            && same_kernel()
     }
 }
 

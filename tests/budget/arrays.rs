@@ -117,6 +117,21 @@ fn kernels_of_arrays_allocate_what_they_declare() {
         "a transform of real numbers": fft::rfft(&narrow(), None, 1, fft::FftNorm::Backward);
         "and back": fft::irfft(&x(), None, 1, fft::FftNorm::Backward);
         "a function of rows": array::apply_gufunc("(i)->(i)", &[&x()], &[], |blocks| vec![&blocks[0] * 2.0])[0];
+        "rows and what they add up to": array::apply_gufunc("(i)->(i),()", &[&x()], &[], |blocks| {
+            let copy = blocks[0].to_owned();
+            vec![&copy * 2.0, copy.sum_axis(ndarray::Axis(copy.ndim() - 1))]
+        })[0].with_scratch_bytes(2 * N * N * 8);
+        "letters": array::blockwise("ij,j->ji", (&x(), &y()), &[], |(x, y), _| {
+            (&x * &y).reversed_axes().as_standard_layout().into_owned()
+        }).with_scratch_bytes(N * N * 8);
+        "a function that needs more": x().map_blocks(|block, _| (&block * 2.0) + &(&block * 3.0)).with_scratch_bytes(N * N * 8);
+        "with what is around": x().map_overlap(8, array::Boundary::Nearest, |block, _| (&block * 2.0) + &(&block * 3.0))
+            .with_scratch_bytes((N + 16) * (N + 16) * 8);
+        "cumulative": x().cumreduction(0, |x, axis| {
+            let mut x = x.to_owned();
+            x.accumulate_axis_inplace(ndarray::Axis(axis), |&a, b| *b += a);
+            x
+        }, |before, x| &x + &before);
         "blocks": x().map_blocks(|block, _| block.to_owned());
         "means of windows": x().sliding_window_view([(0, 7)]).mean(-1);
         "boxes of a transpose": x().transpose().sliding_window_view([(0, 3), (1, 3)]).max([2, 3]);

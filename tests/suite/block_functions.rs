@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use dask_rs::array::{self, Array, Element, over};
 use dask_rs::{Config, Error, ExecutorKind, compute};
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice, Zip, arr1};
+use ndarray::{ArrayD, ArrayViewD, Axis, Ix2, IxDyn, Slice, Zip, arr1};
 use proptest::prelude::*;
 
 use super::oracle::{Draws, cases};
@@ -98,8 +98,70 @@ fn reduced(draws: &mut Draws<'_>) {
     check(&y, &expected);
 }
 
+/// Letters that are shared, contracted, moved and repeated.
+fn lettered(draws: &mut Draws<'_>) {
+    let [i, j, k] = [0; 3].map(|_| [4, 1, 6, 0, 3][draws.below(5)]);
+    let (a, b, v) = (numbers(&[i, j]), numbers(&[j, k]), numbers(&[j]).mapv(|x| x as i32));
+    let x = array::from_ndarray(a.clone(), draws.chunks(&[i, j]));
+    let y = array::from_ndarray(b.clone(), draws.chunks(&[j, k]));
+    let w = array::from_ndarray(v.clone(), draws.chunks(&[j]));
+    let matrix = |x: ArrayViewD<'_, f64>| x.into_dimensionality::<Ix2>().unwrap().to_owned();
+    let product =
+        move |a: ArrayViewD<'_, f64>, b: ArrayViewD<'_, f64>| matrix(a).dot(&matrix(b)).into_dyn();
+    let got = array::blockwise("ij,jk->ik", (&x, &y), &[], move |(a, b), _| product(a, b));
+    check(&got, &product(a.view(), b.view()));
+
+    let scaled = |a: ArrayViewD<'_, f64>, v: ArrayViewD<'_, i32>| {
+        (&a * &v.mapv(f64::from)).reversed_axes().as_standard_layout().into_owned()
+    };
+    let got = array::blockwise("ij, j -> ji", (&x, &w), &[], move |(a, v), _| scaled(a, v));
+    check(&got, &scaled(a.view(), v.view()));
+
+    // An axis that no array has, in two blocks, of which each says which one it is.
+    let got = array::blockwise("ij->inj", (&x,), &[('n', vec![2, 1])], |(a,), info| {
+        let n = if info.block[1] == 0 { 2 } else { 1 };
+        let shape = [a.shape()[0], n, a.shape()[1]];
+        let a = (&a + info.block[1] as f64).insert_axis(Axis(1));
+        a.broadcast(IxDyn(&shape)).unwrap().to_owned()
+    });
+    let parts = [a.view(), a.view(), (&a + 1.0).view()].map(|x| x.to_owned());
+    check(&got, &ndarray::stack(Axis(1), &parts.each_ref().map(|part| part.view())).unwrap());
+}
+
+/// The last number that is not negative, which is no commutative combination.
+fn filled(draws: &mut Draws<'_>) {
+    let ndim = 1 + draws.below(3);
+    let shape: Vec<usize> = (0..ndim).map(|_| [5, 1, 7, 0, 12][draws.below(5)]).collect();
+    let axis = draws.below(ndim);
+    let all = numbers(&shape).mapv(|x| x as i32);
+    let x = array::from_ndarray(all.clone(), draws.chunks(&shape));
+    let later = |a: f64, b: f64| if b < 0.0 { a } else { b };
+    let scan = move |x: ArrayViewD<'_, i32>, axis: usize| {
+        let mut out = x.mapv(f64::from);
+        out.accumulate_axis_inplace(Axis(axis), |&a, b| *b = later(a, *b));
+        out
+    };
+    let combine = move |a: ArrayViewD<'_, f64>, b: ArrayViewD<'_, f64>| {
+        Zip::from(&b).and_broadcast(&a).map_collect(|&b, &a| later(a, b))
+    };
+    let got = x.cumreduction(axis as i64, scan, combine);
+    check(&got, &scan(all.view(), axis));
+}
+
 proptest! {
     #![proptest_config(cases(40))]
+
+    #[test]
+    fn blocks_of_one_letter_come_together(numbers in proptest::collection::vec(any::<u32>(), 40)) {
+        lettered(&mut Draws { numbers: &numbers, at: 0, is_sendable: false });
+    }
+
+    #[test]
+    fn cumulative_functions_of_users_are_those_of_loops(
+        numbers in proptest::collection::vec(any::<u32>(), 40),
+    ) {
+        filled(&mut Draws { numbers: &numbers, at: 0, is_sendable: false });
+    }
 
     #[test]
     fn blocks_of_several_arrays_come_together(numbers in proptest::collection::vec(any::<u32>(), 40)) {
@@ -283,4 +345,82 @@ fn what_numbers_are() {
         let expected = if *x == 0.0 { 1.0 } else { angle.sin() / angle };
         assert!((got - expected).abs() < 1e-15, "sinc({x}) = {got}");
     }
+}
+
+#[test]
+fn letters_go_with_lengths_of_one_names_and_other_lengths() {
+    let all = numbers(&[6, 5]);
+    let x = array::from_ndarray(all.clone(), [4, 2]).with_dim_names(["y", "x"]);
+    let row = array::from_ndarray(all.slice(ndarray::s![..1, ..]).to_owned().into_dyn(), [1, 3]);
+    let sum = array::blockwise("ij,ij->ij", (&x, &row), &[], |(a, b), _| &a + &b);
+    check(&sum, &(&all + &all.slice(ndarray::s![..1, ..])));
+    assert_eq!(sum.dim_names().unwrap().unwrap(), ["y", "x"]);
+    // Blocks of 4 and 2 rows become 8 and 4.
+    let twice = array::blockwise("ij->ij", (&x,), &[('i', vec![8, 4])], |(a,), _| {
+        ndarray::concatenate(Axis(0), &[a.view(), a.view()]).unwrap()
+    });
+    let parts = [(0, 4), (0, 4), (4, 6), (4, 6)];
+    let parts = parts.map(|(from, to)| all.slice_axis(Axis(0), Slice::from(from..to)));
+    check(&twice, &ndarray::concatenate(Axis(0), &parts).unwrap());
+    // Of an unknown length, which is cut alike.
+    let kept = x.compress(&x.slice(ndarray::s![.., 0]).gt(0.0), 0);
+    let n_kept = all.index_axis(Axis(1), 0).iter().filter(|x| **x > 0.0).count();
+    let one = array::blockwise("ij->i", (&kept,), &[], |(a,), _| a.sum_axis(Axis(1)) * 0.0 + 1.0);
+    assert_eq!(one.sum(..).compute().unwrap()[[]], n_kept as f64);
+
+    let wrong = |subscripts: &str, chunks: &[(char, Vec<u64>)]| {
+        let y = array::blockwise(subscripts, (&x,), chunks, |(a,), _| a.to_owned());
+        assert!(matches!(y.check(), Err(Error::InvalidArgument { .. })), "{subscripts}: {y}");
+    };
+    for subscripts in ["ij", "i->i", "ij,j->i", "ij->ii", "ij->ik", "i1->i", "ij->i->j"] {
+        wrong(subscripts, &[]);
+    }
+    wrong("ij->ij", &[('i', vec![12])]);
+    wrong("ij->ij", &[('k', vec![1])]);
+    wrong("ij->ijk", &[('k', vec![])]);
+    let other = array::ones::<f64>([4], [4]);
+    let wrong = array::blockwise("ij,i->ij", (&x, &other), &[], |(a, _), _| a.to_owned());
+    assert!(matches!(wrong.check(), Err(Error::ShapeMismatch { .. })));
+    let wrong = array::blockwise("ij->i", (&x,), &[], |(a,), _| a.to_owned());
+    assert!(matches!(wrong.compute(), Err(Error::TaskFailed { .. })));
+}
+
+#[test]
+fn what_functions_need_besides_their_blocks_counts() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let x: Array<f64> = array::ones([64, 64], [16, 16]).with_dim_names(["y", "x"]);
+    let config = Config::new().with_memory_limit(256 << 10).with_threads(4);
+    let both = |x: &Array<f64>, bytes: u64| {
+        let blocks = x.map_blocks(|block, _| &block * 2.0).with_scratch_bytes(bytes);
+        let around = x.map_overlap(1, array::Boundary::Nearest, |block, _| block.to_owned());
+        (blocks, around.with_scratch_bytes(bytes))
+    };
+    config.scope(|| {
+        let (blocks, around) = both(&x, 200 << 10);
+        assert_eq!(blocks.dim_names().unwrap().unwrap(), ["y", "x"]);
+        let (sum, same) = compute((blocks.sum(..), around.sum(..))).unwrap();
+        assert_eq!((sum[[]], same[[]]), (2.0 * 64.0 * 64.0, 64.0 * 64.0));
+        let (blocks, around) = both(&x, 300 << 10);
+        assert!(matches!(blocks.compute(), Err(Error::OverBudget { .. })));
+        assert!(matches!(around.compute(), Err(Error::OverBudget { .. })));
+
+        // As two do not fit, no two run.
+        let (running, calls) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (seen, counted) = (Arc::clone(&running), Arc::clone(&calls));
+        let results = array::apply_gufunc("(x)->(x),()", &[&x], &[], move |blocks| {
+            assert_eq!(seen.fetch_add(1, Ordering::SeqCst), 0);
+            counted.fetch_add(1, Ordering::SeqCst);
+            let results = vec![blocks[0].to_owned(), blocks[0].sum_axis(Axis(1))];
+            (0..100).for_each(|_| std::thread::yield_now());
+            seen.fetch_sub(1, Ordering::SeqCst);
+            results
+        });
+        let results: Vec<_> =
+            results.iter().map(|result| result.with_scratch_bytes(140 << 10)).collect();
+        let (same, sums) = compute((results[0].sum(..), results[1].sum(..))).unwrap();
+        assert_eq!((same[[]], sums[[]]), (64.0 * 64.0, 64.0 * 64.0));
+        assert_eq!(calls.load(Ordering::SeqCst) as u64, results[1].grid().unwrap()[0]);
+    });
+    let wrong = (&x + 1.0).with_scratch_bytes(1);
+    assert!(matches!(wrong.check(), Err(Error::InvalidArgument { .. })), "{wrong}");
 }

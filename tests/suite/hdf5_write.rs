@@ -2,19 +2,11 @@
 
 use dask_rs::array::{self, DynArray, Element, Hdf5Write};
 use dask_rs::{Config, Error, ExecutorKind, compute};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::ArrayD;
 use num_complex::Complex;
 use proptest::prelude::*;
 
-use super::oracle::{Draws, cases};
-
-fn numbers<T: Element>(shape: &[usize], of: impl Fn(i64) -> T) -> ArrayD<T> {
-    let mut i = 0;
-    ArrayD::from_shape_simple_fn(IxDyn(shape), || {
-        i += 1;
-        of((i * 7) % 101 - 30)
-    })
-}
+use super::oracle::{Draws, cases, numbers};
 
 fn three_datasets(draws: &mut Draws<'_>) {
     let dir = tempfile::tempdir().unwrap();
@@ -24,7 +16,9 @@ fn three_datasets(draws: &mut Draws<'_>) {
     let x = array::from_ndarray(a.clone(), draws.chunks(&shape));
     let y = array::from_ndarray(b.clone(), draws.chunks(&[11]));
     let file = Hdf5Write::new(&path)
+        .compression(draws.below(4) as u32)
         .dataset("group/of/a", &x)
+        .compression(draws.below(10) as u32)
         .dataset("b", &y)
         .dataset("group/is_large", &x.gt(3.0));
     Config::new().with_executor(ExecutorKind::Seeded(3)).scope(|| compute(&file).unwrap());
@@ -53,10 +47,14 @@ fn every_type_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.h5");
         let all = numbers(&[3, 5], of);
-        array::from_ndarray(all.clone(), [2, 2]).to_hdf5(&path, "täglich").unwrap();
-        let back = DynArray::open_hdf5(&path, "täglich");
-        assert_eq!(back.dtype().unwrap(), T::DTYPE);
-        assert_eq!(back.cast_to::<T>().compute().unwrap(), all);
+        let x = array::from_ndarray(all.clone(), [2, 2]);
+        let file = Hdf5Write::new(&path).dataset("täglich", &x).compression(1).dataset("small", &x);
+        compute(file).unwrap();
+        for name in ["täglich", "small"] {
+            let back = DynArray::open_hdf5(&path, name);
+            assert_eq!(back.dtype().unwrap(), T::DTYPE);
+            assert_eq!(back.cast_to::<T>().compute().unwrap(), all);
+        }
     }
     there_and_back(|i| i > 0);
     there_and_back(|i| i as i8);
@@ -91,6 +89,31 @@ fn groups_may_be_large() {
     }
 }
 
+/// So many chunks that their index has three levels, beside an array without elements and one without axes.
+#[test]
+fn datasets_may_have_many_chunks() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.h5");
+    let x = array::arange(0_i32, 3 * 4100, 1, [3]).reshape([4100, 3]);
+    let none = array::zeros::<f64>([0, 4], [1, 2]);
+    let file = Hdf5Write::new(&path)
+        .compression(1)
+        .dataset("many", &x.rechunk([1, 3]))
+        .dataset("none", &none)
+        .dataset("one", &x.sum(..));
+    compute(file).unwrap();
+    let (all, none, one) = compute((
+        array::open_hdf5::<i32>(&path, "many"),
+        array::open_hdf5::<f64>(&path, "none"),
+        array::open_hdf5::<i64>(&path, "one"),
+    ))
+    .unwrap();
+    assert!(all.iter().copied().eq(0..3 * 4100));
+    assert_eq!((none.shape(), one[[]]), (&[0, 4][..], 12_300 * 12_299 / 2));
+    let chunks = array::open_hdf5::<i32>(&path, "many").slice(ndarray::s![4099, ..]);
+    assert_eq!(chunks.compute().unwrap().sum(), 3 * 12_298);
+}
+
 #[test]
 fn what_a_file_cannot_hold_is_an_error_before_it_is_there() {
     let dir = tempfile::tempdir().unwrap();
@@ -112,6 +135,9 @@ fn what_a_file_cannot_hold_is_an_error_before_it_is_there() {
     }
     let unknown = x.compress(&x.gt(0.0).any(1), 0);
     assert!(matches!(unknown.to_hdf5(&path, "x").unwrap_err(), Error::UnknownChunks { .. }));
+    let large = array::zeros::<u8>([3_u64 << 30], -1);
+    let error = compute(file().compression(1).dataset("x", &large)).unwrap_err();
+    assert!(matches!(error, Error::InvalidChunks { .. }), "{error}");
     assert!(!path.exists());
     let failing = x.map_blocks(|_, _| -> ArrayD<f64> { panic!("not this one") });
     failing.to_hdf5(&path, "x").unwrap_err();

@@ -4,18 +4,9 @@ use std::path::Path;
 
 use dask_rs::array::{self, Array, Attribute, DType, DynArray, Element, NetcdfFile, NetcdfWrite};
 use dask_rs::{Config, Error, ExecutorKind, compute};
-use ndarray::{ArrayD, IxDyn};
 use proptest::prelude::*;
 
-use super::oracle::{Draws, cases};
-
-fn numbers<T: Element>(shape: &[usize], of: impl Fn(i64) -> T) -> ArrayD<T> {
-    let mut i = 0;
-    ArrayD::from_shape_simple_fn(IxDyn(shape), || {
-        i += 1;
-        of((i * 7) % 101 - 30)
-    })
-}
+use super::oracle::{Draws, cases, numbers};
 
 /// Of two variables with common dimensions, in chunks of their own.
 fn two_variables(draws: &mut Draws<'_>) {

@@ -1,7 +1,7 @@
 //! Random expressions over random chunks give what ndarray gives, and the same bits however they run.
 
 use dask_rs::array::{
-    self, Array, AxisSpec, ChunkSpec, Index, Over, concatenate, over, stack, where_,
+    self, Array, AxisSpec, ChunkSpec, Element, Index, Over, concatenate, over, stack, where_,
 };
 use dask_rs::{Config, Error, ExecutorKind};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -496,6 +496,15 @@ fn check(numbers: &[u32]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// Numbers from -30 to 70 of any type, in C order.
+pub(super) fn numbers<T: Element>(shape: &[usize], of: impl Fn(i64) -> T) -> ArrayD<T> {
+    let mut i = 0;
+    ArrayD::from_shape_simple_fn(IxDyn(shape), || {
+        i += 1;
+        of((i * 7) % 101 - 30)
+    })
 }
 
 pub(super) fn cases(n: u32) -> Cases {

@@ -55,6 +55,6 @@ pub(crate) use take::{
     by_block, even_chunks, shuffle_chunks, take_blocks, take_chunks, take_sources,
 };
 pub use tree::SplitEvery;
-pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast};
+pub(crate) use unify::{broadcast_shapes, unify, unify_broadcast, unify_indices};
 pub(crate) use windows::window_chunks;
 pub(crate) use within::cut_within;

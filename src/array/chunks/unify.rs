@@ -178,7 +178,6 @@ pub(crate) fn broadcast_chunks(call: Call, args: &[&Chunks]) -> Result<Chunks> {
 ///
 /// # Errors
 /// As [`unify`]; [`Error::ShapeMismatch`] also if an argument has another number of axes.
-#[cfg_attr(not(test), expect(dead_code, reason = "for `einsum`, which is not here yet"))]
 pub(crate) fn unify_indices(
     call: Call,
     args: &[(&[char], &Chunks)],

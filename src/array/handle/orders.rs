@@ -85,7 +85,8 @@ impl<T: Element> Array<T> {
     /// The same shape. Chunks that are shorter than the depth are joined with their neighbours.
     ///
     /// # Cost
-    /// A task assembles a block and what is around it, from the blocks of its neighbours too.
+    /// A task assembles a block and what is around it, from the blocks of its neighbours too. What the function allocates besides
+    /// its result is counted as far as [`with_scratch_bytes`](Self::with_scratch_bytes) says it.
     ///
     /// # Errors
     /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a depth longer than its axis.

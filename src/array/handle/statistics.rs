@@ -70,7 +70,7 @@ pub fn ttest_rel<T: Element>(a: &Array<T>, b: &Array<T>, axis: impl Into<AxisRef
     TTest::of(t_tests::related(Call::new("ttest_rel"), &a.handle, &b.handle, &axis.into()))
 }
 
-/// [`histogramdd`] of two dimensions.
+/// [`histogramdd`] of two dimensions, without weights.
 #[track_caller]
 #[must_use]
 pub fn histogram2d<T: Element>(

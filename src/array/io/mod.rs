@@ -31,7 +31,7 @@ pub(crate) use bytes::{ByteOrder, Strips};
 #[cfg(feature = "dist")]
 pub(crate) use bytes::{decode_slice, encode_slice};
 #[cfg(feature = "hdf5")]
-pub(crate) use hdf5::{Hdf5File, Hdf5Schema, Hdf5Writer};
+pub(crate) use hdf5::{Deflated, Hdf5File, Hdf5Schema, Hdf5Writer};
 #[cfg(feature = "image")]
 pub(crate) use images::ImageStack;
 #[cfg(feature = "netcdf")]

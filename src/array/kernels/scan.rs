@@ -4,11 +4,13 @@
 //! combined in a tree, see `ops/scans.rs`.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use ndarray::{ArrayView1, ArrayViewD, ArrayViewMutD, Axis, s};
+use ndarray::{ArrayD, ArrayView1, ArrayViewD, ArrayViewMutD, Axis, Slice, s};
 use num_complex::Complex;
 
 use super::copy::filled;
+use super::map_blocks::{BlockFunction, of_blocks};
 use super::strip::STRIP;
 use crate::array::chunk::{Chunk, chunk};
 use crate::array::dtype::Element;
@@ -303,5 +305,41 @@ impl<T: Combine> Kernel for ScanKernel<T> {
     #[cfg(feature = "dist")]
     fn spec(&self) -> Result<KernelSpec, Unsendable> {
         Ok(KernelSpec::new("scan", &(T::DTYPE, self.kind, self.step, self.axis)))
+    }
+}
+
+/// A step of a scan by functions of a user: of blocks, and of what stands before with each of these.
+pub(crate) fn own_step<T: Element, U: Element>(
+    step: ScanStep,
+    axis: usize,
+    scan: Arc<impl Fn(ArrayViewD<'_, T>, usize) -> ArrayD<U> + Send + Sync + 'static>,
+    combine: Arc<
+        impl Fn(ArrayViewD<'_, U>, ArrayViewD<'_, U>) -> ArrayD<U> + Send + Sync + 'static,
+    >,
+) -> Arc<dyn BlockFunction> {
+    let scanned = move |block: Block| scan(chunk::<T>(block).view(), axis);
+    match step {
+        ScanStep::Total => of_blocks(move |mut blocks, _| {
+            let mut all = scanned(blocks.remove(0));
+            if let Some(last) = all.len_of(Axis(axis)).checked_sub(1) {
+                all.slice_axis_inplace(Axis(axis), Slice::from(last..));
+            }
+            all.as_standard_layout().into_owned()
+        }),
+        ScanStep::Combine => of_blocks(move |blocks, _| {
+            let totals: Vec<_> = blocks.into_iter().map(chunk::<U>).collect();
+            match &totals[..] {
+                [a, b] => combine(a.view(), b.view()),
+                others => others[0].view().to_owned(),
+            }
+        }),
+        ScanStep::Scan => of_blocks(move |mut blocks, _| {
+            let before = blocks.drain(1..).next().map(chunk::<U>);
+            let all = scanned(blocks.remove(0));
+            match before {
+                Some(before) => combine(before.view(), all.view()),
+                None => all,
+            }
+        }),
     }
 }

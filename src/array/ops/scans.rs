@@ -9,14 +9,17 @@
 
 use std::sync::Arc;
 
+use ndarray::{ArrayD, ArrayViewD};
+
 use super::elementwise::{cast, elemwise_of};
 use super::manipulation::reshape;
-use crate::array::args::{Axes, Shape};
+use super::map_blocks::node_of;
+use crate::array::args::{Axes, AxisRef, Shape};
 use crate::array::chunks::limit::check_listed;
 use crate::array::chunks::{AxisChunks, Chunks};
-use crate::array::dtype::{DType, dispatch};
+use crate::array::dtype::{DType, Element, dispatch};
 use crate::array::expr::{Handle, Node};
-use crate::array::kernels::scan::{ScanKernel, ScanKind, ScanStep};
+use crate::array::kernels::scan::{ScanKernel, ScanKind, ScanStep, own_step};
 use crate::array::kernels::{Builder, Scalar, UnaryOp};
 use crate::array::meta::Meta;
 use crate::array::op::{ArrayOp, Blockwise};
@@ -67,41 +70,57 @@ fn without_nan(call: Call, x: &Handle, kind: ScanKind) -> Handle {
 }
 
 fn along(call: Call, node: &Arc<Node>, axis: usize, kind: ScanKind) -> Result<Arc<Node>> {
-    let len = node.axis_len(call, axis)?;
     let dtype = node.meta.dtype;
     let has_order = !dtype.is_complex() || !matches!(kind, ScanKind::Max | ScanKind::Min);
     if dtype == DType::Bool || !has_order {
         return Err(super::unsupported(call, dtype, "a number, and a real one for an extreme"));
     }
-    let chunks = &node.meta.chunks.axes()[axis];
-    if len == 0 {
-        return Ok(Arc::clone(node));
-    }
-    check_listed(call.op, Some(call), chunks.n_blocks())?;
-    // A block without elements has no total.
-    let full = AxisChunks::from_size_iter(chunks.sizes().filter(|&n| n > 0));
-    let full = full.unwrap_or_else(|| AxisChunks::whole(len));
-    let node = node.in_chunks(node.meta.chunks.with_axis(axis, full))?;
-    let scan = Steps { call, axis, kind };
-    let same = |axis| AxisMap::same(axis);
-    let maps = |own: AxisMap| {
-        BlockMap::axes((0..node.ndim()).map(|i| if i == axis { own.clone() } else { same(i) }))
+    let make = |step: ScanStep, inputs: &[Input<'_>], chunks: Chunks| {
+        let kernel: Arc<dyn Kernel> = dispatch!(dtype, number T => {
+            Arc::new(ScanKernel::<T>::new(kind, step, axis))
+        }, else return Err(super::unsupported(call, dtype, "a number")));
+        let name = match step {
+            ScanStep::Scan => call.op.into(),
+            ScanStep::Total => format!("{} (total)", call.op).into(),
+            ScanStep::Combine => format!("{} (combine)", call.op).into(),
+        };
+        let blockwise = Blockwise {
+            name,
+            kernel,
+            maps: inputs.iter().map(|(_, map)| map.clone()).collect(),
+            out: Meta { dtype, chunks },
+            out_bytes: None,
+            scratch_bytes: 0,
+        };
+        let nodes: Vec<_> = inputs.iter().map(|(node, _)| *node).collect();
+        Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &nodes)
     };
-    let n_blocks = node.meta.chunks.axes()[axis].n_blocks();
-    let chunks = node.meta.chunks.clone();
-    if n_blocks == 1 {
-        return scan.step(ScanStep::Scan, &[(&node, maps(same(axis)))], chunks);
-    }
-    let totals = scan.step(
-        ScanStep::Total,
-        &[(&node, maps(same(axis)))],
-        of_totals(&chunks, axis, n_blocks),
-    )?;
-    let carries = scan.prefixes(&totals)?;
-    // What stands before a block is the total up to the block before it.
-    let before = (0..n_blocks).map(|i| (i.saturating_sub(1), i));
-    let inputs = [(&node, maps(same(axis))), (&carries, maps(ranges(axis, before)))];
-    scan.step(ScanStep::Scan, &inputs, chunks)
+    Steps { call, axis, make: &make }.of(node)
+}
+
+/// The scan by functions of a user: of blocks, and of what stands before with each of these.
+pub(crate) fn own_scan<T: Element, U: Element>(
+    call: Call,
+    x: &Handle,
+    axis: &AxisRef,
+    scan: impl Fn(ArrayViewD<'_, T>, usize) -> ArrayD<U> + Send + Sync + 'static,
+    combine: impl Fn(ArrayViewD<'_, U>, ArrayViewD<'_, U>) -> ArrayD<U> + Send + Sync + 'static,
+) -> Handle {
+    let (scan, combine) = (Arc::new(scan), Arc::new(combine));
+    x.then(|node| {
+        let axis = axis.resolve(call, node.ndim(), node.dim_names())?;
+        let make = |step: ScanStep, inputs: &[Input<'_>], chunks: Chunks| {
+            // What `scan` has made is there beside what is made of it.
+            let whole = Meta { dtype: U::DTYPE, chunks: inputs[0].0.meta.chunks.clone() };
+            let scratch_bytes = match step {
+                ScanStep::Combine => 0,
+                ScanStep::Total | ScanStep::Scan => whole.block_bytes_max().unwrap_or(0),
+            };
+            let function = own_step(step, axis, Arc::clone(&scan), Arc::clone(&combine));
+            node_of::<U>(call, inputs, chunks, scratch_bytes, function)
+        };
+        Steps { call, axis, make: &make }.of(node)
+    })
 }
 
 fn ranges(axis: usize, ranges: impl Iterator<Item = (u64, u64)>) -> AxisMap {
@@ -113,41 +132,50 @@ fn of_totals(chunks: &Chunks, axis: usize, n: u64) -> Chunks {
     chunks.with_axis(axis, AxisChunks::uniform(n, 1))
 }
 
-/// Makes the steps of a scan.
-struct Steps {
+/// An array, and which of its blocks a step reads.
+type Input<'a> = (&'a Arc<Node>, BlockMap);
+
+/// Makes one step, of these inputs, with a result in these chunks.
+type Make<'a> = dyn Fn(ScanStep, &[Input<'_>], Chunks) -> Result<Arc<Node>> + 'a;
+
+/// Makes the steps of a scan along an axis.
+struct Steps<'a> {
     call: Call,
     axis: usize,
-    kind: ScanKind,
+    make: &'a Make<'a>,
 }
 
-impl Steps {
-    fn step(
-        &self,
-        step: ScanStep,
-        inputs: &[(&Arc<Node>, BlockMap)],
-        chunks: Chunks,
-    ) -> Result<Arc<Node>> {
-        let (node, _) = inputs[0];
-        let dtype = node.meta.dtype;
-        let kernel: Arc<dyn Kernel> = dispatch!(dtype, number T => {
-            Arc::new(ScanKernel::<T>::new(self.kind, step, self.axis))
-        }, else return Err(super::unsupported(self.call, dtype, "a number")));
-        let name = match step {
-            ScanStep::Scan => self.call.op.into(),
-            ScanStep::Total => format!("{} (total)", self.call.op).into(),
-            ScanStep::Combine => format!("{} (combine)", self.call.op).into(),
+impl Steps<'_> {
+    fn step(&self, step: ScanStep, inputs: &[Input<'_>], chunks: Chunks) -> Result<Arc<Node>> {
+        Ok((self.make)(step, inputs, chunks)?.with_note(inputs[0].0.note.clone()))
+    }
+
+    /// The whole scan.
+    fn of(&self, node: &Arc<Node>) -> Result<Arc<Node>> {
+        let axis = self.axis;
+        let len = node.axis_len(self.call, axis)?;
+        let chunks = &node.meta.chunks.axes()[axis];
+        check_listed(self.call.op, Some(self.call), chunks.n_blocks())?;
+        // A block without elements has no total.
+        let full = AxisChunks::from_size_iter(chunks.sizes().filter(|&n| n > 0));
+        let full = full.unwrap_or_else(|| AxisChunks::whole(len));
+        let node = node.in_chunks(node.meta.chunks.with_axis(axis, full))?;
+        let same = AxisMap::same;
+        let maps = |own: AxisMap| {
+            BlockMap::axes((0..node.ndim()).map(|i| if i == axis { own.clone() } else { same(i) }))
         };
-        let blockwise = Blockwise {
-            name,
-            kernel,
-            maps: inputs.iter().map(|(_, map)| map.clone()).collect(),
-            out: Meta { dtype, chunks },
-            out_bytes: None,
-            scratch_bytes: 0,
-        };
-        let nodes: Vec<_> = inputs.iter().map(|(node, _)| *node).collect();
-        let scanned = Node::of(ArrayOp::Blockwise(Arc::new(blockwise)), &nodes)?;
-        Ok(scanned.with_note(node.note.clone()))
+        let n_blocks = node.meta.chunks.axes()[axis].n_blocks();
+        let chunks = node.meta.chunks.clone();
+        if n_blocks == 1 {
+            return self.step(ScanStep::Scan, &[(&node, maps(same(axis)))], chunks);
+        }
+        let of_totals = of_totals(&chunks, axis, n_blocks);
+        let totals = self.step(ScanStep::Total, &[(&node, maps(same(axis)))], of_totals)?;
+        let carries = self.prefixes(&totals)?;
+        // What stands before a block is the total up to the block before it.
+        let before = (0..n_blocks).map(|i| (i.saturating_sub(1), i));
+        let inputs = [(&node, maps(same(axis))), (&carries, maps(ranges(axis, before)))];
+        self.step(ScanStep::Scan, &inputs, chunks)
     }
 
     /// For each of some totals, the combination of all up to it.

@@ -4,6 +4,7 @@
 //! what memory, is decided here. It keeps no decoded chunk, because what it keeps is in no budget, and has no threads, because
 //! the tasks that call it are the parallelism.
 
+mod chunked;
 mod filters;
 mod source;
 mod storage;
@@ -21,6 +22,7 @@ use hdf5_reader::error::Error as ReadError;
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, HDF5_MAX_CHUNK_BYTES, OpenOptions};
 
+pub(crate) use self::chunked::Deflated;
 use self::source::Hdf5Source;
 use self::storage::Bounded;
 pub(crate) use self::write::{Hdf5Schema, Hdf5Writer};

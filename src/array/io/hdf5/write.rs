@@ -1,9 +1,10 @@
-//! Writing HDF5 files: all headers first, then boxes of contiguous datasets in any order.
+//! Writing HDF5 files: all headers first, then boxes of contiguous datasets in any order, and behind these the chunks of others.
 //!
 //! Superblock 2 and object headers 2, which HDF5 1.8 and everything since reads, with links inside of the headers of their groups.
 //! The format: <https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html>.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::ArrayViewD;
 
@@ -11,22 +12,39 @@ use super::super::bytes::ByteOrder;
 use super::super::layout::Layout;
 use super::super::region::{PositionedFile, SCRATCH_BYTES};
 use super::SIGNATURE;
+use super::chunked::{Deflated, Places};
 use crate::array::dtype::{DType, Element};
 use crate::atomic::AtomicFile;
 use crate::error::{Call, Error, Result};
 
 /// No address.
-const UNDEFINED: u64 = u64::MAX;
+pub(super) const UNDEFINED: u64 = u64::MAX;
 const SUPERBLOCK_BYTES: u64 = 48;
 /// Where datasets begin is a multiple of this.
 const ALIGNMENT: u64 = 64;
+/// The format has 32 bits for the length of a chunk, which compressing may make a little longer.
+const CHUNK_BYTES_MAX: u64 = 2 << 30;
 
 /// The datasets that a file is going to hold, whose names may have groups before them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hdf5Schema {
-    datasets: Vec<(DType, Vec<u64>)>,
+    datasets: Vec<Dataset>,
     /// Groups before what is in them, the first one the root.
     objects: Vec<Object>,
+}
+
+#[derive(Clone, Debug)]
+struct Dataset {
+    dtype: DType,
+    shape: Vec<u64>,
+    deflated: Option<Deflated>,
+}
+
+/// Where a dataset lies, or the index of its chunks, and how many bytes it has.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    address: u64,
+    nbytes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -43,16 +61,17 @@ impl Hdf5Schema {
         Hdf5Schema { datasets: Vec::new(), objects: vec![Object::Group(Vec::new())] }
     }
 
-    /// Adds a dataset, and the groups in its name that are not there yet.
+    /// Adds a dataset, and the groups in its name that are not there yet. One that is deflated has elements.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a name that is not possible, or that stands there already.
+    /// [`Error::InvalidArgument`] for a name that is not possible, or that stands there already, and for chunks that are too large.
     pub(crate) fn dataset(
         mut self,
         call: Call,
         name: &str,
         dtype: DType,
         shape: &[u64],
+        deflated: Option<Deflated>,
     ) -> Result<Self> {
         let wrong = |expected| Error::InvalidArgument {
             call,
@@ -66,6 +85,17 @@ impl Hdf5Schema {
         };
         if !parts.iter().all(is_name) || shape.len() > 32 {
             return Err(wrong("names between slashes, and at most 32 dimensions"));
+        }
+        if let Some(Deflated { chunk, .. }) = &deflated {
+            let nbytes = chunk.iter().try_fold(dtype.nbytes() as u64, |n, len| n.checked_mul(*len));
+            if nbytes.is_none_or(|nbytes| nbytes > CHUNK_BYTES_MAX) {
+                return Err(Error::InvalidChunks {
+                    call,
+                    got: format!("{chunk:?}"),
+                    shape: shape.to_vec(),
+                    problem: "chunks in a file need less than 2 GiB; rechunk the array",
+                });
+            }
         }
         let mut group = 0;
         for (depth, part) in parts.iter().enumerate() {
@@ -87,35 +117,50 @@ impl Hdf5Schema {
                 }
             }
         }
-        self.datasets.push((dtype, shape.to_vec()));
+        self.datasets.push(Dataset { dtype, shape: shape.to_vec(), deflated });
         Ok(self)
     }
 
-    /// The headers of all objects, and where each dataset lies; `None` if that overflows.
-    fn placed(&self) -> Option<(Vec<u8>, Vec<Layout>)> {
+    /// Where the header of each object begins, and where the last one ends.
+    fn addresses(&self) -> (Vec<u64>, u64) {
         let nowhere = vec![0; self.objects.len()];
-        let unplaced: Option<Vec<Layout>> = self.datasets.iter().map(|of| layout(0, of)).collect();
-        let unplaced = unplaced?;
+        let no_extents = vec![Extent { address: 0, nbytes: 0 }; self.datasets.len()];
         let mut at = SUPERBLOCK_BYTES;
         let mut addresses = Vec::with_capacity(self.objects.len());
         for object in &self.objects {
             addresses.push(at);
             // As long as it will be with the right addresses.
-            at += self.header(object, &nowhere, &unplaced).len() as u64;
+            at += self.header(object, &nowhere, &no_extents).len() as u64;
         }
-        let mut layouts = Vec::with_capacity(self.datasets.len());
-        let mut end = at;
-        for of in &self.datasets {
-            let placed = layout(end.checked_next_multiple_of(ALIGNMENT)?, of)?;
-            end = placed.end().max(end);
-            layouts.push(placed);
-        }
-        let headers = self.objects.iter().map(|object| self.header(object, &addresses, &layouts));
-        let headers: Vec<u8> = headers.flatten().collect();
-        Some(([superblock(addresses[0], end), headers].concat(), layouts))
+        (addresses, at)
     }
 
-    fn header(&self, object: &Object, addresses: &[u64], layouts: &[Layout]) -> Vec<u8> {
+    /// The contiguous datasets one after the other, and where they end; `None` if that overflows.
+    fn layouts(&self) -> Option<(Vec<Option<Layout>>, u64)> {
+        let (_, mut end) = self.addresses();
+        let mut layouts = Vec::with_capacity(self.datasets.len());
+        for Dataset { dtype, shape, deflated } in &self.datasets {
+            if deflated.is_some() {
+                layouts.push(None);
+                continue;
+            }
+            let begin = end.checked_next_multiple_of(ALIGNMENT)?;
+            let layout = Layout::new(begin, shape, dtype.nbytes(), None)?;
+            end = layout.end().max(end);
+            layouts.push(Some(layout));
+        }
+        Some((layouts, end))
+    }
+
+    /// The beginning of the file up to the end of all headers.
+    fn headers(&self, extents: &[Extent], end: u64) -> Vec<u8> {
+        let (addresses, _) = self.addresses();
+        let headers = self.objects.iter().map(|object| self.header(object, &addresses, extents));
+        let headers: Vec<u8> = headers.flatten().collect();
+        [superblock(addresses[0], end), headers].concat()
+    }
+
+    fn header(&self, object: &Object, addresses: &[u64], extents: &[Extent]) -> Vec<u8> {
         let mut messages = Vec::new();
         match object {
             Object::Group(links) => {
@@ -132,17 +177,26 @@ impl Hdf5Schema {
                 }
             }
             Object::Dataset(i) => {
-                let (dtype, shape) = &self.datasets[*i];
+                let (Dataset { dtype, shape, deflated }, extent) =
+                    (&self.datasets[*i], extents[*i]);
                 let mut space = vec![2, shape.len() as u8, 0, u8::from(!shape.is_empty())];
                 space.extend(shape.iter().flat_map(|len| len.to_le_bytes()));
                 message(&mut messages, 0x01, &space);
                 message(&mut messages, 0x03, &datatype(*dtype));
-                // No value of its own.
-                message(&mut messages, 0x05, &[3, 0x0a]);
-                let nbytes = layouts[*i].end() - layouts[*i].begin();
-                let address = if nbytes == 0 { UNDEFINED } else { layouts[*i].begin() };
-                let place = [&[3, 1][..], &address.to_le_bytes(), &nbytes.to_le_bytes()];
-                message(&mut messages, 0x08, &place.concat());
+                // No value of its own; places of chunks come one by one.
+                message(&mut messages, 0x05, &[3, if deflated.is_some() { 0x0b } else { 0x0a }]);
+                match deflated {
+                    Some(deflated) => {
+                        for (kind, data) in deflated.messages(*dtype, extent.address) {
+                            message(&mut messages, kind, &data);
+                        }
+                    }
+                    None => {
+                        let address = if extent.nbytes == 0 { UNDEFINED } else { extent.address };
+                        let extent = [address, extent.nbytes].map(u64::to_le_bytes).concat();
+                        message(&mut messages, 0x08, &[&[3, 1][..], &extent].concat());
+                    }
+                }
             }
         }
         let mut header =
@@ -151,10 +205,6 @@ impl Hdf5Schema {
         header.extend(checksum(&header).to_le_bytes());
         header
     }
-}
-
-fn layout(begin: u64, (dtype, shape): &(DType, Vec<u64>)) -> Option<Layout> {
-    Layout::new(begin, shape, dtype.nbytes(), None)
 }
 
 fn message(messages: &mut Vec<u8>, kind: u8, data: &[u8]) {
@@ -243,7 +293,13 @@ pub(crate) struct Hdf5Writer {
     call: Call,
     name: AtomicFile,
     file: PositionedFile,
-    datasets: Vec<(DType, Layout)>,
+    schema: Hdf5Schema,
+    /// Of those that are contiguous.
+    layouts: Vec<Option<Layout>>,
+    /// Of those that are not.
+    places: Vec<Places>,
+    /// Where the next chunk begins.
+    end: AtomicU64,
 }
 
 impl Hdf5Writer {
@@ -254,24 +310,28 @@ impl Hdf5Writer {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::InvalidArgument`] if a file can't be that large.
-    pub(crate) fn create(call: Call, path: &Path, schema: &Hdf5Schema) -> Result<Self> {
-        let (headers, layouts) = schema.placed().ok_or_else(|| Error::InvalidArgument {
+    pub(crate) fn create(call: Call, path: &Path, schema: Hdf5Schema) -> Result<Self> {
+        let (layouts, end) = schema.layouts().ok_or_else(|| Error::InvalidArgument {
             call,
             argument: "shape",
             got: format!("{:?}", schema.datasets),
             expected: "less than 2^63 bytes",
         })?;
-        let end = layouts.iter().map(Layout::end).fold(headers.len() as u64, u64::max);
         let (name, file) = AtomicFile::create(call, path)?;
         let file = PositionedFile::new(file, path);
-        file.write_at(call, 0, &headers)?;
         file.set_len(call, end)?;
-        let dtypes = schema.datasets.iter().map(|(dtype, _)| *dtype);
-        Ok(Hdf5Writer { call, name, file, datasets: dtypes.zip(layouts).collect() })
+        let places = schema.datasets.iter().map(|_| Places::default()).collect();
+        let end = AtomicU64::new(end);
+        Ok(Hdf5Writer { call, name, file, schema, layouts, places, end })
     }
 
-    /// Writes the box of a dataset, by its place in the schema, that begins at `start`. Threads may write boxes that do not
-    /// overlap at once.
+    /// The type of a dataset, by its place in the schema.
+    pub(crate) fn dtype(&self, dataset: usize) -> DType {
+        self.schema.datasets[dataset].dtype
+    }
+
+    /// Writes the box of a dataset, by its place in the schema, that begins at `start`; of one that is deflated, a whole chunk.
+    /// Threads may write boxes that do not overlap at once.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::DTypeMismatch`], or [`Error::InvalidArgument`] if there is no such box.
@@ -281,12 +341,22 @@ impl Hdf5Writer {
         start: &[u64],
         block: &ArrayViewD<'_, T>,
     ) -> Result<()> {
-        let (dtype, layout) = &self.datasets[dataset];
-        if T::DTYPE != *dtype {
-            let (got, expected) = (T::DTYPE.to_string(), dtype.to_string());
-            return Err(Error::DTypeMismatch { call: self.call, got, expected });
+        let (call, of) = (self.call, &self.schema.datasets[dataset]);
+        if T::DTYPE != of.dtype {
+            let (got, expected) = (T::DTYPE.to_string(), of.dtype.to_string());
+            return Err(Error::DTypeMismatch { call, got, expected });
         }
-        self.file.write_box(self.call, layout, ByteOrder::Little, start, block)
+        match (&self.layouts[dataset], &of.deflated) {
+            (Some(layout), _) => self.file.write_box(call, layout, ByteOrder::Little, start, block),
+            (None, Some(deflated)) => {
+                let bytes = deflated.encode(block).map_err(Error::io(call, self.file.path()))?;
+                let address = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                self.file.write_at(call, address, &bytes)?;
+                self.places[dataset].add(start, bytes.len() as u32, address);
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
     }
 
     /// Writes everything to disk and gives the file its name, replacing what was there.
@@ -294,6 +364,29 @@ impl Hdf5Writer {
     /// # Errors
     /// [`Error::Io`]; what was there before is then still there.
     pub(crate) fn finish(self) -> Result<()> {
+        let mut end = self.end.into_inner();
+        let mut extents = Vec::with_capacity(self.layouts.len());
+        let datasets = self.schema.datasets.iter().zip(&self.places);
+        for (layout, (Dataset { shape, deflated, .. }, places)) in self.layouts.iter().zip(datasets)
+        {
+            extents.push(match (layout, deflated) {
+                (Some(layout), _) => {
+                    Extent { address: layout.begin(), nbytes: layout.end() - layout.begin() }
+                }
+                (None, deflated) => {
+                    let mut behind = vec![0; shape.len()];
+                    if let Some(Deflated { chunk, .. }) = deflated {
+                        behind[0] = shape[0].next_multiple_of(chunk[0]);
+                    }
+                    let begin = end.next_multiple_of(ALIGNMENT);
+                    let (index, address) = places.index(begin, behind);
+                    self.file.write_at(self.call, begin, &index)?;
+                    end = begin + index.len() as u64;
+                    Extent { address, nbytes: 0 }
+                }
+            });
+        }
+        self.file.write_at(self.call, 0, &self.schema.headers(&extents, end))?;
         self.name.finish(self.call, self.file.file())
     }
 }

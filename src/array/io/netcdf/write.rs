@@ -276,12 +276,17 @@ impl NetcdfWriter {
         block: &ArrayViewD<'_, T>,
     ) -> Result<()> {
         let call = self.call;
-        let dtype = self.header.variables[position].kind.dtype();
+        let dtype = self.dtype(position);
         if T::DTYPE != dtype {
             let (got, expected) = (T::DTYPE.to_string(), dtype.to_string());
             return Err(Error::DTypeMismatch { call, got, expected });
         }
         self.file.write_box(call, &self.layouts[position], ByteOrder::Big, start, block)
+    }
+
+    /// The type of a variable, by its place in the schema.
+    pub(crate) fn dtype(&self, position: usize) -> DType {
+        self.header.variables[position].kind.dtype()
     }
 
     /// Writes everything to disk and gives the file its name, replacing what was there.
