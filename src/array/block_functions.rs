@@ -174,8 +174,8 @@ pub fn map_blocks<A: Arrays, U: Element>(
 /// [`with_scratch_bytes`](Array::with_scratch_bytes) says it.
 ///
 /// # Errors
-/// Carried: [`Error::InvalidArgument`] for subscripts or chunks that do not fit the arrays, [`Error::ShapeMismatch`] for
-/// axes of one letter and two lengths, [`Error::UnknownChunks`]. Of `compute`: as [`Array::map_blocks`].
+/// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for subscripts or chunks that do not fit the arrays, [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for
+/// axes of one letter and two lengths, [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of `compute`: as [`Array::map_blocks`].
 ///
 /// # Example
 /// Which of some points is the nearest one, for each place:
@@ -308,7 +308,7 @@ impl<T: Element> Array<T> {
     /// gives that computation the same limit: [`Config::with_memory_limit`](crate::Config::with_memory_limit).
     ///
     /// # Errors
-    /// Carried: [`Error::InvalidArgument`] for the result of something else. Of `compute`: [`Error::OverBudget`].
+    /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for the result of something else. Of `compute`: [`Error::OverBudget`](crate::Error::OverBudget).
     ///
     /// # Example
     /// ```
@@ -343,8 +343,8 @@ impl<T: Element> Array<T> {
     /// results is not counted.
     ///
     /// # Errors
-    /// Carried: [`Error::InvalidAxis`], [`Error::UnknownChunks`]. Of `compute`: [`Error::TaskPanicked`] if a function
-    /// panics, [`Error::TaskFailed`] if it returns other shapes.
+    /// Carried: [`Error::InvalidAxis`](crate::Error::InvalidAxis), [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of `compute`: [`Error::TaskPanicked`](crate::Error::TaskPanicked) if a function
+    /// panics, [`Error::TaskFailed`](crate::Error::TaskFailed) if it returns other shapes.
     ///
     /// # Example
     /// Sums of logarithms that would overflow without them:
