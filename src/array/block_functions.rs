@@ -160,7 +160,8 @@ pub fn map_blocks<A: Arrays, U: Element>(
     Array::of(of_elements::<A::Elements, U>(call, &arrays.list(), function))
 }
 
-/// `function` of the blocks of some arrays whose axes have letters: `"ij,j->i"` is a function of a matrix and a vector that makes
+/// `function` of the blocks of some arrays whose axes have letters: `"ij,j->i"` is a function of a matrix and a vector that
+/// makes
 /// a vector. Axes of one letter are cut alike, and the function gets the blocks that have the same place along each, in
 /// their own shapes. An axis of length 1 goes with one of any length.
 ///
@@ -174,8 +175,10 @@ pub fn map_blocks<A: Arrays, U: Element>(
 /// [`with_scratch_bytes`](Array::with_scratch_bytes) says it.
 ///
 /// # Errors
-/// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for subscripts or chunks that do not fit the arrays, [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for
-/// axes of one letter and two lengths, [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of `compute`: as [`Array::map_blocks`].
+/// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for subscripts or chunks that do not fit the arrays,
+/// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for
+/// axes of one letter and two lengths, [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of `compute`: as
+/// [`Array::map_blocks`].
 ///
 /// # Example
 /// Which of some points is the nearest one, for each place:
@@ -244,7 +247,8 @@ impl<T: Element> Array<T> {
     /// As of [`sum`](Self::sum); with `keepdims`, and as many blocks for each combining task as `split_every` says.
     ///
     /// # Cost
-    /// One pass, and partial results for a few blocks at a time. They count to the memory limit and wait on disk if need be; what
+    /// One pass, and partial results for a few blocks at a time. They count to the memory limit and wait on disk if need be;
+    /// what
     /// the functions allocate beside them is not counted. Results have the same bits for the same chunks.
     ///
     /// # Errors
@@ -308,7 +312,8 @@ impl<T: Element> Array<T> {
     /// gives that computation the same limit: [`Config::with_memory_limit`](crate::Config::with_memory_limit).
     ///
     /// # Errors
-    /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for the result of something else. Of `compute`: [`Error::OverBudget`](crate::Error::OverBudget).
+    /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for the result of something else. Of `compute`:
+    /// [`Error::OverBudget`](crate::Error::OverBudget).
     ///
     /// # Example
     /// ```
@@ -343,7 +348,8 @@ impl<T: Element> Array<T> {
     /// results is not counted.
     ///
     /// # Errors
-    /// Carried: [`Error::InvalidAxis`](crate::Error::InvalidAxis), [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of `compute`: [`Error::TaskPanicked`](crate::Error::TaskPanicked) if a function
+    /// Carried: [`Error::InvalidAxis`](crate::Error::InvalidAxis), [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of
+    /// `compute`: [`Error::TaskPanicked`](crate::Error::TaskPanicked) if a function
     /// panics, [`Error::TaskFailed`](crate::Error::TaskFailed) if it returns other shapes.
     ///
     /// # Example
