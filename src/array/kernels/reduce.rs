@@ -31,9 +31,9 @@ use super::window_reduce::WindowReduceKernel;
 use crate::array::chunk::Chunk;
 use crate::array::chunks::Chunks;
 use crate::array::dtype::{DType, Element, dispatch};
+use crate::array::io::Strips;
 #[cfg(feature = "dist")]
-use crate::array::io::{ByteOrder, encode_slice};
-use crate::array::io::{Stored, Strips};
+use crate::array::io::{ByteOrder, Stored, encode_slice};
 use crate::error::{Error, Result};
 use crate::graph::{Block, Inputs, Kernel, Load, Spill, TaskContext, Value, Wiring};
 #[cfg(feature = "dist")]
