@@ -29,8 +29,9 @@ const PRUNING: isize = 16;
 pub(crate) fn run(w: &mut Workload) -> Result<(), Failure> {
     let n_samples = (w.data_bytes() / 256).isqrt().clamp(64, 2048) as usize;
     let n_variants = w.data_bytes() / n_samples as u64;
-    // Dosages have eight bytes for each of a genotype.
-    let rows = (Config::current()?.chunk_bytes() / 8 / n_samples as u64).max(1);
+    // Dosages have eight bytes for each of a genotype, which itself comes in blocks of an eighth of that: twice a usual chunk, as
+    // blocks of less than 128 KiB are left to malloc.
+    let rows = (Config::current()?.chunk_bytes() / 4 / n_samples as u64).max(1);
     genotypes(n_variants, n_samples, rows).to_zarr(w.path("calls"))?;
     let covariates = Array2::from_shape_fn((n_samples, N_COVARIATES), |at| covariate(at.0, at.1));
     let traits = Array2::from_shape_fn((n_samples, 2), |(i, k)| {
