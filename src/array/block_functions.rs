@@ -161,8 +161,7 @@ pub fn map_blocks<A: Arrays, U: Element>(
 }
 
 /// `function` of the blocks of some arrays whose axes have letters: `"ij,j->i"` is a function of a matrix and a vector that
-/// makes
-/// a vector. Axes of one letter are cut alike, and the function gets the blocks that have the same place along each, in
+/// makes a vector. Axes of one letter are cut alike, and the function gets the blocks that have the same place along each, in
 /// their own shapes. An axis of length 1 goes with one of any length.
 ///
 /// # Shape and chunks
@@ -176,8 +175,7 @@ pub fn map_blocks<A: Arrays, U: Element>(
 ///
 /// # Errors
 /// Carried: [`Error::InvalidArgument`](crate::Error::InvalidArgument) for subscripts or chunks that do not fit the arrays,
-/// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for
-/// axes of one letter and two lengths, [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of `compute`: as
+/// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) for axes of one letter and two lengths, [`Error::UnknownChunks`](crate::Error::UnknownChunks). Of `compute`: as
 /// [`Array::map_blocks`].
 ///
 /// # Example
@@ -248,8 +246,7 @@ impl<T: Element> Array<T> {
     ///
     /// # Cost
     /// One pass, and partial results for a few blocks at a time. They count to the memory limit and wait on disk if need be;
-    /// what
-    /// the functions allocate beside them is not counted. Results have the same bits for the same chunks.
+    /// what the functions allocate beside them is not counted. Results have the same bits for the same chunks.
     ///
     /// # Errors
     /// Carried: as of [`sum`](Self::sum). Of `compute`: [`Error::TaskPanicked`](crate::Error::TaskPanicked) if a function
